@@ -1,0 +1,56 @@
+# Every target does its own set-up: a virtual environment in .venv and the host firmware.
+#   make run    focus thirteen simulated fields, page in report/index.html
+#   make test   lint, types, layers, tests
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+JETSON := $(wildcard /etc/nv_tegra_release)
+ARM    := $(filter aarch64,$(shell uname -m))
+
+# JetPack brings TensorRT and OpenCV: use them, do not overwrite them (docs/decisions/0002)
+VENV_OPTIONS := $(if $(JETSON),--system-site-packages)
+EXTRA        := $(if $(JETSON),,$(if $(ARM),[opencv]))
+TEST_EXTRA   := $(if $(JETSON),[test],$(if $(ARM),[opencv,test,train],[test,train]))
+PIP          := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
+
+.PHONY: run test lint types layers pytest env test-env firmware clean
+
+run: env firmware
+	$(BIN)/sparsefocus simulate --report report
+
+test: lint types layers pytest
+
+lint: test-env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: test-env
+	$(BIN)/mypy --config-file setup.cfg
+
+layers: test-env
+	$(BIN)/lint-imports --config setup.cfg
+
+pytest: test-env firmware
+	OMP_NUM_THREADS=2 $(BIN)/python -m pytest
+
+env: $(VENV)/.run
+test-env: $(VENV)/.test
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(not (3, 10) <= v[:2] <= (3, 12) and "Python 3.10 to 3.12 is needed, this is %d.%d: make PYTHON=..." % v[:2])'
+	$(PYTHON) -m venv $(VENV_OPTIONS) $(VENV)
+
+$(VENV)/.run: $(VENV)/bin/python setup.cfg pyproject.toml constraints.txt
+	$(PIP) -e '.$(EXTRA)'
+	$(BIN)/python -c 'import cv2' || { echo "OpenCV is missing: JetPack's python3-opencv, or pip install '.[opencv]'"; exit 1; }
+	touch $@
+
+$(VENV)/.test: $(VENV)/.run
+	$(PIP) -e '.$(TEST_EXTRA)'
+	touch $@
+
+firmware: env
+	$(BIN)/python -c 'from firmware_bridge.firmware.host import build_host; print("host firmware:", build_host().name)'
+
+clean:
+	rm -rf $(VENV) report build *.egg-info firmware_bridge/firmware/build
