@@ -1,0 +1,1 @@
+"""A microscope in software: specimen, through-focus optics, camera and stage mechanics."""

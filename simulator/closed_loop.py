@@ -1,0 +1,159 @@
+"""The closed loop on the simulated microscope: glass, motor, wire, loop, and the truth beside it.
+
+Pictures come from the simulated camera, moves go through the serial port to the reference
+firmware, and the firmware's motor drives the simulated mechanics. The runtime reaches the
+glass only through the wire; this module also knows where it really is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass, replace
+from types import TracebackType
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from edge.appliance.focus_record import FieldRecord, View
+from edge.camera import Camera, Frame
+from edge.loop import Outcome, focus_field
+from edge.preprocess import centre_crop
+from edge.rig import Rig, build_rig
+from edge.settings import Config
+from firmware_bridge.firmware.host import HostFirmware
+from firmware_bridge.firmware.trace import MotorTrace
+from firmware_bridge.stage import open_stage
+from simulator.camera import SimulatedCamera
+from simulator.mechanics import Mechanics, MechanicsParameters
+from simulator.microscope import Microscope
+
+VIEW_PX = 756  # 84 px per patch
+RANGE_UM = 25.0
+_REST_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One field to focus. `start_um` = objective minus best focus before the first frame."""
+
+    number: int
+    kind: str
+    sparsity: str
+    start_um: float
+
+
+class SimulatedInstrument:
+    """A rig on a simulated microscope; a context manager.
+
+    `inverted` wires the motor the wrong way round, as a mistaken cable or setting would.
+    """
+
+    def __init__(
+        self, config: Config, seed: int, inverted: bool = False, dirt: float = 1.0
+    ) -> None:
+        self._config, self._seed, self._inverted = config, seed, inverted
+        self.microscope = Microscope(seed, dirt=dirt)
+        self._opened = contextlib.ExitStack()
+
+    def __enter__(self) -> SimulatedInstrument:
+        stage = self._config.stage
+        with self._opened:
+            middle = (stage.z_min_um + stage.z_max_um) / 2
+            firmware = self._opened.enter_context(
+                HostFirmware(
+                    z_min_nm=round((stage.z_min_um - 50.0) * 1000),
+                    z_max_nm=round((stage.z_max_um + 50.0) * 1000),
+                    start_nm=round(middle * 1000),
+                )
+            )
+            direction = -1 if self._inverted else 1
+            parameters = replace(MechanicsParameters(), direction=direction)
+            self.mechanics = Mechanics(MotorTrace(firmware.trace_path), self._seed, parameters)
+            self.camera = _Watched(SimulatedCamera(self.microscope, self.mechanics), self.mechanics)
+            window = {"z_min_um": stage.z_min_um, "z_max_um": stage.z_max_um}
+            options = {"port": firmware.port, **window, **stage.options}
+            self.rig: Rig = build_rig(
+                self._config, camera=self.camera, stage=open_stage(stage.driver, options)
+            )
+            self._opened.callback(self.rig.close)
+            self._opened = self._opened.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._opened.close()
+
+    def focus(self, scenario: Scenario) -> FieldRecord:
+        """Load the field, turn the knob to its start, let the loop focus, write down what was."""
+        truth = self.microscope.load_field(scenario.kind, scenario.sparsity, scenario.number)
+        self._turn_knob(truth.z_focus_um + scenario.start_um)
+        self.camera.seen.clear()
+        start_ns, z_start = self._at_rest()
+        outcomes = focus_field(self.rig)
+        end_ns, z_final = self._at_rest()
+        blank = scenario.sparsity == "blank"
+        return FieldRecord(
+            number=scenario.number,
+            kind="blank" if blank else scenario.kind,
+            sparsity=scenario.sparsity,
+            z_start_um=z_start,
+            z_focus_um=None if blank else truth.z_focus_um,
+            z_after_first_um=self._after_first(outcomes, z_final),
+            z_final_um=z_final,
+            outcomes=outcomes,
+            views=self._views(outcomes),
+            trace=self.mechanics.history(start_ns, end_ns),
+        )
+
+    def _turn_knob(self, height_um: float) -> None:
+        """Bring the objective to `height_um`, as a person would: not the runtime's decision."""
+        stage = self.rig.stage
+        stage.move_to(self.mechanics.motor_for_um(height_um), stage.status().z_um)
+        stage.wait(_REST_S)
+
+    def _at_rest(self) -> tuple[int, float]:
+        deadline = time.monotonic() + _REST_S
+        while not self.mechanics.at_rest(time.monotonic_ns()) and time.monotonic() < deadline:
+            time.sleep(0.005)
+        now = time.monotonic_ns()
+        return now, self.mechanics.height_um(now)
+
+    def _after_first(self, outcomes: list[Outcome], z_final: float) -> float:
+        """Where the glass stood when the second frame was exposed."""
+        if len(outcomes) < 2 or outcomes[1].frame_id is None:
+            return z_final
+        return self.camera.seen[outcomes[1].frame_id][1]
+
+    def _views(self, outcomes: list[Outcome]) -> list[View]:
+        measured = [o for o in outcomes if o.frame_id in self.camera.seen]
+        shown = measured[:1] + measured[1:][-1:]
+        titles = ("before", "after")
+        return [
+            View(self.camera.seen[o.frame_id][0], o, title)
+            for o, title in zip(shown, titles, strict=False)
+            if o.frame_id is not None
+        ]
+
+
+class _Watched(Camera):
+    """Passes frames on and keeps a small picture of each, with the true height it was taken at."""
+
+    def __init__(self, camera: Camera, mechanics: Mechanics) -> None:
+        self._camera, self._mechanics = camera, mechanics
+        self.seen: dict[int, tuple[npt.NDArray[np.uint8], float]] = {}
+
+    def next(self, timeout_s: float) -> Frame:
+        frame = self._camera.next(timeout_s)
+        small = cv2.resize(centre_crop(frame), (VIEW_PX, VIEW_PX), interpolation=cv2.INTER_AREA)
+        height = self._mechanics.height_um(frame.exposure_mid_ns)
+        self.seen[frame.frame_id] = (np.asarray(small, np.uint8), height)
+        return frame
+
+    def close(self) -> None:
+        self._camera.close()

@@ -1,0 +1,99 @@
+"""The microscope: a slide under an objective whose height the mechanics decide.
+
+It renders what the camera would see at a height and keeps the truth that reports and tests
+compare with. The runtime gets frames only, through `simulator.camera`.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from simulator.optics import NOMINAL, Instrument
+from simulator.render import Renderer, expose
+from simulator.slide import INFORMATIVE, SlideVariation, draw_variation, field_truth, make_specimen
+from simulator.specimen import Specimen
+
+F32 = npt.NDArray[np.float32]
+U8 = npt.NDArray[np.uint8]
+
+SENSOR = (2048, 2448)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldTruth:
+    """What is true of the loaded field.
+
+    `z_focus_um` is the objective's best height: the median focus of the informative patches
+    (W* > 0.8) of the 9 x 9 grid, or the slide's surface where there are none. `richness` and
+    `focus_um` are (9, 9), the latter as objective heights.
+    """
+
+    kind: str
+    sparsity: str
+    z_focus_um: float
+    richness: F32
+    focus_um: F32
+
+
+class Microscope:
+    """One slide, one field loaded at a time.
+
+    `seed` fixes the slide (optics, stain, light) and, with a field's number, the field. Loading
+    a 2048 x 2448 field costs 1-4 s and up to 0.5 GB, each new height 1-4 s (three layers, tilt);
+    measured on two cores by `benchmarks/render_cost.py`.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        shape: tuple[int, int] = SENSOR,
+        instrument: Instrument = NOMINAL,
+        slide_z_um: float = 200.0,
+        dirt: float = 1.0,
+        tilt_um_per_mm: float = 3.0,
+        workers: int = 2,
+    ) -> None:
+        self.seed, self.shape, self.instrument, self.dirt = seed, shape, instrument, dirt
+        self._slide_z_um, self._workers = slide_z_um, workers
+        self._tilt_um_per_mm = tilt_um_per_mm
+        self._renderer: Renderer | None = None
+        self._variation: SlideVariation | None = None
+        self._surface_um = slide_z_um
+        self._noise = np.random.default_rng(seed)
+        self.truth: FieldTruth | None = None
+
+    def load_field(self, kind: str, sparsity: str, number: int, slide: int = 0) -> FieldTruth:
+        """Put field `number` of a slide of `kind` under the objective; what is true of it."""
+        # a stable hash: Python's own changes from run to run
+        words = [self.seed, slide, number, zlib.crc32(f"{kind}/{sparsity}".encode())]
+        slide_rng = np.random.default_rng([self.seed, slide, zlib.crc32(kind.encode())])
+        rng = np.random.default_rng(words)
+        self._variation = draw_variation(slide_rng, self._tilt_um_per_mm)
+        specimen = make_specimen(
+            kind, sparsity, self.shape, self.instrument.um_per_px, rng, self._variation, self.dirt
+        )
+        self._surface_um = self._slide_z_um + float(rng.uniform(-5.0, 5.0))
+        self._renderer = Renderer(specimen, self._variation.optics, self.instrument, self._workers)
+        self._noise = np.random.default_rng([*words, 1])
+        self.truth = self._find_truth(specimen, kind, sparsity)
+        return self.truth
+
+    def picture(self, z_um: float) -> U8:
+        """What the camera sees with the objective at `z_um`: (h, w, 3) uint8 RGB."""
+        if self._renderer is None or self._variation is None:
+            raise RuntimeError("load a field first")
+        intensity = self._renderer.intensity(z_um - self._surface_um)
+        return expose(intensity, self._variation, self._noise)
+
+    def _find_truth(self, specimen: Specimen, kind: str, sparsity: str) -> FieldTruth:
+        truth = field_truth(specimen)
+        if truth is None:
+            raise ValueError(f"a field of {self.shape} px does not hold the 9 x 9 patches")
+        heights = truth.focus_um + np.float32(self._surface_um)
+        chosen = truth.richness > INFORMATIVE
+        z_focus = float(np.median(heights[chosen])) if chosen.any() else self._surface_um
+        return FieldTruth(kind, sparsity, z_focus, truth.richness, heights)

@@ -1,0 +1,152 @@
+"""From specimen to light on the sensor: through-focus intensity, then 8-bit pixels."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import fft
+
+from simulator.optics import NOMINAL, Instrument, SlideOptics, transfer_functions
+from simulator.slide import SlideVariation
+from simulator.specimen import Layer, Specimen
+
+F32 = npt.NDArray[np.float32]
+U8 = npt.NDArray[np.uint8]
+C64 = npt.NDArray[np.complex64]
+
+PHASE_WAVELENGTH_UM = 0.535
+#: planes this far apart are blended where the slide is tilted; see `Renderer.intensity`
+PLANE_STEP_UM = 0.5
+#: light never quite vanishes behind overlapping absorbers (the weak-object sum could go below 0)
+DARKEST = 0.01
+
+
+@dataclass(slots=True)
+class _Spectra:
+    z_um: float
+    absorption: list[C64]  # spectrum of exp(-A) - 1 in R, G, B; one entry when A is neutral
+    phase: C64 | None
+
+
+class Renderer:
+    """Holds a specimen's spectra, so that each z costs one inverse transform per colour.
+
+    A 2048 x 2448 colour frame with one content layer takes about a second on one core and
+    100 MB per layer; `workers` threads share the transforms.
+    """
+
+    def __init__(
+        self,
+        specimen: Specimen,
+        optics: SlideOptics,
+        instrument: Instrument = NOMINAL,
+        workers: int = 1,
+    ) -> None:
+        self.specimen, self.optics, self.instrument = specimen, optics, instrument
+        self._workers = workers
+        self._shape = specimen.shape
+        self._content = [self._spectra(x) for x in specimen.layers if x.content]
+        self._above = [self._spectra(x) for x in specimen.layers if not x.content]
+        self._index, self._weight, self._frequency = self._radial_grid()
+
+    def intensity(self, delta_um: float, channels: tuple[int, ...] = (0, 1, 2)) -> F32:
+        """Relative intensity (h, w, len(channels)) float32, background 1.
+
+        `delta_um` = objective minus best focus of height 0 at the frame's centre. On a tilted
+        slide planes 0.5 um apart are rendered and blended linearly.
+        """
+        low, high = self._tilt_range()
+        if high - low < 0.05:
+            return self._plane(delta_um - 0.5 * (low + high), channels)
+        count = max(2, math.ceil((high - low) / PLANE_STEP_UM) + 1)
+        heights = np.linspace(low, high, count)
+        rows = np.arange(self._shape[0], dtype=np.float32)[:, None]
+        columns = np.arange(self._shape[1], dtype=np.float32)[None, :]
+        position = (self.specimen.height_map_um(rows, columns) - np.float32(low)) * np.float32(
+            (count - 1) / (high - low)
+        )
+        out = np.zeros((*self._shape, len(channels)), np.float32)
+        for index, height in enumerate(heights):
+            share = np.clip(1.0 - np.abs(position - np.float32(index)), 0.0, 1.0)[..., None]
+            out += share * self._plane(delta_um - float(height), channels)
+        return out
+
+    def _plane(self, delta_um: float, channels: tuple[int, ...]) -> F32:
+        out = np.empty((*self._shape, len(channels)), np.float32)
+        for position, channel in enumerate(channels):
+            light = self._group(self._content, delta_um, channel)
+            for spectra in self._above:  # shadows of other planes multiply
+                light *= self._group([spectra], delta_um, channel)
+            np.maximum(light, DARKEST, out=out[..., position])
+        return out
+
+    def _group(self, group: list[_Spectra], delta_um: float, channel: int) -> F32:
+        total: C64 | None = None
+        ratio = np.float32(2.0 * PHASE_WAVELENGTH_UM / self.instrument.wavelength_um[channel])
+        for spectra in group:
+            absorption, phase = transfer_functions(
+                delta_um - spectra.z_um, self._frequency, channel, self.optics, self.instrument
+            )
+            part = spectra.absorption[min(channel, len(spectra.absorption) - 1)] * self._spread(
+                absorption
+            )
+            if spectra.phase is not None:
+                part += spectra.phase * self._spread(phase * ratio)
+            total = part if total is None else total + part
+        assert total is not None
+        light = fft.irfft2(total, s=self._shape, workers=self._workers, overwrite_x=True)
+        light += np.float32(1.0)
+        return np.asarray(light, np.float32)
+
+    def _spectra(self, layer: Layer) -> _Spectra:
+        neutral = set(layer.dyes) == {"neutral"}
+        rgb = layer.absorbance(self.specimen.stain_rgb)
+        absorption = [
+            fft.rfft2(np.expm1(-plane), workers=self._workers)
+            for plane in (rgb[:1] if neutral else rgb)
+        ]
+        phase = None if layer.phase is None else fft.rfft2(layer.phase, workers=self._workers)
+        return _Spectra(layer.z_um, absorption, phase)
+
+    def _radial_grid(self) -> tuple[npt.NDArray[np.int32], F32, npt.NDArray[np.float64]]:
+        """Where each 2-D frequency falls on the radial table: lower index and weight."""
+        pitch = self.specimen.um_per_px
+        fy = fft.fftfreq(self._shape[0], pitch)[:, None]
+        fx = fft.rfftfreq(self._shape[1], pitch)[None, :]
+        top, samples = 0.7072 / pitch, 320  # the corner of the frequency plane
+        table = top * (np.arange(samples) / (samples - 1)) ** 1.5  # fine where far defocus rings
+        place = np.sqrt(fy**2 + fx**2)
+        index = np.searchsorted(table, place.ravel(), side="right").reshape(place.shape) - 1
+        index = np.clip(index, 0, samples - 2)
+        weight = (place - table[index]) / (table[index + 1] - table[index])
+        return index.astype(np.int32), weight.astype(np.float32), table
+
+    def _spread(self, profile: F32) -> F32:
+        step = np.diff(profile, append=profile[-1:])
+        return np.asarray(profile[self._index] + step[self._index] * self._weight, np.float32)
+
+    def _tilt_range(self) -> tuple[float, float]:
+        h, w = self._shape
+        corners = self.specimen.height_map_um(
+            np.array([[0.0], [h - 1.0]], np.float32), np.array([[0.0, w - 1.0]], np.float32)
+        )
+        return float(corners.min()), float(corners.max())
+
+
+def expose(intensity: F32, variation: SlideVariation, rng: np.random.Generator) -> U8:
+    """Illumination, vignetting, shot and read noise, 8-bit: (h, w, 3) uint8 RGB."""
+    h, w = intensity.shape[:2]
+    y = np.linspace(-1.0, 1.0, h, dtype=np.float32)[:, None]
+    x = np.linspace(-1.0, 1.0, w, dtype=np.float32)[None, :]
+    fall = 1.0 - np.float32(variation.vignetting) * 0.5 * (y * y + x * x)
+    signal = intensity * fall[..., None] * np.array(variation.light_rgb, np.float32)
+    gain = 255.0 / variation.full_well_e  # grey levels per electron
+    variance = np.maximum(signal, 0.0) * np.float32(gain)
+    variance += np.float32((variation.read_noise_e * gain) ** 2)
+    np.sqrt(variance, out=variance)
+    variance *= rng.standard_normal(signal.shape, dtype=np.float32)
+    signal += variance
+    return np.asarray(np.clip(np.rint(signal), 0, 255), np.uint8)

@@ -1,0 +1,167 @@
+"""`sparsefocus simulate`: focus fields of the simulated microscope and show how it went."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+from itertools import cycle, islice
+from pathlib import Path
+
+import numpy as np
+from edge.appliance.report import write_report
+
+from edge.appliance.config import read_config
+from edge.appliance.focus_record import FieldRecord, SessionRecord
+from edge.appliance.progress import Progress
+from edge.errors import ConfigError
+from edge.settings import Config
+from edge.state import State
+from simulator.closed_loop import RANGE_UM, Scenario, SimulatedInstrument
+from simulator.slide import KINDS, SPARSITIES
+
+NOMINAL = Path(__file__).with_name("nominal.yaml")
+REFUSED_FOR_SAFETY = 3
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The verb's options."""
+    add = parser.add_argument
+    add("--config", type=Path, default=NOMINAL, help="instrument (default: the nominal one)")
+    add("--kind", choices=KINDS, help="only cells or only tissue")
+    add("--sparsity", choices=(*SPARSITIES, "blank"), help="only this coverage")
+    default = "(default: two of each of the six, one blank)"
+    add("--fields", type=int, metavar="N", help=f"how many, from the groups in turn {default}")
+    where = "objective minus best focus at the start (default: random in +-25 um)"
+    add("--start-um", type=float, metavar="Z", help=where)
+    add("--seed", type=int, default=1, help="of slides, starts and noise (default: 1)")
+    add("--report", type=Path, metavar="DIR", help="write pictures, numbers and a page there")
+    add("--json", type=Path, metavar="FILE", help="write the numbers")
+    add("--quiet", action="store_true", help="no progress, no table")
+    add("--dirt", type=float, default=1.0, help="how much dust, bubbles, pen (0 = clean)")
+    add("--invert-sign", action="store_true", help="wire the motor backwards: must shut down")
+
+
+def run(options: argparse.Namespace) -> int:
+    """0 = every field was handled, 3 = the runtime shut down for safety."""
+    config = _config(options.config)
+    scenarios = _scenarios(options)
+    progress = Progress(len(scenarios), options.quiet)
+    session = SessionRecord(
+        fields=[],
+        half_depth_um=config.objective.half_depth_um,
+        deadband_um=_deadband_um(config),
+        period_ms=config.camera.period_ms,
+        title="Simulated microscope",
+        facts=_facts(options, config),
+    )
+    with SimulatedInstrument(config, options.seed, options.invert_sign, options.dirt) as bench:
+        for scenario in scenarios:
+            record = bench.focus(scenario)
+            session.fields.append(record)
+            progress.done(_line(record))
+            if bench.rig.state.value is State.SHUTDOWN:
+                session.shutdown_reason = bench.rig.state.reason
+                break
+    _publish(session, options)
+    return REFUSED_FOR_SAFETY if session.shutdown_reason else 0
+
+
+def _config(path: Path) -> Config:
+    config = read_config(path)
+    for key, value, wanted in (
+        ("camera.driver", config.camera.driver, "simulated"),
+        ("stage.driver", config.stage.driver, "binary"),
+    ):
+        if value != wanted:
+            raise ConfigError(f"{path}: {key} = {value} must be {wanted} to simulate")
+    return config
+
+
+def _scenarios(options: argparse.Namespace) -> list[Scenario]:
+    """The groups in turn; by default two fields of each of the six and one blank."""
+    if options.fields is not None and not 1 <= options.fields <= 10_000:
+        raise ConfigError(f"--fields {options.fields} must be within 1..10000")
+    if options.start_um is not None and not abs(options.start_um) <= 60.0:
+        raise ConfigError(f"--start-um {options.start_um} must be within -60..60")
+    if not 0.0 <= options.dirt <= 3.0:
+        raise ConfigError(f"--dirt {options.dirt} must be within 0..3")
+    kinds = (options.kind,) if options.kind else KINDS
+    sparsities = (options.sparsity,) if options.sparsity else SPARSITIES
+    groups = [(kind, sparsity) for sparsity in sparsities for kind in kinds]
+    if options.fields is None:
+        chosen = groups * 2
+        if not options.kind and not options.sparsity:
+            chosen = [*chosen, ("cell", "blank")]
+    else:
+        chosen = list(islice(cycle(groups), options.fields))
+    rng = np.random.default_rng([options.seed, 25])
+    starts = rng.uniform(-RANGE_UM, RANGE_UM, len(chosen))
+    if options.start_um is not None:
+        starts[:] = options.start_um
+    return [Scenario(n, *group, float(starts[n])) for n, group in enumerate(chosen)]
+
+
+def _deadband_um(config: Config) -> float:
+    given = config.loop.deadband_um
+    return config.objective.deadband_um if given is None else given
+
+
+def _facts(options: argparse.Namespace, config: Config) -> dict[str, str]:
+    return {
+        "seed": str(options.seed),
+        "instrument": str(options.config.name),
+        "window": f"{config.stage.z_min_um:g} to {config.stage.z_max_um:g} um",
+        "models": f"{config.models.rin.name}, {config.models.dpn.name}",
+        "motor": "wired backwards on purpose" if options.invert_sign else "wired as configured",
+        "machine": f"{platform.machine()}, Python {platform.python_version()}",
+    }
+
+
+def _line(record: FieldRecord) -> str:
+    start, final = record.error_um(record.z_start_um), record.error_um(record.z_final_um)
+    change = "" if start is None or final is None else f": {start:.2f} -> {final:.2f} um"
+    return f"{record.kind} {record.sparsity}{change}, {record.last.decision.value}"
+
+
+def _publish(session: SessionRecord, options: argparse.Namespace) -> None:
+    if options.json is not None:
+        text = json.dumps(session.as_json(), indent=1, allow_nan=False)
+        try:
+            options.json.write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"--json {options.json}: {error.strerror}") from error
+    if options.report is not None:
+        page = write_report(session, options.report)
+        print(f"report: {page}")
+    if not options.quiet:
+        print(_table(session))
+
+
+def _table(session: SessionRecord) -> str:
+    """Fixed-width table for a terminal."""
+    head = f"{'field':<20}{'start':>8}{'1st shot':>10}{'final':>8}  {'um':<3}{'k':>3}  decision"
+    lines = [head, "-" * len(head)]
+    for record in session.fields:
+        row = record.as_json()
+        numbers = [row[key] for key in ("start_error_um", "first_error_um", "final_error_um")]
+        start, first, final = ("-" if v is None else f"{v:.2f}" for v in numbers)
+        name = f"{record.kind} {record.sparsity}" if record.kind != "blank" else "blank"
+        why = f"{row['decision']} ({row['reason']}), {row['shots']} shots, {row['moves']} moves"
+        lines.append(f"{name:<20}{start:>8}{first:>10}{final:>8}  {'':<3}{row['k']:>3}  {why}")
+    return "\n".join([*lines, _summary_line(session)])
+
+
+def _summary_line(session: SessionRecord) -> str:
+    s = session.summary()
+    if session.shutdown_reason:
+        return f"SHUTDOWN: {session.shutdown_reason}"
+    if s["mae_final_um"] is None:
+        return f"no field with content; {s['moves_refused']} moves refused"
+    ms = s["latency_ms"]
+    return (
+        f"mean error {s['mae_first_um']:.2f} um after one shot, {s['mae_final_um']:.2f} um at the "
+        f"end; {100 * s['within_dof']:.0f} % within {s['dof_um']:.2f} um; direction "
+        f"{100 * (s['dss'] or 0):.0f} %; capture to command p50 {ms['p50']:.0f} ms, "
+        f"p99 {ms['p99']:.0f} ms; {s['moves_refused']} moves refused"
+    )

@@ -1,0 +1,140 @@
+"""What lies on the slide: layers of absorbance and phase, and the truth about them.
+
+A specimen is a stack of thin layers. `content` layers are what a pathologist looks at;
+`distractor` layers (dust, bubbles, pen) must not pull the focus. The truth that training and
+evaluation need is kept beside the picture: content richness W* per patch (paper, section 4.3)
+and the height of each patch's best focus.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+F32 = npt.NDArray[np.float32]
+
+PATCH_UM = 224 * 0.34  # a DPN patch is 76 um wide in the object, whatever the pixel size
+GRID = 9
+
+#: stain absorbance per unit dye in R, G, B (Ruifrok and Johnston 2001 for H and E; the
+#: Papanicolaou dyes by their hue: EA cyan-green, eosin pink, OG orange)
+STAINS: dict[str, tuple[float, float, float]] = {
+    "haematoxylin": (0.650, 0.704, 0.286),
+    "eosin": (0.072, 0.990, 0.105),
+    "ea_green": (0.750, 0.270, 0.330),
+    "orange_g": (0.050, 0.300, 0.900),
+    "dab": (0.268, 0.570, 0.776),
+    "neutral": (0.577, 0.577, 0.577),
+}
+
+
+@dataclass(slots=True)
+class Layer:
+    """A thin layer at height `z_um` (positive = nearer to the objective).
+
+    `dyes` maps a stain's name to its amount (h, w) float32; `phase` is (h, w) rad at 0.535 um
+    or None. `content` tells specimen from distractor.
+    """
+
+    z_um: float
+    dyes: dict[str, F32]
+    phase: F32 | None = None
+    content: bool = True
+
+    def absorbance(self, stain_rgb: dict[str, tuple[float, float, float]]) -> list[F32]:
+        """Natural absorbance of the layer in R, G and B, each (h, w) float32."""
+        out = []
+        for channel in range(3):
+            total: F32 | None = None
+            for name, amount in self.dyes.items():
+                part = amount * np.float32(stain_rgb[name][channel])
+                total = part if total is None else total + part
+            assert total is not None
+            out.append(np.asarray(total, np.float32))
+        return out
+
+
+@dataclass(slots=True)
+class Specimen:
+    """One field of view before the optics, `shape` (h, w) px of `um_per_px`."""
+
+    kind: str  # "cell" | "tissue" | "blank"
+    um_per_px: float
+    layers: list[Layer]
+    stain_rgb: dict[str, tuple[float, float, float]] = field(default_factory=lambda: dict(STAINS))
+    #: slope of the slide in um per mm along x (columns) and y (rows)
+    tilt_um_per_mm: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        first = next(iter(self.layers[0].dyes.values()))
+        return first.shape[0], first.shape[1]
+
+    def height_map_um(self, y_px: F32, x_px: F32) -> F32:
+        """Height of the slide's surface at pixel positions, 0 at the frame's centre."""
+        h, w = self.shape
+        mm = self.um_per_px / 1000.0
+        tilt_x, tilt_y = self.tilt_um_per_mm
+        plane = (x_px - (w - 1) / 2) * tilt_x * mm + (y_px - (h - 1) / 2) * tilt_y * mm
+        return np.asarray(plane, np.float32)
+
+
+#: detail energy at which a patch is worth exp(-1) less than certain; see `content_richness`
+DETAIL_SCALE = 0.0011
+
+
+def detail_energy(specimen: Specimen) -> list[tuple[float, F32]]:
+    """Per content layer: its height and the local energy (h, w) of its fine absorbance detail.
+
+    Detail is green absorbance less its mean over 5 um: what still tells focus when the eye sees
+    a flat wash of stain as empty.
+    """
+    window = max(3, round(5.0 / specimen.um_per_px) | 1)
+    out = []
+    for layer in specimen.layers:
+        if layer.content:
+            green = layer.absorbance(specimen.stain_rgb)[1]
+            smooth = cv2.blur(green, (window, window), borderType=cv2.BORDER_REFLECT_101)
+            out.append((layer.z_um, np.asarray((green - smooth) ** 2, np.float32)))
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class PatchTruth:
+    """Truth per patch of a grid: richness W* in 0..1 and the height of best focus in um."""
+
+    richness: F32
+    focus_um: F32
+
+
+def patch_truth(
+    specimen: Specimen, top_left_px: tuple[float, float], grid: tuple[int, int] = (GRID, GRID)
+) -> PatchTruth:
+    """W* and focus height of the patches whose grid starts at `top_left_px` (row, column).
+
+    W* = 1 - exp(-E / 0.0011) with E the mean detail energy of the content: 0.98 for one lone
+    nucleus, 0.9 for plain stroma, 0.2 for a bare shred of cytoplasm. Focus height is the
+    energy-weighted mean over the layers plus the slide's tilt.
+    """
+    step = PATCH_UM / specimen.um_per_px
+    rows, columns = grid
+    energy = np.zeros(grid, np.float64)
+    moment = np.zeros(grid, np.float64)
+    for z_um, detail in detail_energy(specimen):
+        integral = cv2.integral(detail, sdepth=cv2.CV_64F)
+        y = np.clip(np.rint(top_left_px[0] + step * np.arange(rows + 1)), 0, detail.shape[0])
+        x = np.clip(np.rint(top_left_px[1] + step * np.arange(columns + 1)), 0, detail.shape[1])
+        corner = integral[np.ix_(y.astype(int), x.astype(int))]
+        total = corner[1:, 1:] - corner[:-1, 1:] - corner[1:, :-1] + corner[:-1, :-1]
+        energy += total / step**2
+        moment += total / step**2 * z_um
+    richness = 1.0 - np.exp(-energy / DETAIL_SCALE)
+    centre_y = top_left_px[0] + step * (np.arange(rows, dtype=np.float32) + 0.5)
+    centre_x = top_left_px[1] + step * (np.arange(columns, dtype=np.float32) + 0.5)
+    plane = specimen.height_map_um(centre_y[:, None] - 0.5, centre_x[None, :] - 0.5)
+    focus = moment / np.maximum(energy, 1e-9) + plane
+    return PatchTruth(richness.astype(np.float32), focus.astype(np.float32))
