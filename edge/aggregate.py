@@ -1,0 +1,128 @@
+"""k patches to one number that knows how far it can be trusted, or to a reason why there is none.
+
+The median is the paper's (section 4.2). The interval is ours: it gates every move.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from edge.camera import Frame
+from edge.defocus import PatchDefocus
+from edge.importance import Sparsity
+from engines.manifest import EngineRejected, Manifest
+
+MAD_TO_SIGMA = 1.4826  # of a normal distribution
+
+
+class Reason(str, Enum):
+    """Why a frame has no focus estimate."""
+
+    BLANK = "blank"
+    NOT_FINITE = "not-finite"
+    PATCHES_DISAGREE = "patches-disagree"
+    OUTSIDE_RANGE = "outside-range"
+
+
+@dataclass(frozen=True, slots=True)
+class FocusEstimate:
+    """The defocus of one frame; it belongs to `exposure_mid_ns` and to the z of that moment."""
+
+    defocus_um: float  # + means: raise the objective to reach focus
+    interval_um: float  # half-width of the calibrated 95 % interval
+    patches: int
+    sparsity: Sparsity
+    exposure_start_ns: int  # monotonic
+    exposure_mid_ns: int
+    spread_um: float  # standard deviation between the patches, from their MAD
+
+
+@dataclass(frozen=True, slots=True)
+class NoFocus:
+    """No usable estimate. `rejected_um` is the median that was not believed (outside-range and
+    patches-disagree), NaN without one: evidence against a move, never a reason for one."""
+
+    reason: Reason
+    sparsity: Sparsity
+    exposure_start_ns: int
+    exposure_mid_ns: int
+    rejected_um: float = math.nan
+    interval_um: float = math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Coefficients of the interval, all >= 0; `interval_um` is their quadratic sum.
+
+    floor_um: what remains with many sure patches; network: per um of the network's own spread;
+    patches: per um of standard error between patches; relative: per um of defocus.
+    disagree_um, disagree_relative: spread between patches above which there is no focus.
+    range_um: |defocus| up to this was calibrated. The defaults are cautious; a model's manifest
+    carries measured ones in calibration.interval.
+    """
+
+    range_um: float
+    floor_um: float = 0.3
+    network: float = 1.0
+    patches: float = 2.0
+    relative: float = 0.05
+    disagree_um: float = 4.0
+    disagree_relative: float = 0.25
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Calibration:
+        """From a DPN's manifest; EngineRejected for an unknown or impossible coefficient."""
+        given = manifest.calibration.get("interval", {})
+        if not isinstance(given, dict):
+            raise EngineRejected(f"{manifest.file}: calibration.interval must be an object")
+        allowed = set(cls.__dataclass_fields__) - {"range_um"}
+        for key, value in given.items():
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if key not in allowed or not number or not 0 <= value < 1000:
+                raise EngineRejected(f"{manifest.file}: calibration.interval.{key} = {value!r}")
+        return cls(range_um=manifest.optics.range_um, **given)
+
+    def interval_um(self, defocus_um: float, network_um: float, spread_um: float, k: int) -> float:
+        """Half-width of the 95 % interval of a median over `k` patches.
+
+        Patches of one field err together, so the network's own spread shrinks with k only from
+        two standard deviations to one; the scatter between patches shrinks with sqrt(k).
+        """
+        return math.hypot(
+            self.floor_um,
+            self.network * network_um * (1 + 1 / math.sqrt(k)),
+            self.patches * spread_um / math.sqrt(k),
+            self.relative * defocus_um,
+        )
+
+    def disagree(self, defocus_um: float, spread_um: float) -> bool:
+        """Whether the patches contradict each other (two layers, dust, a fold)."""
+        return not spread_um <= self.disagree_um + self.disagree_relative * abs(defocus_um)
+
+
+def aggregate(
+    measured: PatchDefocus, frame: Frame, calibration: Calibration
+) -> FocusEstimate | NoFocus:
+    """Median, spread and interval of the patches, all in um (paper section 4.2)."""
+    start_ns, mid_ns, sparsity = frame.exposure_start_ns, frame.exposure_mid_ns, measured.sparsity
+    if not measured.finite:
+        return NoFocus(Reason.NOT_FINITE, sparsity, start_ns, mid_ns)
+    k = len(measured.cells)
+    if k == 0:
+        return NoFocus(Reason.BLANK, sparsity, start_ns, mid_ns)
+    defocus = measured.defocus_um.astype(np.float64)
+    median = float(np.median(defocus))
+    spread = MAD_TO_SIGMA * float(np.median(np.abs(defocus - median)))
+    network = float(np.median(measured.spread_um.astype(np.float64)))
+    interval = calibration.interval_um(median, network, spread, k)
+    if not math.isfinite(interval):  # finite inputs can still overflow
+        return NoFocus(Reason.NOT_FINITE, sparsity, start_ns, mid_ns)
+    if not abs(median) <= calibration.range_um:
+        return NoFocus(Reason.OUTSIDE_RANGE, sparsity, start_ns, mid_ns, median, interval)
+    if calibration.disagree(median, spread):
+        return NoFocus(Reason.PATCHES_DISAGREE, sparsity, start_ns, mid_ns, median, interval)
+    return FocusEstimate(median, interval, k, sparsity, start_ns, mid_ns, spread)

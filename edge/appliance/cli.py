@@ -1,0 +1,74 @@
+"""The command `sparsefocus`: one verb per job, exit status as promised.
+
+0 = done, 2 = wrong use or config (one line), 3 = refused for safety, 4 = hardware or peer
+failed. A verb's module is imported when the verb is used, so that `focus` needs no serial port
+and nothing on the device needs the simulator.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+
+from edge.errors import CameraStalled, ConfigError, EngineRejected, SparseFocusError
+from engines.manifest import EngineRejected as ModelRejected
+from firmware_bridge.errors import StageError
+
+DONE, WRONG_USE, REFUSED, FAILED = 0, 2, 3, 4
+
+#: verb -> (module with add_arguments(parser) and run(options) -> exit status, one line of help)
+VERBS: dict[str, tuple[str, str]] = {
+    "simulate": (
+        "simulator.simulate_verb",
+        "focus fields of the simulated microscope, write a report",
+    ),
+    "focus": ("edge.appliance.focus_verb", "one shot on image files: the signed defocus of each"),
+    "check-config": (
+        "edge.appliance.check_config_verb",
+        "read a config file and say what is wrong",
+    ),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(
+        prog="sparsefocus",
+        description="One-shot autofocus for microscope scanners.",
+        epilog="exit status: 0 done, 2 wrong use or config, 3 refused for safety, 4 hardware",
+    )
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    wanted = next((word for word in words if word in VERBS), None)
+    for verb, (_, summary) in VERBS.items():
+        sub = verbs.add_parser(verb, help=summary, description=summary)
+        if verb == wanted:
+            importlib.import_module(VERBS[verb][0]).add_arguments(sub)
+    options = parser.parse_args(words)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
+    try:
+        return int(importlib.import_module(VERBS[options.verb][0]).run(options))
+    except (ConfigError, EngineRejected, ModelRejected) as error:
+        return _say(error, WRONG_USE)
+    except (CameraStalled, StageError, OSError) as error:
+        return _say(error, FAILED)
+    except SparseFocusError as error:
+        return _say(error, REFUSED)
+    except KeyboardInterrupt:
+        return _say("interrupted", 130)
+
+
+def _say(what: object, status: int) -> int:
+    print(f"sparsefocus: {' '.join(str(what).split())}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

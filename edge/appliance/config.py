@@ -1,0 +1,112 @@
+"""The config file: read once, strictly; bounds stand where the value is read.
+
+A duplicate, unknown, missing or out-of-range key stops the start with file, line, key and
+limit. No default hides a dangerous choice.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge.appliance.strict_yaml import Section, read_yaml
+from edge.camera import CAMERAS
+from edge.importance import ClassRule
+from edge.optics import Objective
+from edge.preprocess import MAX_PATCHES
+from edge.settings import CameraSettings, Config, LoopSettings, ModelSettings, StageSettings
+from firmware_bridge.stage import STAGES
+
+TRAVEL_UM = 100_000  # no microscope's focus drive travels 10 cm
+
+
+def read_config(path: Path) -> Config:
+    """Read and check a config file; ConfigError `file:line: section.key = value must ...`."""
+    top = read_yaml(path)
+    config = Config(
+        camera=_camera(top.section("camera")),
+        stage=_stage(top.section("stage")),
+        objective=_objective(top.section("objective")),
+        models=_models(top.section("models", required=False)),
+        loop=_loop(top.section("loop", required=False)),
+    )
+    top.done()
+    return config
+
+
+def _camera(s: Section) -> CameraSettings:
+    settings = CameraSettings(
+        driver=s.choice("driver", sorted(CAMERAS)),
+        period_ms=s.number("period_ms", 1, 10_000),
+        options=s.options("options"),
+    )
+    s.done()
+    return settings
+
+
+def _stage(s: Section) -> StageSettings:
+    driver = s.choice("driver", sorted(STAGES))
+    z_min_um = s.number("z_min_um", -TRAVEL_UM, TRAVEL_UM)
+    settings = StageSettings(
+        driver=driver,
+        z_min_um=z_min_um,
+        z_max_um=s.number("z_max_um", z_min_um, TRAVEL_UM, above="z_min_um"),
+        focus_direction=s.integer("focus_direction", -1, 1),
+        max_step_um=s.number("max_step_um", 0.01, 1000, default=25.0),
+        settle_ms=s.number("settle_ms", 0, 1000, default=5.0),
+        max_moves_per_s=s.integer("max_moves_per_s", 1, 200, default=20),
+        options=s.options("options"),
+    )
+    s.done()
+    return settings
+
+
+def _objective(s: Section) -> Objective:
+    refractive_index = s.number("refractive_index", 1, 1.6, default=1.0)
+    known = Objective(na=0.75, magnification=20, um_per_px=0.34)  # for its defaults
+    objective = Objective(
+        na=s.number("na", 0.02, 0.99 * refractive_index),
+        magnification=s.number("magnification", 1, 200),
+        um_per_px=s.number("um_per_px", 0.01, 20),
+        wavelength_um=s.number("wavelength_um", 0.3, 1.2, default=known.wavelength_um),
+        refractive_index=refractive_index,
+        detector_um=s.number("detector_um", 0.5, 50, default=known.detector_um),
+    )
+    s.done()
+    return objective
+
+
+def _models(s: Section) -> ModelSettings:
+    shipped = ModelSettings()
+    settings = ModelSettings(
+        rin=s.path("rin", default=shipped.rin),
+        dpn=s.path("dpn", default=shipped.dpn),
+        threads=s.integer("threads", 0, 64, default=0),
+    )
+    s.done()
+    return settings
+
+
+def _loop(s: Section) -> LoopSettings:
+    known = LoopSettings()
+    settings = LoopSettings(
+        deadband_um=s.number("deadband_um", 0.01, 100, default=None),
+        verify_above_um=s.number("verify_above_um", 0.1, 100, default=known.verify_above_um),
+        max_interval_um=s.number("max_interval_um", 0.1, 100, default=known.max_interval_um),
+        max_age_ms=s.number("max_age_ms", 1, 10_000, default=None),
+        max_shots=s.integer("max_shots", 1, 100, default=known.max_shots),
+        classes=_classes(s),
+    )
+    s.done()
+    return settings
+
+
+def _classes(s: Section) -> ClassRule:
+    rule = ClassRule()
+    dense = s.integer("k_dense", 1, MAX_PATCHES, default=rule.dense)
+    sparse = s.integer("k_sparse", 1, dense, default=min(rule.sparse, dense))
+    return ClassRule(
+        threshold=s.number("importance_threshold", 0.01, 0.99, default=rule.threshold),
+        dense=dense,
+        sparse=sparse,
+        ex_sparse=s.integer("k_ex_sparse", 1, sparse, default=min(rule.ex_sparse, sparse)),
+    )

@@ -1,0 +1,215 @@
+"""YAML without surprises: a section is read key by key, and every value knows its line.
+
+`yaml.safe_load` keeps the last of two equal keys, reads `1e-3` as text, `no` as False and
+`1:30` as 90. Here the nodes are read directly: a scalar becomes what its reader asks for, or
+the start stops with file, line, key and limit.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+
+from edge.errors import ConfigError
+
+SIZE_LIMIT = 64 * 1024
+DEPTH_LIMIT = 8
+
+_NUMBER = re.compile(r"[-+]?(0|[1-9]\d{0,15})(\.\d{0,15})?([eE][-+]?\d{1,3})?", re.ASCII)
+_TRUTH = re.compile("true|false")
+_INTEGER = re.compile(r"[-+]?(0|[1-9]\d{0,15})", re.ASCII)
+# Words and shapes that YAML 1.1 turns into something else than the text they look like.
+_SURPRISE = re.compile(
+    r"(?i:y|yes|n|no|on|off|true|false|null|~|[-+]?\.inf|\.nan)|"
+    r"[-+]?[\d_]+(:[0-5]?\d)+(\.\d*)?|[-+]?0[\dxobXOB_][\w]*|[-+]?\d[\d_]*_[\d_]*",
+    re.ASCII,
+)
+REQUIRED: Any = object()
+
+
+class Section:
+    """One mapping of the file. Take every key you know, then call `done`."""
+
+    def __init__(self, file: Path, name: str, node: yaml.Node) -> None:
+        self.file, self.name, self._mark = file, name, node.start_mark
+        if not isinstance(node, yaml.MappingNode):
+            self.reject(node, "", f"{_shown(node)} must be a section of keys")
+        self._nodes: dict[str, yaml.Node] = {}
+        self._keys: dict[str, yaml.Node] = {}
+        self._known: list[str] = []
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                self.reject(key, "", "a key must be a word")
+            if key.value in self._nodes:
+                before = self._keys[key.value].start_mark.line + 1
+                self.reject(key, key.value, f"is given twice, first in line {before}")
+            self._nodes[key.value], self._keys[key.value] = value, key
+
+    def reject(self, node: yaml.Node | None, key: str, why: str) -> NoReturn:
+        """Raise ConfigError `file:line: section.key why`."""
+        line = (node.start_mark if node is not None else self._mark).line + 1
+        where = ".".join(part for part in (self.name, _printable(key)) if part)
+        raise ConfigError(f"{self.file}:{line}: {where} {why}".replace("  ", " "))
+
+    def number(
+        self, key: str, least: float, most: float, default: Any = REQUIRED, above: str = ""
+    ) -> Any:
+        """A float in least..most, both allowed. With `above`, strictly above that key's value,
+        which is `least`."""
+        node = self._take(key, default)
+        if node is None:
+            return default
+        value = float(node.value) if _plain(node, _NUMBER) else math.nan
+        if above and not value > least:
+            self.reject(node, key, f"= {_shown(node)} must be above {above} = {least:g}")
+        if not least <= value <= most:
+            self.reject(node, key, f"= {_shown(node)} must be a number {least:g} to {most:g}")
+        return value
+
+    def integer(self, key: str, least: int, most: int, default: Any = REQUIRED) -> Any:
+        """An int in least..most, both allowed."""
+        node = self._take(key, default)
+        if node is None:
+            return default
+        if not _plain(node, _INTEGER) or not least <= int(node.value) <= most:
+            self.reject(node, key, f"= {_shown(node)} must be a whole number {least} to {most}")
+        return int(node.value)
+
+    def choice(self, key: str, allowed: Sequence[str], default: Any = REQUIRED) -> Any:
+        """One of the words in `allowed`."""
+        node = self._take(key, default)
+        if node is None:
+            return default
+        if not isinstance(node, yaml.ScalarNode) or node.value not in allowed:
+            self.reject(node, key, f"= {_shown(node)} must be one of {', '.join(allowed)}")
+        return node.value
+
+    def path(self, key: str, default: Any = REQUIRED) -> Any:
+        """A path, relative to the folder of the config file."""
+        node = self._take(key, default)
+        if node is None:
+            return default
+        text = self._text(node, key)
+        if not text or "\0" in text or len(text) > 1000:
+            self.reject(node, key, f"= {_shown(node)} must be a path")
+        return self.file.parent / text
+
+    def options(self, key: str) -> dict[str, Any]:
+        """A free mapping of numbers, true/false, text and lists of them; {} when absent."""
+        node = self._take(key, None)
+        if node is None:
+            return {}
+        section = Section(self.file, f"{self.name}.{key}", node)
+        return {name: section._value(value, name) for name, value in section._nodes.items()}
+
+    def section(self, key: str, required: bool = True) -> Section:
+        """A section inside this one; an empty one when it is absent and not required."""
+        node = self._take(key, REQUIRED if required else None)
+        name = f"{self.name}.{key}".lstrip(".")
+        return Section(self.file, name, node or yaml.MappingNode("", [], self._mark, self._mark))
+
+    def done(self) -> None:
+        """Stop at the first key that nobody took."""
+        for key, node in self._keys.items():
+            if key not in self._known:
+                known = ", ".join(self._known)
+                self.reject(node, key, f"is not a key of this section, which has {known}")
+
+    def _take(self, key: str, default: Any) -> yaml.Node | None:
+        self._known.append(key)
+        if key not in self._nodes and default is REQUIRED:
+            self.reject(None, key, "must be given")
+        return self._nodes.get(key)
+
+    def _text(self, node: yaml.Node, key: str) -> str:
+        if not isinstance(node, yaml.ScalarNode):
+            self.reject(node, key, "must be text")
+        if node.style is None and (not node.value or _SURPRISE.fullmatch(node.value)):
+            self.reject(node, key, f"= {_shown(node)} must be in quotes to be taken as text")
+        return str(node.value)
+
+    def _value(self, node: yaml.Node, key: str) -> Any:
+        if isinstance(node, yaml.SequenceNode):
+            return [self._value(item, key) for item in node.value]
+        if isinstance(node, yaml.MappingNode):
+            inner = Section(self.file, f"{self.name}.{key}", node)
+            return {name: inner._value(value, name) for name, value in inner._nodes.items()}
+        if _plain(node, _INTEGER):
+            return int(node.value)
+        if _plain(node, _NUMBER):
+            return float(node.value)
+        if _plain(node, _TRUTH):
+            return node.value == "true"
+        return self._text(node, key)
+
+
+def read_yaml(path: Path) -> Section:
+    """The top level of a file. ConfigError when it is not one plain YAML mapping."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(SIZE_LIMIT + 1)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"{path}: the config cannot be read: {why}") from error
+    if len(data) > SIZE_LIMIT:
+        raise ConfigError(f"{path}: the config must be at most {SIZE_LIMIT} bytes")
+    try:
+        text = data.decode("utf-8")
+        _check_plain(path, text)
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise ConfigError(f"{path}:{line}: the config must be UTF-8 text") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(_yaml_error(path, error)) from error
+    if node is None:
+        raise ConfigError(f"{path}:1: the config is empty")
+    return Section(Path(path), "", node)
+
+
+def _check_plain(path: Path, text: str) -> None:
+    """Refuse tags, anchors and deep nesting while they are still a stream of events."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        line = event.start_mark.line + 1 if event.start_mark else 1
+        if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
+            depth += 1
+        elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
+            depth -= 1
+        if depth > DEPTH_LIMIT:
+            raise ConfigError(f"{path}:{line}: nested deeper than {DEPTH_LIMIT} levels")
+        if getattr(event, "anchor", None) is not None:
+            raise ConfigError(f"{path}:{line}: anchors and aliases (&, *) are not allowed")
+        if getattr(event, "tag", None) is not None:
+            raise ConfigError(f"{path}:{line}: tags (!) are not allowed")
+
+
+def _yaml_error(path: Path, error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    line = f":{mark.line + 1}" if mark else ""
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "not YAML"
+    return f"{path}{line}: {' '.join(_printable(str(problem)).split())}"
+
+
+def _plain(node: yaml.Node, pattern: re.Pattern[str]) -> bool:
+    return (
+        isinstance(node, yaml.ScalarNode)
+        and node.style is None
+        and pattern.fullmatch(node.value) is not None
+    )
+
+
+def _shown(node: yaml.Node) -> str:
+    if not isinstance(node, yaml.ScalarNode):
+        return "a list" if isinstance(node, yaml.SequenceNode) else "a section"
+    text = _printable(node.value)
+    return f"'{text}'" if node.style or not text else text
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text[:60])

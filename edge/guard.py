@@ -1,0 +1,148 @@
+"""The last word on every move. It refuses and never clamps, and NaN fails every comparison.
+
+Nothing else in the project may move the glass. The guard asks the stage itself and believes
+neither the controller nor the camera; the firmware repeats the window and position checks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic_ns
+from typing import TypeVar
+
+from edge.camera import Frame
+from edge.decision import Move, Plan
+from edge.errors import MoveRefused, MoveUncertain
+from edge.state import RunState
+from firmware_bridge.errors import StageError, StageRefused
+from firmware_bridge.stage import Stage, StageStatus
+
+MAX_SLACK_UM = 0.5
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class GuardLimits:
+    """What no move may exceed. The window and the direction have no default on purpose."""
+
+    z_min_um: float
+    z_max_um: float
+    focus_direction: int | None  # +1 or -1; anything else means not calibrated: refuse
+    max_step_um: float
+    max_age_ms: float  # from the end of the exposure to the move; about two frame periods
+    settle_ms: float = 5.0  # the exposure must start this long after the stage settled
+    max_moves_per_s: int = 20
+
+
+class Guard:
+    """Checks a proposal against the limits, the frame, the stage and the state, then sends it."""
+
+    def __init__(
+        self,
+        limits: GuardLimits,
+        stage: Stage,
+        state: RunState,
+        clock: Callable[[], int] = monotonic_ns,
+    ) -> None:
+        self.limits = limits
+        self.refused: Counter[str] = Counter()
+        self.moves = 0
+        self._stage = stage
+        self._state = state
+        self._clock = clock
+        self._newest_id: int | None = None
+        self._last_sent_ns: int | None = None
+        self._recent_ns: deque[int] = deque(maxlen=max(1, limits.max_moves_per_s))
+
+    def send(self, plan: Plan, frame: Frame) -> int | None:
+        """Send a Move; returns the time it was sent (monotonic ns), None for other plans.
+
+        Call it once for every frame, whatever was planned. Raises MoveRefused (nothing moved)
+        or MoveUncertain (find the position again first).
+        """
+        newest, self._newest_id = self._newest_id, frame.frame_id
+        if not isinstance(plan, Move):
+            return None
+        try:
+            self._check_order(frame, newest)
+            now_ns = self._clock()
+            self._check_state(now_ns)
+            self._check_frame(frame, now_ns)
+            status = self._ask(self._stage.status)
+            self._check_stage(frame, status)
+            self._check_target(plan, status)
+            self._recent_ns.append(now_ns)
+            self._ask(lambda: self._stage.move_to(plan.target_um, plan.assumed_um))
+        except MoveRefused as refused:
+            self.refused[refused.reason] += 1
+            raise
+        self._last_sent_ns = self._clock()
+        self.moves += 1
+        self._check_nobody_stopped()
+        return self._last_sent_ns
+
+    def _check_order(self, frame: Frame, newest: int | None) -> None:
+        if newest is not None and not frame.frame_id > newest:
+            self._newest_id = newest  # the newest stays: an old frame opens no door for others
+            raise MoveRefused("frame-order", f"frame {frame.frame_id} after frame {newest}")
+
+    def _check_state(self, now_ns: int) -> None:
+        if not self._state.may_move:
+            raise MoveRefused("state", f"the runtime is {self._state.name}")
+        if self.limits.focus_direction not in (1, -1):
+            raise MoveRefused("sign-unknown", "stage.focus_direction is not calibrated")
+        recent = self._recent_ns
+        if len(recent) == recent.maxlen and not now_ns - recent[0] >= 1_000_000_000:
+            raise MoveRefused("rate", f"more than {recent.maxlen} moves in a second")
+
+    def _check_frame(self, frame: Frame, now_ns: int) -> None:
+        if not frame.exposure_start_ns <= frame.exposure_end_ns <= now_ns:
+            raise MoveRefused("exposure-time", "the exposure lies in the future or is reversed")
+        age_ms = (now_ns - frame.exposure_end_ns) / 1e6
+        if not age_ms <= self.limits.max_age_ms:
+            raise MoveRefused("stale", f"frame is {age_ms:.0f} ms old, {self.limits.max_age_ms:g}")
+        if self._last_sent_ns is not None and not frame.exposure_start_ns >= self._last_sent_ns:
+            raise MoveRefused("before-last-move", "exposed before the last move was sent")
+
+    def _check_stage(self, frame: Frame, status: StageStatus) -> None:
+        if status.latched is not None:
+            raise MoveRefused("latched", f"the stage refuses to move: {status.latched}")
+        if status.moving or status.settled_ns is None:
+            raise MoveRefused("moving", "the stage is moving or settling")
+        since_ns = frame.exposure_start_ns - status.settled_ns
+        if not since_ns >= self.limits.settle_ms * 1e6:
+            raise MoveRefused("unsettled", f"exposed {since_ns / 1e6:.1f} ms after settling")
+
+    def _check_target(self, move: Move, status: StageStatus) -> None:
+        limits, target = self.limits, move.target_um
+        if not limits.z_min_um <= target <= limits.z_max_um:  # NaN lands here too
+            raise MoveRefused(
+                "outside-window",
+                f"target {target:.2f} um is outside {limits.z_min_um:g}..{limits.z_max_um:g} um",
+            )
+        # A full step back starts where the stage came to rest, not exactly where it was sent.
+        slack_um = min(2 * self._stage.resolution_um, MAX_SLACK_UM)
+        for start_um in (status.z_um, move.assumed_um):
+            if not abs(target - start_um) <= limits.max_step_um + slack_um:
+                raise MoveRefused(
+                    "step", f"{target - start_um:+.2f} um is above {limits.max_step_um:g} um"
+                )
+
+    def _check_nobody_stopped(self) -> None:
+        """A shutdown from another thread may have passed between the check and the move."""
+        if not self._state.may_move:
+            self._ask(self._stage.stop)
+            raise MoveUncertain("shut down while the move was being sent")
+
+    @staticmethod
+    def _ask(call: Callable[[], T]) -> T:
+        """Call the stage and translate: refused is refused, anything else is uncertain."""
+        try:
+            return call()
+        except StageRefused as refused:
+            raise MoveRefused(refused.reason, str(refused)) from refused
+        except (StageError, OSError) as error:
+            raise MoveUncertain(str(error)) from error

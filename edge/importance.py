@@ -1,0 +1,90 @@
+"""RIN: which of the 81 patches hold content, how sparse the field is, and which k to measure.
+
+The class rule is ours (the paper names the classes and their k, section 4.4, not how to tell
+them at run time): n = patches with importance above p.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.preprocess import GRID, MAX_PATCHES, Cell, Patches
+from engines.engine import Engine
+from engines.manifest import OutputNotFinite
+
+
+class Sparsity(str, Enum):
+    """How much of the field holds content."""
+
+    DENSE = "dense"
+    SPARSE = "sparse"
+    EX_SPARSE = "ex-sparse"
+    BLANK = "blank"
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRule:
+    """n >= dense -> k = dense; sparse..dense-1 -> k = sparse; 1..sparse-1 -> min(ex_sparse, n)."""
+
+    threshold: float = 0.8
+    dense: int = MAX_PATCHES
+    sparse: int = 9
+    ex_sparse: int = 3
+
+    def classify(self, n: int) -> tuple[Sparsity, int]:
+        """The class and k for `n` patches above the threshold."""
+        if n >= self.dense:
+            return Sparsity.DENSE, self.dense
+        if n >= self.sparse:
+            return Sparsity.SPARSE, self.sparse
+        if n >= 1:
+            return Sparsity.EX_SPARSE, min(self.ex_sparse, n)
+        return Sparsity.BLANK, 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """The chosen patches, best first.
+
+    scores: (9, 9) float32 in 0..1, NaN everywhere when the network failed on this frame;
+    cells: k pairs (row, column); importance: (k,) float32, the scores of `cells`.
+    """
+
+    scores: npt.NDArray[np.float32]
+    sparsity: Sparsity
+    k: int
+    cells: tuple[Cell, ...]
+    importance: npt.NDArray[np.float32]
+
+    @property
+    def finite(self) -> bool:
+        """False when the network answered NaN or infinity: then k is 0."""
+        return bool(np.isfinite(self.scores).all())
+
+
+class Importance:
+    """The RIN and the choice."""
+
+    def __init__(self, engine: Engine, rule: ClassRule) -> None:
+        self._engine = engine
+        self._rule = rule
+
+    def __call__(self, patches: Patches) -> npt.NDArray[np.float32]:
+        """(9, 9) float32 importance in 0..1; all NaN when the network's answer is not finite."""
+        try:
+            return self._engine.infer(patches.small)[0].reshape(GRID, GRID)
+        except OutputNotFinite:
+            return np.full((GRID, GRID), np.nan, np.float32)
+
+    def rank(self, scores: npt.NDArray[np.float32]) -> Ranked:
+        """Class and top k; equal scores keep reading order. No patch is chosen on NaN."""
+        n = int(np.count_nonzero(scores > self._rule.threshold))
+        sparsity, k = self._rule.classify(n if np.isfinite(scores).all() else 0)
+        flat = scores.reshape(-1)
+        best = np.argsort(-flat, kind="stable")[:k]
+        cells = tuple((int(i) // GRID, int(i) % GRID) for i in best)
+        return Ranked(scores, sparsity, k, cells, flat[best])

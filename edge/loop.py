@@ -1,0 +1,198 @@
+"""The loop: one frame in, at most one guarded move out. Read `measure` and `step`; that is all.
+
+Every way a frame can end becomes an Outcome: errors that leave the glass where it is are
+reported, errors after which its position is unknown shut the rig down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.aggregate import Calibration, FocusEstimate, NoFocus, aggregate
+from edge.camera import Camera, Frame
+from edge.controller import Controller
+from edge.decision import Decision, Hold, Move, Plan
+from edge.defocus import Defocus, PatchDefocus
+from edge.errors import CameraStalled, ConfigError, EngineRejected, MoveRefused, MoveUncertain
+from edge.guard import Guard
+from edge.importance import Importance, Ranked
+from edge.latency import Lap
+from edge.preprocess import Preprocessor
+from edge.state import RunState
+from engines import manifest
+from firmware_bridge.errors import StageError, StageUncertain
+from firmware_bridge.stage import Stage
+
+MAX_STALLS = 10  # in a row; then the camera is gone
+MAX_UNSETTLED = 100  # frames in a row in `focus_field`: then the stage does not settle
+
+
+@dataclass(frozen=True, slots=True)
+class FocusSensor:
+    """A frame's way as far as the estimate: needs no stage, moves nothing."""
+
+    preprocess: Preprocessor
+    importance: Importance
+    defocus: Defocus
+    calibration: Calibration
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What one frame says."""
+
+    ranked: Ranked
+    patches: PatchDefocus
+    estimate: FocusEstimate | NoFocus
+
+
+class Parts(Protocol):
+    """What `step` needs of a rig (edge.rig.Rig is one)."""
+
+    camera: Camera
+    stage: Stage
+    sensor: FocusSensor
+    controller: Controller
+    guard: Guard
+    state: RunState
+    stall_s: float
+    stalls: int
+
+    @property
+    def clock(self) -> Callable[[], int]:
+        """Monotonic ns; the same as the camera's and the stage's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one frame ended, and everything that decided it.
+
+    `frame_id`, times and `measurement` are None when no frame came. `plan` is what the
+    controller proposed, also when the guard refused it; `sent_ns` is when it was sent, None if
+    it was not. `latency_ms` has preprocess, rin, select, dpn, aggregate, plan, move and total,
+    from the frame's arrival, as far as the frame got. `age_ms` is from mid-exposure to the end.
+    """
+
+    decision: Decision
+    reason: str
+    plan: Plan | None = None
+    sent_ns: int | None = None
+    measurement: Measurement | None = None
+    frame_id: int | None = None
+    exposure_start_ns: int | None = None
+    exposure_end_ns: int | None = None
+    latency_ms: Mapping[str, float] | None = None
+    age_ms: float | None = None
+
+    @property
+    def estimate(self) -> FocusEstimate | NoFocus | None:
+        """The estimate, the reason why there is none, or None when no frame was measured."""
+        return self.measurement.estimate if self.measurement else None
+
+    @property
+    def move(self) -> Move | None:
+        """The move that was sent; None when nothing was."""
+        return self.plan if isinstance(self.plan, Move) and self.sent_ns is not None else None
+
+    @property
+    def scores(self) -> npt.NDArray[np.float32] | None:
+        """(9, 9) float32 importance, None when no frame was measured."""
+        return self.measurement.ranked.scores if self.measurement else None
+
+
+def measure(sensor: FocusSensor, frame: Frame, lap: Lap) -> Measurement:
+    """Frame to estimate, in the order of the paper's figure 5."""
+    patches = lap("preprocess", sensor.preprocess(frame))
+    scores = lap("rin", sensor.importance(patches))  # which patches hold content
+    ranked = lap("select", sensor.importance.rank(scores))
+    defocus = lap("dpn", sensor.defocus(patches, ranked))  # signed um, one per patch
+    estimate = lap("aggregate", aggregate(defocus, frame, sensor.calibration))
+    return Measurement(ranked, defocus, estimate)
+
+
+def step(rig: Parts) -> Outcome:
+    """One frame. Never raises for what can happen in operation; see Outcome."""
+    trace = _Trace(rig)
+    try:
+        trace.frame = frame = trace.arrived(rig.camera.next(timeout_s=rig.stall_s))
+        trace.seen = seen = measure(rig.sensor, frame, trace.lap)
+        trace.plan = plan = trace.lap("plan", rig.controller.plan(seen.estimate, rig.stage))
+        rig.state.follow(tracking=not isinstance(plan, Hold))
+        trace.sent_ns = sent_ns = trace.lap("move", rig.guard.send(plan, frame))
+        if sent_ns is not None:
+            rig.controller.sent(sent_ns)
+    except MoveRefused as refused:
+        return trace.end(Decision.REFUSE, str(refused))
+    except CameraStalled as stalled:
+        return trace.stalled(str(stalled))
+    except (MoveUncertain, StageUncertain) as error:
+        return trace.end(Decision.SHUTDOWN, f"the stage's position is uncertain: {error}")
+    except (EngineRejected, manifest.EngineRejected, ConfigError, StageError) as error:
+        return trace.end(Decision.SHUTDOWN, str(error))
+    return trace.end(plan.decision, plan.reason)
+
+
+def focus_field(rig: Parts) -> list[Outcome]:
+    """Step at one XY position until nothing more is to be moved; the outcomes, in order.
+
+    Ends with IN_FOCUS, HOLD, REFUSE or SHUTDOWN; frames exposed before the stage settled are
+    left out. The number of moves is bounded by the controller's max_shots and one roll-back.
+    """
+    rig.controller.new_field()
+    outcomes: list[Outcome] = []
+    unsettled = 0
+    while not (outcomes and outcomes[-1].move is None):
+        outcome = step(rig)
+        unsettled += 1
+        if outcome.reason == "unsettled" and unsettled < MAX_UNSETTLED:
+            continue
+        outcomes.append(outcome)
+        unsettled = 0
+    return outcomes
+
+
+class _Trace:
+    """What is known of the frame so far, so that every ending is reported alike."""
+
+    def __init__(self, rig: Parts) -> None:
+        self._rig = rig
+        self.lap = Lap(rig.clock)
+        self.frame: Frame | None = None
+        self.seen: Measurement | None = None
+        self.plan: Plan | None = None
+        self.sent_ns: int | None = None
+
+    def arrived(self, frame: Frame) -> Frame:
+        self._rig.stalls = 0
+        self.lap.restart()
+        return frame
+
+    def stalled(self, why: str) -> Outcome:
+        self._rig.stalls += 1
+        if self._rig.stalls >= MAX_STALLS:
+            return self.end(Decision.SHUTDOWN, f"camera stalled {MAX_STALLS} times: {why}")
+        self._rig.state.follow(tracking=False)
+        return self.end(Decision.HOLD, f"camera-stalled: {why}")
+
+    def end(self, decision: Decision, reason: str) -> Outcome:
+        if decision is Decision.SHUTDOWN:
+            self._rig.state.shutdown(reason)
+        if self.frame is None:
+            return Outcome(decision, reason)
+        return Outcome(
+            decision,
+            reason,
+            self.plan,
+            self.sent_ns,
+            self.seen,
+            self.frame.frame_id,
+            self.frame.exposure_start_ns,
+            self.frame.exposure_end_ns,
+            self.lap.ms,
+            (self._rig.clock() - self.frame.exposure_mid_ns) / 1e6,
+        )

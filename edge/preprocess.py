@@ -1,0 +1,113 @@
+"""Frame to network input: centre crop, area-correct resize, patch gather.
+
+The crop is a view. Only the small image and the chosen patches are converted to RGB: touching
+the whole 15 MB frame would cost more than the resize. Source: paper section 4.1.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from edge.camera import Frame, PixelFormat
+from edge.errors import ConfigError
+
+CROP_PX = 2016
+SMALL_PX = 512
+PATCH_PX = 224
+GRID = 9  # patches per side; GRID * PATCH_PX == CROP_PX
+MAX_PATCHES = 31
+
+U8 = npt.NDArray[np.uint8]
+Cell = tuple[int, int]  # (row, column) of a patch in the grid, from the top left
+
+_TO_RGB = {
+    PixelFormat.BGR8: cv2.COLOR_BGR2RGB,
+    PixelFormat.MONO8: cv2.COLOR_GRAY2RGB,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Patches:
+    """A frame made ready. Valid until the preprocessor sees the next frame.
+
+    crop: (2016, 2016[, 3]) uint8, a view into the frame in the frame's own pixel format;
+    small: (1, 512, 512, 3) uint8 RGB, the crop scaled down; the RIN's input.
+    """
+
+    crop: U8
+    pixel_format: PixelFormat
+    small: U8
+
+
+class Preprocessor(ABC):
+    """The contract; an implementation owns its buffers and reuses them for every frame."""
+
+    @abstractmethod
+    def __call__(self, frame: Frame) -> Patches:
+        """Crop and scale one frame. ConfigError when the frame is too small or misdescribed."""
+
+    @abstractmethod
+    def gather(self, patches: Patches, cells: Sequence[Cell]) -> U8:
+        """The patches at `cells` as (k, 224, 224, 3) uint8 RGB, k = len(cells) <= 31.
+
+        The result is a view into a buffer that the next call overwrites.
+        """
+
+
+class CpuPreprocessor(Preprocessor):
+    """OpenCV and NumPy on preallocated buffers; the reference for every other implementation."""
+
+    def __init__(self) -> None:
+        self._half = {c: np.empty((1008, 1008, c)[: 2 + (c > 1)], np.uint8) for c in (1, 3)}
+        self._small = {c: np.empty((512, 512, c)[: 2 + (c > 1)], np.uint8) for c in (1, 3)}
+        self._rgb = np.empty((1, SMALL_PX, SMALL_PX, 3), np.uint8)
+        self._patches = np.empty((MAX_PATCHES, PATCH_PX, PATCH_PX, 3), np.uint8)
+
+    def __call__(self, frame: Frame) -> Patches:
+        """2016 -> 1008 by area, -> 512 bilinear: area-correct within 1 grey level, 10x faster."""
+        crop = centre_crop(frame)
+        channels = 1 if crop.ndim == 2 else 3
+        half, small = self._half[channels], self._small[channels]
+        cv2.resize(crop, (1008, 1008), dst=half, interpolation=cv2.INTER_AREA)
+        cv2.resize(half, (SMALL_PX, SMALL_PX), dst=small, interpolation=cv2.INTER_LINEAR)
+        _to_rgb(small, frame.pixel_format, self._rgb[0])
+        return Patches(crop, frame.pixel_format, self._rgb)
+
+    def gather(self, patches: Patches, cells: Sequence[Cell]) -> U8:
+        """See Preprocessor.gather."""
+        for slot, (row, column) in zip(self._patches, cells, strict=False):
+            top, left = row * PATCH_PX, column * PATCH_PX
+            patch = patches.crop[top : top + PATCH_PX, left : left + PATCH_PX]
+            _to_rgb(patch, patches.pixel_format, slot)
+        return self._patches[: len(cells)]
+
+
+def centre_crop(frame: Frame) -> U8:
+    """The centre 2016 x 2016 of a frame, as a view; offset (216, 16) for 2448 x 2048."""
+    pixels = frame.pixels
+    want = 2 if frame.pixel_format is PixelFormat.MONO8 else 3
+    if pixels.dtype != np.uint8 or pixels.ndim != want or (want == 3 and pixels.shape[2] != 3):
+        raise ConfigError(
+            f"frame: {pixels.dtype}{pixels.shape} is not what {frame.pixel_format.value} means"
+        )
+    height, width = pixels.shape[:2]
+    if height < CROP_PX or width < CROP_PX:
+        raise ConfigError(
+            f"frame: {width} x {height} px is too small, "
+            f"{CROP_PX} x {CROP_PX} px is the least that can be measured"
+        )
+    top, left = (height - CROP_PX) // 2, (width - CROP_PX) // 2
+    return pixels[top : top + CROP_PX, left : left + CROP_PX]
+
+
+def _to_rgb(image: U8, pixel_format: PixelFormat, out: U8) -> None:
+    if pixel_format is PixelFormat.RGB8:
+        np.copyto(out, image)
+    else:
+        cv2.cvtColor(image, _TO_RGB[pixel_format], dst=out)

@@ -1,0 +1,204 @@
+"""Builds the parts named in the config and puts them together: the only place where they meet."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from time import monotonic_ns
+
+from edge.aggregate import Calibration
+from edge.camera import Camera, open_camera
+from edge.controller import Controller, ControllerSettings
+from edge.defocus import Defocus
+from edge.errors import ConfigError, EngineRejected
+from edge.guard import Guard, GuardLimits
+from edge.importance import ClassRule, Importance
+from edge.loop import FocusSensor
+from edge.optics import Objective
+from edge.preprocess import CROP_PX, GRID, PATCH_PX, SMALL_PX, CpuPreprocessor
+from edge.settings import Config, LoopSettings, ModelSettings, StageSettings
+from edge.state import RunState
+from engines import engine as engines
+from engines.manifest import Manifest, Preprocessing
+from firmware_bridge.errors import StageError
+from firmware_bridge.stage import STAGES, Stage, open_stage
+
+OPTICS_TOLERANCE = 0.03  # relative: NA, magnification and pixel size of the model and the config
+
+
+@dataclass(slots=True)
+class Rig:
+    """A microscope that focuses. `step(rig)` runs it frame by frame; close it when done."""
+
+    config: Config
+    camera: Camera
+    stage: Stage
+    sensor: FocusSensor
+    controller: Controller
+    guard: Guard
+    state: RunState
+    engines: tuple[engines.Engine, ...]
+    stall_s: float  # three frame periods
+    clock: Callable[[], int] = monotonic_ns
+    stalls: int = 0  # in a row
+
+    def restart(self) -> None:
+        """Leave a shutdown because a person asked for it: clears the stage's latched stop and
+        forgets strikes; the sign must prove itself again. StageError: it is still shut down."""
+        self.stage.clear()
+        self.controller.restart()
+        self.stalls = 0
+        self.state.restart_by_person()
+
+    def close(self) -> None:
+        """Shut down, release camera, stage and engines; safe to call twice."""
+        self.state.shutdown("closed")
+        self.camera.close()
+        with contextlib.suppress(StageError, OSError):
+            self.stage.close()
+        for engine in self.engines:
+            engine.close()
+
+
+def build_rig(
+    config: Config,
+    camera: Camera | None = None,
+    stage: Stage | None = None,
+    clock: Callable[[], int] = monotonic_ns,
+) -> Rig:
+    """Open what the config names; a camera or stage given here is used instead of its driver.
+
+    Raises ConfigError, EngineRejected (before anything is opened that can move), StageError or
+    OSError from a driver. What was opened is closed again when a later part fails.
+    """
+    with contextlib.ExitStack() as opened:
+        sensor, nets = build_sensor(config.models, config.objective, config.loop.classes)
+        for net in nets:
+            opened.callback(net.close)
+        calibrated_um = nets[1].manifest.optics.range_um
+        if config.stage.max_step_um > calibrated_um:
+            raise ConfigError(
+                f"stage.max_step_um = {config.stage.max_step_um:g} must be at most "
+                f"{calibrated_um:g}, the range the model is calibrated for"
+            )
+        if camera is None:
+            with _options_of("camera"):
+                camera = open_camera(config.camera.driver, config.camera.options)
+        opened.callback(camera.close)
+        if stage is None:
+            stage = _open_stage(config.stage)
+        opened.callback(stage.close)
+        rig = _assemble(config, camera, stage, sensor, nets, clock)
+        opened.pop_all()
+    rig.state.ready()
+    return rig
+
+
+def build_sensor(
+    models: ModelSettings, objective: Objective, classes: ClassRule
+) -> tuple[FocusSensor, tuple[engines.Engine, ...]]:
+    """The frame's way as far as the estimate, and its engines (rin, dpn) to be closed."""
+    try:
+        rin = engines.open_engine(models.rin, models.threads)
+        dpn = engines.open_engine(models.dpn, models.threads)
+        _check(rin.manifest, "rin", objective)
+        _check(dpn.manifest, "dpn", objective)
+        calibration = Calibration.of(dpn.manifest)
+    except engines.EngineRejected as error:
+        raise EngineRejected(str(error)) from error
+    preprocess = CpuPreprocessor()
+    defocus = Defocus(dpn, preprocess)
+    return FocusSensor(preprocess, Importance(rin, classes), defocus, calibration), (rin, dpn)
+
+
+def _check(manifest: Manifest, name: str, objective: Objective) -> None:
+    """The model must be the one asked for, made for these optics and this preprocessing."""
+    here = f"{manifest.folder / manifest.file}"
+    if manifest.name != name:
+        raise EngineRejected(f"{here}: is a {manifest.name}, not a {name}")
+    if manifest.preprocessing != Preprocessing(CROP_PX, SMALL_PX, PATCH_PX, (GRID, GRID)):
+        raise EngineRejected(f"{here}: needs {manifest.preprocessing}, which this release lacks")
+    for key in ("na", "magnification", "um_per_px"):
+        model, ours = getattr(manifest.optics, key), getattr(objective, key)
+        if not abs(model - ours) <= OPTICS_TOLERANCE * model:
+            raise EngineRejected(
+                f"{here}: made for {key} = {model:g}, objective.{key} = {ours:g} "
+                f"({manifest.optics.objective}); take models for this objective, or calibrate"
+            )
+
+
+def _open_stage(settings: StageSettings) -> Stage:
+    if settings.driver not in STAGES:
+        raise ConfigError(
+            f"stage.driver = {settings.driver!r} must be one of {', '.join(sorted(STAGES))}"
+        )
+    window = {"z_min_um": settings.z_min_um, "z_max_um": settings.z_max_um}
+    for key in window.keys() & settings.options.keys():
+        raise ConfigError(f"stage.options.{key} belongs into the section itself")
+    with _options_of("stage"):
+        return open_stage(settings.driver, {**window, **settings.options})
+
+
+@contextlib.contextmanager
+def _options_of(section: str) -> Iterator[None]:
+    """A driver that was called with an option it does not have, or without one it needs."""
+    try:
+        yield
+    except TypeError as error:
+        raise ConfigError(f"{section}.options: {error}") from error
+
+
+def _assemble(
+    config: Config,
+    camera: Camera,
+    stage: Stage,
+    sensor: FocusSensor,
+    nets: tuple[engines.Engine, ...],
+    clock: Callable[[], int],
+) -> Rig:
+    def stop() -> None:
+        with contextlib.suppress(StageError, OSError):  # a dead link stops by its watchdog
+            stage.stop()
+
+    state = RunState(stop)
+    return Rig(
+        config=config,
+        camera=camera,
+        stage=stage,
+        sensor=sensor,
+        controller=Controller(_controller(config.stage, config.loop, config.objective)),
+        guard=Guard(
+            _limits(config.stage, config.loop, config.camera.period_ms), stage, state, clock
+        ),
+        state=state,
+        engines=nets,
+        stall_s=3 * config.camera.period_ms / 1e3,
+        clock=clock,
+    )
+
+
+def _controller(
+    stage: StageSettings, loop: LoopSettings, objective: Objective
+) -> ControllerSettings:
+    deadband = objective.deadband_um if loop.deadband_um is None else loop.deadband_um
+    return ControllerSettings(
+        focus_direction=stage.focus_direction,
+        deadband_um=deadband,
+        verify_above_um=loop.verify_above_um,
+        max_interval_um=loop.max_interval_um,
+        settle_ns=round(stage.settle_ms * 1e6),
+        max_shots=loop.max_shots,
+    )
+
+
+def _limits(stage: StageSettings, loop: LoopSettings, period_ms: float) -> GuardLimits:
+    return GuardLimits(
+        z_min_um=stage.z_min_um,
+        z_max_um=stage.z_max_um,
+        focus_direction=stage.focus_direction,
+        max_step_um=stage.max_step_um,
+        max_age_ms=2 * period_ms if loop.max_age_ms is None else loop.max_age_ms,
+        settle_ms=stage.settle_ms,
+        max_moves_per_s=stage.max_moves_per_s,
+    )

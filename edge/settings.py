@@ -1,0 +1,75 @@
+"""The settings of a rig, one frozen dataclass per section of the config file.
+
+Plain values: who reads them from a file checks them (`edge.appliance.config`), and the frame's
+way depends on nothing that surrounds it. What is dangerous to guess has no default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edge.importance import ClassRule
+from edge.optics import Objective
+from engines.engine import MODELS
+
+
+@dataclass(frozen=True, slots=True)
+class CameraSettings:
+    """`driver` is a name in edge.camera.CAMERAS; `options` go to it as keyword arguments."""
+
+    driver: str
+    period_ms: float  # between frames
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StageSettings:
+    """`driver` is a name in firmware_bridge.stage.STAGES.
+
+    The window is the guard's; `focus_direction` is +1 when a rising z raises the objective, -1
+    when it lowers it, 0 when it is not known yet: then everything is measured, nothing moved.
+    """
+
+    driver: str
+    z_min_um: float
+    z_max_um: float
+    focus_direction: int
+    max_step_um: float = 25.0
+    settle_ms: float = 5.0
+    max_moves_per_s: int = 20
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """Paths of the manifests; `threads` = 0 lets the engine choose."""
+
+    rin: Path = MODELS / "rin.json"
+    dpn: Path = MODELS / "dpn.json"
+    threads: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LoopSettings:
+    """`deadband_um` and `max_age_ms` = None follow the objective and the frame period."""
+
+    deadband_um: float | None = None
+    verify_above_um: float = 5.0
+    max_interval_um: float = 4.0
+    max_age_ms: float | None = None
+    max_shots: int = 4
+    classes: ClassRule = field(default_factory=ClassRule)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything a rig is built from."""
+
+    camera: CameraSettings
+    stage: StageSettings
+    objective: Objective
+    models: ModelSettings = ModelSettings()
+    loop: LoopSettings = LoopSettings()

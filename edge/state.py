@@ -1,0 +1,75 @@
+"""Five states, one door out: starting -> ready -> tracking <-> holding -> shutdown.
+
+`shutdown` may be called from any thread and acts once; only a person leaves it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from enum import Enum
+
+
+class State(str, Enum):
+    """Where the runtime is."""
+
+    STARTING = "starting"
+    READY = "ready"
+    TRACKING = "tracking"
+    HOLDING = "holding"
+    SHUTDOWN = "shutdown"
+
+
+class RunState:
+    """The state of one rig; every method is thread-safe.
+
+    `stop` is called once per shutdown, after the state has changed, and must not raise.
+    """
+
+    def __init__(self, stop: Callable[[], None] = lambda: None) -> None:
+        self._lock = threading.Lock()
+        self._stop = stop
+        self._state = State.STARTING
+        self.reason = ""  # of the shutdown, empty otherwise
+
+    @property
+    def value(self) -> State:
+        """The state now."""
+        return self._state
+
+    @property
+    def name(self) -> str:
+        """The state and, after a shutdown, its reason."""
+        return f"{self._state.value}: {self.reason}" if self.reason else self._state.value
+
+    @property
+    def may_move(self) -> bool:
+        """Only `ready` and `tracking` may move the glass."""
+        return self._state in (State.READY, State.TRACKING)
+
+    def ready(self) -> None:
+        """Everything is built and checked."""
+        with self._lock:
+            if self._state is State.STARTING:
+                self._state = State.READY
+
+    def follow(self, tracking: bool) -> None:
+        """After each frame: `tracking` when focus is known, else `holding`."""
+        with self._lock:
+            if self._state in (State.READY, State.TRACKING, State.HOLDING):
+                self._state = State.TRACKING if tracking else State.HOLDING
+
+    def shutdown(self, reason: str) -> bool:
+        """Stop for good. The first reason stays; True for the call that did it."""
+        with self._lock:
+            if self._state is State.SHUTDOWN:
+                return False
+            self._state, self.reason = State.SHUTDOWN, reason
+        self._stop()
+        return True
+
+    def restart_by_person(self) -> None:
+        """Back to `ready`. Only ever called for a person who asked for it."""
+        with self._lock:
+            if self._state is State.SHUTDOWN:
+                self._state, self.reason = State.READY, ""

@@ -1,0 +1,289 @@
+"""What is proposed for which estimate; the closed loop with a wrong sign: test_flipped_sign."""
+
+import dataclasses
+import math
+
+import pytest
+from fake_microscope import MS, SETTINGS, Clock, FakeStage, estimate, no_focus
+
+from edge.aggregate import Reason
+from edge.controller import Controller
+from edge.decision import Decision, Hold, InFocus, Move, Shutdown
+from edge.evidence import Finding, Reading, compare, improved
+from firmware_bridge.errors import LinkLost, StageRefused
+
+
+class Bench:
+    """A controller, a stage, and a clock that is always past settling when a frame is shown."""
+
+    def __init__(self, **changes):
+        self.clock = Clock()
+        self.stage = FakeStage(self.clock)
+        self.controller = Controller(dataclasses.replace(SETTINGS, **changes))
+
+    def show(self, what, *args, wait_ms=100, **more):
+        self.clock.now_ns += wait_ms * MS
+        times = {"start_ns": self.clock() - 2 * MS, "mid_ns": self.clock() - MS}
+        return self.controller.plan(what(*args, **times, **more), self.stage)
+
+    def see(self, d, interval=0.2, **more):
+        return self.show(estimate, d, interval, **more)
+
+    def send(self, plan):
+        self.stage.move_to(plan.target_um, plan.assumed_um)
+        self.controller.sent(self.clock())
+        return plan
+
+
+def test_target_is_z_at_exposure_not_z_now():
+    bench = Bench()
+    bench.stage.drift_um_per_ms = 0.05
+    plan = bench.see(3.0)
+    assert isinstance(plan, Move)
+    mid = bench.clock() - MS
+    assert plan.target_um == pytest.approx(bench.stage.z_at(mid).z_um + 3.0, abs=1e-9)
+    assert plan.target_um != pytest.approx(bench.stage.status().z_um + 3.0, abs=0.01)
+    assert plan.assumed_um == bench.stage.status().z_um
+
+
+@pytest.mark.parametrize(("direction", "target"), [(1, 3.0), (-1, -3.0)])
+def test_focus_direction(direction, target):
+    assert Bench(focus_direction=direction).see(3.0).target_um == target
+
+
+@pytest.mark.parametrize("d", [0.0, 0.5, -0.5])
+def test_deadband(d):
+    assert isinstance(Bench().see(d), InFocus)
+
+
+@pytest.mark.parametrize("d", [0.51, -0.51])
+def test_just_outside_the_deadband(d):
+    plan = Bench().see(d)
+    assert (plan.decision, plan.target_um, plan.reason) == (Decision.MOVE, d, "defocus")
+
+
+@pytest.mark.parametrize("d", [5.1, -24.0])
+def test_large_moves_are_to_be_verified(d):
+    assert Bench().see(d).decision is Decision.VERIFY
+
+
+@pytest.mark.parametrize(
+    ("d", "interval"),
+    [(0.8, 0.9), (20.0, 4.1), (0.1, 4.1), (3.0, math.nan), (3.0, math.inf), (math.nan, 0.2)],
+)
+def test_uncertain_is_held(d, interval):
+    assert Bench().see(d, interval) == Hold("uncertain")
+
+
+def test_uncertain_position_widens_the_interval():
+    bench = Bench()
+    bench.stage.uncertainty_um = 1.0
+    assert bench.see(0.9) == Hold("uncertain")
+    assert isinstance(bench.see(3.0), Move)
+    bench.stage.uncertainty_um = math.nan
+    assert bench.see(3.0) == Hold("position-uncertain")
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_no_focus_is_held(reason):
+    bench = Bench()
+    plan = bench.show(no_focus, reason, d=3.0, interval=0.1)
+    assert plan == Hold(reason.value)
+
+
+def test_unsettled_frames_never_move():
+    bench = Bench()
+    bench.send(bench.see(3.0))
+    seen = [bench.see(3.0, wait_ms=2) for _ in range(18)]  # 30 ms of travel and settling, 5 more
+    assert set(seen[:-1]) == {Hold("unsettled")}
+    assert seen[-1] == Hold("unsettled")
+    assert bench.see(0.0, wait_ms=2) == InFocus()
+
+
+def test_report_from_before_the_move_is_not_taken_for_settled():
+    bench = Bench()
+    bench.send(bench.see(3.0))
+    bench.stage._path.pop()  # the stage goes on reporting that it rests where it was
+    assert bench.see(3.0, wait_ms=5) == Hold("unsettled")
+    plan = bench.see(3.0, wait_ms=600)  # by now it must have stirred
+    assert bench.controller.last_finding is Finding.UNCLEAR
+    assert isinstance(plan, Move)
+
+
+def test_no_history_is_held_and_a_lost_link_passes_through():
+    bench = Bench()
+    bench.stage.fail_z = StageRefused("no-history")
+    assert bench.see(3.0) == Hold("no-history")
+    bench.stage.fail_z = LinkLost("gone")
+    with pytest.raises(LinkLost):
+        bench.see(3.0)
+
+
+def test_moves_are_judged_by_z_at_exposure_too():
+    bench = Bench()
+    bench.send(bench.see(12.0))
+    status = bench.stage.status
+    bench.stage.status = lambda: dataclasses.replace(status(), z_um=status().z_um + 30)
+    assert isinstance(bench.see(0.1), InFocus)
+    assert bench.controller.last_finding is Finding.AGREES
+
+
+def test_verified_move_that_helped_stands():
+    bench = Bench()
+    bench.send(bench.see(12.0))
+    assert isinstance(bench.see(0.3), InFocus)
+    assert bench.controller.strikes == 0
+    assert bench.controller.sign_confirmed
+
+
+@pytest.mark.parametrize("after", [12.5, -12.0, 24.0])
+def test_verified_move_that_did_not_help_is_rolled_back(after):
+    bench = Bench()
+    bench.send(bench.see(12.0))
+    plan = bench.see(after)
+    assert isinstance(plan, Move)
+    assert plan.target_um == 0.0
+    assert plan.reason.startswith("roll-back")
+    assert bench.controller.strikes == 1
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_verified_move_that_shows_nothing_is_rolled_back(reason):
+    bench = Bench()
+    bench.controller.sign_confirmed = True
+    bench.send(bench.see(12.0))
+    plan = bench.show(no_focus, reason)
+    assert (plan.target_um, plan.reason) == (0.0, "roll-back: unreadable")
+    bench.send(plan)
+    assert bench.see(12.0) == Hold("rolled-back")  # not again in this field
+    assert bench.see(2.0).decision is Decision.MOVE
+    bench.controller.new_field()
+    assert bench.see(12.0).decision is Decision.VERIFY
+    assert bench.controller.strikes == 1
+
+
+def test_unsure_reading_does_not_verify():
+    bench = Bench()
+    bench.send(bench.see(12.0))
+    assert bench.see(0.5, interval=9.0).reason == "roll-back: unreadable"
+
+
+def test_refused_roll_back_is_proposed_again_and_judged_once():
+    bench = Bench()
+    bench.send(bench.see(12.0))
+    first = bench.see(24.0)
+    second = bench.see(24.0)  # the guard refused the first
+    assert first.target_um == second.target_um == 0.0
+    assert bench.controller.strikes == 1
+    bench.send(second)
+    assert isinstance(bench.see(12.0), Shutdown)  # 24 there, 12 here: the sign is inverted
+
+
+def test_refused_move_is_not_judged():
+    bench = Bench()
+    bench.see(12.0)  # never sent
+    assert bench.see(12.0).decision is Decision.VERIFY
+    assert bench.controller.strikes == 0
+
+
+def test_move_that_was_not_made():
+    """H7: reported as made, but the glass stayed: stopped at the second move."""
+    bench = Bench()
+    bench.send(bench.see(4.0))
+    bench.send(bench.see(4.0))
+    assert bench.controller.last_finding is Finding.SHORT
+    plan = bench.see(4.0)
+    assert isinstance(plan, Shutdown)
+    assert "did not do what was predicted (too little change)" in plan.reason
+
+
+def test_one_wrong_reading_is_one_strike_and_forgiven():
+    """It stands in two comparisons; the readings on both sides of it agree."""
+    bench = Bench()
+    bench.send(bench.see(4.0))
+    bench.send(bench.see(4.9))  # wrong: focus was reached
+    assert bench.controller.strikes == 1
+    assert isinstance(bench.see(-4.9), Move)
+    assert bench.controller.strikes == 0
+
+
+def test_wrong_reading_after_a_large_move_costs_one_strike():
+    bench = Bench()
+    bench.send(bench.see(15.0))
+    bench.send(bench.see(-14.9))  # wrong: focus was reached; rolled back
+    assert bench.see(15.0) == Hold("rolled-back")
+    assert bench.controller.strikes == 1
+
+
+def test_stage_that_goes_three_times_as_far():
+    bench = Bench()
+    for field in range(2):
+        bench.send(bench.see(7.0))
+        plan = bench.see(-14.0)
+        if field == 0:
+            bench.send(plan)
+            assert bench.see(7.0) == Hold("rolled-back")
+            bench.controller.new_field()
+    assert plan == Shutdown("2 moves in a row did not do what was predicted (too much change)")
+
+
+def test_bad_move_between_good_ones_is_forgiven():
+    bench = Bench()
+    for _ in range(4):
+        bench.send(bench.see(4.0))
+        bench.send(bench.see(4.2))  # a strike
+        assert bench.controller.strikes == 1
+        assert isinstance(bench.see(0.1), InFocus)
+        assert bench.controller.strikes == 0
+        bench.controller.new_field()
+
+
+def test_max_shots_until_in_focus():
+    bench = Bench(max_shots=2)
+    z = 0.0
+    for d in (4.0, 2.0):
+        bench.send(bench.see(d))
+        z += d
+    assert bench.see(1.0) == Hold("max-shots")
+    assert isinstance(bench.see(0.1), InFocus)
+    assert isinstance(bench.see(1.0), Move)
+
+
+def test_new_field_forgets_the_estimate():
+    bench = Bench()
+    bench.send(bench.see(12.0))
+    bench.controller.new_field()
+    assert bench.see(-20.0).decision is Decision.VERIFY
+    assert bench.controller.strikes == 0
+
+
+@pytest.mark.parametrize(
+    ("d1", "d2", "moved", "finding"),
+    [
+        (10, 0, 10, Finding.AGREES),
+        (10, 1, 10, Finding.AGREES),
+        (10, 20, 10, Finding.CONTRADICTS),
+        (-10, -20, -10, Finding.CONTRADICTS),
+        (10, 10, 10, Finding.SHORT),
+        (10, 6, 10, Finding.SHORT),
+        (10, -8, 10, Finding.OVERSHOT),
+        (0.3, 0.2, 0.2, Finding.UNCLEAR),
+        (1, 1, 0, Finding.UNCLEAR),
+        (1, 3, 0, Finding.SHORT),
+    ],
+)
+def test_compare(d1, d2, moved, finding):
+    before, after = Reading(5.0, d1, 0.3), Reading(5.0 + moved, d2, 0.3)
+    assert compare(before, after, 1) is finding
+    mirrored = Reading(5.0 - moved, d2, 0.3)
+    assert compare(before, mirrored, -1) is finding
+
+
+def test_mirror_image_is_found_whatever_the_intervals_claim():
+    assert compare(Reading(0, 1, 9.0), Reading(1, 2, 9.0), 1) is Finding.CONTRADICTS
+
+
+def test_improved():
+    assert improved(Reading(0, 10, 0.3), Reading(10, 4, 0.3))
+    assert not improved(Reading(0, 10, 0.3), Reading(10, 9.8, 0.3))
+    assert not improved(Reading(0, 10, 0.3), Reading(10, -10, 0.3))

@@ -1,0 +1,213 @@
+"""Every way a frame can end is an Outcome; nothing that may happen in operation escapes step()."""
+
+import dataclasses
+
+import pytest
+from fake_microscope import LIMITS, MS, SETTINGS, estimate, microscope, no_focus
+
+from edge.aggregate import Reason
+from edge.decision import Decision
+from edge.errors import ConfigError, EngineRejected
+from edge.loop import MAX_STALLS, MAX_UNSETTLED, focus_field, step
+from edge.state import State
+from engines import manifest
+from firmware_bridge.errors import LinkLost, StageRefused, StageUncertain
+
+
+def _fixed(make, *args, **more):
+    return lambda f: make(
+        *args, **more, start_ns=f.exposure_start_ns, mid_ns=f.exposure_mid_ns
+    )  # fmt: skip
+
+
+def test_move_then_in_focus(monkeypatch):
+    rig, _ = microscope(monkeypatch, focus_um=3.0)
+    first, second = step(rig), step(rig)
+    assert first.decision is Decision.MOVE
+    assert first.move.target_um == pytest.approx(3.0)
+    assert first.sent_ns is not None
+    assert first.frame_id == 0
+    assert first.estimate.defocus_um == pytest.approx(3.0)
+    assert second.decision is Decision.IN_FOCUS
+    assert second.move is None
+    assert rig.state.value is State.TRACKING
+    assert rig.stage.glass_um == pytest.approx(3.0)
+
+
+def test_latency_has_every_stage(monkeypatch):
+    rig, _ = microscope(monkeypatch)
+    outcome = step(rig)
+    assert list(outcome.latency_ms) == [
+        "preprocess", "rin", "select", "dpn", "aggregate", "plan", "move", "total",
+    ]  # fmt: skip
+    assert outcome.age_ms == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_no_focus_never_moves(monkeypatch, reason):
+    rig, eye = microscope(monkeypatch)
+    eye.answer = _fixed(no_focus, reason, d=9.0, interval=0.1)
+    for _ in range(20):
+        outcome = step(rig)
+        assert (outcome.decision, outcome.reason) == (Decision.HOLD, reason.value)
+        assert rig.state.value is State.HOLDING
+    assert rig.stage.moves == []
+
+
+@pytest.mark.parametrize(
+    ("d", "interval"),
+    [(float("nan"), 0.1), (float("inf"), 0.1), (3.0, float("nan")), (3.0, float("inf"))],
+)
+def test_estimate_that_is_not_finite_never_moves(monkeypatch, d, interval):
+    rig, eye = microscope(monkeypatch)
+    eye.answer = _fixed(estimate, d, interval)
+    assert {step(rig).decision for _ in range(5)} == {Decision.HOLD}
+    assert rig.stage.moves == []
+
+
+def test_holding_goes_back_to_tracking(monkeypatch):
+    rig, eye = microscope(monkeypatch, focus_um=3.0)
+    eye.answer = _fixed(no_focus)
+    step(rig)
+    eye.answer = None
+    assert step(rig).decision is Decision.MOVE
+
+
+def test_delayed_frame_is_refused(monkeypatch):
+    rig, eye = microscope(monkeypatch, focus_um=3.0)
+    see = type(eye).__call__
+
+    def slow(frame):
+        rig.clock.now_ns += 200 * MS  # the networks took this long
+        eye.answer = None
+        seen = see(eye, frame)
+        eye.answer = slow
+        return seen
+
+    eye.answer = slow
+    outcome = step(rig)
+    assert outcome.decision is Decision.REFUSE
+    assert outcome.reason.startswith("stale")
+    assert outcome.move is None
+    assert outcome.plan is not None
+    assert rig.stage.moves == []
+
+
+def test_repeated_frame_moves_once(monkeypatch):
+    rig, _ = microscope(monkeypatch, focus_um=3.0)
+    rig.camera.repeat = True
+    outcomes = [step(rig) for _ in range(5)]
+    assert [o.decision for o in outcomes[:2]] == [Decision.MOVE, Decision.HOLD]
+    assert {o.decision for o in outcomes[1:]} <= {Decision.HOLD, Decision.REFUSE}
+    assert len(rig.stage.moves) == 1
+
+
+def test_stalls_hold_and_then_shut_down(monkeypatch):
+    rig, _ = microscope(monkeypatch)
+    rig.camera.stalls = MAX_STALLS - 1
+    outcomes = [step(rig) for _ in range(MAX_STALLS)]
+    assert {o.decision for o in outcomes[:-1]} == {Decision.HOLD}
+    assert outcomes[0].reason.startswith("camera-stalled")
+    assert outcomes[0].frame_id is None
+    assert outcomes[-1].decision is Decision.IN_FOCUS
+    rig.camera.stalls = MAX_STALLS
+    outcomes = [step(rig) for _ in range(MAX_STALLS)]
+    assert outcomes[-1].decision is Decision.SHUTDOWN
+    assert rig.stage.stops == 1
+
+
+def test_stalls_count_in_a_row(monkeypatch):
+    rig, _ = microscope(monkeypatch)
+    for _ in range(3):
+        rig.camera.stalls = MAX_STALLS - 1
+        decisions = {step(rig).decision for _ in range(MAX_STALLS)}
+        assert decisions == {Decision.HOLD, Decision.IN_FOCUS}
+
+
+def test_refusing_stage_is_reported(monkeypatch):
+    rig, _ = microscope(monkeypatch, focus_um=3.0)
+    rig.stage.fail = StageRefused("LIMIT", "low switch")
+    outcome = step(rig)
+    assert outcome.decision is Decision.REFUSE
+    assert "low switch" in outcome.reason
+    assert rig.state.value is State.TRACKING
+
+
+@pytest.mark.parametrize("where", ["fail", "fail_z", "fail_status"])
+@pytest.mark.parametrize("error", [StageUncertain("no answer"), LinkLost("gone")])
+def test_uncertain_stage_shuts_down(monkeypatch, where, error):
+    rig, _ = microscope(monkeypatch, focus_um=3.0)
+    setattr(rig.stage, where, error)
+    outcome = step(rig)
+    assert outcome.decision is Decision.SHUTDOWN
+    assert "uncertain" in outcome.reason
+    assert rig.stage.stops == 1
+    setattr(rig.stage, where, None)
+    assert step(rig).decision is Decision.REFUSE
+    assert rig.stage.moves == []
+
+
+@pytest.mark.parametrize(
+    "error", [EngineRejected("a"), manifest.EngineRejected("a"), ConfigError()]
+)
+def test_broken_engine_or_camera_shuts_down(monkeypatch, error):
+    rig, eye = microscope(monkeypatch)
+
+    def broken(frame):
+        raise error
+
+    eye.answer = broken
+    assert step(rig).decision is Decision.SHUTDOWN
+    assert rig.stage.stops == 1
+
+
+def test_focus_field_ends_in_focus_without_unsettled_frames(monkeypatch):
+    rig, eye = microscope(monkeypatch, focus_um=20.0)
+    rig.camera.period_ms = 10
+    eye.saturate_um = 12.0
+    outcomes = focus_field(rig)
+    decisions = [o.decision for o in outcomes]
+    assert decisions[-1] is Decision.IN_FOCUS
+    assert Decision.HOLD not in decisions
+    assert rig.stage.glass_um == pytest.approx(20.0, abs=0.5)
+
+
+def test_focus_field_is_bounded(monkeypatch):
+    few = dataclasses.replace(SETTINGS, max_shots=2)
+    rig, _ = microscope(monkeypatch, settings=few, focus_um=20.0)
+    rig.stage.lost = 0.4
+    outcomes = focus_field(rig)
+    assert outcomes[-1].reason == "max-shots"
+    assert len(rig.stage.moves) == 2
+
+
+def test_focus_field_gives_up_on_a_stage_that_never_settles(monkeypatch):
+    rig, _ = microscope(monkeypatch, focus_um=3.0)
+    rig.stage.settle_ms = 1e9
+    outcomes = focus_field(rig)
+    assert [o.decision for o in outcomes] == [Decision.MOVE, Decision.HOLD]
+    assert rig.camera.last.frame_id == MAX_UNSETTLED
+
+
+@pytest.mark.parametrize("lost", [0.3, 1.0])
+def test_lost_steps(monkeypatch, lost):
+    """A stage that loses a third of each move still gets there; one that loses all is stopped."""
+    rig, _ = microscope(monkeypatch, focus_um=10.0)
+    rig.stage.lost = lost
+    outcomes = focus_field(rig)
+    assert len(rig.stage.moves) <= 4
+    if lost < 1:
+        assert outcomes[-1].decision is Decision.IN_FOCUS
+    else:
+        assert rig.state.value is State.SHUTDOWN
+        assert max(rig.stage.moves) <= 10
+
+
+def test_window_is_never_left_and_the_end_is_reported(monkeypatch):
+    tight = dataclasses.replace(LIMITS, z_max_um=5.0)
+    rig, _ = microscope(monkeypatch, limits=tight, focus_um=8.0)
+    outcome = step(rig)
+    assert outcome.decision is Decision.REFUSE
+    assert outcome.reason.startswith("outside-window")
+    assert rig.guard.refused["outside-window"] == 1
+    assert rig.stage.moves == []

@@ -1,0 +1,211 @@
+"""The parts meet: a frame of real size through real (tiny) networks, and everything that must
+stop the start."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from fake_microscope import MS, Clock, FakeCamera, FakeStage, frame_at
+from tiny_models import write_dpn, write_rin
+
+from edge.aggregate import Reason
+from edge.camera import Frame, PixelFormat
+from edge.decision import Decision
+from edge.errors import ConfigError, EngineRejected
+from edge.importance import Sparsity
+from edge.latency import Lap
+from edge.loop import measure, step
+from edge.optics import Objective
+from edge.rig import build_rig, build_sensor
+from edge.settings import CameraSettings, Config, LoopSettings, ModelSettings, StageSettings
+from edge.state import State
+
+OBJECTIVE = Objective(na=0.75, magnification=20, um_per_px=0.34)
+
+
+def _config(models, **stage):
+    return Config(
+        camera=CameraSettings("recorded", 50.0),
+        stage=StageSettings("binary", -100.0, 100.0, 1, **stage),
+        objective=OBJECTIVE,
+        models=ModelSettings(*models, threads=1),
+        loop=LoopSettings(),
+    )
+
+
+def _picture(cells, red=None):
+    """A field with content in `cells`; red codes the defocus: 128 + 4 d."""
+    pixels = np.full((2048, 2448, 3), (0, 255, 30), np.uint8)
+    for i, (row, column) in enumerate(cells):
+        y, x = 16 + 224 * row, 216 + 224 * column
+        pixels[y : y + 224, x : x + 224, 1] = 0
+        pixels[y : y + 224, x : x + 224, 0] = 128 + 4 * (red[i] if red else 2)
+    return pixels
+
+
+def _measure(models, pixels):
+    sensor, nets = build_sensor(
+        ModelSettings(*models, threads=1), OBJECTIVE, LoopSettings().classes
+    )
+    seen = measure(sensor, Frame(pixels, PixelFormat.RGB8, 0, 0, 0), Lap())
+    for net in nets:
+        net.close()
+    return seen
+
+
+def test_frame_to_estimate(models):
+    cells = [(0, 0), (4, 4), (8, 8), (8, 0)]
+    seen = _measure(models, _picture(cells, [3, 3, 5, 9]))
+    assert seen.ranked.sparsity is Sparsity.EX_SPARSE
+    assert len(seen.ranked.cells) == 3
+    assert set(seen.ranked.cells) <= set(cells)
+    by_cell = dict(zip(seen.patches.cells, seen.patches.defocus_um.tolist(), strict=True))
+    assert all(
+        by_cell[cell] == dict(zip(cells, [3, 3, 5, 9], strict=True))[cell] for cell in by_cell
+    )
+    assert seen.estimate.defocus_um == np.median(list(by_cell.values()))
+    assert seen.patches.spread_um.tolist() == pytest.approx([0.3] * 3)
+
+
+@pytest.mark.parametrize(("rows", "k"), [(9, 31), (2, 9)])
+def test_dense_and_sparse(models, rows, k):
+    seen = _measure(models, _picture([(r, c) for r in range(rows) for c in range(9)]))
+    assert seen.ranked.k == k
+    assert seen.estimate.defocus_um == 2.0
+
+
+def test_blank_field(models):
+    seen = _measure(models, _picture([]))
+    assert seen.estimate.reason is Reason.BLANK
+    assert seen.ranked.sparsity is Sparsity.BLANK
+
+
+def test_network_that_answers_nan(tmp_path):
+    models = write_rin(tmp_path), write_dpn(tmp_path, poison=True)
+    seen = _measure(models, _picture([(1, 1), (2, 2)], [3, -32]))  # red 0 is poison
+    assert seen.estimate.reason is Reason.NOT_FINITE
+
+
+class Pictures(FakeCamera):
+    pixels = None
+
+    def next(self, timeout_s):
+        return dataclasses.replace(super().next(timeout_s), pixels=self.pixels)
+
+
+def _rig(models, pixels, **stage):
+    clock = Clock()
+    camera = Pictures(clock)
+    camera.pixels = pixels
+    return build_rig(_config(models, **stage), camera, FakeStage(clock), clock)
+
+
+def test_a_built_rig_moves_by_what_it_sees(models):
+    rig = _rig(models, _picture([(4, 4), (5, 5), (6, 6)], [7, 7, 7]))
+    assert rig.state.value is State.READY
+    outcome = step(rig)
+    assert outcome.decision is Decision.VERIFY
+    assert rig.stage.moves == [7.0]
+    assert outcome.scores.shape == (9, 9)
+    rig.close()
+    rig.close()
+    assert rig.state.reason == "closed"
+    assert (rig.stage.stops, rig.camera.closed > 0, rig.stage.closed > 0) == (1, True, True)
+
+
+def test_uncalibrated_direction_measures_and_never_moves(models):
+    clock = Clock()
+    camera = Pictures(clock)
+    camera.pixels = _picture([(4, 4)], [3])
+    config = _config(models)
+    config = dataclasses.replace(config, stage=dataclasses.replace(config.stage, focus_direction=0))
+    rig = build_rig(config, camera, FakeStage(clock), clock)
+    outcome = step(rig)
+    assert outcome.decision is Decision.REFUSE
+    assert outcome.reason.startswith("sign-unknown")
+    assert outcome.estimate.defocus_um == 3.0
+    assert rig.stage.moves == []
+    rig.close()
+
+
+def test_defaults_follow_the_config(models):
+    rig = _rig(models, None, settle_ms=9.0)
+    assert rig.guard.limits.max_age_ms == 100.0
+    assert rig.guard.limits.settle_ms == 9.0
+    assert rig.stall_s == pytest.approx(0.15)
+    rig.close()
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ({"um_per_px": 0.17}, "um_per_px"),
+        ({"na": 0.95}, "na"),
+        ({"magnification": 40}, "magnification"),
+    ],
+)
+def test_models_for_another_objective(models, changes, names):
+    objective = dataclasses.replace(OBJECTIVE, **changes)
+    config = dataclasses.replace(_config(models), objective=objective)
+    with pytest.raises(EngineRejected, match=f"objective.{names} = "):
+        build_rig(config, FakeCamera(Clock()), FakeStage(Clock()))
+
+
+def test_models_changed_places(models):
+    with pytest.raises(EngineRejected, match="is a dpn, not a rin"):
+        build_rig(_config(models[::-1]), FakeCamera(Clock()), FakeStage(Clock()))
+
+
+def test_models_with_another_preprocessing(tmp_path):
+    rin, dpn = write_rin(tmp_path), write_dpn(tmp_path)
+    values = json.loads(dpn.read_text())
+    values["preprocessing"]["patch_px"] = 256
+    dpn.write_text(json.dumps(values))
+    with pytest.raises(EngineRejected, match="patch_px=256"):
+        build_rig(_config((rin, dpn)), FakeCamera(Clock()), FakeStage(Clock()))
+
+
+def test_step_above_the_calibrated_range(models):
+    with pytest.raises(ConfigError, match=r"max_step_um = 26 must be at most 25"):
+        build_rig(_config(models, max_step_um=26.0), FakeCamera(Clock()), FakeStage(Clock()))
+
+
+def test_unknown_drivers_and_options(models):
+    config = _config(models)
+    clock = Clock()
+    camera = FakeCamera(clock)
+    unknown = dataclasses.replace(config.stage, driver="hydraulic")
+    with pytest.raises(ConfigError, match=r"stage\.driver = 'hydraulic' must be one of"):
+        build_rig(dataclasses.replace(config, stage=unknown), camera)
+    assert camera.closed == 1  # what was opened is closed again
+    unknown = dataclasses.replace(config.camera, options={"colour": 1})
+    with pytest.raises(ConfigError, match=r"camera\.options: .*colour"):
+        build_rig(dataclasses.replace(config, camera=unknown), stage=FakeStage(clock))
+    window = dataclasses.replace(config.stage, options={"z_max_um": 5000.0})
+    with pytest.raises(ConfigError, match=r"stage\.options\.z_max_um"):
+        build_rig(dataclasses.replace(config, stage=window), camera)
+
+
+def test_dead_link_does_not_stop_the_shutdown(models):
+    rig = _rig(models, None)
+
+    def gone():
+        raise OSError("unplugged")
+
+    rig.stage.stop = rig.stage.close = gone
+    rig.close()
+    assert rig.state.value is State.SHUTDOWN
+
+
+def test_frame_too_small_shuts_down_with_its_size(models):
+    rig = _rig(models, np.zeros((480, 640, 3), np.uint8))
+    outcome = step(rig)
+    assert outcome.decision is Decision.SHUTDOWN
+    assert "640 x 480 px is too small" in outcome.reason
+    rig.close()
+
+
+def test_frame_helper_is_sane():
+    frame = frame_at(10 * MS)
+    assert frame.exposure_start_ns < frame.exposure_mid_ns < frame.exposure_end_ns

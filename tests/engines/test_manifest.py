@@ -1,0 +1,122 @@
+"""A manifest is read strictly; a model file is used only with the hash its manifest names."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_models import write_dpn
+
+from engines.manifest import EngineRejected, Manifest
+
+
+@pytest.fixture
+def path(tmp_path):
+    return write_dpn(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory):
+    path = write_dpn(tmp_path_factory.mktemp("fuzz"))
+    return path, path.read_text()
+
+
+def _change(path, change):
+    values = json.loads(path.read_text())
+    change(values)
+    path.write_text(json.dumps(values))
+    return path
+
+
+def test_round_trip(path):
+    manifest = Manifest.read(path)
+    manifest.write(path.parent / "again.json")
+    assert Manifest.read(path.parent / "again.json") == manifest
+    assert manifest.inputs[0].shape == ("k", 224, 224, 3)
+    assert manifest.optics.range_um == 25
+    assert manifest.model_bytes() == (path.parent / "dpn.onnx").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        (lambda v: v.pop("sha256"), "sha256: is missing"),
+        (lambda v: v.pop("training"), "training: is missing"),
+        (lambda v: v["optics"].pop("na"), "optics.na: is missing"),
+        (lambda v: v.update(colour="red"), "colour: is unknown"),
+        (lambda v: v["optics"].update(NA=1), "optics.NA: is unknown"),
+        (lambda v: v["inputs"][0].update(extra=1), r"inputs\[0\].extra: is unknown"),
+        (lambda v: v.update(schema=2), "schema: 2 is not 1"),
+        (lambda v: v.update(schema=True), "schema"),
+        (lambda v: v.update(name="yolo"), "name"),
+        (lambda v: v.update(file="../dpn.onnx"), "file"),
+        (lambda v: v.update(file="/etc/passwd"), "file"),
+        (lambda v: v.update(sha256="ABC"), "sha256"),
+        (lambda v: v.update(inputs=[]), "inputs"),
+        (lambda v: v.update(inputs={}), "inputs"),
+        (lambda v: v["inputs"][0].update(shape=[0]), r"inputs\[0\].shape"),
+        (lambda v: v["inputs"][0].update(channels="BGR"), "channels"),
+        (lambda v: v["optics"].update(na=-0.75), "optics.na"),
+        (lambda v: v["optics"].update(na=float("nan")), "NaN is not a number"),
+        (lambda v: v["optics"].update(wavelength_um=[0.5]), "wavelength_um"),
+        (lambda v: v["preprocessing"].update(grid=[9]), "preprocessing.grid"),
+        (lambda v: v.update(calibration=[]), "calibration"),
+    ],
+)
+def test_bad_key_is_named_with_its_file(path, change, names):
+    with pytest.raises(EngineRejected, match=names) as caught:
+        Manifest.read(_change(path, change))
+    assert str(path) in str(caught.value)
+
+
+def test_key_given_twice(path):
+    path.write_text(path.read_text().replace('"name": "dpn"', '"name": "rin", "name": "dpn"', 1))
+    with pytest.raises(EngineRejected, match="'name' twice"):
+        Manifest.read(path)
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"\xff\xfe", b"[" * 100_000, b" " * 2_000_000])
+def test_what_is_not_a_manifest(path, data):
+    path.write_bytes(data)
+    with pytest.raises(EngineRejected, match=r"dpn\.json"):
+        Manifest.read(path)
+
+
+def test_missing_files(path):
+    with pytest.raises(EngineRejected, match=r"none\.json: cannot be read"):
+        Manifest.read(path.parent / "none.json")
+    manifest = Manifest.read(path)
+    (path.parent / "dpn.onnx").unlink()
+    with pytest.raises(EngineRejected, match=r"dpn\.onnx: cannot be read"):
+        manifest.model_bytes()
+
+
+def test_tampered_and_truncated_models(path):
+    manifest, model = Manifest.read(path), path.parent / "dpn.onnx"
+    data = bytearray(model.read_bytes())
+    data[len(data) // 2] ^= 1
+    for bad in (data, data[:-1], b""):
+        model.write_bytes(bad)
+        with pytest.raises(EngineRejected, match="SHA-256"):
+            manifest.model_bytes()
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+        max_leaves=5,
+    ),
+    st.data(),
+)
+def test_any_value_anywhere_is_read_or_rejected(scratch, value, data):
+    path, text = scratch
+    values = json.loads(text)
+    target = data.draw(st.sampled_from([values, values["optics"], values["inputs"][0]]))
+    target[data.draw(st.sampled_from(sorted(target)))] = value
+    path.write_text(json.dumps(values))
+    try:
+        Manifest.read(path)
+    except EngineRejected as error:
+        assert str(path) in str(error)  # noqa: PT017 - success is also right

@@ -1,0 +1,106 @@
+"""Networks of a few nodes with the shapes of the real ones, and their manifests.
+
+rin: importance = 1 - green / 255, averaged over each cell of the 512 image.
+dpn: defocus_um = (mean red - 128) / 4; spread_um = mean blue / 100.
+"""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from engines.manifest import NOMINAL_OPTICS, Input, Manifest, Output
+
+
+def _constant(name, values, dtype=np.float32):
+    return numpy_helper.from_array(np.array(values, dtype), name)
+
+
+def _save(folder: Path, name: str, nodes, given, answers, constants) -> Path:
+    graph = helper.make_graph(nodes, name, [given], answers, constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model, full_check=True)
+    path = folder / f"{name}.onnx"
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def _manifest(path: Path, inputs, outputs, **changes) -> Path:
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    manifest = Manifest(
+        **{
+            "name": path.stem,
+            "file": path.name,
+            "sha256": sha256,
+            "inputs": inputs,
+            "outputs": outputs,
+            "optics": NOMINAL_OPTICS,
+            **changes,
+        }
+    )
+    manifest.write(path.with_suffix(".json"))
+    return path.with_suffix(".json")
+
+
+def write_rin(folder: Path, **changes) -> Path:
+    """Write rin.onnx and rin.json; returns the manifest's path."""
+    nodes = [
+        helper.make_node("Cast", ["image"], ["f"], to=TensorProto.FLOAT),
+        helper.make_node("Transpose", ["f"], ["nchw"], perm=[0, 3, 1, 2]),
+        helper.make_node("Gather", ["nchw", "one"], ["green"], axis=1),
+        helper.make_node("AveragePool", ["green"], ["p"], kernel_shape=[56] * 2, strides=[56] * 2),
+        helper.make_node("Reshape", ["p", "shape"], ["cells"]),
+        helper.make_node("Div", ["cells", "full"], ["x"]),
+        helper.make_node("Sub", ["unit", "x"], ["importance"]),
+    ]
+    constants = [
+        _constant("one", [1], np.int64),
+        _constant("shape", [1, 9, 9], np.int64),
+        _constant("full", 255.0),
+        _constant("unit", 1.0),
+    ]
+    given = helper.make_tensor_value_info("image", TensorProto.UINT8, [1, 512, 512, 3])
+    answer = helper.make_tensor_value_info("importance", TensorProto.FLOAT, [1, 9, 9])
+    path = _save(folder, "rin", nodes, given, [answer], constants)
+    return _manifest(
+        path,
+        (Input("image", (1, 512, 512, 3)),),
+        (Output("importance", (1, 9, 9), "1"),),
+        **changes,
+    )
+
+
+def write_dpn(folder: Path, poison: bool = False, **changes) -> Path:
+    """Write dpn.onnx and dpn.json; with `poison`, a patch without red answers NaN."""
+    nodes = [
+        helper.make_node("Cast", ["patches"], ["f"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["f"], ["rgb"], axes=[1, 2], keepdims=0),
+        helper.make_node("Gather", ["rgb", "i0"], ["red"], axis=1),
+        helper.make_node("Gather", ["rgb", "i2"], ["blue"], axis=1),
+        helper.make_node("Sub", ["red", "mid"], ["centred"]),
+        helper.make_node("Div", ["red", "red"], ["unit"]),
+        helper.make_node("Mul", ["centred", "unit"], ["maybe_nan"]),
+        helper.make_node("Div", ["maybe_nan" if poison else "centred", "four"], ["defocus_um"]),
+        helper.make_node("Div", ["blue", "hundred"], ["spread_um"]),
+    ]
+    constants = [
+        _constant("i0", 0, np.int64),
+        _constant("i2", 2, np.int64),
+        _constant("mid", 128.0),
+        _constant("four", 4.0),
+        _constant("hundred", 100.0),
+    ]
+    given = helper.make_tensor_value_info("patches", TensorProto.UINT8, ["k", 224, 224, 3])
+    answers = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["k"])
+        for name in ("defocus_um", "spread_um")
+    ]
+    path = _save(folder, "dpn", nodes, given, answers, constants)
+    return _manifest(
+        path,
+        (Input("patches", ("k", 224, 224, 3)),),
+        (Output("defocus_um", ("k",), "um"), Output("spread_um", ("k",), "um")),
+        **changes,
+    )
