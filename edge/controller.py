@@ -30,6 +30,7 @@ class ControllerSettings:
 
     focus_direction: int
     deadband_um: float
+    sharp_um: float = 0.0  # half the depth of field: closer than this nobody sees a difference
     verify_above_um: float = 5.0
     max_interval_um: float = 4.0
     settle_ns: int = 5_000_000
@@ -115,7 +116,10 @@ class Controller:
         if abs(d) <= limits.deadband_um:
             self._shots = 0
             return InFocus()
-        if not interval <= abs(d):
+        if not interval <= abs(d):  # which way is not known
+            if abs(d) <= limits.sharp_um:  # and need not be
+                self._shots = 0
+                return InFocus("within-depth-of-field")
             return Hold("uncertain")
         large = abs(d) > limits.verify_above_um
         if large and self._rolled_back:

@@ -185,6 +185,7 @@ def _controller(
     return ControllerSettings(
         focus_direction=stage.focus_direction,
         deadband_um=deadband,
+        sharp_um=objective.half_depth_um,
         verify_above_um=loop.verify_above_um,
         max_interval_um=loop.max_interval_um,
         settle_ns=round(stage.settle_ms * 1e6),

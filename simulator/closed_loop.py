@@ -27,7 +27,7 @@ from firmware_bridge.firmware.trace import MotorTrace
 from firmware_bridge.stage import open_stage
 from simulator.camera import SimulatedCamera
 from simulator.mechanics import Mechanics, MechanicsParameters
-from simulator.microscope import Microscope
+from simulator.microscope import SENSOR, Microscope
 
 VIEW_PX = 756  # 84 px per patch
 RANGE_UM = 25.0
@@ -51,10 +51,16 @@ class SimulatedInstrument:
     """
 
     def __init__(
-        self, config: Config, seed: int, inverted: bool = False, dirt: float = 1.0
+        self,
+        config: Config,
+        seed: int,
+        inverted: bool = False,
+        dirt: float = 1.0,
+        shape: tuple[int, int] = SENSOR,
     ) -> None:
         self._config, self._seed, self._inverted = config, seed, inverted
-        self.microscope = Microscope(seed, dirt=dirt)
+        middle = (config.stage.z_min_um + config.stage.z_max_um) / 2
+        self.microscope = Microscope(seed, shape, slide_z_um=middle, dirt=dirt)
         self._opened = contextlib.ExitStack()
 
     def __enter__(self) -> SimulatedInstrument:
@@ -91,7 +97,9 @@ class SimulatedInstrument:
 
     def focus(self, scenario: Scenario) -> FieldRecord:
         """Load the field, turn the knob to its start, let the loop focus, write down what was."""
-        truth = self.microscope.load_field(scenario.kind, scenario.sparsity, scenario.number)
+        truth = self.microscope.load_field(
+            scenario.kind, scenario.sparsity, scenario.number, slide=scenario.number
+        )
         self._turn_knob(truth.z_focus_um + scenario.start_um)
         self.camera.seen.clear()
         start_ns, z_start = self._at_rest()
@@ -109,6 +117,7 @@ class SimulatedInstrument:
             outcomes=outcomes,
             views=self._views(outcomes),
             trace=self.mechanics.history(start_ns, end_ns),
+            start_ns=start_ns,
         )
 
     def _turn_knob(self, height_um: float) -> None:

@@ -9,11 +9,11 @@ from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
-from edge.appliance.report import write_report
 
 from edge.appliance.config import read_config
 from edge.appliance.focus_record import FieldRecord, SessionRecord
 from edge.appliance.progress import Progress
+from edge.appliance.report import check_folder, write_report
 from edge.errors import ConfigError
 from edge.settings import Config
 from edge.state import State
@@ -46,6 +46,8 @@ def run(options: argparse.Namespace) -> int:
     """0 = every field was handled, 3 = the runtime shut down for safety."""
     config = _config(options.config)
     scenarios = _scenarios(options)
+    if options.report is not None:
+        check_folder(options.report)
     progress = Progress(len(scenarios), options.quiet)
     session = SessionRecord(
         fields=[],
@@ -63,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
             if bench.rig.state.value is State.SHUTDOWN:
                 session.shutdown_reason = bench.rig.state.reason
                 break
-    _publish(session, options)
+    _publish(session, options, config.objective.um_per_px)
     return REFUSED_FOR_SAFETY if session.shutdown_reason else 0
 
 
@@ -124,7 +126,7 @@ def _line(record: FieldRecord) -> str:
     return f"{record.kind} {record.sparsity}{change}, {record.last.decision.value}"
 
 
-def _publish(session: SessionRecord, options: argparse.Namespace) -> None:
+def _publish(session: SessionRecord, options: argparse.Namespace, um_per_px: float) -> None:
     if options.json is not None:
         text = json.dumps(session.as_json(), indent=1, allow_nan=False)
         try:
@@ -132,7 +134,7 @@ def _publish(session: SessionRecord, options: argparse.Namespace) -> None:
         except OSError as error:
             raise ConfigError(f"--json {options.json}: {error.strerror}") from error
     if options.report is not None:
-        page = write_report(session, options.report)
+        page = write_report(session, options.report, um_per_px)
         print(f"report: {page}")
     if not options.quiet:
         print(_table(session))

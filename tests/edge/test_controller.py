@@ -62,6 +62,16 @@ def test_just_outside_the_deadband(d):
     assert (plan.decision, plan.target_um, plan.reason) == (Decision.MOVE, d, "defocus")
 
 
+@pytest.mark.parametrize(
+    ("d", "interval", "reason"), [(0.6, 0.2, "defocus"), (0.61, 0.7, "uncertain")]
+)
+def test_sharp_but_which_way_unknown_is_in_focus(d, interval, reason):
+    """Inside the depth of field a defocus smaller than its interval is left alone."""
+    bench = Bench(sharp_um=0.6)
+    assert bench.see(-0.6, 0.7) == InFocus("within-depth-of-field")
+    assert bench.see(d, interval).reason == reason
+
+
 @pytest.mark.parametrize("d", [5.1, -24.0])
 def test_large_moves_are_to_be_verified(d):
     assert Bench().see(d).decision is Decision.VERIFY

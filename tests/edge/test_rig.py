@@ -167,8 +167,8 @@ def test_models_with_another_preprocessing(tmp_path):
 
 
 def test_step_above_the_calibrated_range(models):
-    with pytest.raises(ConfigError, match=r"max_step_um = 26 must be at most 25"):
-        build_rig(_config(models, max_step_um=26.0), FakeCamera(Clock()), FakeStage(Clock()))
+    with pytest.raises(ConfigError, match=r"max_step_um = 28 must be at most 27"):
+        build_rig(_config(models, max_step_um=28.0), FakeCamera(Clock()), FakeStage(Clock()))
 
 
 def test_unknown_drivers_and_options(models):

@@ -33,7 +33,7 @@ def test_round_trip(path):
     manifest.write(path.parent / "again.json")
     assert Manifest.read(path.parent / "again.json") == manifest
     assert manifest.inputs[0].shape == ("k", 224, 224, 3)
-    assert manifest.optics.range_um == 25
+    assert manifest.optics.range_um == 27
     assert manifest.model_bytes() == (path.parent / "dpn.onnx").read_bytes()
 
 
