@@ -1,0 +1,118 @@
+"""Specimens: seeded, of the class they claim, with truth that fits the picture."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from simulator import distractors
+from simulator.render import Renderer, expose
+from simulator.slide import (
+    CLASS_RANGE,
+    KINDS,
+    draw_variation,
+    field_truth,
+    informative_count,
+    make_specimen,
+)
+from simulator.specimen import Layer, Specimen, patch_truth
+
+COARSE = (1024, 1224)  # a whole field at half the resolution: as wide, four times cheaper
+COARSE_UM = 0.68
+
+
+def draw(seed: int, kind: str = "cell", sparsity: str = "sparse", dirt: float = 0.0):
+    rng = np.random.default_rng(seed)
+    variation = draw_variation(rng)
+    return make_specimen(kind, sparsity, COARSE, COARSE_UM, rng, variation, dirt), variation
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("sparsity", list(CLASS_RANGE))
+def test_field_has_the_class_that_was_asked_for(kind, sparsity):
+    low, high = CLASS_RANGE[sparsity]
+    counts = [informative_count(draw(seed, kind, sparsity)[0]) for seed in range(2)]
+    assert all(low <= count <= high for count in counts), counts
+
+
+def test_same_seed_same_field_other_seed_other_field():
+    first, again, other = (draw(seed)[0] for seed in (3, 3, 4))
+    for a, b in zip(first.layers, again.layers, strict=True):
+        for name, amount in a.dyes.items():
+            np.testing.assert_array_equal(amount, b.dyes[name])
+    green = [s.layers[0].absorbance(s.stain_rgb)[1] for s in (first, other)]
+    assert not np.array_equal(*green)
+
+
+def test_distractors_are_no_content():
+    rng = np.random.default_rng(0)
+    shape = (512, 512)
+    blank = Layer(0.0, {"eosin": np.zeros(shape, np.float32)})
+    dirt = [
+        distractors.dust(shape, 0.34, rng, 20),
+        distractors.debris(shape, 0.34, rng, 20),
+        distractors.bubbles(shape, 0.34, rng, 3),
+        distractors.pen(shape, 0.34, rng),
+    ]
+    assert all(max(a.max() for a in layer.dyes.values()) > 0.1 for layer in dirt)
+    assert not any(layer.content for layer in dirt)
+    specimen = Specimen("blank", 0.34, [blank, *dirt])
+    assert patch_truth(specimen, (0.0, 0.0), (2, 2)).richness.max() == 0.0
+
+
+def test_focus_height_follows_layer_and_tilt():
+    rng = np.random.default_rng(1)
+    dots = (rng.uniform(size=(512, 512)) > 0.97).astype(np.float32)
+    specimen = Specimen(
+        "cell", 0.34, [Layer(2.5, {"haematoxylin": dots})], tilt_um_per_mm=(3.0, 0.0)
+    )
+    truth = patch_truth(specimen, (32.0, 32.0), (2, 2))
+    centre = np.array([32 + 112, 32 + 336]) - 255.5 - 0.5
+    np.testing.assert_allclose(
+        truth.focus_um, 2.5 + np.tile(centre * 0.34e-3 * 3.0, (2, 1)), atol=1e-4
+    )
+
+
+def sharpness(image: np.ndarray) -> float:
+    return float(cv2.Laplacian(image[..., 1].astype(np.float32), cv2.CV_32F).var())
+
+
+def test_sharpest_at_the_layer_height_and_truth_says_so():
+    rng = np.random.default_rng(2)
+    dots = (rng.uniform(size=(256, 256)) > 0.98).astype(np.float32)
+    specimen = Specimen("cell", 0.34, [Layer(3.0, {"neutral": dots})])
+    renderer = Renderer(specimen, draw_variation(rng).optics)
+    heights = np.arange(-2.0, 8.1, 0.5)
+    sharpest = heights[int(np.argmax([sharpness(renderer.intensity(z)) for z in heights]))]
+    assert abs(sharpest - 3.0) <= 0.5
+
+
+def test_tilted_field_is_sharp_on_the_side_that_is_in_focus():
+    """+x lies higher on a positive tilt: an objective too high sees the right side sharper."""
+    rng = np.random.default_rng(3)
+    dots = (rng.uniform(size=(128, 2048)) > 0.98).astype(np.float32)
+    specimen = Specimen("cell", 0.34, [Layer(0.0, {"neutral": dots})], tilt_um_per_mm=(12.0, 0.0))
+    image = Renderer(specimen, draw_variation(rng).optics).intensity(3.0)
+    assert sharpness(image[:, -400:]) > 2 * sharpness(image[:, :400])
+
+
+def test_an_empty_slide_is_white_and_noise_is_what_the_sensor_says():
+    rng = np.random.default_rng(4)
+    variation = draw_variation(rng)
+    picture = expose(np.ones((200, 200, 3), np.float32), variation, rng)
+    middle = picture[90:110, 90:110].astype(float)
+    np.testing.assert_allclose(middle.mean((0, 1)), variation.light_rgb, rtol=0.02)
+    gain = 255.0 / variation.full_well_e
+    expected = np.sqrt(variation.light_rgb[1] * gain + (variation.read_noise_e * gain) ** 2)
+    assert middle[..., 1].std() == pytest.approx(expected, rel=0.25)
+
+
+def test_unknown_kind_is_refused():
+    with pytest.raises(ValueError, match="kind"):
+        draw(0, "plant")
+
+
+def test_a_field_smaller_than_the_grid_has_no_field_truth():
+    specimen = Specimen("cell", 0.34, [Layer(0.0, {"neutral": np.zeros((512, 512), np.float32)})])
+    assert field_truth(specimen) is None

@@ -1,0 +1,106 @@
+"""The command line as a script sees it: exit status, one clear line, JSON."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from edge.appliance import cli
+from simulator.microscope import Microscope
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """One dense field 6 um too high, one blank field, each 2016 x 2016."""
+    folder = tmp_path_factory.mktemp("pictures")
+    microscope = Microscope(5, (2016, 2016), dirt=0.0, tilt_um_per_mm=0.0)
+    for name, sparsity in (("high", "dense"), ("blank", "blank")):
+        truth = microscope.load_field("tissue", sparsity, 0)
+        pixels = microscope.picture(truth.z_focus_um + 6.0)
+        cv2.imwrite(str(folder / f"{name}.png"), cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
+    return folder
+
+
+def test_focus_tells_defocus_with_its_sign(pictures, capsys):
+    assert cli.main(["focus", str(pictures / "high.png"), "--json", "-"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["decision"] == "MOVE"
+    assert -9.0 < row["defocus_um"] < -3.0  # too high: lower the objective
+    assert row["sparsity"] == "dense"
+    assert row["k"] == len(row["patches"]) == 31
+    assert set(row["patches"][0]) == {"row", "col", "importance", "defocus_um"}
+    assert {"preprocess", "rin", "select", "dpn", "aggregate", "total"} <= set(row["latency_ms"])
+
+
+def test_focus_on_a_blank_field_holds(pictures, tmp_path):
+    report = tmp_path / "focus.json"
+    assert cli.main(["focus", str(pictures / "blank.png"), "--json", str(report), "--quiet"]) == 0
+    (row,) = json.loads(report.read_text())
+    assert (row["decision"], row["reason"], row["defocus_um"]) == ("HOLD", "blank", None)
+
+
+def bad_files(folder):
+    small = folder / "small.png"
+    cv2.imwrite(str(small), np.zeros((640, 480, 3), np.uint8))
+    good = cv2.imencode(".jpg", np.zeros((2048, 2448, 3), np.uint8))[1].tobytes()
+    (folder / "truncated.jpg").write_bytes(good[: len(good) // 2])
+    (folder / "text.png").write_text("this is no image\n")
+    return {"small.png": "2016", "truncated.jpg": "cut short", "text.png": "", "missing.png": ""}
+
+
+def test_bad_images_are_one_clear_line_and_exit_2(tmp_path, capsys):
+    for name, hint in bad_files(tmp_path).items():
+        assert cli.main(["focus", str(tmp_path / name)]) == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert len(err.splitlines()) == 1, err
+        assert name in err
+        assert hint in err
+
+
+def test_a_bad_file_does_not_lose_the_good_ones(pictures, tmp_path, capsys):
+    missing = str(tmp_path / "missing.png")
+    assert cli.main(["focus", missing, str(pictures / "high.png"), "--json", "-"]) == 2
+    out, err = capsys.readouterr()
+    assert [row["decision"] for row in json.loads(out)] == ["MOVE"]
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["simulate", "--fields", "0"], "--fields 0"),
+        (["simulate", "--start-um", "900"], "-60..60"),
+        (["simulate", "--config", "nowhere.yaml"], "nowhere.yaml"),
+        (["check-config", "nowhere.yaml"], "nowhere.yaml"),
+    ],
+)
+def test_wrong_use_is_one_line_and_exit_2(words, hint, capsys):
+    assert cli.main(words) == 2
+    err = capsys.readouterr().err
+    assert len(err.splitlines()) == 1
+    assert hint in err
+
+
+def test_shipped_config_is_good(capsys):
+    from simulator.simulate_verb import NOMINAL
+
+    assert cli.main(["check-config", str(NOMINAL)]) == 0
+    assert "window 100..300 um" in capsys.readouterr().out
+
+
+def test_focus_needs_neither_torch_nor_simulator():
+    code = (
+        "import sys\n"
+        "from edge.appliance import cli\n"
+        "assert cli.main(['focus', 'nowhere.png']) == 2\n"
+        "carried = {'torch', 'matplotlib', 'simulator', 'training', 'onnx'} & set(sys.modules)\n"
+        "assert not carried, carried\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
