@@ -1,0 +1,78 @@
+/* The axis: where it is, where it goes, how fast. A trapezoid in 24.8 fixed point at a 1 kHz tick.
+ * Positions are nm, positive = objective up. Nothing here knows messages or ports. */
+#ifndef AF_MOTION_H
+#define AF_MOTION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define AF_TICKS_PER_S 1000
+
+/* What the board fixes; never changed by a host. */
+struct af_axis_limits {
+    int32_t hard_min_nm;
+    int32_t hard_max_nm;
+    int32_t nm_per_step;
+    int32_t speed_nm_s; /* the fastest a host may ask for */
+    int32_t accel_nm_s2;
+};
+
+/* What a host chooses within the limits. */
+struct af_axis_settings {
+    int32_t z_min_nm;
+    int32_t z_max_nm;
+    int32_t backlash_nm;
+    int32_t speed_nm_s;
+    int32_t settle_ms;
+};
+
+enum af_phase { AF_AT_REST, AF_MOVING, AF_BRAKING, AF_SETTLING };
+
+struct af_motion {
+    struct af_axis_limits limits;
+    struct af_axis_settings settings;
+    enum af_phase phase;
+    int64_t position_q8; /* nm * 256 */
+    int32_t velocity_q8; /* nm * 256 per tick */
+    int32_t accel_q8;
+    int32_t speed_q8;
+    int32_t goal_nm;      /* end of the present leg */
+    int32_t target_nm;    /* end of the move */
+    int64_t climbed_q8;   /* upward travel since the last downward one, at most the backlash */
+    int32_t settle_ticks; /* still to wait */
+};
+
+enum af_motion_event {
+    AF_NO_EVENT,
+    AF_TURNED,  /* the dip below the target is done, the way up begins */
+    AF_ARRIVED, /* at rest: on the target, or where braking ended */
+    AF_SETTLED
+};
+
+void af_motion_init(struct af_motion *m, const struct af_axis_limits *limits, int32_t start_nm);
+
+/* False and unchanged when a setting is outside the limits. Only at rest. */
+bool af_motion_configure(struct af_motion *m, const struct af_axis_settings *settings);
+
+/* Where the motor stands: the position rounded to whole steps. */
+int32_t af_motion_position_nm(const struct af_motion *m);
+
+/* Rounds to the nearest whole step. */
+int32_t af_motion_round_nm(const struct af_motion *m, int64_t position_nm);
+
+/* True while it moves or brakes. */
+bool af_motion_moves(const struct af_motion *m);
+
+/* True when the whole way to target_nm, dip included, stays inside the window. */
+bool af_motion_allows(const struct af_motion *m, int64_t target_nm);
+
+/* Starts, or redirects the move under way. The caller has asked af_motion_allows(). */
+void af_motion_start(struct af_motion *m, int32_t target_nm);
+
+/* Decelerates; AF_ARRIVED follows if it moved. */
+void af_motion_brake(struct af_motion *m);
+
+/* One millisecond. */
+enum af_motion_event af_motion_tick(struct af_motion *m);
+
+#endif

@@ -1,0 +1,26 @@
+/* What a board implements. Everything else in this folder is the core and stays as it is.
+ *
+ * The board calls, never from two contexts at once (mask the interrupt or queue the bytes):
+ *   af_protocol_init()    once, after reset
+ *   af_protocol_receive() for received bytes, with the time they arrived
+ *   af_protocol_tick()    every millisecond, from a hardware timer
+ * Times are us since boot from a free-running counter that never goes back. */
+#ifndef AF_PORT_H
+#define AF_PORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Queue one whole frame for sending; must not block. Drop the frame as a whole if it does not fit:
+ * the host asks again. */
+void port_send(const uint8_t *bytes, size_t length);
+
+/* Move the motor to this position (a whole number of steps away from the last one; at most
+ * speed / 1000 per call). move_id is the move it belongs to. */
+void port_motor(int32_t motor_nm, uint32_t move_id);
+
+/* The measured position; false when there is no encoder. */
+bool port_encoder(int32_t *position_nm);
+
+#endif

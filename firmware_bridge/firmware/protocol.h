@@ -1,0 +1,46 @@
+/* Sessions, numbered moves, latches: what each frame does. Messages are in messages.h, the words
+ * for people in PROTOCOL.md. */
+#ifndef AF_PROTOCOL_H
+#define AF_PROTOCOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "framing.h"
+#include "motion.h"
+#include "watchdog.h"
+
+struct af_protocol {
+    struct af_motion motion;
+    struct af_watchdog watchdog;
+    struct af_receiver receiver;
+    uint32_t boot_id;
+    uint16_t device_id;
+    bool has_session;
+    uint32_t session;
+    struct af_move last_move; /* the last one started, as received; number 0: none yet */
+    uint8_t last_result;
+    int32_t last_target_nm;
+    struct af_move refused_move; /* the last one refused */
+    uint8_t refused_reason;
+    uint8_t latch;
+    uint16_t latch_count;
+    uint8_t event_seq; /* numbers the frames nobody asked for */
+    uint32_t crc_errors;
+    uint32_t moves_started;
+    uint64_t settled_us;
+    uint64_t tick_us; /* of the newest tick */
+    uint32_t status_in_ms;
+};
+
+/* boot_id must differ between two boots (a counter in flash, or a random number). */
+void af_protocol_init(struct af_protocol *p, const struct af_axis_limits *limits,
+                      int32_t start_nm, uint32_t boot_id, uint16_t device_id);
+
+void af_protocol_receive(struct af_protocol *p, const uint8_t *bytes, size_t length,
+                         uint64_t now_us);
+
+void af_protocol_tick(struct af_protocol *p, uint64_t now_us);
+
+#endif

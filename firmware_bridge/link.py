@@ -1,0 +1,74 @@
+"""The serial line: bytes out, bytes in, and the truth about whether it is still there."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import Protocol
+
+import serial
+
+from firmware_bridge.errors import LinkLost, StageRefused
+
+READ_TIMEOUT_S = 0.05
+WRITE_TIMEOUT_S = 0.25
+
+
+class Link(Protocol):
+    """What the client needs from a line. `read` and `write` may run in different threads."""
+
+    def write(self, data: bytes) -> None:
+        """Send all of `data`; LinkLost when that is impossible within 0.25 s."""
+
+    def read(self) -> bytes:
+        """What has arrived, b"" after 50 ms of silence; LinkLost after a hang-up."""
+
+    def close(self) -> None:
+        """Close; `read` in another thread returns. Safe to call twice."""
+
+
+class SerialLink:
+    """A serial port held by this process alone.
+
+    The port is opened under an advisory lock on the device itself (pyserial's `exclusive` is
+    flock), so a second runtime is turned away whatever name it uses for the same port.
+    """
+
+    def __init__(self, port: str, baudrate: int = 115_200) -> None:
+        """Open; StageRefused("PORT_LOCKED") when another process holds it, LinkLost if absent."""
+        try:
+            self._serial = serial.Serial(
+                port,
+                baudrate,
+                timeout=READ_TIMEOUT_S,
+                write_timeout=WRITE_TIMEOUT_S,
+                exclusive=True,
+            )
+        except serial.SerialException as error:
+            if "lock" in str(error):
+                raise StageRefused("PORT_LOCKED", f"{port} is in use by another process") from error
+            raise LinkLost(f"cannot open {port}: {error}") from error
+        self._write_lock = threading.Lock()
+        self._name = port
+        # FTDI adapters hold bytes back for 16 ms otherwise; a pty has no such setting.
+        with contextlib.suppress(ValueError, NotImplementedError, OSError):
+            self._serial.set_low_latency_mode(True)
+        self._serial.reset_input_buffer()
+
+    def write(self, data: bytes) -> None:
+        try:
+            with self._write_lock:
+                self._serial.write(data)
+        except (OSError, TypeError, serial.SerialException) as error:  # TypeError: closed meanwhile
+            raise LinkLost(f"{self._name}: {error}") from error
+
+    def read(self) -> bytes:
+        try:
+            data: bytes = self._serial.read(self._serial.in_waiting or 1)
+        except (OSError, TypeError, serial.SerialException) as error:  # in_waiting: OSError
+            raise LinkLost(f"{self._name}: {error}") from error
+        return data
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError, serial.SerialException):
+            self._serial.close()

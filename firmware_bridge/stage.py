@@ -1,0 +1,86 @@
+"""The stage contract: the only way the runtime knows a Z axis, whatever controller drives it.
+
+Positions are um, positive = objective up. Times are the host's CLOCK_MONOTONIC in ns.
+"""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class StageStatus:
+    """What the controller last said. `settled_ns` is when the axis last came to rest and settled
+    (host time; 0 = at rest since before we connected); it is None while moving or settling."""
+
+    z_um: float
+    moving: bool
+    settled_ns: int | None
+    latched: str | None  # why the controller refuses to move ("SAFE_STOP", ...), None = it does not
+    time_ns: int  # host time at which z_um held
+
+
+@dataclass(frozen=True, slots=True)
+class ZAt:
+    """Position at a moment, with the half-width within which it is known."""
+
+    z_um: float
+    uncertainty_um: float
+
+
+class Stage(ABC):
+    """A Z axis. Moves are absolute; a call is confirmed, refused, or raises StageUncertain."""
+
+    z_min_um: float
+    z_max_um: float
+    resolution_um: float
+
+    @abstractmethod
+    def status(self) -> StageStatus:
+        """Newest status; LinkLost when the last one is older than the link time-out."""
+
+    @abstractmethod
+    def z_at(self, time_ns: int) -> ZAt:
+        """Position at a recent moment; StageRefused("no-history") when it is not covered."""
+
+    @abstractmethod
+    def move_to(self, target_um: float, assumed_um: float) -> int:
+        """Start an absolute move; returns its number once the controller accepted it.
+
+        `assumed_um` is where the caller believes the axis is: the controller refuses when it
+        is elsewhere. Raises StageRefused (nothing moved) or StageUncertain.
+        """
+
+    @abstractmethod
+    def wait(self, timeout_s: float) -> StageStatus:
+        """Wait until the last move is done and settled; StageUncertain after `timeout_s`."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Decelerate now; bypasses whatever is queued. Never raises on a healthy link."""
+
+    @abstractmethod
+    def clear(self) -> None:
+        """Leave the controller's latched stop. Only a person may ask for this."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Stop talking; safe to call twice."""
+
+
+#: name in the config -> where the driver lives ("module:class")
+STAGES: dict[str, str] = {
+    "binary": "firmware_bridge.stages.binary:BinaryStage",
+}
+
+
+def open_stage(name: str, settings: Mapping[str, Any]) -> Stage:
+    """Import the driver called `name` and open it; KeyError for an unknown name."""
+    module, _, attribute = STAGES[name].partition(":")
+    driver = getattr(importlib.import_module(module), attribute)
+    stage: Stage = driver(**settings)
+    return stage

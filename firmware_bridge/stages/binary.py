@@ -1,0 +1,218 @@
+"""A Z axis behind the binary protocol (PROTOCOL.md), on a board or on a pty."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable
+
+from firmware_bridge import messages as m
+from firmware_bridge.client import AxisRequest, Client
+from firmware_bridge.errors import LinkLost, StageError, StageRefused, StageUncertain
+from firmware_bridge.history import position_nm
+from firmware_bridge.link import Link, SerialLink
+from firmware_bridge.stage import Stage, StageStatus, ZAt
+
+_COVER_WAIT_S = 2.5 * m.STATUS_PERIOD_MS / 1e3
+_NM_MAX = 2**31 - 1
+SETTLE_MS_MAX = 10_000
+
+
+class BinaryStage(Stage):
+    """The stage contract over one session with the firmware. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        *,
+        port: str,
+        z_min_um: float,
+        z_max_um: float,
+        settle_ms: int = 30,
+        speed_um_s: float | None = None,
+        backlash_um: float = 2.0,
+        assumed_tolerance_um: float = 1.0,
+        baudrate: int = 115_200,
+        open_link: Callable[[str, int], Link] = SerialLink,
+    ) -> None:
+        """Open `port` and a session with the window z_min_um..z_max_um, which the firmware keeps.
+
+        `speed_um_s` None = the firmware's own; `backlash_um` 0 = no approach from below;
+        `assumed_tolerance_um`: how far off `assumed_um` of a move may be. Raises StageRefused
+        (PORT_LOCKED, WINDOW, CONFIG, OTHER_SESSION), ProtocolError or LinkLost; nothing moves.
+        """
+        self._axis = AxisRequest(
+            z_min_nm=_nm(z_min_um, "z_min_um"),
+            z_max_nm=_nm(z_max_um, "z_max_um"),
+            backlash_nm=_size_nm(backlash_um, "backlash_um"),
+            speed_nm_s=_size_nm(speed_um_s or 0.0, "speed_um_s"),
+            settle_ms=settle_ms,
+        )
+        self._tolerance_nm = _size_nm(assumed_tolerance_um, "assumed_tolerance_um")
+        if not 0 <= settle_ms <= SETTLE_MS_MAX:
+            raise StageRefused("CONFIG", f"settle_ms = {settle_ms} is not 0..{SETTLE_MS_MAX}")
+        self._moving = threading.Lock()  # one MOVE on the wire at a time
+        self._last_id = 0  # newest number used
+        self._awaited_id = 0  # newest move that may be, or has been, under way
+        self._uncertain = ""  # why no further move may be sent before reconnect()
+        self._connected_us = 0
+        self._client = Client(open_link(port, baudrate))
+        try:
+            self.reconnect()
+        except StageError:
+            self.close()
+            raise
+
+    def reconnect(self) -> None:
+        """Open a new session on the same line, after StageUncertain: read where the axis is.
+
+        Raises as the constructor does. A move left over from the old session can no longer start.
+        """
+        with self._moving:
+            ack = self._client.handshake(self._axis)
+            self._last_id = self._awaited_id = 0
+            self._uncertain = ""
+            self._connected_us = ack.time_us
+        self.z_min_um, self.z_max_um = ack.z_min_nm / 1e3, ack.z_max_nm / 1e3
+        self.resolution_um = ack.nm_per_step / 1e3
+        self.boot_id = ack.boot_id
+        self._client.newest()
+
+    # ---- reading ------------------------------------------------------------------------------
+
+    def status(self) -> StageStatus:
+        return self._stage_status(self._client.newest())
+
+    def _stage_status(self, status: m.Status) -> StageStatus:
+        moving = bool(status.flags & m.Flag.MOVING) or status.last_move_id < self._awaited_id
+        settled = bool(status.flags & m.Flag.SETTLED) and not moving
+        with self._client.changed:
+            time_ns, _ = self._client.clock.host_ns(status.time_us)
+            settled_ns, width_ns = self._client.clock.host_ns(status.settled_us)
+        if status.settled_us < self._connected_us:
+            settled_ns, width_ns = 0, 0
+        return StageStatus(
+            z_um=position_nm(status) / 1e3,
+            moving=moving,
+            settled_ns=settled_ns + width_ns if settled else None,  # late rather than early
+            latched=m.Latch(status.latch).name if status.latch else None,
+            time_ns=time_ns,
+        )
+
+    def z_at(self, time_ns: int) -> ZAt:
+        """Position at a recent moment; waits up to 50 ms for the STATUS that covers it.
+
+        At rest it need not wait: nobody but this session can start a move. StageRefused
+        ("no-history") for a moment in the future or older than about 10 s.
+        """
+        if time_ns > time.monotonic_ns():
+            raise StageRefused("no-history", "that moment is still to come")
+        self._client.newest()
+        deadline = time.monotonic() + _COVER_WAIT_S
+        client = self._client
+        with client.changed:
+            while True:
+                client.exchange.raise_trouble()
+                known = self._known_at(time_ns)
+                left_s = deadline - time.monotonic()
+                if known is not None:
+                    return known
+                if left_s <= 0:
+                    raise StageRefused("no-history", "STATUS does not cover that moment")
+                client.changed.wait(left_s)
+
+    def _known_at(self, time_ns: int) -> ZAt | None:
+        history = self._client.history
+        newest = history.newest
+        assert newest is not None
+        firmware_us, width_us = self._client.clock.firmware_us(time_ns)
+        half_step_um = self.resolution_um / 2
+        if history.covers(firmware_us):
+            z_nm, half_width_nm = history.at(firmware_us, width_us)
+            return ZAt(z_nm / 1e3, half_width_nm / 1e3 + half_step_um)
+        at_rest = not newest.flags & m.Flag.MOVING and newest.last_move_id >= self._awaited_id
+        if firmware_us > newest.time_us and at_rest:
+            return ZAt(position_nm(newest) / 1e3, half_step_um)
+        if firmware_us < newest.time_us:
+            raise StageRefused("no-history", "that moment is before the first STATUS kept")
+        return None
+
+    # ---- moving -------------------------------------------------------------------------------
+
+    def move_to(self, target_um: float, assumed_um: float) -> int:
+        target_nm, assumed_nm = _nm(target_um, "target_um"), _nm(assumed_um, "assumed_um")
+        if not self._axis.z_min_nm <= target_nm <= self._axis.z_max_nm:
+            window = f"{self.z_min_um:g}..{self.z_max_um:g} um"
+            raise StageRefused("WINDOW", f"target {target_um:.3f} um is outside {window}")
+        with self._moving:
+            self._client.check()
+            if self._uncertain:
+                raise StageUncertain(self._uncertain)
+            self._last_id += 1
+            session = self._client.session
+            move = m.Move(session, self._last_id, target_nm, assumed_nm, self._tolerance_nm)
+            self._send(move)
+            return move.move_id
+
+    def _send(self, move: m.Move) -> None:
+        before = self._awaited_id
+        with self._client.changed:
+            self._awaited_id = move.move_id
+        try:
+            reply = self._client.request(move, m.Accepted, m.Refused)
+        except StageUncertain as error:
+            self._uncertain = f"move {move.move_id} was never confirmed: {error}"
+            if isinstance(error, LinkLost):
+                raise
+            raise StageUncertain(self._uncertain) from error
+        if isinstance(reply, m.Accepted):
+            return
+        assert isinstance(reply, m.Refused)
+        if reply.reason == m.Reason.NO_SESSION:
+            self._uncertain = "the controller forgot the session: it restarted"
+            raise StageUncertain(self._uncertain)
+        with self._client.changed:
+            self._awaited_id = before
+        z_um = reply.position_nm / 1e3
+        detail = f"to {move.target_nm / 1e3:.3f} um; the axis is at {z_um:.3f} um"
+        raise StageRefused(m.Reason(reply.reason).name, detail)
+
+    def wait(self, timeout_s: float) -> StageStatus:
+        wanted = self._awaited_id
+        return self._stage_status(
+            self._client.wait_for(
+                lambda status: (
+                    bool(status.flags & m.Flag.SETTLED) and status.last_move_id >= wanted
+                ),
+                timeout_s,
+            )
+        )
+
+    def stop(self) -> None:
+        self._client.request(m.Stop(self._client.session), m.Stopping)
+
+    def clear(self) -> None:
+        """Leave the latched stop; StageRefused("BUSY") while the axis still brakes."""
+        status = self._client.newest()
+        clear = m.Clear(self._client.session, status.latch_count)
+        cleared = self._client.request(clear, m.Cleared)
+        if cleared.latch:
+            raise StageRefused("LATCHED", "a newer stop has latched meanwhile")
+
+    def close(self) -> None:
+        self._client.close()
+
+
+def _nm(value_um: float, name: str) -> int:
+    """um -> whole nm; StageRefused for NaN, infinities and what does not fit the wire."""
+    if not (math.isfinite(value_um) and abs(value_um) <= _NM_MAX / 1e3):
+        raise StageRefused("NOT_FINITE", f"{name} = {value_um}")
+    return round(value_um * 1e3)
+
+
+def _size_nm(value_um: float, name: str) -> int:
+    """As `_nm`, for what cannot be negative."""
+    size_nm = _nm(value_um, name)
+    if size_nm < 0:
+        raise StageRefused("CONFIG", f"{name} = {value_um} is negative")
+    return size_nm

@@ -1,0 +1,261 @@
+"""The stage contract over the real firmware on a healthy line."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+from conftest import OpenStage, moves_made
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from firmware_bridge import messages as m
+from firmware_bridge.errors import LinkLost, ProtocolError, StageError, StageRefused
+from firmware_bridge.firmware.host import HostFirmware
+from firmware_bridge.firmware.trace import MotorTrace
+from firmware_bridge.stage import open_stage as open_by_name
+from firmware_bridge.stages.binary import BinaryStage
+
+
+def test_move_and_wait(stage: BinaryStage) -> None:
+    before = stage.status()
+    assert (before.z_um, before.moving, before.settled_ns) == (5000.0, False, 0)
+    sent_ns = time.monotonic_ns()
+    assert stage.move_to(5010.02, assumed_um=5000) == 1
+    during = stage.status()
+    assert during.moving
+    assert during.settled_ns is None
+    after = stage.wait(2.0)
+    assert (after.z_um, after.moving, after.latched) == (5010.0, False, None)
+    assert after.settled_ns is not None
+    assert sent_ns < after.settled_ns < time.monotonic_ns() + 2_000_000
+    assert stage.resolution_um == 0.05
+
+
+def test_a_move_to_where_it_is_ends_at_once(stage: BinaryStage) -> None:
+    stage.move_to(5010, assumed_um=5000)
+    stage.wait(1.0)
+    stage.move_to(5010, assumed_um=5010)
+    assert stage.wait(1.0).z_um == 5010
+
+
+def test_opened_by_name(firmware: HostFirmware) -> None:
+    stage = open_by_name("binary", {"port": firmware.port, "z_min_um": 0, "z_max_um": 9000})
+    assert (stage.z_min_um, stage.z_max_um) == (0, 9000)
+    stage.close()
+    stage.close()
+    with pytest.raises(LinkLost):
+        stage.status()
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, 1e300])
+def test_no_number_is_sent_that_is_none(stage: BinaryStage, trace: MotorTrace, bad: float) -> None:
+    with pytest.raises(StageRefused) as refused:
+        stage.move_to(bad, 5000)
+    assert refused.value.reason == "NOT_FINITE"
+    with pytest.raises(StageRefused):
+        stage.move_to(5001, bad)
+    assert stage.move_to(5001, 5000) == 1  # no number was spent
+    assert moves_made(trace) == 1
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(target=st.floats(), assumed=st.floats())
+def test_no_input_moves_outside_the_window(
+    stage: BinaryStage, trace: MotorTrace, target: float, assumed: float
+) -> None:
+    try:
+        stage.move_to(target, assumed)
+        stage.wait(8.0)
+    except StageRefused:
+        pass
+    _, motor = trace.read_new()
+    assert ((motor >= 1_000_000) & (motor <= 9_000_000)).all()
+
+
+def test_window_and_assumed_position(stage: BinaryStage) -> None:
+    for target, assumed, reason in (
+        (999.9, 5000, "WINDOW"),
+        (9000.1, 5000, "WINDOW"),
+        (1000.5, 5000, "WINDOW"),  # inside, but the dip is not: the firmware says so
+        (5001, 5001.1, "ASSUMED_DIFFERS"),
+    ):
+        with pytest.raises(StageRefused) as refused:
+            stage.move_to(target, assumed)
+        assert refused.value.reason == reason
+    assert not stage.status().moving
+    assert stage.z_at(time.monotonic_ns()).z_um == 5000
+
+
+@pytest.mark.parametrize(
+    "settings_",
+    [
+        {"z_min_um": -1.0},
+        {"z_max_um": 10_000.1},
+        {"z_min_um": math.nan},
+        {"backlash_um": -1.0},
+        {"settle_ms": 70_000},
+        {"speed_um_s": 5000.0},
+        {"assumed_tolerance_um": math.inf},
+    ],
+)
+def test_settings_the_firmware_does_not_take(
+    open_stage: OpenStage, settings_: dict[str, float]
+) -> None:
+    before = threading.active_count()
+    with pytest.raises(StageRefused):
+        open_stage(**settings_)
+    assert threading.active_count() == before
+    open_stage()  # the port is free again
+
+
+def test_approach_from_below(stage: BinaryStage, trace: MotorTrace) -> None:
+    stage.move_to(5100, 5000)
+    stage.wait(2.0)
+    trace.read_new()
+    stage.move_to(5050, 5100)
+    stage.wait(2.0)
+    _, motor = trace.read_new()
+    assert motor.min() == 5_048_000
+    assert motor[-1] == 5_050_000
+    turn = int(motor.argmin())
+    assert (np.diff(motor[:turn]) < 0).all()
+    assert (np.diff(motor[turn:]) > 0).all()
+
+
+def test_approach_can_be_switched_off(open_stage: OpenStage, trace: MotorTrace) -> None:
+    stage = open_stage(backlash_um=0.0)
+    stage.move_to(4950, 5000)
+    stage.wait(2.0)
+    _, motor = trace.read_new()
+    assert motor.min() == motor[-1] == 4_950_000
+
+
+def test_a_slower_speed_is_kept(open_stage: OpenStage, trace: MotorTrace) -> None:
+    stage = open_stage(speed_um_s=500.0)
+    stage.move_to(5200, 5000)
+    stage.wait(2.0)
+    _, motor = trace.read_new()
+    assert np.abs(np.diff(motor)).max() <= 500 + 50
+
+
+def interpolated_um(trace: MotorTrace, moments_ns: list[int]) -> list[float]:
+    """The motor holds an entry until the next: take the line through the millisecond steps."""
+    times, motor = trace.read_new()
+    return [float(np.interp(moment, times, motor)) / 1e3 for moment in moments_ns]
+
+
+def test_z_at_follows_the_motor(stage: BinaryStage, trace: MotorTrace) -> None:
+    """Up, cruise, brake: the true position lies within the stated half-width."""
+    stage.move_to(6000, 5000)
+    moments, answers = [], []
+    while stage.status().moving:
+        moments.append(time.monotonic_ns())
+        answers.append(stage.z_at(moments[-1]))
+    truth = interpolated_um(trace, moments)
+    assert len(moments) > 10
+    errors = [abs(answer.z_um - z) for answer, z in zip(answers, truth, strict=True)]
+    for error, answer in zip(errors, answers, strict=True):
+        assert error <= answer.uncertainty_um + 0.1
+        assert answer.uncertainty_um < 5
+    cruise = [e for e, z in zip(errors, truth, strict=True) if 5150 < z < 5850]
+    assert np.median(cruise) < 0.5  # 0.25 ms at 2 mm/s
+
+
+def test_z_at_rest_now_and_before(stage: BinaryStage) -> None:
+    now_ns = time.monotonic_ns()
+    here = stage.z_at(now_ns)
+    assert (here.z_um, here.uncertainty_um) == (5000, 0.025)
+    for moment in (now_ns + 10**9, now_ns - 60 * 10**9):
+        with pytest.raises(StageRefused) as refused:
+            stage.z_at(moment)
+        assert refused.value.reason == "no-history"
+
+
+def test_drifting_clock_is_followed() -> None:
+    with HostFirmware(start_nm=5_000_000, clock_ppm=300) as firmware:
+        stage = BinaryStage(port=firmware.port, z_min_um=0, z_max_um=9000)
+        stage._client.wait_for(
+            lambda _: stage._client.clock.drift_ppm < -200, 4.0
+        )  # its clock runs fast: one of its us is shorter
+        stage.close()
+
+
+def test_a_second_client_is_turned_away(stage: BinaryStage, open_stage: OpenStage) -> None:
+    with pytest.raises(StageRefused) as refused:
+        open_stage()
+    assert refused.value.reason == "PORT_LOCKED"
+    assert stage.status().z_um == 5000
+
+
+def test_the_next_client_starts_without_delay(open_stage: OpenStage) -> None:
+    open_stage().close()
+    began = time.monotonic()
+    open_stage()
+    assert time.monotonic() - began < 0.5
+
+
+def test_killed_firmware_is_noticed_in_mid_move(firmware: HostFirmware, stage: BinaryStage) -> None:
+    stage.move_to(8000, 5000)
+    threading.Timer(0.05, firmware.kill).start()
+    began = time.monotonic()
+    with pytest.raises(LinkLost) as lost:
+        stage.wait(5.0)
+    assert time.monotonic() - began < 1.0
+    assert lost.value.glass_may_have_moved
+    for call in (stage.status, stage.stop, lambda: stage.move_to(5000, 5000), stage.clear):
+        with pytest.raises(LinkLost):
+            call()
+    stage.close()
+
+
+def test_stalled_firmware_is_noticed(firmware: HostFirmware, stage: BinaryStage) -> None:
+    os.kill(firmware.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(LinkLost, match="no STATUS"):
+            stage._client.wait_for(lambda _: False, 2.0)
+    finally:
+        os.kill(firmware.pid, signal.SIGCONT)
+
+
+def test_wait_gives_up(stage: BinaryStage) -> None:
+    stage.move_to(8000, 5000)
+    with pytest.raises(StageError, match="still not done"):
+        stage.wait(0.05)
+
+
+def test_moves_of_two_threads_do_not_mix(open_stage: OpenStage) -> None:
+    """The numbers stay unique and every answer finds its question."""
+    stage = open_stage(assumed_tolerance_um=10.0)
+    numbers: list[int] = []
+
+    def move(target_um: float) -> None:
+        for _ in range(20):
+            numbers.append(stage.move_to(target_um, 5000))
+
+    threads = [threading.Thread(target=move, args=(z,)) for z in (5000.1, 5000.2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(numbers) == list(range(1, 41))
+    assert stage.wait(2.0).z_um in (5000.1, 5000.2)
+
+
+def test_errors_say_which_table(open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(m, "TABLE_HASH", m.TABLE_HASH ^ 1)
+    with pytest.raises(ProtocolError, match="table 0x"):
+        open_stage()
+
+
+def test_errors_say_which_version(open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(m, "PROTOCOL_VERSION", 2)
+    with pytest.raises(ProtocolError, match="another protocol"):
+        open_stage()

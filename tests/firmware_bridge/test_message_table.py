@@ -1,0 +1,71 @@
+"""One table, three users: the Python codec, the C header, the handshake's hash."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import fields
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firmware_bridge import c_header, messages
+from firmware_bridge.firmware import host
+from firmware_bridge.framing import MAX_PAYLOAD
+
+RANGE = {
+    "u8": st.integers(0, 2**8 - 1),
+    "u16": st.integers(0, 2**16 - 1),
+    "u32": st.integers(0, 2**32 - 1),
+    "u64": st.integers(0, 2**64 - 1),
+    "i32": st.integers(-(2**31), 2**31 - 1),
+}
+
+
+def of_type(message: type) -> st.SearchStrategy[messages.Message]:
+    return st.builds(message, **{name: RANGE[wire] for name, wire in messages.layout(message)})
+
+
+@given(st.one_of([of_type(message) for message in messages.TABLE.values()]))
+def test_round_trip(message: messages.Message) -> None:
+    code, payload = messages.encode(message)
+    assert len(payload) == messages.payload_length(type(message)) <= MAX_PAYLOAD
+    assert messages.decode(code, payload) == message
+
+
+def test_unknown_type_and_wrong_length() -> None:
+    with pytest.raises(messages.MessageError, match="unknown"):
+        messages.decode(0x7F, b"")
+    with pytest.raises(messages.MessageError, match="4 bytes, not 3"):
+        messages.decode(0x04, bytes(3))
+
+
+def test_every_host_message_starts_with_its_session() -> None:
+    """The firmware reads the session before it looks at the type."""
+    for code, message in messages.TABLE.items():
+        if code < 0x80:
+            assert fields(message)[0].name == "session"
+
+
+def test_committed_header_is_the_generated_one() -> None:
+    generated = subprocess.run(
+        [sys.executable, "-m", "firmware_bridge.messages", "--c-header"],
+        cwd=host.HERE.parent.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert generated == c_header.c_header()
+    assert (host.HERE / "messages.h").read_text() == generated, (
+        "run: python -m firmware_bridge.messages --c-header > firmware_bridge/firmware/messages.h"
+    )
+
+
+def test_hash_sees_names_widths_codes_and_constants(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = messages.canonical_table()
+    assert "const WATCHDOG_MS 250\n" in before
+    assert "enum Reason.WINDOW 5\n" in before
+    assert "message Stop 0x04 session:u32\n" in before
+    monkeypatch.setitem(messages.CONSTANTS, "WATCHDOG_MS", 300)
+    assert messages.canonical_table() != before
