@@ -61,6 +61,8 @@ class SimulatedCamera(Camera):
             before = self._mechanics.height_um(start)
             time.sleep(self._exposure_s)
             end = time.monotonic_ns()
+            if not self._mechanics.known_until(end):
+                raise CameraStalled("simulated camera: the firmware's motor trace stands still")
             after = self._mechanics.height_um(end)
             drift = max(abs(before - height), abs(after - height))
             if drift <= self.REST_TOLERANCE_UM and self._mechanics.at_rest(start):

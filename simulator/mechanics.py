@@ -8,6 +8,7 @@ height; the runtime never sees it, only the pictures taken there.
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Protocol
@@ -79,6 +80,15 @@ class Mechanics:
         self._update()
         index = max(bisect_right(self._times, time_ns) - 1, 0)
         return len(self._times) == 1 or time_ns - self._times[index] >= quiet_ms * 1e6
+
+    def known_until(self, time_ns: int, timeout_s: float = 1.0) -> bool:
+        """Wait until the motor's trace covers `time_ns`; False when it does not get there."""
+        deadline = time.monotonic() + timeout_s
+        while self._trajectory.now()[0] < time_ns:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.0005)
+        return True
 
     def history(self, start_ns: int, end_ns: int) -> list[tuple[float, float]]:
         """(seconds since `start_ns`, height in um) wherever the glass moved, both ends included."""
