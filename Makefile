@@ -10,7 +10,10 @@ ARM    := $(filter aarch64,$(shell uname -m))
 # JetPack brings TensorRT and OpenCV: use them, do not overwrite them (docs/decisions/0002)
 VENV_OPTIONS := $(if $(JETSON),--system-site-packages)
 EXTRA        := $(if $(JETSON),,$(if $(ARM),[opencv]))
-TEST_EXTRA   := $(if $(JETSON),[test],$(if $(ARM),[opencv,test,train],[test,train]))
+# a comma would end an argument of $(if)
+WITH_OPENCV  := [opencv,test,train]
+WITHOUT      := [test,train]
+TEST_EXTRA   := $(if $(JETSON),[test],$(if $(ARM),$(WITH_OPENCV),$(WITHOUT)))
 PIP          := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 
 .PHONY: run test lint types layers pytest env test-env firmware clean
