@@ -1,6 +1,7 @@
 """Image files as frames: what can be read, and one clear line for what cannot."""
 
 import itertools
+import time
 
 import cv2
 import numpy as np
