@@ -84,7 +84,7 @@ class Specimen:
 
 
 #: detail energy at which a patch is worth exp(-1) less than certain; see `content_richness`
-DETAIL_SCALE = 0.0011
+DETAIL_SCALE = 0.0005
 
 
 def detail_energy(specimen: Specimen) -> list[tuple[float, F32]]:
@@ -116,8 +116,9 @@ def patch_truth(
 ) -> PatchTruth:
     """W* and focus height of the patches whose grid starts at `top_left_px` (row, column).
 
-    W* = 1 - exp(-E / 0.0011) with E the mean detail energy of the content: 0.98 for one lone
-    nucleus, 0.9 for plain stroma, 0.2 for a bare shred of cytoplasm. Focus height is the
+    W* = 1 - exp(-E / 0.0005) with E the mean detail energy of the content: 0.99 for one lone
+    nucleus or plain stroma, 0.4 for a bare shred of cytoplasm. The scale is set so that the
+    patches above 0.8 are those whose defocus the DPN can tell. Focus height is the
     energy-weighted mean over the layers plus the slide's tilt.
     """
     step = PATCH_UM / specimen.um_per_px

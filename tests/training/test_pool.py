@@ -1,0 +1,124 @@
+"""The pool keeps pictures and their truth together, bounded, and with the right sign."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from simulator.slide import draw_variation, make_specimen
+from simulator.specimen import patch_truth
+from training.augment import dpn_batch, relight, rin_batch, turn
+from training.pool import (
+    BLOCKS,
+    LABELS,
+    TRAINING,
+    VALIDATION,
+    Pool,
+    block_truth,
+    draw_delta,
+    pack_truth,
+    window_truth,
+)
+
+
+def flat_label(delta_um: float, height_um: float = 0.0) -> np.ndarray:
+    """A field full of content at one height."""
+    energy = np.full((BLOCKS, BLOCKS), 0.01, np.float32)
+    return pack_truth(delta_um, energy, energy * np.float32(height_um))
+
+
+def test_an_objective_too_high_must_be_lowered() -> None:
+    _, correction = window_truth(flat_label(+5.0), 224)
+    np.testing.assert_allclose(correction, -5.0)
+    _, correction = window_truth(flat_label(+5.0, height_um=2.0), 224)
+    np.testing.assert_allclose(correction, -3.0, atol=1e-5)
+
+
+def test_block_truth_is_the_simulators_patch_truth() -> None:
+    rng = np.random.default_rng(5)
+    variation = draw_variation(rng, tilt_um_per_mm=0.0, thickness_um=8.0)
+    specimen = make_specimen("tissue", "sparse", (512, 512), 0.34, rng, variation)
+    richness, correction = window_truth(pack_truth(3.0, *block_truth(specimen)), 224)
+    for row, column in ((0, 0), (64, 112), (288, 288)):
+        truth = patch_truth(specimen, (row, column), (1, 1))
+        assert richness[row // 16, column // 16] == pytest.approx(truth.richness[0, 0], abs=1e-3)
+        if truth.richness[0, 0] > 0.05:
+            want = truth.focus_um[0, 0] - 3.0
+            assert correction[row // 16, column // 16] == pytest.approx(want, abs=1e-3)
+
+
+def test_a_full_pool_replaces_its_oldest_and_stays_bounded(tmp_path: Path) -> None:
+    pool = Pool.create(tmp_path, 3, "dpn")
+    assert len(pool.ready()) == 0
+    size = (tmp_path / "images.npy").stat().st_size
+    for index in range(5):
+        pool.write(index, np.full((512, 512, 3), index, np.uint8), flat_label(float(index)))
+    again = Pool.open(tmp_path)
+    assert again.images[:, 0, 0, 0].tolist() == [3, 4, 2]
+    assert again.labels[:, 0].tolist() == [3.0, 4.0, 2.0]
+    assert again.labels.shape == (3, LABELS["dpn"])
+    assert (tmp_path / "images.npy").stat().st_size == size
+
+
+def test_a_slot_being_written_is_not_used(tmp_path: Path) -> None:
+    pool = Pool.create(tmp_path, 2, "dpn")
+    pool.write(0, np.zeros((512, 512, 3), np.uint8), flat_label(1.0))
+    pool.labels[0, 0] = np.nan
+    assert len(pool.ready()) == 0
+
+
+def test_batches_pair_pictures_with_their_labels(tmp_path: Path) -> None:
+    pool = Pool.create(tmp_path, 4, "dpn")
+    for index, grey in enumerate((40, 80, 120, 160)):
+        pool.write(index, np.full((512, 512, 3), grey, np.uint8), flat_label(float(grey)))
+    rng = np.random.default_rng(0)
+    images, defocus = dpn_batch(pool, pool.ready(), rng, 16, 96)
+    assert images.shape == (16, 96, 96, 3)
+    # a flat grey keeps its grey but for brightness 0.9..1.4
+    ratio = images[:, 0, 0, 1] / -defocus
+    assert ((ratio > 0.88) & (ratio < 1.42)).all()
+
+
+def test_rin_labels_turn_with_the_picture(tmp_path: Path) -> None:
+    pool = Pool.create(tmp_path, 1, "rin")
+    image, grid = np.full((512, 512, 3), 60, np.uint8), np.zeros((9, 9), np.float32)
+    image[0:40, 470:], grid[0, 8] = 220, 1.0
+    pool.write(0, image, np.concatenate([np.float32([0.0]), grid.ravel()]))
+    rng = np.random.default_rng(1)
+    images, importance = rin_batch(pool, pool.ready(), rng, 12, 512)
+    for picture, weight in zip(images, importance, strict=True):
+        row, column = np.argwhere(weight == 1.0)[0] * 511 // 8
+        assert picture[row, column, 1] > picture[256, 256, 1] + 40
+
+
+def test_relighting_keeps_a_picture_within_the_papers_range() -> None:
+    rng = np.random.default_rng(2)
+    image = rng.integers(60, 120, (64, 64, 3), dtype=np.uint8)
+    for _ in range(20):
+        lit = relight(image, rng)
+        assert lit.dtype == np.uint8
+        assert lit.shape == image.shape
+        assert 0.88 < lit.mean() / image.mean() < 1.42
+
+
+def test_the_eight_symmetries_are_distinct() -> None:
+    image = np.arange(9).reshape(3, 3)
+    seen = {turn(image, q, m).tobytes() for q in range(4) for m in (False, True)}
+    assert len(seen) == 8
+
+
+def test_drawn_distances_cover_the_range_and_beyond_on_both_sides() -> None:
+    rng = np.random.default_rng(3)
+    delta = np.array([draw_delta(rng) for _ in range(4000)])
+    assert np.abs(delta).max() <= 55.0
+    assert 0.12 < (np.abs(delta) > 26.0).mean() < 0.18
+    assert 0.47 < (delta > 0).mean() < 0.53
+    assert (np.abs(delta) < 3.0).mean() > 0.15
+
+
+def test_training_and_validation_draw_different_slides() -> None:
+    a = draw_variation(np.random.default_rng([TRAINING, 7, 0]))
+    b = draw_variation(np.random.default_rng([VALIDATION, 7, 0]))
+    assert a != b

@@ -1,0 +1,94 @@
+"""Training resumes exactly, stops cleanly and learns."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from training.pool import BLOCKS, Pool, pack_truth
+from training.train import Plan, Run, train
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Pool:
+    """Six noisy fields whose grey tells their distance."""
+    rng = np.random.default_rng(0)
+    made = Pool.create(tmp_path / "pool", 6, "dpn")
+    energy = np.full((BLOCKS, BLOCKS), 0.01, np.float32)
+    for index in range(6):
+        image = rng.integers(20 * index, 20 * index + 60, (512, 512, 3), dtype=np.uint8)
+        made.write(index, image, pack_truth(8.0 * index - 20.0, energy, 0 * energy))
+    return made
+
+
+def weights(run: Run) -> list[torch.Tensor]:
+    """All of the network and its average."""
+    return [*run.net.state_dict().values(), *run.average.state_dict().values()]
+
+
+def test_a_resumed_run_ends_with_the_same_weights(pool: Pool, tmp_path: Path) -> None:
+    plan = Plan("dpn", seed=3, steps=8, batch=4)
+    whole, first = Run(plan), Run(plan)
+    for _ in range(8):
+        whole.advance(pool)
+    for _ in range(4):
+        first.advance(pool)
+    first.save(tmp_path / "checkpoint.pt")
+    second = Run.load(tmp_path / "checkpoint.pt")
+    assert (second.step, second.samples) == (4, 16)
+    for _ in range(4):
+        second.advance(pool)
+    for a, b in zip(weights(whole), weights(second), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_sigterm_finishes_the_step_and_saves(pool: Pool, tmp_path: Path) -> None:
+    run = Run(Plan("dpn", steps=1000, batch=2))
+    before = signal.getsignal(signal.SIGTERM)
+    advance = run.advance
+
+    def stop_at_third(source: Pool) -> float:
+        if run.step == 2:
+            signal.raise_signal(signal.SIGTERM)
+        return advance(source)
+
+    run.advance = stop_at_third  # type: ignore[method-assign]
+    assert not train(run, pool, tmp_path)
+    assert Run.load(tmp_path / "checkpoint.pt").step == 3
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_run_ends_with_its_plan_and_logs_what_is_left(
+    pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.train.LOG_EVERY", 10)
+    run = Run(Plan("dpn", steps=20, batch=2))
+    assert train(run, pool, tmp_path)
+    lines = [json.loads(x) for x in (tmp_path / "log.jsonl").read_text("utf-8").splitlines()]
+    assert [x["step"] for x in lines] == [10, 20]
+    assert lines[-1]["left_s"] == 0
+
+
+def test_a_run_may_begin_with_anothers_average(pool: Pool, tmp_path: Path) -> None:
+    first = Run(Plan("dpn", steps=3, batch=2))
+    assert train(first, pool, tmp_path)
+    second = Run(Plan("dpn", seed=1, steps=2, batch=2))
+    second.begin_from(tmp_path / "checkpoint.pt")
+    assert (second.step, second.samples) == (0, 6)
+    for a, b in zip(first.average.parameters(), second.net.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_the_rate_warms_up_and_falls_to_zero() -> None:
+    plan = Plan("dpn", minutes=10.0)
+    rates = [plan.rate(s) for s in (0.0, 0.01, 0.02, 0.5, 1.0)]
+    assert rates[0] < 0.01
+    assert rates[1] == pytest.approx(0.5, abs=0.02)
+    assert rates[2] == pytest.approx(1.0)
+    assert 0.4 < rates[3] < 0.6
+    assert rates[4] == pytest.approx(0.0, abs=1e-9)

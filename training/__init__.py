@@ -1,0 +1,1 @@
+"""Makes and judges the two networks: data pool, nets, training, export, evaluation."""

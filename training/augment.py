@@ -1,0 +1,97 @@
+"""Training pictures from the pool: cut, turn, flip, relight (paper, section 4.4). All on uint8.
+
+Brightness 0.9..1.4, contrast and saturation 0.8..1.5, as one colour matrix per picture: a tenth
+of the cost of the same in float tensors. Most pictures are kept from burning out, as an exposure
+control would; one in five clips at 255 where it must.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from training.pool import BLOCK_PX, Pool, window_truth
+
+F32 = npt.NDArray[np.float32]
+U8 = npt.NDArray[np.uint8]
+Rng = np.random.Generator
+Batch = tuple[U8, F32]
+
+LUMA = np.array([0.299, 0.587, 0.114])
+#: windows emptier than this (W*) are left out: most, some, and one in thirty
+FLOORS, FLOOR_ODDS = (0.7, 0.3, 0.05), (0.65, 0.32, 0.03)
+PATCH_PX = 224
+WHITE = 250.0
+
+
+def relight(image: U8, rng: Rng) -> U8:
+    """Random brightness, contrast (about the picture's mean) and saturation; a new array."""
+    brightness = rng.uniform(0.9, 1.4)
+    contrast, saturation = rng.uniform(0.8, 1.5, 2)
+    mix = saturation * np.eye(3) + (1.0 - saturation) * LUMA
+    grey = float(np.array(cv2.mean(image)[:3]) @ LUMA)
+    matrix = np.column_stack([mix * contrast, np.full(3, grey * (1.0 - contrast))]) * brightness
+    if rng.uniform() < 0.8:
+        small = cv2.resize(image, None, fx=0.125, fy=0.125, interpolation=cv2.INTER_AREA)
+        brightest = float((small.reshape(-1, 3) @ matrix[:, :3].T + matrix[:, 3]).max())
+        matrix *= min(1.0, WHITE / max(brightest, 1.0))
+    return np.asarray(cv2.transform(image, matrix), np.uint8)
+
+
+def turn(image: npt.NDArray[np.generic], quarter: int, mirror: bool) -> npt.NDArray[np.generic]:
+    """One of the eight symmetries of the square; optics is radial, so defocus keeps its sign."""
+    turned = np.rot90(image, quarter)
+    return turned[:, ::-1] if mirror else turned
+
+
+def dpn_batch(pool: Pool, ready: npt.NDArray[np.int64], rng: Rng, size: int, crop: int) -> Batch:
+    """Patches (size, crop, crop, 3) uint8 and their corrections d (size,) um."""
+    images = np.empty((size, crop, crop, 3), np.uint8)
+    defocus = np.empty(size, np.float32)
+    done = 0
+    while done < size:
+        slot = int(rng.choice(ready))
+        label = np.array(pool.labels[slot])
+        richness, correction = window_truth(label, crop)
+        # a small window must hold as much detail as a whole patch of that W*, not as dense
+        richness = 1.0 - (1.0 - richness) ** ((crop / PATCH_PX) ** 2)
+        floor = float(rng.choice(FLOORS, p=FLOOR_ODDS))
+        rows, columns = np.nonzero(richness > floor)
+        if not len(rows) or not np.isfinite(label[0]):
+            continue
+        pick = int(rng.integers(len(rows)))
+        top, left = int(rows[pick]) * BLOCK_PX, int(columns[pick]) * BLOCK_PX
+        window = np.array(pool.images[slot, top : top + crop, left : left + crop])
+        if pool.labels[slot, 0] != label[0]:  # overwritten meanwhile
+            continue
+        images[done] = turn(relight(window, rng), int(rng.integers(4)), bool(rng.integers(2)))
+        defocus[done] = correction[rows[pick], columns[pick]]
+        done += 1
+    return images, defocus
+
+
+def rin_batch(pool: Pool, ready: npt.NDArray[np.int64], rng: Rng, size: int, crop: int) -> Batch:
+    """Whole crops (size, 512, 512, 3) uint8 and W* (size, 9, 9); `crop` is not used."""
+    images = np.empty((size, *pool.images.shape[1:]), np.uint8)
+    importance = np.empty((size, 9, 9), np.float32)
+    done = 0
+    while done < size:
+        slot = int(rng.choice(ready))
+        label = np.array(pool.labels[slot])
+        image = np.array(pool.images[slot])
+        if not np.isfinite(label[0]) or pool.labels[slot, 0] != label[0]:
+            continue
+        quarter, mirror = int(rng.integers(4)), bool(rng.integers(2))
+        images[done] = turn(relight(image, rng), quarter, mirror)
+        importance[done] = turn(label[1:].reshape(9, 9), quarter, mirror)
+        done += 1
+    return images, importance
+
+
+BATCHES: dict[str, Callable[[Pool, npt.NDArray[np.int64], Rng, int, int], Batch]] = {
+    "dpn": dpn_batch,
+    "rin": rin_batch,
+}

@@ -1,0 +1,153 @@
+"""Checkpoint to ONNX and manifest: `python -m training.export runs/dpn/checkpoint.pt`.
+
+The averaged weights are exported in float32 (opset 17), compared with PyTorch in ONNX Runtime
+and put into place with a manifest that names how they were trained and what they scored.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import math
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+import torch
+from torch import nn
+
+from engines.engine import MODELS
+from engines.manifest import NOMINAL_OPTICS, Input, Manifest, Output
+from training.nets import RIN
+from training.train import Run
+
+INPUTS = {
+    "rin": Input("image", (1, 512, 512, 3)),
+    "dpn": Input("patches", ("k", 224, 224, 3)),
+}
+OUTPUTS = {
+    "rin": (Output("importance", (1, 9, 9), "1"),),
+    "dpn": (Output("defocus_um", ("k",), "um"), Output("spread_um", ("k",), "um")),
+}
+#: largest difference to PyTorch that passes, in the output's unit
+TOLERANCE = {"rin": 1e-3, "dpn": 5e-3}
+
+
+def to_onnx(net: nn.Module, kind: str, path: Path) -> float:
+    """Write `net` as ONNX; returns the largest difference to PyTorch on random pictures.
+
+    Raises ValueError when that difference is above TOLERANCE.
+    """
+    shape = [4 if d == "k" else int(d) for d in INPUTS[kind].shape]
+    image = torch.from_numpy(_pictures(tuple(shape)))
+    net.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    names = [output.name for output in OUTPUTS[kind]]
+    name = INPUTS[kind].name
+    free = {n: {0: "k"} for n in (name, *names)} if kind == "dpn" else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the tracing exporter announces its own retirement
+        torch.onnx.export(
+            net, (image,), str(path), opset_version=17, dynamo=False,
+            input_names=[name], output_names=names, dynamic_axes=free,
+        )  # fmt: skip
+    difference = _difference(net, kind, path, image)
+    if not difference <= TOLERANCE[kind]:
+        raise ValueError(f"{path}: ONNX Runtime differs from PyTorch by {difference}")
+    return difference
+
+
+def _pictures(shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (shape[0], shape[1] // 8, shape[2] // 8, 3))
+    smooth = coarse.repeat(8, axis=1).repeat(8, axis=2)
+    return np.asarray(np.clip(smooth + rng.integers(-8, 9, shape), 0, 255), np.uint8)
+
+
+def _difference(net: nn.Module, kind: str, path: Path, image: torch.Tensor) -> float:
+    session = ort.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+    worst = 0.0
+    for count in (1, 3, 4) if kind == "dpn" else (1,):
+        with torch.no_grad():
+            want = net(image[:count])
+        want = want if isinstance(want, tuple) else (want,)
+        got = session.run(None, {INPUTS[kind].name: image[:count].numpy()})
+        for a, b in zip(got, want, strict=True):
+            worst = max(worst, float(np.abs(a - b.numpy()).max()))
+    return worst
+
+
+def export(
+    run: Run,
+    folder: Path = MODELS,
+    accuracy: dict[str, Any] | None = None,
+    calibration: dict[str, Any] | None = None,
+    operating_point: float = 0.8,
+) -> Manifest:
+    """Write `<kind>.onnx` and `<kind>.json` into `folder`, each in one piece.
+
+    `operating_point` (RIN only) is the raw importance that is moved to the runtime's threshold
+    0.8 by a shift of the last bias; the ranking of the patches stays. Raises ValueError when
+    `accuracy` names another file's hash: numbers stay with their model.
+    """
+    kind = run.plan.kind
+    folder.mkdir(parents=True, exist_ok=True)
+    if isinstance(run.average, RIN):
+        shift = math.log(4.0) - math.log(operating_point / (1.0 - operating_point))
+        run.average.shift_logits(shift)
+    part = folder / f".{kind}.onnx.part"
+    difference = to_onnx(run.average, kind, part)
+    facts = {
+        "samples": run.samples,
+        "steps": run.step,
+        "minutes": round(run.seconds / 60.0 + run.plan.earlier_minutes, 1),
+        "seed": run.plan.seed,
+        "head": run.plan.variant if kind == "dpn" else "sigmoid",
+        **({"operating_point": operating_point} if kind == "rin" else {}),
+        "data": "simulated slides, drawn afresh during training",
+        "onnx_minus_torch_max": float(f"{difference:.2g}"),
+        "torch": torch.__version__,
+    }
+    digest = hashlib.sha256(part.read_bytes()).hexdigest()
+    if accuracy and accuracy.get("sha256", digest) != digest:
+        part.unlink()
+        raise ValueError(f"the accuracy given belongs to model {accuracy['sha256'][:12]}...")
+    manifest = Manifest(
+        name=kind,
+        file=f"{kind}.onnx",
+        sha256=digest,
+        inputs=(INPUTS[kind],),
+        outputs=OUTPUTS[kind],
+        optics=NOMINAL_OPTICS,
+        calibration=calibration or {},
+        accuracy=accuracy or {},
+        training=facts,
+        folder=folder,
+    )
+    manifest.write(folder / f".{kind}.json.part")
+    os.replace(part, folder / f"{kind}.onnx")
+    os.replace(folder / f".{kind}.json.part", folder / f"{kind}.json")
+    return Manifest.read(folder / f"{kind}.json")
+
+
+def main() -> None:
+    """Command line; see the module."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--folder", type=Path, default=MODELS)
+    parser.add_argument("--accuracy", type=Path, help="JSON that training.evaluate wrote")
+    parser.add_argument("--operating-point", type=float, default=0.8, help="RIN; see export")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    run = Run.load(options.checkpoint)
+    accuracy = json.loads(options.accuracy.read_text("utf-8")) if options.accuracy else {}
+    manifest = export(run, options.folder, accuracy, None, options.operating_point)
+    size = (options.folder / manifest.file).stat().st_size
+    print(f"{options.folder / manifest.file}: {size} bytes, {manifest.training}")
+
+
+if __name__ == "__main__":
+    main()

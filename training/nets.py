@@ -1,0 +1,240 @@
+"""The two networks: Region Importance Network (paper 4.1) and Defocus Prediction Network (4.2).
+
+Both take raw uint8 NHWC RGB and carry their own preprocessing, so the exported file is the whole
+computation. Colour becomes optical density: stain adds up in it and a change of lamp is a plain
+offset. Only operations that TensorRT takes.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+GRID = 9
+#: optical density of light background and of a well stained spot, roughly; fixed, not fitted
+DENSITY_MEAN, DENSITY_SD = 0.30, 0.35
+
+
+def density(image: Tensor) -> Tensor:
+    """(n, h, w, 3) uint8 RGB -> (n, 3, h, w) float: -log((x + 1) / 256), normalised."""
+    value = -torch.log((image.permute(0, 3, 1, 2).float() + 1.0) / 256.0)
+    return (value - DENSITY_MEAN) / DENSITY_SD
+
+
+class Bins(nn.Module):
+    """Defocus as a distribution over bins even in asinh(d / 4 um) within +-60 um.
+
+    Narrow bins (0.23 um) where precision counts, wide ones far out where only the direction and
+    rough distance do. +-60 covers twice the +-25 um range and more, so that a field far outside
+    is still recognised with its direction.
+    """
+
+    lower: Tensor
+    sums: Tensor
+    quantile: Tensor
+
+    def __init__(self, count: int = 121, limit_um: float = 60.0, scale_um: float = 4.0) -> None:
+        super().__init__()
+        self.count, self.scale_um = count, scale_um
+        self.top = math.asinh(limit_um / scale_um)
+        self.step = 2.0 * self.top / count
+        # cumulative sum as a product with a triangle: below[i, j] = 1 where bin i lies below j
+        self.register_buffer("sums", torch.triu(torch.ones(count, count), 1), persistent=False)
+        levels = torch.tensor([0.16, 0.50, 0.84]).reshape(1, 3, 1)
+        self.register_buffer("quantile", levels, persistent=False)
+
+    def targets(self, defocus_um: Tensor, width: float = 1.5) -> Tensor:
+        """(n,) um -> (n, count): Gaussian labels `width` bins wide, rows sum to 1."""
+        place = (torch.asinh(defocus_um / self.scale_um) + self.top) / self.step - 0.5
+        offset = torch.arange(self.count, device=place.device) - place[:, None]
+        return torch.softmax(-0.5 * (offset / width) ** 2, dim=1)
+
+    def forward(self, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """(n, count) -> median and half the 16..84 % distance of the posterior, um, both (n,).
+
+        A quantile's position is the sum over bins of how much of each lies below it, with the
+        mass spread evenly inside a bin.
+        """
+        mass = torch.softmax(logits, dim=1)
+        below = torch.matmul(mass, self.sums)
+        share = (self.quantile - below.unsqueeze(1)) / (mass.unsqueeze(1) + 1e-9)
+        place = torch.clamp(share, 0.0, 1.0).sum(dim=2) * self.step - self.top
+        um = (torch.exp(place) - torch.exp(-place)) * (0.5 * self.scale_um)
+        return um[:, 1], (um[:, 2] - um[:, 0]) * 0.5
+
+
+class Regression(nn.Module):
+    """The paper's head: one number (here in units of 10 um), trained with L2; no spread."""
+
+    count = 1
+
+    def forward(self, output: Tensor) -> tuple[Tensor, Tensor]:
+        """(n, 1) -> defocus in um and a spread of zero, both (n,)."""
+        defocus = output[:, 0] * 10.0
+        return defocus, defocus * 0.0
+
+
+class Block(nn.Module):
+    """DFENet block: 7x7 depthwise, BN, 1x1 expand, ReLU, 1x1 project, BN, residual."""
+
+    def __init__(self, width: int, expansion: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(width, width, 7, padding=3, groups=width, bias=False),
+            nn.BatchNorm2d(width),
+            nn.Conv2d(width, width * expansion, 1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(width * expansion, width, 1, bias=False),
+            nn.BatchNorm2d(width),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, h, w) -> the same shape."""
+        return x + self.body(x)
+
+
+class DPN(nn.Module):
+    """Defocus of each patch: (k, 224, 224, 3) uint8 -> defocus_um, spread_um, both (k,).
+
+    Positive = raise the objective. `variant` "bins" is what ships; "regression" is the paper's
+    L2 head, kept as the reference.
+    """
+
+    def __init__(
+        self,
+        widths: tuple[int, ...] = (16, 32, 64, 128),
+        depths: tuple[int, ...] = (1, 1, 3, 1),
+        expansion: int = 2,
+        variant: str = "bins",
+    ) -> None:
+        super().__init__()
+        self.decode: Bins | Regression = Bins() if variant == "bins" else Regression()
+        layers: list[nn.Module] = [nn.Conv2d(3, widths[0], 4, 4, bias=False)]
+        layers.append(nn.BatchNorm2d(widths[0]))
+        for stage, (width, depth) in enumerate(zip(widths, depths, strict=True)):
+            if stage:
+                layers.append(nn.Conv2d(widths[stage - 1], width, 2, 2, bias=False))
+                layers.append(nn.BatchNorm2d(width))
+            layers += [Block(width, expansion) for _ in range(depth)]
+        self.features = nn.Sequential(*layers)
+        self.head = nn.Linear(widths[-1], self.decode.count)
+
+    def logits(self, image: Tensor) -> Tensor:
+        """What the loss sees: (k, h, w, 3) uint8 of any h, w divisible by 32 -> (k, bins)."""
+        return self.head(self.features(density(image)).amax(dim=(2, 3)))
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """See the class."""
+        return self.decode(self.logits(image))
+
+
+def averaging_matrix(size: int, out: int = GRID) -> Tensor:
+    """(out, size): row i averages the inputs that adaptive average pooling gives output i."""
+    matrix = torch.zeros(out, size)
+    for i in range(out):
+        first, last = i * size // out, -((i + 1) * size // -out)
+        matrix[i, first:last] = 1.0 / (last - first)
+    return matrix
+
+
+class SqueezeExcite(nn.Module):
+    """Channel gates from the global mean (Howard et al. 2019, MobileNetV3)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        inner = max(8, (width // 4 + 4) // 8 * 8)
+        self.gate = nn.Sequential(
+            nn.Conv2d(width, inner, 1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(inner, width, 1),
+            nn.Hardsigmoid(),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, h, w) -> the same shape."""
+        return x * self.gate(x.mean(dim=(2, 3), keepdim=True))
+
+
+def _conv(cin: int, cout: int, kernel: int, stride: int, groups: int, act: str) -> list[nn.Module]:
+    acts: dict[str, list[nn.Module]] = {
+        "relu": [nn.ReLU(inplace=True)],
+        "hswish": [nn.Hardswish()],
+        "none": [],
+    }
+    conv = nn.Conv2d(cin, cout, kernel, stride, kernel // 2, groups=groups, bias=False)
+    return [conv, nn.BatchNorm2d(cout), *acts[act]]
+
+
+class Bottleneck(nn.Module):
+    """MobileNetV3's inverted residual."""
+
+    def __init__(
+        self, cin: int, inner: int, cout: int, kernel: int, stride: int, act: str, gate: bool
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [] if inner == cin else _conv(cin, inner, 1, 1, 1, act)
+        layers += _conv(inner, inner, kernel, stride, inner, act)
+        layers += [SqueezeExcite(inner)] if gate else []
+        layers += _conv(inner, cout, 1, 1, 1, "none")
+        self.body = nn.Sequential(*layers)
+        self.residual = stride == 1 and cin == cout
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, h, w) -> (n, cout, h / stride, w / stride)."""
+        return x + self.body(x) if self.residual else self.body(x)
+
+
+#: in, expanded, out, kernel, stride, activation, squeeze-excite: MobileNetV3-small to stride 16
+SMALL = (
+    (16, 16, 16, 3, 2, "relu", True),
+    (16, 72, 24, 3, 2, "relu", False),
+    (24, 88, 24, 3, 1, "relu", False),
+    (24, 96, 40, 5, 2, "hswish", True),
+    (40, 240, 40, 5, 1, "hswish", True),
+    (40, 240, 40, 5, 1, "hswish", True),
+    (40, 120, 48, 5, 1, "hswish", True),
+    (48, 144, 48, 5, 1, "hswish", True),
+)
+
+
+class RIN(nn.Module):
+    """Importance of the 9 x 9 patches: (n, 512, 512, 3) uint8 -> (n, 9, 9) in 0..1.
+
+    MobileNetV3-small cut at stride 16; its 32 x 32 map is averaged to 9 x 9 by two constant
+    matrices, which is adaptive average pooling without the operator.
+    """
+
+    pool: Tensor
+
+    def __init__(self, size_px: int = 512) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            *_conv(3, 16, 3, 2, 1, "hswish"),
+            *(Bottleneck(*row) for row in SMALL),
+            *_conv(48, 96, 1, 1, 1, "hswish"),
+        )
+        self.head = nn.Sequential(nn.Conv2d(96, 96, 1), nn.Hardswish(), nn.Conv2d(96, 1, 1))
+        self.register_buffer("pool", averaging_matrix(size_px // 16), persistent=False)
+
+    def logits(self, image: Tensor) -> Tensor:
+        """What the loss sees: (n, 512, 512, 3) uint8 -> (n, 9, 9)."""
+        grid = torch.matmul(torch.matmul(self.pool, self.features(density(image))), self.pool.t())
+        return self.head(grid).squeeze(1)
+
+    def shift_logits(self, amount: float) -> None:
+        """Raise every logit by `amount`: moves what the threshold 0.8 means, keeps the ranking."""
+        bias = self.head[2].bias
+        assert isinstance(bias, Tensor)
+        with torch.no_grad():
+            bias.add_(amount)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """See the class."""
+        return torch.sigmoid(self.logits(image))
+
+
+def build(kind: str, variant: str = "bins") -> DPN | RIN:
+    """The shipped shape of a network: "dpn" or "rin"."""
+    return DPN(variant=variant) if kind == "dpn" else RIN()

@@ -1,0 +1,236 @@
+"""A bounded rolling pool of freshly rendered fields on disk: one process writes, trainers read.
+
+Every field is drawn from (domain, seed, index), so training and validation never share a slide.
+The pool is two memory-mapped files used as a ring: the newest fields replace the oldest.
+
+A DPN field is a 512 x 512 px torus at the nominal pixel size with its truth kept on 16 px
+blocks, so that a trainer may cut any aligned window and know that window's label. A RIN field
+is the whole crop, rendered at twice the pixel size and resized as the runtime does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from simulator.optics import NOMINAL
+from simulator.render import Renderer, expose
+from simulator.slide import KINDS, SlideVariation, draw_variation, field_truth, make_specimen
+from simulator.specimen import DETAIL_SCALE, GRID, Specimen, detail_energy
+
+F32 = npt.NDArray[np.float32]
+U8 = npt.NDArray[np.uint8]
+Rng = np.random.Generator
+Field = tuple[U8, F32]
+
+#: first word of every seed: no slide is shared between what trains and what judges
+TRAINING, VALIDATION = 1, 2
+FIELD_PX = 512
+BLOCK_PX = 16
+BLOCKS = FIELD_PX // BLOCK_PX
+LABELS = {"dpn": 1 + 2 * BLOCKS * BLOCKS, "rin": 1 + GRID * GRID}
+COVERAGE = {"dense": 0.25, "sparse": 0.30, "ex-sparse": 0.45}
+RIN_COVERAGE = {"dense": 0.20, "sparse": 0.25, "ex-sparse": 0.35, "blank": 0.20}
+#: the RIN's field: 9 patches of 76.16 um at twice the nominal pixel, before the last resize
+RIN_FIELD_PX = 1008
+
+
+class Pool:
+    """Ring of `capacity` images (512, 512, 3) uint8 RGB with `labels` float32 each.
+
+    A slot's first label is NaN while it is being written, so a reader never pairs a picture
+    with another picture's truth.
+    """
+
+    def __init__(self, folder: Path, images: U8, labels: F32) -> None:
+        self.folder, self.images, self.labels = folder, images, labels
+        self.capacity = len(labels)
+
+    @classmethod
+    def create(cls, folder: Path, capacity: int, kind: str) -> Pool:
+        """Make an empty pool; an existing one in the same folder is replaced."""
+        folder.mkdir(parents=True, exist_ok=True)
+        shape = (capacity, FIELD_PX, FIELD_PX, 3)
+        images = np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, shape)
+        labels = np.lib.format.open_memmap(
+            folder / "labels.npy", "w+", np.float32, (capacity, LABELS[kind])
+        )
+        labels[:] = np.nan
+        labels.flush()
+        return cls(folder, images, labels)
+
+    @classmethod
+    def open(cls, folder: Path, writable: bool = False) -> Pool:
+        """Open a pool that a writer made."""
+        mode = "r+" if writable else "r"
+        return cls(
+            folder,
+            np.load(folder / "images.npy", mmap_mode=mode),  # type: ignore[arg-type]
+            np.load(folder / "labels.npy", mmap_mode=mode),  # type: ignore[arg-type]
+        )
+
+    def write(self, index: int, image: U8, label: F32) -> None:
+        """Put field number `index` into its slot."""
+        slot = index % self.capacity
+        self.labels[slot, 0] = np.nan
+        self.images[slot] = image
+        self.labels[slot, 1:] = label[1:]
+        self.labels[slot, 0] = label[0]
+
+    def ready(self) -> npt.NDArray[np.int64]:
+        """Slots that hold a complete field."""
+        return np.flatnonzero(np.isfinite(self.labels[:, 0]))
+
+
+def draw_delta(rng: Rng) -> float:
+    """Objective minus best focus, um: even over +-26, more near focus, some far out to +-55.
+
+    The far ones teach the direction outside the calibrated range; see `training.nets.Bins`.
+    """
+    draw, sign = rng.uniform(), rng.choice((-1.0, 1.0))
+    if draw < 0.60:
+        return float(sign * rng.uniform(0.0, 26.0))
+    if draw < 0.85:
+        return float(sign * 2.0 * np.sinh(rng.uniform(0.0, np.arcsinh(13.0))))
+    return float(sign * rng.uniform(26.0, 55.0))
+
+
+def dpn_fields(rng: Rng, heights: int = 5) -> Iterator[Field]:
+    """One specimen at `heights` random z, each with its truth on blocks (see `pack_truth`)."""
+    variation = draw_variation(rng, tilt_um_per_mm=0.0)
+    coverage = str(rng.choice(list(COVERAGE), p=list(COVERAGE.values())))
+    kind = KINDS[int(rng.integers(2))]
+    shape = (FIELD_PX, FIELD_PX)
+    specimen = make_specimen(kind, coverage, shape, NOMINAL.um_per_px, rng, variation)
+    renderer = Renderer(specimen, variation.optics)
+    energy, moment = block_truth(specimen)
+    for _ in range(heights):
+        delta = draw_delta(rng)
+        image = expose(renderer.intensity(delta), variation, rng)
+        yield image, pack_truth(delta, energy, moment)
+
+
+def block_truth(specimen: Specimen) -> tuple[F32, F32]:
+    """Mean detail energy and energy x height (um) of 16 px blocks, each (32, 32)."""
+    energy = np.zeros((BLOCKS, BLOCKS), np.float32)
+    moment = np.zeros((BLOCKS, BLOCKS), np.float32)
+    for z_um, detail in detail_energy(specimen):
+        part = detail.reshape(BLOCKS, BLOCK_PX, BLOCKS, BLOCK_PX).mean((1, 3))
+        energy += part
+        moment += part * np.float32(z_um)
+    return energy, moment
+
+
+def pack_truth(delta_um: float, energy: F32, moment: F32) -> F32:
+    """Flatten to a label: delta, energy blocks, moment blocks."""
+    return np.concatenate([np.array([delta_um], np.float32), energy.ravel(), moment.ravel()])
+
+
+def window_truth(label: F32, size_px: int) -> tuple[F32, F32]:
+    """Truth of every block-aligned window of `size_px`: (W*, correction d in um).
+
+    Both (n, n) with n = 33 - size/16; element (i, j) is the window from pixel (16 i, 16 j).
+    d = local focus height - z_objective: positive = raise the objective.
+    """
+    blocks = size_px // BLOCK_PX
+    energy, moment = label[1:].reshape(2, BLOCKS, BLOCKS)
+    boxes = []
+    for plane in (energy, moment):
+        integral = np.zeros((BLOCKS + 1, BLOCKS + 1))
+        integral[1:, 1:] = plane.astype(np.float64).cumsum(0).cumsum(1)
+        rows = integral[blocks:] - integral[:-blocks]
+        boxes.append((rows[:, blocks:] - rows[:, :-blocks]) / blocks**2)
+    richness = 1.0 - np.exp(-boxes[0] / DETAIL_SCALE)
+    focus = boxes[1] / np.maximum(boxes[0], 1e-9)
+    return richness.astype(np.float32), (focus - label[0]).astype(np.float32)
+
+
+def rin_fields(rng: Rng, heights: int = 2, dirt: float = 1.5) -> Iterator[Field]:
+    """One whole crop at `heights` random z within +-30 um; label = delta and 81 W*."""
+    variation = draw_variation(rng, tilt_um_per_mm=0.0)
+    coverage = str(rng.choice(list(RIN_COVERAGE), p=list(RIN_COVERAGE.values())))
+    kind = KINDS[int(rng.integers(2))]
+    deltas = [float(d) for d in rng.uniform(-30.0, 30.0, heights)]
+    yield from render_crop(kind, coverage, rng, variation, deltas, dirt)
+
+
+def render_crop(
+    kind: str,
+    coverage: str,
+    rng: Rng,
+    variation: SlideVariation,
+    deltas_um: Sequence[float],
+    dirt: float,
+) -> Iterator[Field]:
+    """A whole crop at each delta as the RIN sees it: (512, 512, 3) uint8 and label (82,)."""
+    instrument = dataclasses.replace(NOMINAL, um_per_px=2.0 * NOMINAL.um_per_px)
+    shape = (RIN_FIELD_PX, RIN_FIELD_PX)
+    specimen = make_specimen(kind, coverage, shape, instrument.um_per_px, rng, variation, dirt)
+    truth = field_truth(specimen)
+    assert truth is not None
+    binned = average_four(variation)
+    renderer = Renderer(specimen, variation.optics, instrument)
+    for delta in deltas_um:
+        half = expose(renderer.intensity(delta), binned, rng)
+        image = cv2.resize(half, (FIELD_PX, FIELD_PX), interpolation=cv2.INTER_LINEAR)
+        label = np.concatenate([np.array([delta], np.float32), truth.richness.ravel()])
+        yield np.asarray(image, np.uint8), label
+
+
+def average_four(variation: SlideVariation) -> SlideVariation:
+    """The same camera after averaging 2 x 2 pixels: four times the charge, twice the read noise."""
+    return dataclasses.replace(
+        variation,
+        full_well_e=4.0 * variation.full_well_e,
+        read_noise_e=2.0 * variation.read_noise_e,
+    )
+
+
+FIELDS = {"dpn": dpn_fields, "rin": rin_fields}
+
+
+def fill(pool: Pool, kind: str, seed: int, seconds: float, first: int = 0) -> int:
+    """Write fields until `seconds` have passed or SIGTERM comes; returns how many were written."""
+    stop: list[int] = []
+    signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
+    end, written, index = time.monotonic() + seconds, first, 0
+    while time.monotonic() < end and not stop:
+        rng = np.random.default_rng([TRAINING, seed, index])
+        for image, label in FIELDS[kind](rng):
+            pool.write(written, image, label)
+            written += 1
+        index += 1
+        if index % 100 == 0:
+            print(f"{time.strftime('%H:%M:%S')} {written} fields", flush=True)
+    return written - first
+
+
+def main() -> None:
+    """`python -m training.pool dpn|rin --out FOLDER`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kind", choices=sorted(FIELDS))
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--capacity", type=int, default=4000)
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first", type=int, default=0, help="slot to start at in an old pool")
+    options = parser.parse_args()
+    cv2.setNumThreads(1)
+    if (options.out / "images.npy").exists():
+        pool = Pool.open(options.out, writable=True)
+    else:
+        pool = Pool.create(options.out, options.capacity, options.kind)
+    count = fill(pool, options.kind, options.seed, options.minutes * 60.0, options.first)
+    print(f"wrote {count} fields into {options.out}")
+
+
+if __name__ == "__main__":
+    main()

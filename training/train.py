@@ -1,0 +1,237 @@
+"""Train one network from a pool: `python -m training.train dpn --pool P --minutes 35 --out D`.
+
+One thread, resumable, stops cleanly on SIGTERM. The schedule follows the share of the planned
+minutes (or `--steps`) that is done. With `--steps` and a pool that stands still, an interrupted
+and resumed run gives the same weights as one that ran through: the batch of step i is drawn from
+(seed, i) alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import ctypes
+import json
+import math
+import os
+import signal
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from training.augment import BATCHES
+from training.muon import Muon, split_parameters
+from training.nets import DPN, RIN, Bins, build
+from training.pool import Pool
+
+#: until this share of the run, this crop: small pictures first are cheap samples
+CURRICULUM = ((0.50, 96), (0.85, 128), (1.01, 224))
+LOG_EVERY = 50  # steps
+
+
+@dataclass
+class Plan:
+    """What a run is; kept in its checkpoint."""
+
+    kind: str
+    seed: int = 0
+    minutes: float = 0.0
+    steps: int = 0  # instead of minutes when above 0
+    batch: int = 64
+    variant: str = "bins"
+    muon_lr: float = 5e-3
+    adam_lr: float = 2.5e-3
+    warm_up: float = 0.02  # share of the run
+    ema: float = 0.998
+    earlier_minutes: float = 0.0  # of the run whose weights this one began with
+
+    def share(self, step: int, seconds: float) -> float:
+        """How much of the run is done, 0..1."""
+        done = step / self.steps if self.steps else seconds / (60.0 * self.minutes)
+        return min(done, 1.0)
+
+    def rate(self, share: float) -> float:
+        """Learning rate relative to its peak: short warm-up, then half a cosine to zero."""
+        if share < self.warm_up:
+            return (share + 1e-4) / self.warm_up
+        return 0.5 * (1.0 + math.cos(math.pi * (share - self.warm_up) / (1.0 - self.warm_up)))
+
+
+class Run:
+    """A network in training with its optimisers, average and counters."""
+
+    def __init__(self, plan: Plan) -> None:
+        torch.manual_seed(plan.seed)
+        self.plan, self.step, self.samples, self.seconds = plan, 0, 0, 0.0
+        self.net = build(plan.kind, plan.variant)
+        self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = copy.deepcopy(self.net).eval()
+        dense, rest = split_parameters(self.net)
+        self.optimisers: list[torch.optim.Optimizer] = [
+            Muon(dense, plan.muon_lr),
+            torch.optim.AdamW(rest, plan.adam_lr, betas=(0.9, 0.99), weight_decay=0.01),
+        ]
+        self._peaks = (plan.muon_lr, plan.adam_lr)
+
+    @property
+    def share(self) -> float:
+        """How much of the plan is done, 0..1."""
+        return self.plan.share(self.step, self.seconds)
+
+    def advance(self, pool: Pool) -> float:
+        """One step; returns the loss."""
+        start = time.monotonic()
+        share = self.share
+        crop = next(px for until, px in CURRICULUM if share < until)
+        rng = np.random.default_rng([self.plan.seed, self.step])
+        make = BATCHES[self.plan.kind]
+        images, labels = make(pool, pool.ready(), rng, self.plan.batch, crop)
+        self.net.train()
+        loss = loss_of(self.net, torch.from_numpy(images), torch.from_numpy(labels))
+        for optimiser, peak in zip(self.optimisers, self._peaks, strict=True):
+            optimiser.zero_grad(set_to_none=True)
+            optimiser.param_groups[0]["lr"] = peak * self.plan.rate(share)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
+        for optimiser in self.optimisers:
+            optimiser.step()
+        self._follow()
+        self.step, self.samples = self.step + 1, self.samples + len(images)
+        self.seconds += time.monotonic() - start
+        return float(loss.detach())
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Exponential average of weights and statistics; its horizon grows to 500 steps."""
+        decay = min(self.plan.ema, (1.0 + self.step) / (10.0 + self.step))
+        follow = self.average.state_dict().values()
+        for slow, fast in zip(follow, self.net.state_dict().values(), strict=True):
+            if slow.is_floating_point():
+                slow.lerp_(fast, 1.0 - decay)
+            else:
+                slow.copy_(fast)
+
+    def begin_from(self, path: Path) -> None:
+        """Take the averaged weights of another run; the schedule starts anew."""
+        earlier = Run.load(path)
+        self.net.load_state_dict(earlier.average.state_dict())
+        self.average.load_state_dict(earlier.average.state_dict())
+        self.samples = earlier.samples
+        self.plan.earlier_minutes = earlier.plan.earlier_minutes + earlier.seconds / 60.0
+
+    def save(self, path: Path) -> None:
+        """Write the checkpoint in one piece: a crash leaves the old one."""
+        state = {
+            "plan": asdict(self.plan),
+            "counters": [self.step, self.samples, self.seconds],
+            "net": self.net.state_dict(),
+            "average": self.average.state_dict(),
+            "optimisers": [o.state_dict() for o in self.optimisers],
+        }
+        part = path.with_suffix(".part")
+        torch.save(state, part)
+        os.replace(part, path)
+
+    @classmethod
+    def load(cls, path: Path) -> Run:
+        """Continue from a checkpoint."""
+        state = torch.load(path, weights_only=True)
+        run = cls(Plan(**state["plan"]))
+        run.step, run.samples, run.seconds = state["counters"]
+        run.net.load_state_dict(state["net"])
+        run.average.load_state_dict(state["average"])
+        for optimiser, saved in zip(run.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
+        return run
+
+
+def loss_of(net: DPN | RIN, images: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy to Gaussian bins (DPN), L2 (its reference) or binary cross-entropy (RIN)."""
+    output = net.logits(images)
+    if isinstance(net, RIN):
+        return nn.functional.binary_cross_entropy_with_logits(output, labels)
+    if isinstance(net.decode, Bins):
+        return nn.functional.cross_entropy(output, net.decode.targets(labels))
+    return nn.functional.mse_loss(output[:, 0], labels / 10.0)
+
+
+def train(run: Run, pool: Pool, out: Path, save_every_s: float = 120.0) -> bool:
+    """Run to the end of the plan; False when SIGTERM ended it early (resume with --resume)."""
+    stop: list[int] = []
+    previous = signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
+    saved, mean = time.monotonic(), 0.0
+    while run.share < 1.0 and not stop:
+        loss = run.advance(pool)
+        mean = loss if not mean else 0.98 * mean + 0.02 * loss
+        if run.step % LOG_EVERY == 0:
+            _log(run, mean, out)
+        if time.monotonic() - saved > save_every_s:
+            run.save(out / "checkpoint.pt")
+            saved = time.monotonic()
+    run.save(out / "checkpoint.pt")
+    signal.signal(signal.SIGTERM, previous)
+    return not stop
+
+
+def _log(run: Run, loss: float, out: Path) -> None:
+    share = run.share
+    left = run.seconds * (1.0 - share) / max(share, 1e-6)
+    entry: dict[str, Any] = {
+        "step": run.step,
+        "samples": run.samples,
+        "seconds": round(run.seconds, 1),
+        "share": round(share, 4),
+        "loss": round(loss, 4),
+        "per_s": round(run.step * run.plan.batch / max(run.seconds, 1e-6), 1),
+        "left_s": round(left),
+    }
+    with (out / "log.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(entry) + "\n")
+
+
+def keep_memory() -> None:
+    """Let glibc keep freed memory: fresh pages for every activation cost a fifth of a step."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        m_mmap_max, m_trim_threshold, m_top_pad = -4, -1, -2  # malloc.h
+        mallopt(m_mmap_max, 0)
+        mallopt(m_trim_threshold, 2**31 - 1)
+        mallopt(m_top_pad, 256 << 20)
+
+
+def main() -> None:
+    """Command line; see the module."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kind", choices=("dpn", "rin"))
+    parser.add_argument("--pool", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--steps", type=int, default=0)
+    parser.add_argument("--batch", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--variant", choices=("bins", "regression"), default="bins")
+    parser.add_argument("--start", type=Path, help="begin with this checkpoint's weights")
+    parser.add_argument("--resume", action="store_true")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    keep_memory()
+    options.out.mkdir(parents=True, exist_ok=True)
+    if options.resume:
+        run = Run.load(options.out / "checkpoint.pt")
+    else:
+        batch = options.batch or {"dpn": 64, "rin": 8}[options.kind]
+        plan = Plan(options.kind, options.seed, options.minutes, options.steps, batch)
+        plan.variant = options.variant
+        run = Run(plan)
+        if options.start:
+            run.begin_from(options.start)
+    train(run, Pool.open(options.pool), options.out)
+
+
+if __name__ == "__main__":
+    main()
