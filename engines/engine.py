@@ -11,6 +11,7 @@ dpn: (k, 224, 224, 3) uint8 RGB, k >= 1 -> defocus_um (k,) float32, positive = r
 
 from __future__ import annotations
 
+import importlib
 from abc import ABC, abstractmethod
 from pathlib import Path
 
@@ -20,6 +21,11 @@ import numpy.typing as npt
 from engines.manifest import EngineRejected, Manifest
 
 MODELS = Path(__file__).parent / "models"
+
+#: what can run a network -> where its engine lives ("module:class")
+ENGINES: dict[str, str] = {
+    "onnxruntime": "engines.onnx_engine:OnnxEngine",
+}
 
 
 class Engine(ABC):
@@ -45,9 +51,10 @@ def open_engine(manifest_path: Path, threads: int = 0) -> Engine:
     `threads` = 0 lets the engine choose. Raises EngineRejected when the file does not match
     its manifest (hash, shapes, input type).
     """
-    from engines.onnx_engine import OnnxEngine  # onnxruntime costs 0.2 s: import on use
+    module, _, attribute = ENGINES["onnxruntime"].partition(":")
+    driver = getattr(importlib.import_module(module), attribute)  # on use: it costs 0.2 s
+    engine: Engine = driver(Manifest.read(manifest_path), threads=threads)
+    return engine
 
-    return OnnxEngine(Manifest.read(manifest_path), threads=threads)
 
-
-__all__ = ["MODELS", "Engine", "EngineRejected", "open_engine"]
+__all__ = ["ENGINES", "MODELS", "Engine", "EngineRejected", "open_engine"]

@@ -2,7 +2,7 @@
 
 The dataclasses below *are* the table: field order and widths give the payload layout (packed,
 little-endian), `TABLE` gives the type codes. The same table writes the firmware's header
-(`python -m firmware_bridge.messages --c-header`) and its hash travels in the handshake, so that
+(`python -m firmware_bridge.c_header`) and its hash travels in the handshake, so that
 two sides built from different tables refuse to move anything.
 
 Positions are nm (i32), positive = objective up. Times are the firmware's own clock, us since boot.
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import struct
-import sys
 from dataclasses import astuple, dataclass, fields
 from enum import IntEnum, IntFlag
 from typing import Annotated, Any, get_type_hints
@@ -255,11 +254,3 @@ def decode(code: int, payload: bytes) -> Message:
         raise MessageError(f"{message.__name__} has {layout_struct.size} bytes, not {len(payload)}")
     decoded: Message = message(*layout_struct.unpack(payload))
     return decoded
-
-
-if __name__ == "__main__":
-    from firmware_bridge.c_header import c_header
-
-    if sys.argv[1:] != ["--c-header"]:
-        sys.exit("usage: python -m firmware_bridge.messages --c-header > firmware/messages.h")
-    sys.stdout.write(c_header())

@@ -50,7 +50,7 @@ def test_every_host_message_starts_with_its_session() -> None:
 
 def test_committed_header_is_the_generated_one() -> None:
     generated = subprocess.run(
-        [sys.executable, "-m", "firmware_bridge.messages", "--c-header"],
+        [sys.executable, "-m", "firmware_bridge.c_header"],
         cwd=host.HERE.parent.parent,
         capture_output=True,
         text=True,
@@ -58,7 +58,7 @@ def test_committed_header_is_the_generated_one() -> None:
     ).stdout
     assert generated == c_header.c_header()
     assert (host.HERE / "messages.h").read_text() == generated, (
-        "run: python -m firmware_bridge.messages --c-header > firmware_bridge/firmware/messages.h"
+        "run: python -m firmware_bridge.c_header > firmware_bridge/firmware/messages.h"
     )
 
 
