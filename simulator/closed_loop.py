@@ -108,7 +108,7 @@ class SimulatedInstrument:
         blank = scenario.sparsity == "blank"
         return FieldRecord(
             number=scenario.number,
-            kind="blank" if blank else scenario.kind,
+            kind=scenario.kind,
             sparsity=scenario.sparsity,
             z_start_um=z_start,
             z_focus_um=None if blank else truth.z_focus_um,

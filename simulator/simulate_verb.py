@@ -148,7 +148,7 @@ def _table(session: SessionRecord) -> str:
         row = record.as_json()
         numbers = [row[key] for key in ("start_error_um", "first_error_um", "final_error_um")]
         start, first, final = ("-" if v is None else f"{v:.2f}" for v in numbers)
-        name = f"{record.kind} {record.sparsity}" if record.kind != "blank" else "blank"
+        name = f"{record.kind} {record.sparsity}"
         why = f"{row['decision']} ({row['reason']}), {row['shots']} shots, {row['moves']} moves"
         lines.append(f"{name:<20}{start:>8}{first:>10}{final:>8}  {'':<3}{row['k']:>3}  {why}")
     return "\n".join([*lines, _summary_line(session)])
