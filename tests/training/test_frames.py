@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge.aggregate import Calibration
-from training.frames import conformal_factor, summarise, with_interval
+from training.frames import conformal_factor, covered, scaled, summarise, with_interval
 
 CALIBRATION = Calibration(range_um=27.0)
 
@@ -28,10 +28,10 @@ def rows(count: int, scale: float, seed: int) -> list[dict]:
 def test_factor_finds_the_scale_and_covers_fresh_frames(scale):
     factor = conformal_factor(rows(600, scale, 0), CALIBRATION)
     assert factor == pytest.approx(scale, rel=0.15)
-    names = ("floor_um", "network", "patches", "relative")
-    scaled = Calibration(27.0, **{n: factor * getattr(CALIBRATION, n) for n in names})
-    (line,) = summarise(with_interval(rows(600, scale, 1), scaled))
-    assert 0.92 <= line["coverage"] <= 0.98
+    fresh, fitted = rows(600, scale, 1), scaled(CALIBRATION, factor)
+    assert 0.92 <= covered(fresh, fitted) <= 0.98
+    (line,) = summarise(with_interval(fresh, fitted))
+    assert line["coverage"] == covered(fresh, fitted)
 
 
 def test_too_few_frames_are_refused():
