@@ -79,10 +79,23 @@ def test_large_moves_are_to_be_verified(d):
 
 @pytest.mark.parametrize(
     ("d", "interval"),
-    [(0.8, 0.9), (20.0, 4.1), (0.1, 4.1), (3.0, math.nan), (3.0, math.inf), (math.nan, 0.2)],
+    [
+        (0.8, 0.9),
+        (7.9, 4.1),
+        (20.0, 10.1),
+        (0.1, 4.1),
+        (3.0, math.nan),
+        (3.0, math.inf),
+        (math.nan, 0.2),
+    ],
 )
 def test_uncertain_is_held(d, interval):
     assert Bench().see(d, interval) == Hold("uncertain")
+
+
+def test_far_out_half_the_way_is_sure_enough():
+    """20 +- 9 um: wherever focus is, the move ends nearer to it, and it is looked at again."""
+    assert Bench().see(20.0, 9.0).decision is Decision.VERIFY
 
 
 def test_uncertain_position_widens_the_interval():
