@@ -37,7 +37,10 @@ def bench(config):
 def test_comes_into_focus(bench, kind, sparsity, start_um):
     record = bench.focus(Scenario(1, kind, sparsity, start_um))
     assert record.direction_right
-    assert record.last.decision is Decision.IN_FOCUS, record.last.reason
+    # close to focus a lone shred may leave which way open: then holding is the right answer
+    sure = (Decision.IN_FOCUS,) if sparsity != "ex-sparse" else (Decision.IN_FOCUS, Decision.HOLD)
+    assert record.last.decision in sure, record.last.reason
+    assert 1 <= sum(outcome.move is not None for outcome in record.outcomes) <= 3
     final = record.error_um(record.z_final_um)
     assert final < 1.5
     assert final < record.error_um(record.z_start_um) / 3
