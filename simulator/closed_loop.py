@@ -12,11 +12,11 @@ import time
 from dataclasses import dataclass, replace
 from types import TracebackType
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from edge.appliance.focus_record import FieldRecord, View
+from edge.appliance.pictures import thumbnail
 from edge.camera import Camera, Frame
 from edge.loop import Outcome, focus_field
 from edge.preprocess import centre_crop
@@ -29,7 +29,6 @@ from simulator.camera import SimulatedCamera
 from simulator.mechanics import Mechanics, MechanicsParameters
 from simulator.microscope import SENSOR, Microscope
 
-VIEW_PX = 756  # 84 px per patch
 RANGE_UM = 25.0
 _REST_S = 5.0
 
@@ -159,9 +158,9 @@ class _Watched(Camera):
 
     def next(self, timeout_s: float) -> Frame:
         frame = self._camera.next(timeout_s)
-        small = cv2.resize(centre_crop(frame), (VIEW_PX, VIEW_PX), interpolation=cv2.INTER_AREA)
+        small = thumbnail(centre_crop(frame))
         height = self._mechanics.height_um(frame.exposure_mid_ns)
-        self.seen[frame.frame_id] = (np.asarray(small, np.uint8), height)
+        self.seen[frame.frame_id] = (small, height)
         return frame
 
     def close(self) -> None:
