@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 from scipy import fft
+from scipy.special import ndtri
 
 from simulator.optics import NOMINAL, Instrument, SlideOptics, transfer_functions
 from simulator.slide import SlideVariation
@@ -16,12 +18,16 @@ from simulator.specimen import Layer, Specimen
 F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]
 C64 = npt.NDArray[np.complex64]
+F64 = npt.NDArray[np.float64]
 
 PHASE_WAVELENGTH_UM = 0.535
 #: planes this far apart are blended where the slide is tilted; see `Renderer.intensity`
 PLANE_STEP_UM = 0.5
 #: light never quite vanishes behind overlapping absorbers (the weak-object sum could go below 0)
 DARKEST = 0.01
+#: radial samples: computed, and after interpolation (nearest of these is within 0.02 at 25 um)
+RADII, FINE_RADII = 320, 8192
+STRIP = 64  # rows
 
 
 @dataclass(slots=True)
@@ -50,7 +56,7 @@ class Renderer:
         self._shape = specimen.shape
         self._content = [self._spectra(x) for x in specimen.layers if x.content]
         self._above = [self._spectra(x) for x in specimen.layers if not x.content]
-        self._index, self._weight, self._frequency = self._radial_grid()
+        self._index, self._fine, self._frequency = self._radial_grid()
 
     def intensity(self, delta_um: float, channels: tuple[int, ...] = (0, 1, 2)) -> F32:
         """Relative intensity (h, w, len(channels)) float32, background 1.
@@ -70,8 +76,14 @@ class Renderer:
         )
         out = np.zeros((*self._shape, len(channels)), np.float32)
         for index, height in enumerate(heights):
-            share = np.clip(1.0 - np.abs(position - np.float32(index)), 0.0, 1.0)[..., None]
-            out += share * self._plane(delta_um - float(height), channels)
+            plane = self._plane(delta_um - float(height), channels)
+            for top in range(0, self._shape[0], STRIP):
+                strip = slice(top, top + STRIP)
+                share = np.clip(1.0 - np.abs(position[strip] - np.float32(index)), 0.0, 1.0)
+                seen = np.flatnonzero(share.max(axis=0))
+                if len(seen):
+                    span = slice(seen[0], seen[-1] + 1)
+                    out[strip, span] += share[:, span, None] * plane[strip, span]
         return out
 
     def _plane(self, delta_um: float, channels: tuple[int, ...]) -> F32:
@@ -84,19 +96,23 @@ class Renderer:
         return out
 
     def _group(self, group: list[_Spectra], delta_um: float, channel: int) -> F32:
-        total: C64 | None = None
         ratio = np.float32(2.0 * PHASE_WAVELENGTH_UM / self.instrument.wavelength_um[channel])
+        terms: list[tuple[C64, F32]] = []
         for spectra in group:
             absorption, phase = transfer_functions(
                 delta_um - spectra.z_um, self._frequency, channel, self.optics, self.instrument
             )
-            part = spectra.absorption[min(channel, len(spectra.absorption) - 1)] * self._spread(
-                absorption
-            )
+            spectrum = spectra.absorption[min(channel, len(spectra.absorption) - 1)]
+            terms.append((spectrum, self._finely(absorption)))
             if spectra.phase is not None:
-                part += spectra.phase * self._spread(phase * ratio)
-            total = part if total is None else total + part
-        assert total is not None
+                terms.append((spectra.phase, self._finely(phase * ratio)))
+        total = np.empty_like(terms[0][0])
+        for top in range(0, len(total), STRIP):  # a strip stays in the cache
+            strip = slice(top, top + STRIP)
+            part, index = total[strip], self._index[strip]
+            part[:] = 0.0
+            for spectrum, profile in terms:
+                part += spectrum[strip] * profile.take(index)
         light = fft.irfft2(total, s=self._shape, workers=self._workers, overwrite_x=True)
         light += np.float32(1.0)
         return np.asarray(light, np.float32)
@@ -111,22 +127,22 @@ class Renderer:
         phase = None if layer.phase is None else fft.rfft2(layer.phase, workers=self._workers)
         return _Spectra(layer.z_um, absorption, phase)
 
-    def _radial_grid(self) -> tuple[npt.NDArray[np.int32], F32, npt.NDArray[np.float64]]:
-        """Where each 2-D frequency falls on the radial table: lower index and weight."""
+    def _radial_grid(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64], F64]:
+        """Where each 2-D frequency falls on a fine even radial grid, that grid, and the coarser
+        one on which transfer functions are computed."""
         pitch = self.specimen.um_per_px
         fy = fft.fftfreq(self._shape[0], pitch)[:, None]
         fx = fft.rfftfreq(self._shape[1], pitch)[None, :]
-        top, samples = 0.7072 / pitch, 320  # the corner of the frequency plane
-        table = top * (np.arange(samples) / (samples - 1)) ** 1.5  # fine where far defocus rings
+        top = 0.7072 / pitch  # the corner of the frequency plane
+        table = top * (np.arange(RADII) / (RADII - 1)) ** 1.5  # fine where far defocus rings
         place = np.sqrt(fy**2 + fx**2)
-        index = np.searchsorted(table, place.ravel(), side="right").reshape(place.shape) - 1
-        index = np.clip(index, 0, samples - 2)
-        weight = (place - table[index]) / (table[index + 1] - table[index])
-        return index.astype(np.int32), weight.astype(np.float32), table
+        place *= (FINE_RADII - 1) / top
+        # intp: numpy gathers by it without a conversion
+        return np.rint(place).astype(np.intp), np.linspace(0.0, top, FINE_RADII), table
 
-    def _spread(self, profile: F32) -> F32:
-        step = np.diff(profile, append=profile[-1:])
-        return np.asarray(profile[self._index] + step[self._index] * self._weight, np.float32)
+    def _finely(self, profile: F32) -> F32:
+        """A radial profile from the coarse to the fine grid, to be gathered by `_index`."""
+        return np.interp(self._fine, self._frequency, profile).astype(np.float32)
 
     def _tilt_range(self) -> tuple[float, float]:
         h, w = self._shape
@@ -141,12 +157,32 @@ def expose(intensity: F32, variation: SlideVariation, rng: np.random.Generator) 
     h, w = intensity.shape[:2]
     y = np.linspace(-1.0, 1.0, h, dtype=np.float32)[:, None]
     x = np.linspace(-1.0, 1.0, w, dtype=np.float32)[None, :]
-    fall = 1.0 - np.float32(variation.vignetting) * 0.5 * (y * y + x * x)
-    signal = intensity * fall[..., None] * np.array(variation.light_rgb, np.float32)
     gain = 255.0 / variation.full_well_e  # grey levels per electron
-    variance = np.maximum(signal, 0.0) * np.float32(gain)
-    variance += np.float32((variation.read_noise_e * gain) ** 2)
-    np.sqrt(variance, out=variance)
-    variance *= rng.standard_normal(signal.shape, dtype=np.float32)
-    signal += variance
-    return np.asarray(np.clip(np.rint(signal), 0, 255), np.uint8)
+    read = np.float32((variation.read_noise_e * gain) ** 2)
+    out = np.empty(intensity.shape, np.uint8)
+    for top in range(0, h, STRIP):  # a strip stays in the cache through all of this
+        rows = slice(top, top + STRIP)
+        fall = 1.0 - np.float32(variation.vignetting) * 0.5 * (y[rows] * y[rows] + x * x)
+        signal = intensity[rows] * fall[..., None] * np.array(variation.light_rgb, np.float32)
+        sd = np.maximum(signal, 0.0) * np.float32(gain)
+        sd += read
+        np.sqrt(sd, out=sd)
+        sd *= standard_normal(signal.shape, rng)
+        signal += sd
+        np.rint(signal, out=signal)
+        out[rows] = np.clip(signal, 0, 255, out=signal)
+    return out
+
+
+@lru_cache(maxsize=1)
+def _quantiles() -> F32:
+    """Standard normal quantiles in the middle of 65536 equal shares: to +-4.3 sd."""
+    return ndtri((np.arange(65536) + 0.5) / 65536.0).astype(np.float32)
+
+
+def standard_normal(shape: tuple[int, ...], rng: np.random.Generator) -> F32:
+    """Normal noise float32 with 65536 values: eight times faster than drawing it exactly, and
+    8-bit pixels cannot tell."""
+    count = math.prod(shape)
+    draws = rng.integers(0, 2**64, -(-count // 4), np.uint64).view(np.uint16)[:count]
+    return _quantiles().take(draws).reshape(shape)

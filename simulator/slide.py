@@ -5,6 +5,7 @@ Everything is drawn from one seed: the same seed gives the same slide, field by 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy.typing as npt
 from simulator import distractors
 from simulator.cells import paint_cells
 from simulator.optics import SlideOptics
+from simulator.photograph import Photographs, paint_photograph
 from simulator.specimen import PATCH_UM, STAINS, Layer, PatchTruth, Specimen, patch_truth
 from simulator.texture import noise_field, smoothstep
 from simulator.tissue import paint_tissue
@@ -20,11 +22,14 @@ from simulator.tissue import paint_tissue
 F32 = npt.NDArray[np.float32]
 Rng = np.random.Generator
 
-KINDS = ("cell", "tissue")
+KINDS = ("cell", "tissue")  # what the painters know
+TEXTURE = "texture"  # needs photographs
 SPARSITIES = ("dense", "sparse", "ex-sparse")
 #: patches of 81 with W* above 0.8 that make the class (the run-time rule, k = 31 / 9 / 3)
 CLASS_RANGE = {"dense": (31, 81), "sparse": (9, 30), "ex-sparse": (1, 8), "blank": (0, 0)}
 INFORMATIVE = 0.8
+#: chance of each distractor at dirt = 1: about half of the fields carry at least one
+DIRT = {"dust": 0.30, "debris": 0.20, "bubbles": 0.08, "pen": 0.06, "fold": 0.10}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +48,16 @@ class SlideVariation:
 
 
 def draw_variation(
-    rng: Rng, tilt_um_per_mm: float = 3.0, thickness_um: float = 4.0
+    rng: Rng,
+    tilt_um_per_mm: float = 3.0,
+    thickness_um: float = 4.0,
+    w040_waves: tuple[float, float] = (0.27, 0.63),
+    axial_colour_um: tuple[float, float] = (0.85, 1.15),
 ) -> SlideVariation:
-    """Draw a slide from the nominal instrument's spread; the two limits are per slide maxima."""
+    """Draw a slide from the nominal instrument's spread.
+
+    Tilt and thickness are per slide maxima; the two optics are drawn evenly from their range.
+    """
     stains = {}
     for name, rgb in STAINS.items():
         drawn = np.maximum(np.array(rgb) * rng.normal(1.0, 0.12, 3) + rng.normal(0, 0.02, 3), 0.01)
@@ -53,7 +65,7 @@ def draw_variation(
     angle, slope = rng.uniform(0, 2 * np.pi), tilt_um_per_mm * rng.uniform() ** 2
     level = rng.uniform(195.0, 240.0)
     return SlideVariation(
-        optics=SlideOptics(float(rng.uniform(0.27, 0.63)), float(rng.uniform(0.85, 1.15))),
+        optics=SlideOptics(float(rng.uniform(*w040_waves)), float(rng.uniform(*axial_colour_um))),
         stain_rgb=stains,  # type: ignore[arg-type]
         strength=float(np.exp(rng.normal(0.0, 0.3))),
         thickness_um=float(thickness_um * rng.uniform() if rng.uniform() < 0.5 else 0.0),
@@ -72,21 +84,27 @@ def make_specimen(
     um_per_px: float,
     rng: Rng,
     variation: SlideVariation,
-    dirt: float = 1.0,
+    dirt: float | Mapping[str, float] = 1.0,
+    photographs: Photographs | None = None,
 ) -> Specimen:
     """Paint one field of view of the wanted kind and coverage.
 
-    `kind` is "cell" or "tissue"; `sparsity` "dense", "sparse", "ex-sparse" or "blank". The
-    class is checked by W* over the central 9 x 9 patches, and painting is repeated until it
-    fits (where the field holds that grid). `dirt` scales how much dust, debris, bubbles, pen
-    and folds there are; 0 = clean.
+    `kind` is "cell", "tissue" or "texture", which is cut from `photographs`; `sparsity`
+    "dense", "sparse", "ex-sparse" or "blank". The class is checked by W* over the central 9 x 9
+    patches, and painting is repeated until it fits (where the field holds that grid). `dirt`
+    scales how much dust, debris, bubbles, pen and folds there are, 0 = clean; or it gives the
+    chance of each by name, as in {"pen": 1.0}, and of the others none. ValueError for a kind,
+    sparsity or dirt that does not exist, and for a texture without photographs.
     """
-    if kind not in KINDS or sparsity not in CLASS_RANGE:
+    if kind not in (*KINDS, TEXTURE) or sparsity not in CLASS_RANGE:
         raise ValueError(f"no specimen of kind {kind!r} and sparsity {sparsity!r}")
+    if kind == TEXTURE and photographs is None:
+        raise ValueError("a specimen of kind 'texture' needs photographs")
+    chances = _chances(dirt, kind)
     amount = 1.0
     low, high = CLASS_RANGE[sparsity]
-    for _ in range(8):
-        layers = _content(kind, sparsity, shape, um_per_px, rng, variation, amount)
+    for _ in range(16 if kind == TEXTURE else 8):  # another photograph each time
+        layers = _content(kind, sparsity, shape, um_per_px, rng, variation, amount, photographs)
         specimen = Specimen(
             kind if sparsity != "blank" else "blank",
             um_per_px,
@@ -98,7 +116,7 @@ def make_specimen(
         if count is None or low <= count <= high:
             break
         amount *= 0.6 if count > high else 1.6
-    specimen.layers.extend(_dirt(layers, shape, um_per_px, rng, dirt, kind))
+    specimen.layers.extend(_dirt(layers, shape, um_per_px, rng, chances))
     return specimen
 
 
@@ -125,6 +143,7 @@ def _content(
     rng: Rng,
     variation: SlideVariation,
     amount: float,
+    photographs: Photographs | None,
 ) -> list[Layer]:
     if sparsity == "blank":
         return [Layer(0.0, {"eosin": np.zeros(shape, np.float32)})]
@@ -132,6 +151,15 @@ def _content(
         centres = _cell_centres(sparsity, shape, um_per_px, rng, amount)
         return paint_cells(
             shape, um_per_px, rng, centres, variation.thickness_um, variation.strength
+        )
+    if kind == TEXTURE:
+        assert photographs is not None
+        planes = photographs.draw(rng, shape)
+        islands = (
+            None if sparsity == "dense" else _tissue_mask(sparsity, shape, um_per_px, rng, amount)
+        )
+        return paint_photograph(
+            planes, um_per_px, rng, islands, variation.thickness_um, variation.strength
         )
     mask = _tissue_mask(sparsity, shape, um_per_px, rng, amount)
     return paint_tissue(shape, um_per_px, rng, mask, variation.thickness_um, variation.strength)
@@ -182,21 +210,39 @@ def _tissue_mask(
     return smoothstep((field + rough - np.float32(level)) / np.float32(0.10) + np.float32(0.5))
 
 
+def _chances(dirt: float | Mapping[str, float], kind: str) -> Mapping[str, float]:
+    """Chance of each distractor that may come; cells do not fold unless a mapping says so."""
+    if isinstance(dirt, Mapping):
+        for name, chance in dirt.items():
+            if name not in DIRT or not 0.0 <= chance <= 1.0:
+                raise ValueError(f"dirt: no chance {chance!r} of {name!r}; 0..1 of {list(DIRT)}")
+        return dirt
+    return {name: dirt * share for name, share in DIRT.items() if name != "fold" or kind != "cell"}
+
+
 def _dirt(
-    layers: list[Layer], shape: tuple[int, int], um_per_px: float, rng: Rng, dirt: float, kind: str
+    layers: list[Layer],
+    shape: tuple[int, int],
+    um_per_px: float,
+    rng: Rng,
+    chances: Mapping[str, float],
 ) -> list[Layer]:
-    """Distractors; at dirt = 1 about half of the fields carry at least one."""
+    """Distractors, each with its chance; one that is not named costs no random draw."""
     mm2 = shape[0] * shape[1] * (um_per_px / 1000.0) ** 2
+
+    def comes(name: str) -> bool:
+        return name in chances and rng.uniform() < chances[name]
+
     out: list[Layer] = []
-    if rng.uniform() < 0.30 * dirt:
+    if comes("dust"):
         out.append(distractors.dust(shape, um_per_px, rng, 1 + int(rng.poisson(40 * mm2))))
-    if rng.uniform() < 0.20 * dirt:
+    if comes("debris"):
         out.append(distractors.debris(shape, um_per_px, rng, 1 + int(rng.poisson(60 * mm2))))
-    if rng.uniform() < 0.08 * dirt:
+    if comes("bubbles"):
         out.append(distractors.bubbles(shape, um_per_px, rng, 1 + int(rng.poisson(5 * mm2))))
-    if rng.uniform() < 0.06 * dirt:
+    if comes("pen"):
         out.append(distractors.pen(shape, um_per_px, rng))
-    if kind == "tissue" and rng.uniform() < 0.10 * dirt:
+    if comes("fold"):
         crease = distractors.fold(layers, um_per_px, rng)
         out.extend([crease] if crease else [])
     return out

@@ -29,6 +29,12 @@ STAINS: dict[str, tuple[float, float, float]] = {
     "dab": (0.268, 0.570, 0.776),
     "neutral": (0.577, 0.577, 0.577),
 }
+#: dyes of one channel each: the absorbance of a photograph. They are the same on every slide
+IDEAL_DYES: dict[str, tuple[float, float, float]] = {
+    "cyan": (1.0, 0.0, 0.0),
+    "magenta": (0.0, 1.0, 0.0),
+    "yellow": (0.0, 0.0, 1.0),
+}
 
 
 @dataclass(slots=True)
@@ -50,9 +56,13 @@ class Layer:
         for channel in range(3):
             total: F32 | None = None
             for name, amount in self.dyes.items():
-                part = amount * np.float32(stain_rgb[name][channel])
+                unit = (IDEAL_DYES.get(name) or stain_rgb[name])[channel]
+                if unit == 0.0:  # two of three products of a photograph: a third of its time
+                    continue
+                part = amount * np.float32(unit)
                 total = part if total is None else total + part
-            assert total is not None
+            if total is None:
+                total = np.zeros_like(next(iter(self.dyes.values())))
             out.append(np.asarray(total, np.float32))
         return out
 
@@ -61,7 +71,7 @@ class Layer:
 class Specimen:
     """One field of view before the optics, `shape` (h, w) px of `um_per_px`."""
 
-    kind: str  # "cell" | "tissue" | "blank"
+    kind: str  # "cell" | "tissue" | "texture" | "blank"
     um_per_px: float
     layers: list[Layer]
     stain_rgb: dict[str, tuple[float, float, float]] = field(default_factory=lambda: dict(STAINS))

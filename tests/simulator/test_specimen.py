@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
 
 from simulator import distractors
+from simulator.photograph import Photographs
 from simulator.render import Renderer, expose
 from simulator.slide import (
     CLASS_RANGE,
+    DIRT,
     KINDS,
+    TEXTURE,
     draw_variation,
     field_truth,
     informative_count,
@@ -34,6 +39,97 @@ def test_field_has_the_class_that_was_asked_for(kind, sparsity):
     low, high = CLASS_RANGE[sparsity]
     counts = [informative_count(draw(seed, kind, sparsity)[0]) for seed in range(2)]
     assert all(low <= count <= high for count in counts), counts
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    """One photograph of violet dots on a clear ground."""
+    rng = np.random.default_rng(0)
+    pixels = np.full((800, 1000, 3), 235, np.uint8)
+    for y, x, radius in rng.integers((0, 0, 2), (800, 1000, 10), (3000, 3)):
+        cv2.circle(pixels, (int(x), int(y)), int(radius), (150, 60, 120), -1)
+    pixels = cv2.resize(pixels, (500, 400), interpolation=cv2.INTER_AREA)
+    folder = tmp_path_factory.mktemp("photographs")
+    assert cv2.imwrite(str(folder / "dots.png"), pixels)
+    return Photographs.open(folder)
+
+
+@pytest.mark.parametrize("sparsity", list(CLASS_RANGE))
+def test_a_texture_has_the_class_that_was_asked_for(sparsity, photographs):
+    low, high = CLASS_RANGE[sparsity]
+    for seed in range(2):
+        rng = np.random.default_rng([6, seed])
+        specimen = make_specimen(
+            TEXTURE, sparsity, (512, 512), 1.36, rng, draw_variation(rng), 0.0, photographs
+        )
+        assert low <= informative_count(specimen) <= high
+        assert specimen.kind == ("blank" if sparsity == "blank" else TEXTURE)
+
+
+def test_a_photograph_keeps_its_colour_on_every_slide(photographs):
+    rng = np.random.default_rng(0)
+    first = draw_variation(rng)
+    second = dataclasses.replace(first, stain_rgb=draw_variation(rng).stain_rgb)
+    planes = []
+    for variation in (first, second):
+        specimen = make_specimen(
+            TEXTURE, "dense", (64, 64), 0.34, np.random.default_rng(1), variation, 0.0, photographs
+        )
+        planes.append(sum(np.array(x.absorbance(specimen.stain_rgb)) for x in specimen.layers))
+    np.testing.assert_array_equal(*planes)
+    assert planes[0][1].mean() > planes[0][0].mean() > planes[0][2].mean() > 0.05  # a violet ink
+
+
+def test_a_texture_without_photographs_is_refused():
+    with pytest.raises(ValueError, match="photographs"):
+        draw(0, TEXTURE)
+
+
+def drawn_dirt(dirt, kind: str = "tissue", seed: int = 0):
+    rng = np.random.default_rng(seed)
+    specimen = make_specimen(kind, "sparse", (96, 96), 0.68, rng, draw_variation(rng), dirt)
+    return [layer for layer in specimen.layers if not layer.content]
+
+
+@pytest.mark.parametrize("name", list(DIRT))
+def test_a_distractor_can_be_forced_alone(name, monkeypatch):
+    made = []
+    for other in DIRT:
+        maker = getattr(distractors, other)
+        monkeypatch.setattr(
+            distractors, other, lambda *a, m=maker, n=other: (made.append(n), m(*a))[1]
+        )
+    for seed in range(4):
+        assert len(drawn_dirt({name: 1.0}, seed=seed)) == 1
+    assert made == [name] * 4
+    assert not drawn_dirt({name: 0.0})
+
+
+def test_a_number_scales_all_distractors():
+    def share(dirt: float, kind: str) -> float:
+        return float(np.mean([len(drawn_dirt(dirt, kind, seed)) for seed in range(40)]))
+
+    assert share(0.0, "cell") == 0.0
+    assert share(1.0, "cell") == pytest.approx(0.64, abs=0.25)
+    assert [len(drawn_dirt(20.0, kind)) for kind in KINDS] == [4, 5]  # cells do not fold
+
+
+@pytest.mark.parametrize("dirt", [{"mud": 1.0}, {"pen": 1.5}, {"pen": float("nan")}])
+def test_dirt_that_does_not_exist_is_refused(dirt):
+    with pytest.raises(ValueError, match="dirt"):
+        drawn_dirt(dirt)
+
+
+def test_the_optics_range_moves_the_optics_and_nothing_else():
+    usual = draw_variation(np.random.default_rng(5))
+    given = draw_variation(np.random.default_rng(5), 3.0, 4.0, (0.27, 0.63), (0.85, 1.15))
+    shifted = draw_variation(
+        np.random.default_rng(5), w040_waves=(1.27, 1.63), axial_colour_um=(2.0, 2.0)
+    )
+    assert given == usual
+    assert shifted.optics.w040_waves == pytest.approx(usual.optics.w040_waves + 1.0)
+    assert shifted.optics.axial_colour_um == 2.0
+    assert dataclasses.replace(shifted, optics=usual.optics) == usual
 
 
 def test_same_seed_same_field_other_seed_other_field():
