@@ -7,6 +7,8 @@ So the file's own end mark is looked for before it is decoded.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -33,21 +35,47 @@ def read_image(path: Path | str) -> tuple[npt.NDArray[np.uint8], PixelFormat]:
     with one line when the file is missing, not an image, cut short or below 2016 x 2016 px.
     """
     path = Path(path)
+    return _as_frame(path, decode(path))
+
+
+def decode(path: Path) -> npt.NDArray[np.generic]:
+    """The file's first picture as it is stored: (h, w) or (h, w, 3 or 4), colour as BGR(A).
+
+    Raises ConfigError with one line when the file is missing, not an image, or cut short.
+    """
     data = _read(path)
     fault = _fault(data)
     if fault is not None:
         raise ConfigError(f"{path}: the image {fault} ({len(data)} bytes)")
+    try:
+        with quiet_decoder():
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise ConfigError(f"{path}: the image cannot be decoded: {error.err}") from error
+    if image is None:
+        raise ConfigError(f"{path}: the image cannot be decoded: it is damaged or cut short")
+    return np.asarray(image)
+
+
+def is_tiff(path: Path) -> bool:
+    """By its first bytes; ConfigError when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(4) in _TIFF
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"{path}: the image cannot be read: {why}") from error
+
+
+@contextmanager
+def quiet_decoder() -> Iterator[None]:
+    """Keep OpenCV's own warnings off the terminal: what is wrong is said once, by the caller."""
     level = cv2.utils.logging.getLogLevel()
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
-        raise ConfigError(f"{path}: the image cannot be decoded: {error.err}") from error
+        yield
     finally:
         cv2.utils.logging.setLogLevel(level)
-    if image is None:
-        raise ConfigError(f"{path}: the image cannot be decoded: it is damaged or cut short")
-    return _as_frame(path, image)
 
 
 def _read(path: Path) -> bytes:
@@ -95,12 +123,7 @@ def _png_fault(data: bytes) -> str | None:
 def _as_frame(
     path: Path, image: npt.NDArray[np.generic]
 ) -> tuple[npt.NDArray[np.uint8], PixelFormat]:
-    channels = 1 if image.ndim == 2 else image.shape[2]
-    if image.dtype not in (np.uint8, np.uint16) or channels not in (1, 3, 4):
-        raise ConfigError(
-            f"{path}: {image.dtype} with {channels} channels; "
-            "8 or 16 bits with 1, 3 or 4 channels can be read"
-        )
+    channels = count_channels(path, image)
     height, width = image.shape[:2]
     if min(height, width) < CROP_PX or max(height, width) > MAX_SIDE_PX:
         raise ConfigError(
@@ -113,10 +136,27 @@ def _as_frame(
     return np.ascontiguousarray(pixels), PixelFormat.BGR8
 
 
-def to_8_bit(image: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
-    """The 8 highest used bits. 10-, 12- and 14-bit cameras store their values right-aligned in
-    16 bits; a bright-field image reaches the upper half of its range: the largest value tells."""
+def count_channels(path: Path, image: npt.NDArray[np.generic]) -> int:
+    """1, 3 or 4; ConfigError when the picture is of another depth or number of channels."""
+    channels = 1 if image.ndim == 2 else image.shape[2]
+    if image.dtype not in (np.uint8, np.uint16) or channels not in (1, 3, 4):
+        raise ConfigError(
+            f"{path}: {image.dtype} with {channels} channels; "
+            "8 or 16 bits with 1, 3 or 4 channels can be read"
+        )
+    return channels
+
+
+def used_bits(largest: int) -> int:
+    """Bits of the camera whose largest value this is. 10-, 12- and 14-bit cameras store their
+    values right-aligned in 16 bits; a bright-field image reaches the upper part of its range."""
+    return next((b for b in (8, 10, 12, 14) if largest < 1 << b), 16)
+
+
+def to_8_bit(image: npt.NDArray[np.generic], bits: int | None = None) -> npt.NDArray[np.uint8]:
+    """The 8 highest of `bits` bits; by default of those that the image itself uses."""
     if image.dtype == np.uint8:
         return image.astype(np.uint8, copy=False)
-    bits = next((b for b in (8, 10, 12, 14) if int(image.max()) < 1 << b), 16)
+    if bits is None:
+        bits = used_bits(int(image.max()))
     return (image.astype(np.uint16, copy=False) >> (bits - 8)).astype(np.uint8)

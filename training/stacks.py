@@ -1,0 +1,250 @@
+"""Rendered z-stacks on disk, in the project's own format: what the networks are judged on.
+
+    python -m training.stacks --out sets/clean --case clean --slides 30 --planes 4 --seed 1
+
+Frames go into the manifest (`edge.zstack`) once their stack is complete, so a run that was
+stopped goes on where it was when it is started again. `patches.csv` beside the manifest holds W*
+and the focus height of every patch. A stack of all planes is one multi-page TIFF, else each frame
+is a file. One process per folder; several may fill different folders.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import cv2
+
+from edge.appliance.progress import Progress
+from edge.errors import ConfigError
+from simulator.microscope import SENSOR, FieldTruth
+from simulator.optics import NOMINAL, Instrument
+from simulator.photograph import Photographs
+from simulator.slide import TEXTURE
+from training.cases import ALL_PLANES, CALIBRATION, CASES, TEST, Case, Field, load, stage_z_um
+from training.memory import keep_memory
+from training.pool import TRAINING, VALIDATION
+from training.stack_folder import StackFolder
+from training.tiff_pages import TiffPages
+
+DOMAINS = {
+    "training": TRAINING,
+    "validation": VALIDATION,
+    "calibration": CALIBRATION,
+    "test": TEST,
+}
+SPLIT_OF_DOMAIN = {"training": "train", "validation": "validation", "test": "test"}
+MAX_PLANES = 1000
+BYTES_PER_FRAME = 9.5e6  # measured, see `training.tiff_pages`
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a run makes; all but the number of slides is fixed for a folder."""
+
+    domain: str
+    seed: int
+    planes: int | str | None  # None = as the case has it
+    split: bool
+    photographs: Photographs | None = None
+    shape: tuple[int, int] = SENSOR
+    instrument: Instrument = NOMINAL
+    workers: int = 1
+
+    def planes_of(self, case: Case) -> int | str:
+        """Number of heights of each field, or "all"."""
+        return case.planes if self.planes is None else self.planes
+
+    def split_of(self, case: Case, slide: int) -> str:
+        """8:1:1 by slide within each group if asked for, else what the domain is for."""
+        if not self.split:
+            return SPLIT_OF_DOMAIN.get(self.domain, "")
+        turn = slide // len(case.groups) % 10
+        return "train" if turn < 8 else ("validation", "test")[turn - 8]
+
+
+def slides(case: Case, count: int | None) -> Iterator[tuple[int, str]]:
+    """Slide numbers with their group, `count` slides per group, the groups in turn."""
+    for number in range(case.slides if count is None else count):
+        for turn, group in enumerate(case.groups):
+            yield number * len(case.groups) + turn, group
+
+
+def render(folder: StackFolder, job: Job, case: Case, slide: int, group: str) -> int:
+    """Render one stack into the folder; returns how many frames it has."""
+    domain, planes = DOMAINS[job.domain], job.planes_of(case)
+    field = load(
+        case, job.seed, slide, group, domain, job.photographs, job.shape, job.instrument,
+        job.workers,
+    )  # fmt: skip
+    heights = stage_z_um(case, job.seed, slide, planes, field.truth.z_focus_um, domain)
+    stack_id = f"{case.name}-{slide:04d}"
+    rows = []
+    common = _common(job, case, slide, group, field)
+    for page, (name, z_um) in enumerate(_write(folder, case, slide, planes, field, heights)):
+        rows.append({
+            "file": name, "page": str(page) if planes == "all" else "", "stack_id": stack_id,
+            "z_um": f"{z_um:.4f}", **common,
+        })  # fmt: skip
+    folder.add(rows, _patches(stack_id, field.truth))
+    return len(rows)
+
+
+def _write(
+    folder: StackFolder, case: Case, slide: int, planes: int | str, field: Field,
+    heights: list[float],
+) -> Iterator[tuple[str, float]]:  # fmt: skip
+    """Write every frame; yields the name of its file and its z."""
+    files = [heights] if planes == "all" else [[z_um] for z_um in heights]
+    for index, pages in enumerate(files):
+        name = f"{case.name}/{slide:04d}{'' if planes == 'all' else f'_{index:02d}'}.tif"
+        with folder.file(name) as path, TiffPages(path) as tiff:
+            for z_um in pages:
+                tiff.add(field.picture(z_um))
+        yield from ((name, z_um) for z_um in pages)
+
+
+def _common(job: Job, case: Case, slide: int, group: str, field: Field) -> dict[str, str]:
+    seen, forced = field.variation, case.dirt_of(slide)
+    return {
+        # nothing is in focus where there is nothing
+        "focus_z_um": "" if group == "blank" else f"{field.truth.z_focus_um:.4f}",
+        "um_per_px": f"{job.instrument.um_per_px:g}",
+        "group": group,
+        "condition": case.name,
+        "slide": str(slide),
+        "split": job.split_of(case, slide),
+        "w040_waves": f"{seen.optics.w040_waves:.4f}",
+        "axial_colour_um": f"{seen.optics.axial_colour_um:.4f}",
+        "tilt_um_per_mm": f"{math.hypot(*seen.tilt_um_per_mm):.3f}",
+        "thickness_um": f"{seen.thickness_um:.3f}",
+        "dirt": "by chance" if forced is None else "+".join(forced),
+    }
+
+
+def _patches(stack_id: str, truth: FieldTruth) -> list[dict[str, str]]:
+    return [
+        {"stack_id": stack_id, "row": str(row), "column": str(column),
+         "richness": f"{truth.richness[row, column]:.4f}",
+         "focus_z_um": f"{truth.focus_um[row, column]:.4f}"}
+        for row in range(truth.richness.shape[0])
+        for column in range(truth.richness.shape[1])
+    ]  # fmt: skip
+
+
+def fill(out: Path, job: Job, names: Sequence[str], count: int | None, quiet: bool = False) -> int:
+    """Render what is still missing of `count` slides per group of each case; returns the frames.
+
+    ConfigError for textures without photographs and for a folder that cannot take the stacks:
+    made with other settings, in use, or on a disk too full.
+    """
+    if job.photographs is None and any(TEXTURE in CASES[name].kinds for name in names):
+        raise ConfigError("--case texture: --textures FOLDER must name sharp photographs")
+    wanted = [(CASES[name], *slide) for name in names for slide in slides(CASES[name], count)]
+    with StackFolder(out, _settings(job)) as folder:
+        left = [w for w in wanted if f"{w[0].name}-{w[1]:04d}" not in folder.done]
+        planes = [job.planes_of(case) for case, _, _ in left]
+        frames = sum(ALL_PLANES if p == "all" else int(p) for p in planes)
+        _room(out, frames * BYTES_PER_FRAME * math.prod(job.shape) / math.prod(SENSOR))
+        progress, start, written = Progress(len(left), quiet), time.monotonic(), 0
+        for case, slide, group in left:
+            written += render(folder, job, case, slide, group)
+            pace = (time.monotonic() - start) / written
+            progress.done(f"{case.name} {slide} {group}, {pace:.2f} s per frame")
+    return written
+
+
+def _settings(job: Job) -> dict[str, object]:
+    return {
+        "domain": job.domain,
+        "seed": job.seed,
+        "planes": job.planes,
+        "split": job.split,
+        "shape_px": list(job.shape),
+        "um_per_px": job.instrument.um_per_px,
+    }
+
+
+def _room(out: Path, needed: float) -> None:
+    free = shutil.disk_usage(out).free
+    if needed > free:
+        raise ConfigError(
+            f"{out}: {needed / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB are free: "
+            "take fewer slides, fewer planes, or another disk"
+        )
+
+
+def _planes(text: str) -> int | str:
+    if text == "all":
+        return text
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MAX_PLANES):
+        raise argparse.ArgumentTypeError(f"{text!r} must be all or 1 to {MAX_PLANES}")
+    return int(text)
+
+
+def _at_least(low: int, text: str) -> int:
+    if not (text.isascii() and text.isdigit() and low <= int(text) < 1 << 32):
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number from {low}")
+    return int(text)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; 0 = done, 2 = wrong use, 4 = the disk failed, 130 = stopped by hand."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training.stacks", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder to fill, or to go on with")
+    parser.add_argument("--case", action="append", required=True, choices=list(CASES))
+    parser.add_argument("--slides", type=partial(_at_least, 1), help="per group of the case")
+    parser.add_argument("--planes", type=_planes, help="heights per field, or all (101)")
+    parser.add_argument("--seed", type=partial(_at_least, 0), default=0)
+    parser.add_argument("--domain", choices=list(DOMAINS), default="test")
+    parser.add_argument("--split", action="store_true", help="share the slides out 8:1:1")
+    parser.add_argument("--textures", type=Path, help="folder of sharp photographs")
+    parser.add_argument("--hold-out", nargs="+", default=[], metavar="NAME",
+                        help="its sub-folders that only calibration and test see")  # fmt: skip
+    parser.add_argument("--workers", type=partial(_at_least, 1), default=1, help="threads")
+    parser.add_argument("--quiet", action="store_true")
+    options = parser.parse_args(arguments)
+    cv2.setNumThreads(1)
+    start = time.monotonic()
+    try:
+        job = Job(
+            options.domain, options.seed, options.planes, options.split,
+            _photographs(options), workers=options.workers,
+        )  # fmt: skip
+        frames = fill(options.out, job, options.case, options.slides, options.quiet)
+    except (ConfigError, ValueError) as error:
+        return _say(str(error), 2)
+    except OSError as error:
+        return _say(f"{error.filename or options.out}: {error.strerror}", 4)
+    except KeyboardInterrupt:
+        return _say(f"stopped; the same command goes on with {options.out}", 130)
+    print(f"wrote {frames} frames into {options.out} in {time.monotonic() - start:.0f} s")
+    return 0
+
+
+def _photographs(options: argparse.Namespace) -> Photographs | None:
+    if options.textures is None:
+        if options.hold_out:
+            raise ConfigError("--hold-out: --textures must name the folder it is part of")
+        return None
+    part = "train" if options.domain in ("training", "validation") else "test"
+    return Photographs.open(options.textures, part, options.hold_out)
+
+
+def _say(text: str, status: int) -> int:
+    print(f"training.stacks: {text}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    keep_memory()
+    sys.exit(main())
