@@ -8,12 +8,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 import numpy as np
 
 from edge.camera import Frame
 from edge.defocus import PatchDefocus
+from edge.envelope import Shift
 from edge.importance import Sparsity
+from edge.per_k import PerK, at_k, per_k
 from engines.manifest import EngineRejected, Manifest
 
 MAD_TO_SIGMA = 1.4826  # of a normal distribution
@@ -26,6 +29,7 @@ class Reason(str, Enum):
     NOT_FINITE = "not-finite"
     PATCHES_DISAGREE = "patches-disagree"
     OUTSIDE_RANGE = "outside-range"
+    OUTSIDE_TRAINING = "outside-training"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +47,9 @@ class FocusEstimate:
 
 @dataclass(frozen=True, slots=True)
 class NoFocus:
-    """No usable estimate. `rejected_um` is the median that was not believed (outside-range and
-    patches-disagree), NaN without one: evidence against a move, never a reason for one."""
+    """No usable estimate. `rejected_um` is the median that was not believed (outside-range,
+    outside-training and patches-disagree), NaN without one: evidence against a move at most,
+    never a reason for one."""
 
     reason: Reason
     sparsity: Sparsity
@@ -56,10 +61,12 @@ class NoFocus:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Coefficients of the interval, all >= 0; `interval_um` is their quadratic sum.
+    """Coefficients of the interval, all >= 0: a quadratic sum, times a factor for the k.
 
     floor_um: what remains with many sure patches; network: per um of the network's own spread;
-    patches: per um of standard error between patches; relative: per um of defocus.
+    patches: per um of standard error between patches; relative: per um of defocus; importance:
+    um per unit that the chosen patches' mean importance falls short of 1.
+    factors: by k, from the conformal step of training.calibrate; least_um: no interval is narrower.
     disagree_um, disagree_relative: spread between patches above which there is no focus.
     range_um: |defocus| up to this was calibrated. The defaults are cautious; a model's manifest
     carries measured ones in calibration.interval.
@@ -70,6 +77,9 @@ class Calibration:
     network: float = 1.0
     patches: float = 2.0
     relative: float = 0.05
+    importance: float = 0.0
+    least_um: float = 0.1
+    factors: PerK[float] = ((1, 1.0),)
     disagree_um: float = 4.0
     disagree_relative: float = 0.25
 
@@ -80,24 +90,39 @@ class Calibration:
         if not isinstance(given, dict):
             raise EngineRejected(f"{manifest.file}: calibration.interval must be an object")
         allowed = set(cls.__dataclass_fields__) - {"range_um"}
+        values: dict[str, Any] = {}
         for key, value in given.items():
-            number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if key not in allowed or not number or not 0 <= value < 1000:
-                raise EngineRejected(f"{manifest.file}: calibration.interval.{key} = {value!r}")
-        return cls(range_um=manifest.optics.range_um, **given)
+            try:
+                if key not in allowed:
+                    raise ValueError
+                values[key] = per_k(value, _factor) if key == "factors" else _coefficient(value)
+            except ValueError as error:
+                where = f"{manifest.file}: calibration.interval.{key} = {value!r}"
+                raise EngineRejected(where) from error
+        return cls(range_um=manifest.optics.range_um, **values)
 
-    def interval_um(self, defocus_um: float, network_um: float, spread_um: float, k: int) -> float:
+    def interval_um(
+        self,
+        defocus_um: float,
+        network_um: float,
+        spread_um: float,
+        k: int,
+        importance: float = 1.0,
+    ) -> float:
         """Half-width of the 95 % interval of a median over `k` patches.
 
         Patches of one field err together, so the network's own spread shrinks with k only from
         two standard deviations to one; the scatter between patches shrinks with sqrt(k).
+        `importance` is the mean of the chosen patches', 0..1.
         """
-        return math.hypot(
+        half_um = at_k(self.factors, k) * math.hypot(
             self.floor_um,
             self.network * network_um * (1 + 1 / math.sqrt(k)),
             self.patches * spread_um / math.sqrt(k),
             self.relative * defocus_um,
+            self.importance * (1 - importance),
         )
+        return self.least_um if half_um < self.least_um else half_um  # NaN stays NaN
 
     def disagree(self, defocus_um: float, spread_um: float) -> bool:
         """Whether the patches contradict each other (two layers, dust, a fold)."""
@@ -105,9 +130,12 @@ class Calibration:
 
 
 def aggregate(
-    measured: PatchDefocus, frame: Frame, calibration: Calibration
+    measured: PatchDefocus, frame: Frame, calibration: Calibration, shift: Shift | None = None
 ) -> FocusEstimate | NoFocus:
-    """Median, spread and interval of the patches, all in um (paper section 4.2)."""
+    """Median, spread and interval of the patches, all in um (paper section 4.2).
+
+    `shift`: how far the frame lies outside the training; None when that was not measured.
+    """
     start_ns, mid_ns, sparsity = frame.exposure_start_ns, frame.exposure_mid_ns, measured.sparsity
     if not measured.finite:
         return NoFocus(Reason.NOT_FINITE, sparsity, start_ns, mid_ns)
@@ -118,11 +146,38 @@ def aggregate(
     median = float(np.median(defocus))
     spread = MAD_TO_SIGMA * float(np.median(np.abs(defocus - median)))
     network = float(np.median(measured.spread_um.astype(np.float64)))
-    interval = calibration.interval_um(median, network, spread, k)
+    importance = float(np.mean(measured.importance.astype(np.float64)))
+    interval = calibration.interval_um(median, network, spread, k, importance)
     if not math.isfinite(interval):  # finite inputs can still overflow
         return NoFocus(Reason.NOT_FINITE, sparsity, start_ns, mid_ns)
-    if not abs(median) <= calibration.range_um:
-        return NoFocus(Reason.OUTSIDE_RANGE, sparsity, start_ns, mid_ns, median, interval)
-    if calibration.disagree(median, spread):
-        return NoFocus(Reason.PATCHES_DISAGREE, sparsity, start_ns, mid_ns, median, interval)
+    reason = _doubt(calibration, median, spread, shift)
+    if reason is not None:
+        return NoFocus(reason, sparsity, start_ns, mid_ns, median, interval)
     return FocusEstimate(median, interval, k, sparsity, start_ns, mid_ns, spread)
+
+
+def _doubt(
+    calibration: Calibration, median_um: float, spread_um: float, shift: Shift | None
+) -> Reason | None:
+    """Why a finite median is not believed. Outside the training comes first: there, not even
+    the distance of an estimate beyond the range is evidence."""
+    if shift is not None and shift.hold:
+        return Reason.OUTSIDE_TRAINING
+    if not abs(median_um) <= calibration.range_um:
+        return Reason.OUTSIDE_RANGE
+    if calibration.disagree(median_um, spread_um):
+        return Reason.PATCHES_DISAGREE
+    return None
+
+
+def _coefficient(value: Any) -> float:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < 1000:
+        raise ValueError
+    return float(value)
+
+
+def _factor(value: Any) -> float:
+    factor = _coefficient(value)
+    if not factor > 0:
+        raise ValueError
+    return factor

@@ -10,19 +10,26 @@ import numpy.typing as npt
 from edge.importance import Ranked, Sparsity
 from edge.preprocess import Cell, Patches, Preprocessor
 from engines.engine import Engine
-from engines.manifest import OutputNotFinite
+from engines.manifest import EngineRejected, Manifest, OutputNotFinite
 
 F32 = npt.NDArray[np.float32]
 _NONE = np.empty(0, np.float32)
+#: what a DPN may answer, by name: values per patch; the first two it must
+SHAPES = {"defocus_um": ("k",), "spread_um": ("k",), "optics": ("k", 4), "novelty": ("k",)}
+NEEDED = ("defocus_um", "spread_um")
 
 
 @dataclass(frozen=True, slots=True)
 class PatchDefocus:
-    """One value per chosen patch, best patch first; all arrays (k,) float32.
+    """One value per chosen patch, best patch first; all arrays float32, (k,) where not said.
 
     defocus_um: positive = raise the objective; spread_um: half-width of the network's own 68 %
     interval; importance: 0..1. k = 0 on a blank field. NaN where a network's answer was not
     finite (`finite` is False then, also when it was the RIN's).
+
+    optics: (k, 4), the slide's spherical aberration W040 in waves, its standard deviation, the
+    axial colour in um, its standard deviation; novelty: about 1 on patches like those trained
+    on. None where the network does not tell, was not run, or was not finite.
     """
 
     defocus_um: F32
@@ -31,27 +38,49 @@ class PatchDefocus:
     cells: tuple[Cell, ...]
     sparsity: Sparsity
     finite: bool
+    optics: F32 | None = None
+    novelty: F32 | None = None
 
 
 class Defocus:
     """The DPN on the patches that the RIN chose (paper section 4.2)."""
 
     def __init__(self, engine: Engine, preprocessor: Preprocessor) -> None:
+        """EngineRejected when the network's outputs are not a DPN's."""
         self._engine = engine
         self._preprocessor = preprocessor
+        self._names = _names(engine.manifest)
 
     def __call__(self, patches: Patches, ranked: Ranked) -> PatchDefocus:
         """Measure `ranked.cells`; nothing is run on a blank field."""
-        defocus, spread = self._infer(patches, ranked) if ranked.k else (_NONE, _NONE)
-        finite = ranked.finite and bool(np.isfinite(defocus).all() and np.isfinite(spread).all())
+        answer = self._infer(patches, ranked) if ranked.k else dict.fromkeys(NEEDED, _NONE)
+        finite = ranked.finite and all(bool(np.isfinite(each).all()) for each in answer.values())
         return PatchDefocus(
-            defocus, spread, ranked.importance, ranked.cells, ranked.sparsity, finite
+            answer["defocus_um"],
+            answer["spread_um"],
+            ranked.importance,
+            ranked.cells,
+            ranked.sparsity,
+            finite,
+            answer.get("optics"),
+            answer.get("novelty"),
         )
 
-    def _infer(self, patches: Patches, ranked: Ranked) -> tuple[F32, F32]:
+    def _infer(self, patches: Patches, ranked: Ranked) -> dict[str, F32]:
         try:
-            defocus, spread = self._engine.infer(self._preprocessor.gather(patches, ranked.cells))
+            answers = self._engine.infer(self._preprocessor.gather(patches, ranked.cells))
         except OutputNotFinite:
-            unknown = np.full(ranked.k, np.nan, np.float32)
-            return unknown, unknown
-        return defocus, spread
+            return dict.fromkeys(NEEDED, np.full(ranked.k, np.nan, np.float32))
+        return dict(zip(self._names, answers, strict=True))
+
+
+def _names(manifest: Manifest) -> tuple[str, ...]:
+    """The outputs' names in the engine's order. Unknown ones are ignored: they harm nothing."""
+    shapes = {output.name: output.shape for output in manifest.outputs}
+    for name, shape in SHAPES.items():
+        if name in NEEDED and name not in shapes:
+            raise EngineRejected(f"{manifest.file}: has no output {name}")
+        found = tuple("k" if size == -1 else size for size in shapes.get(name, shape))
+        if found != shape:
+            raise EngineRejected(f"{manifest.file}: {name} has shape {found}, not {shape}")
+    return tuple(output.name for output in manifest.outputs)

@@ -7,7 +7,7 @@ reported, errors after which its position is unknown shut the rig down.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -18,10 +18,12 @@ from edge.camera import Camera, Frame
 from edge.controller import Controller
 from edge.decision import Decision, Hold, Move, Plan
 from edge.defocus import Defocus, PatchDefocus
+from edge.envelope import Envelope, Shift
 from edge.errors import CameraStalled, ConfigError, EngineRejected, MoveRefused, MoveUncertain
 from edge.guard import Guard
 from edge.importance import Importance, Ranked
 from edge.latency import Lap
+from edge.photometry import photometry
 from edge.preprocess import Preprocessor
 from edge.state import RunState
 from engines import manifest
@@ -40,15 +42,19 @@ class FocusSensor:
     importance: Importance
     defocus: Defocus
     calibration: Calibration
+    envelope: Envelope = field(default_factory=Envelope)
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What one frame says."""
+    """What one frame says. `shift`: how far it lies outside the model's training, None when the
+    model cannot tell; `photometry`: its light and colour, see edge.photometry."""
 
     ranked: Ranked
     patches: PatchDefocus
     estimate: FocusEstimate | NoFocus
+    shift: Shift | None = None
+    photometry: Mapping[str, float] = field(default_factory=dict)
 
 
 class Parts(Protocol):
@@ -111,8 +117,10 @@ def measure(sensor: FocusSensor, frame: Frame, lap: Lap) -> Measurement:
     scores = lap("rin", sensor.importance(patches))  # which patches hold content
     ranked = lap("select", sensor.importance.rank(scores))
     defocus = lap("dpn", sensor.defocus(patches, ranked))  # signed um, one per patch
-    estimate = lap("aggregate", aggregate(defocus, frame, sensor.calibration))
-    return Measurement(ranked, defocus, estimate)
+    light = photometry(patches.small)
+    shift = sensor.envelope(light, defocus)  # how far outside the training
+    estimate = lap("aggregate", aggregate(defocus, frame, sensor.calibration, shift))
+    return Measurement(ranked, defocus, estimate, shift, light)
 
 
 def step(rig: Parts) -> Outcome:

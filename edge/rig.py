@@ -11,6 +11,7 @@ from edge.aggregate import Calibration
 from edge.camera import Camera, open_camera
 from edge.controller import Controller, ControllerSettings
 from edge.defocus import Defocus
+from edge.envelope import Envelope
 from edge.errors import ConfigError, EngineRejected
 from edge.guard import Guard, GuardLimits
 from edge.importance import ClassRule, Importance
@@ -105,11 +106,13 @@ def build_sensor(
         _check(rin.manifest, "rin", objective)
         _check(dpn.manifest, "dpn", objective)
         calibration = Calibration.of(dpn.manifest)
+        envelope = Envelope.of(dpn.manifest)
+        preprocess = CpuPreprocessor()
+        defocus = Defocus(dpn, preprocess)
     except engines.EngineRejected as error:
         raise EngineRejected(str(error)) from error
-    preprocess = CpuPreprocessor()
-    defocus = Defocus(dpn, preprocess)
-    return FocusSensor(preprocess, Importance(rin, classes), defocus, calibration), (rin, dpn)
+    importance = Importance(rin, classes)
+    return FocusSensor(preprocess, importance, defocus, calibration, envelope), (rin, dpn)
 
 
 def _check(manifest: Manifest, name: str, objective: Objective) -> None:

@@ -26,6 +26,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "focus fields of the simulated microscope, write a report",
     ),
     "focus": ("edge.appliance.focus_verb", "one shot on image files: the signed defocus of each"),
+    "evaluate": (
+        "edge.appliance.evaluate_verb",
+        "the paper's metrics on z-stacks with known focus",
+    ),
     "check-config": (
         "edge.appliance.check_config_verb",
         "read a config file and say what is wrong",

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edge.envelope import Shift
 from edge.loop import Outcome
 
 U8 = npt.NDArray[np.uint8]
@@ -161,6 +162,13 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
+def shift_json(shift: Shift | None) -> dict[str, Any] | None:
+    """How far a frame lies outside the training, for a script; null when it was not measured."""
+    if shift is None:
+        return None
+    return {"score": shift.score, "feature": shift.feature, "alarm": shift.alarm}
+
+
 def _frame_json(outcome: Outcome) -> dict[str, Any]:
     estimate = outcome.estimate
     return {
@@ -170,5 +178,6 @@ def _frame_json(outcome: Outcome) -> dict[str, Any]:
         "defocus_um": _finite(getattr(estimate, "defocus_um", None)),
         "interval_um": _finite(getattr(estimate, "interval_um", None)),
         "target_um": outcome.move.target_um if outcome.move else None,
+        "shift": shift_json(outcome.measurement.shift if outcome.measurement else None),
         "latency_ms": dict(outcome.latency_ms) if outcome.latency_ms else None,
     }

@@ -15,6 +15,7 @@ from typing import Any
 
 from edge.aggregate import NoFocus
 from edge.appliance.config import read_config
+from edge.appliance.focus_record import shift_json
 from edge.camera import Frame
 from edge.cameras.image_file import read_image
 from edge.decision import Decision
@@ -89,6 +90,7 @@ def _verdict(seen: Measurement, deadband_um: float) -> dict[str, Any]:
         "interval_um": None,
         "sparsity": ranked.sparsity.value,
         "k": ranked.k,
+        "shift": shift_json(seen.shift),
         "patches": [
             {"row": y, "col": x, "importance": float(w), "defocus_um": float(d)}
             for (y, x), w, d in measured
@@ -120,4 +122,14 @@ def _print(rows: list[dict[str, Any]]) -> None:
             where = f"{row['defocus_um']:+7.2f} um +- {row['interval_um']:.2f}"
         ms = row["latency_ms"]["total"]
         why = f"{row['decision']} ({row['reason']})"
-        print(f"{row['file']}: {where}  {why}  {row['sparsity']}, k = {row['k']}, {ms:.0f} ms")
+        told = f"{row['sparsity']}, k = {row['k']}, {_shift(row['shift'])}{ms:.0f} ms"
+        print(f"{row['file']}: {where}  {why}  {told}")
+
+
+def _shift(shift: dict[str, Any] | None) -> str:
+    """How far outside the training, as the line says it."""
+    if shift is None:
+        return ""
+    if not shift["alarm"]:
+        return f"shift {shift['score']:.2f}, "
+    return f"OUTSIDE THE TRAINING ({shift['feature']}, shift {shift['score']:.2f}), "

@@ -26,7 +26,8 @@ class Progress:
         elapsed = time.monotonic() - self._start
         left = elapsed / self._count * (self._total - self._count)
         if not self._stream.isatty():
-            print(f"[{self._count}/{self._total}] {text}", file=self._stream, flush=True)
+            where = f"[{self._count}/{self._total}, {left:.0f} s left]"
+            print(f"{where} {text}", file=self._stream, flush=True)
             return
         filled = self.WIDTH * self._count // self._total
         bar = "#" * filled + "." * (self.WIDTH - filled)

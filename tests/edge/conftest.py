@@ -13,3 +13,14 @@ def models(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("models")
     return write_rin(folder), write_dpn(folder)
+
+
+@pytest.fixture
+def witnesses(tmp_path):
+    """The same, by a function of the DPN's calibration; the DPN also tells optics and novelty."""
+    from tiny_models import write_dpn, write_rin
+
+    return lambda **calibration: (
+        write_rin(tmp_path),
+        write_dpn(tmp_path, witnesses=True, calibration=calibration),
+    )

@@ -3,6 +3,7 @@ stage with travel time and history, a camera whose frames are looked up instead 
 
 import math
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -172,13 +173,15 @@ LIMITS = GuardLimits(-1000.0, 1000.0, 1, max_step_um=25.0, max_age_ms=100.0)
 
 
 class SeeingSensor:
-    """A FocusSensor whose parts pass the frame on; `measure` ends in `Eye`."""
+    """A FocusSensor whose parts see nothing; `measure` ends in `Eye`."""
 
     @staticmethod
     def build(eye, monkeypatch):
         importance = type("I", (), {"__call__": lambda s, p: p, "rank": lambda s, x: x})()
-        monkeypatch.setattr("edge.loop.aggregate", lambda defocus, frame, calibration: eye(frame))
-        return FocusSensor(lambda f: f, importance, lambda p, r: p, Calibration(25.0))
+        monkeypatch.setattr("edge.loop.aggregate", lambda defocus, frame, *more: eye(frame))
+        patches = SimpleNamespace(small=np.zeros((1, 8, 8, 3), np.uint8), cells=())
+        patches.optics = patches.novelty = None
+        return FocusSensor(lambda f: patches, importance, lambda p, r: p, Calibration(25.0))
 
 
 def microscope(monkeypatch, z_um=0.0, settings=SETTINGS, limits=LIMITS, **eye):

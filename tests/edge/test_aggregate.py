@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as arrays
 from edge.aggregate import Calibration, FocusEstimate, NoFocus, Reason, aggregate
 from edge.camera import Frame, PixelFormat
 from edge.defocus import PatchDefocus
+from edge.envelope import Shift
 from edge.importance import Sparsity
 from edge.optics import Objective
 from engines.manifest import NOMINAL_OPTICS, EngineRejected, Manifest
@@ -21,16 +22,16 @@ FRAME = Frame(PIXELS, PixelFormat.RGB8, 7, 1000, 3000)
 CALIBRATION = Calibration(range_um=25.0)
 
 
-def _measured(defocus, spread=None, finite=True):
+def _measured(defocus, spread=None, finite=True, importance=1.0):
     defocus = np.array(defocus, np.float32)
     spread = np.full_like(defocus, 0.3) if spread is None else np.array(spread, np.float32)
     cells = tuple((0, i) for i in range(len(defocus)))
-    ones = np.ones_like(defocus)
-    return PatchDefocus(defocus, spread, ones, cells, Sparsity.SPARSE, finite)
+    weights = np.broadcast_to(np.float32(importance), defocus.shape)
+    return PatchDefocus(defocus, spread, weights, cells, Sparsity.SPARSE, finite)
 
 
-def _aggregate(*args, **more):
-    return aggregate(_measured(*args, **more), FRAME, CALIBRATION)
+def _aggregate(*args, calibration=CALIBRATION, shift=None, **more):
+    return aggregate(_measured(*args, **more), FRAME, calibration, shift)
 
 
 def test_median_ignores_an_outlier():
@@ -50,6 +51,55 @@ def test_interval_grows_with_what_makes_it_uncertain():
     assert _aggregate([1, 1.5, 2, 2, 2, 2, 2, 2.5, 3]).interval_um >= base
     assert _aggregate([20.0] * 9).interval_um > base
     assert _aggregate([2.0]).interval_um > _aggregate([2.0] * 3).interval_um
+
+
+def test_interval_has_a_factor_for_the_number_of_patches():
+    wide = dataclasses.replace(CALIBRATION, factors=((2, 3.0), (9, 0.5)))
+    plain = {k: _aggregate([2.0] * k).interval_um for k in (1, 2, 3, 8, 9, 31)}
+    scaled = {k: _aggregate([2.0] * k, calibration=wide).interval_um for k in plain}
+    ratio = {k: scaled[k] / plain[k] for k in plain}
+    assert ratio == pytest.approx({1: 3.0, 2: 3.0, 3: 3.0, 8: 3.0, 9: 0.5, 31: 0.5})
+
+
+def test_interval_grows_where_the_importance_falls_short():
+    doubtful = dataclasses.replace(CALIBRATION, importance=4.0)
+    base = _aggregate([2.0] * 2, calibration=doubtful).interval_um
+    assert base == pytest.approx(_aggregate([2.0] * 2).interval_um)
+    short = _aggregate([2.0] * 2, calibration=doubtful, importance=[0.7, 0.9]).interval_um
+    assert short == pytest.approx(math.hypot(base, 4.0 * 0.2), rel=1e-5)  # of the mean, 0.8
+
+
+def test_interval_has_a_least_width():
+    sure = Calibration(25.0, floor_um=0.01, relative=0.0, factors=((1, 0.1),))
+    assert _aggregate([2.0] * 9, [0.0] * 9, calibration=sure).interval_um == 0.1
+    narrow = dataclasses.replace(sure, least_um=0.0)
+    assert _aggregate([2.0] * 9, [0.0] * 9, calibration=narrow).interval_um == pytest.approx(1e-3)
+
+
+@pytest.mark.parametrize(
+    "numbers", [(math.nan, 0.1, 0.1), (1.0, math.nan, 0.1), (1.0, 0.1, math.nan)]
+)
+def test_least_width_does_not_hide_what_is_not_a_number(numbers):
+    assert math.isnan(CALIBRATION.interval_um(*numbers, k=3))
+
+
+@pytest.mark.parametrize("defocus", [[3.0] * 9, [25.1] * 9, [-9, -8, -9, 9, 8, 9]])
+def test_frame_outside_the_training_is_held_only_where_the_model_asks_for_it(defocus):
+    alone = _aggregate(defocus)
+    warned = _aggregate(defocus, shift=Shift(3.0, "novelty", alarm=True))
+    held = _aggregate(defocus, shift=Shift(3.0, "novelty", alarm=True, hold=True))
+    assert repr(warned) == repr(alone)
+    assert isinstance(held, NoFocus)
+    assert held.reason is Reason.OUTSIDE_TRAINING
+    assert held.rejected_um == pytest.approx(float(np.median(np.float32(defocus))))
+    assert held.interval_um == alone.interval_um
+    assert held.exposure_mid_ns == 2000
+
+
+def test_blank_and_not_finite_keep_their_reason_outside_the_training():
+    outside = Shift(3.0, "background", alarm=True, hold=True)
+    assert _aggregate([], shift=outside).reason is Reason.BLANK
+    assert _aggregate([1.0], finite=False, shift=outside).reason is Reason.NOT_FINITE
 
 
 @pytest.mark.parametrize(
@@ -100,10 +150,31 @@ def test_calibration_comes_from_the_manifest():
     got = Calibration.of(_manifest(interval={"floor_um": 0.5, "network": 2}, other=1))
     assert got == dataclasses.replace(shipped, floor_um=0.5, network=2)
     assert Calibration.of(_manifest()) == shipped
+    new = {"importance": 0.7, "least_um": 0.2, "factors": {"9": 1.5, "1": 2}}
+    assert Calibration.of(_manifest(interval=new)) == dataclasses.replace(
+        shipped, importance=0.7, least_um=0.2, factors=((1, 2.0), (9, 1.5))
+    )
 
 
 @pytest.mark.parametrize(
-    "bad", [{"flor": 1}, {"floor_um": -1}, {"floor_um": "1"}, {"network": None}, {"range_um": 99}]
+    "bad",
+    [
+        {"flor": 1},
+        {"floor_um": -1},
+        {"floor_um": "1"},
+        {"floor_um": math.nan},
+        {"network": None},
+        {"range_um": 99},
+        {"importance": -0.1},
+        {"factors": {}},
+        {"factors": {"1": 0}},
+        {"factors": {"1": -1}},
+        {"factors": {"1": 1, "two": 1}},
+        {"factors": {"0": 1}},
+        {"factors": {"82": 1}},
+        {"factors": {"01": 1}},
+        {"factors": [1]},
+    ],
 )
 def test_impossible_calibration_is_rejected(bad):
     with pytest.raises(EngineRejected, match=r"calibration\.interval"):

@@ -7,10 +7,15 @@ import pytest
 
 from edge.defocus import Defocus
 from edge.importance import ClassRule, Importance, Sparsity
-from engines.manifest import OutputNotFinite
+from engines.manifest import Output, OutputNotFinite
 
 
 class FakeEngine:
+    manifest = SimpleNamespace(
+        file="dpn.onnx",
+        outputs=(Output("defocus_um", ("k",), "um"), Output("spread_um", ("k",), "um")),
+    )
+
     def __init__(self, *answers):
         self.answers, self.batches = answers, []
 

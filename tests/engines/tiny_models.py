@@ -2,6 +2,8 @@
 
 rin: importance = 1 - green / 255, averaged over each cell of the 512 image.
 dpn: defocus_um = (mean red - 128) / 4; spread_um = mean blue / 100.
+with witnesses: W040 = mean blue / 100 +- 0.05 waves, axial colour 1 +- 0.1 um, novelty = mean
+blue / 30; the outputs are in another order, since names count.
 """
 
 import hashlib
@@ -72,7 +74,7 @@ def write_rin(folder: Path, **changes) -> Path:
     )
 
 
-def write_dpn(folder: Path, poison: bool = False, **changes) -> Path:
+def write_dpn(folder: Path, poison: bool = False, witnesses: bool = False, **changes) -> Path:
     """Write dpn.onnx and dpn.json; with `poison`, a patch without red answers NaN."""
     nodes = [
         helper.make_node("Cast", ["patches"], ["f"], to=TensorProto.FLOAT),
@@ -92,15 +94,24 @@ def write_dpn(folder: Path, poison: bool = False, **changes) -> Path:
         _constant("four", 4.0),
         _constant("hundred", 100.0),
     ]
+    outputs = [Output("defocus_um", ("k",), "um"), Output("spread_um", ("k",), "um")]
+    if witnesses:
+        nodes += [
+            helper.make_node("MatMul", ["rgb", "mix"], ["mixed"]),
+            helper.make_node("Add", ["mixed", "fixed"], ["optics"]),
+            helper.make_node("Div", ["blue", "thirty"], ["novelty"]),
+        ]
+        constants += [
+            _constant("mix", [[0, 0, 0, 0], [0, 0, 0, 0], [0.01, 0, 0, 0]]),
+            _constant("fixed", [0.0, 0.05, 1.0, 0.1]),
+            _constant("thirty", 30.0),
+        ]
+        novelty, optics = Output("novelty", ("k",), "1"), Output("optics", ("k", 4), "waves, um")
+        outputs = [novelty, outputs[1], optics, outputs[0]]
     given = helper.make_tensor_value_info("patches", TensorProto.UINT8, ["k", 224, 224, 3])
     answers = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["k"])
-        for name in ("defocus_um", "spread_um")
+        helper.make_tensor_value_info(each.name, TensorProto.FLOAT, each.shape) for each in outputs
     ]
     path = _save(folder, "dpn", nodes, given, answers, constants)
-    return _manifest(
-        path,
-        (Input("patches", ("k", 224, 224, 3)),),
-        (Output("defocus_um", ("k",), "um"), Output("spread_um", ("k",), "um")),
-        **changes,
-    )
+    values = {"inputs": (Input("patches", ("k", 224, 224, 3)),), "outputs": tuple(outputs)}
+    return _manifest(path, **{**values, **changes})

@@ -33,7 +33,8 @@ def test_move_and_wait(stage: BinaryStage) -> None:
     after = stage.wait(2.0)
     assert (after.z_um, after.moving, after.latched) == (5010.0, False, None)
     assert after.settled_ns is not None
-    assert sent_ns < after.settled_ns < time.monotonic_ns() + 2_000_000
+    # the stage's clock is only known to half of the fastest round trip, milliseconds under load
+    assert sent_ns < after.settled_ns < time.monotonic_ns() + 50_000_000
     assert stage.resolution_um == 0.05
 
 

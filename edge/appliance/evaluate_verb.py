@@ -1,0 +1,180 @@
+"""`sparsefocus evaluate MANIFEST...`: the paper's metrics on z-stacks whose focus is known.
+
+Every frame goes the way it goes on the instrument (`edge.loop.measure`): the patches are those
+that RIN chooses, the class is the one it finds. The true distance is used to score, for nothing
+else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from edge.appliance.bootstrap import RESAMPLES
+from edge.appliance.evaluation import Evaluation
+from edge.appliance.evaluation_csv import rows_file
+from edge.appliance.evaluation_page import write_page
+from edge.appliance.evaluation_record import Examiner, row_of, where
+from edge.appliance.evaluation_text import blank_text, condition_text, unscored_text, worst_text
+from edge.appliance.metrics import PAPER_DOF_UM, Row, blanks, tables, worst
+from edge.appliance.progress import Progress
+from edge.appliance.report import check_folder
+from edge.errors import ConfigError
+from edge.importance import ClassRule
+from edge.optics import Objective
+from edge.rig import OPTICS_TOLERANCE, build_sensor
+from edge.settings import ModelSettings
+from edge.zstack import Exposure, read_manifest, read_pixels
+from engines.engine import MODELS
+from engines.manifest import Manifest
+
+MAX_DOF_UM = 1000.0
+#: an exposure, and what it counts as where its manifest does not say
+Item = tuple[Exposure, str]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The verb's options."""
+    add = parser.add_argument
+    add("manifests", nargs="+", type=Path, metavar="MANIFEST", help="manifest.csv of z-stacks")
+    add("--models", type=Path, default=MODELS, metavar="DIR", help="rin.json and dpn.json")
+    add("--split", metavar="NAME", help="only rows whose column `split` says so, as in test")
+    add("--limit", type=int, metavar="N", help="at most N frames, evenly over the manifests")
+    dof = "|error| that counts as 1 DoF (default: half the objective's depth of field)"
+    add("--dof-um", type=float, metavar="X", help=dof)
+    add("--json", type=Path, metavar="FILE", help="write the tables; - = standard output")
+    add("--rows", type=Path, metavar="FILE", help="write a CSV row per frame")
+    add("--report", type=Path, metavar="DIR", help="write a page with plots there")
+    add("--quiet", action="store_true", help="no progress, no tables")
+
+
+def run(options: argparse.Namespace) -> int:
+    """0 when every frame was measured; what cannot be used is a ConfigError."""
+    if options.limit is not None and not options.limit >= 1:
+        raise ConfigError(f"--limit {options.limit} must be at least 1")
+    if options.dof_um is not None and not 0.0 < options.dof_um <= MAX_DOF_UM:
+        raise ConfigError(f"--dof-um {options.dof_um} must be above 0 and at most {MAX_DOF_UM:g}")
+    if options.report is not None:
+        check_folder(options.report)
+    if options.json is not None and not options.json.absolute().parent.is_dir():
+        raise ConfigError(f"--json {options.json}: {options.json.parent} is not a folder")
+    items = _chosen(options.manifests, options.split, options.limit)
+    models = ModelSettings(rin=options.models / "rin.json", dpn=options.models / "dpn.json")
+    objective = _objective(models.dpn, items)
+    rows = _measure(items, models, objective, options)
+    found = _evaluation(rows, options, models, objective)
+    _publish(found, options)
+    return 0
+
+
+def _chosen(manifests: Sequence[Path], split: str | None, limit: int | None) -> list[Item]:
+    """The exposures to measure, in the manifests' order, stack by stack."""
+    items: list[Item] = []
+    for path in manifests:
+        exposures = read_manifest(path)
+        if split is not None and not any("split" in e.extra for e in exposures):
+            raise ConfigError(f"{path}: --split {split} needs the column `split`, there is none")
+        named = path.resolve().parent.name or "frames"
+        items += [(e, named) for e in exposures if split in (None, e.extra.get("split"))]
+    if not items:
+        raise ConfigError(f"--split {split}: no row of the manifests says so")
+    if limit is not None and limit < len(items):
+        chosen = np.linspace(0, len(items) - 1, limit).round().astype(int)
+        items = [items[i] for i in chosen]
+    return items
+
+
+def _objective(dpn: Path, items: Sequence[Item]) -> Objective:
+    """The objective that the models are for; ConfigError for frames of another scale."""
+    optics = Manifest.read(dpn).optics
+    objective = Objective(optics.na, optics.magnification, optics.um_per_px)
+    for exposure, _ in items:
+        given, ours = exposure.um_per_px, objective.um_per_px
+        if given is not None and not abs(given - ours) <= OPTICS_TOLERANCE * ours:
+            raise ConfigError(
+                f"{where(exposure)}: um_per_px = {given:g} must be within "
+                f"{OPTICS_TOLERANCE:.0%} of {ours:g}, for which the models are made"
+            )
+    return objective
+
+
+def _measure(
+    items: Sequence[Item], models: ModelSettings, objective: Objective, options: argparse.Namespace
+) -> list[Row]:
+    sensor, nets = build_sensor(models, objective, ClassRule())
+    examiner = Examiner(sensor, objective)
+    rows: list[Row] = []
+    pairs = enumerate(itertools.pairwise(items))
+    ends = {*(i for i, (a, b) in pairs if _stack(a) != _stack(b)), len(items) - 1}
+    progress = Progress(len(ends), options.quiet)
+    try:
+        with rows_file(options.rows) as keep:
+            for number, (exposure, condition) in enumerate(items):
+                record = examiner.record(exposure, read_pixels(exposure), condition)
+                keep(record)
+                rows.append(row_of(record))
+                if number in ends:
+                    progress.done(f"{rows[-1].condition}, {rows[-1].group}")
+    finally:
+        for net in nets:
+            net.close()
+    return rows
+
+
+def _stack(item: Item) -> tuple[str, str]:
+    exposure, condition = item
+    return condition, exposure.stack_id
+
+
+def _evaluation(
+    rows: list[Row], options: argparse.Namespace, models: ModelSettings, objective: Objective
+) -> Evaluation:
+    dof_um = objective.half_depth_um if options.dof_um is None else options.dof_um
+    hashes = {name: Manifest.read(getattr(models, name)).sha256[:12] for name in ("rin", "dpn")}
+    facts = {
+        "manifests": ", ".join(map(str, options.manifests)),
+        "models": ", ".join(f"{name} {value}" for name, value in hashes.items()),
+        "split": options.split or "all rows",
+        "depth of field": f"{dof_um:.3f} um is 1 DoF; the paper's tables fit {PAPER_DOF_UM:g} um",
+        "95 % ranges": f"{RESAMPLES} resamples of slides, seed 0",
+    }
+    unscored = Counter(r.condition for r in rows if not r.scored and not r.blank)
+    return Evaluation(
+        rows, tables(rows, dof_um), blanks(rows), worst(rows), unscored, dof_um, facts
+    )
+
+
+def _publish(found: Evaluation, options: argparse.Namespace) -> None:
+    if options.json is not None:
+        text = json.dumps(found.as_json(), indent=1, allow_nan=False)
+        if str(options.json) == "-":
+            print(text)
+        else:
+            try:
+                options.json.write_text(text + "\n", encoding="utf-8")
+            except OSError as error:
+                why = error.strerror
+                raise ConfigError(f"--json {options.json}: cannot be written: {why}") from error
+    if not options.quiet and str(options.json) != "-":
+        print(_text(found))
+    if options.report is not None:
+        page = write_page(found, options.report)
+        if str(options.json) != "-":
+            print(f"report: {page}")
+
+
+def _text(found: Evaluation) -> str:
+    parts = [condition_text(found, name) for name in found.conditions]
+    if found.blanks:
+        parts.append("\n".join(map(blank_text, found.blanks)))
+    if found.unscored:
+        parts.append(unscored_text(found.unscored))
+    if found.worst:
+        parts.append(worst_text(found.worst[:5]))
+    return "\n\n".join(parts)

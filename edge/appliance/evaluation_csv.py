@@ -1,0 +1,107 @@
+"""The records of an evaluation as CSV: one row per frame, lists as JSON in a cell."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from edge.errors import ConfigError
+
+Record = dict[str, Any]
+
+#: one value per frame; lengths in um
+SCALARS = (
+    "condition", "group", "slide", "split", "stack_id", "file", "page", "z_um", "focus_z_um",
+    "true_um", "found_um", "interval_um", "rejected_um", "reason", "decision", "sparsity", "k",
+    "network_um", "between_um", "importance_min", "importance_median", "shift", "shift_feature",
+    "shift_alarm",
+)  # fmt: skip
+#: JSON in a cell: per chosen patch, best first; the frame's light; further manifest columns
+LISTS = ("patch_importance", "patch_defocus_um", "patch_spread_um", "optics", "novelty",
+         "photometry", "extra")  # fmt: skip
+COLUMNS = (*SCALARS, *LISTS)
+_TEXT = ("condition", "group", "slide", "split", "stack_id", "file", "reason", "decision",
+         "sparsity", "shift_feature")  # fmt: skip
+
+
+@contextmanager
+def rows_file(path: Path | None) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """A function that appends a record to the CSV at `path`, or does nothing without one.
+
+    Until all is measured the file is `<name>.part`: an interrupted run keeps its rows there,
+    and a file under its own name is complete. ConfigError when it cannot be written.
+    """
+    if path is None:
+        yield lambda record: None
+        return
+    part = path.with_name(path.name + ".part")
+    try:
+        file = part.open("w", newline="", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"--rows {path}: cannot be written: {error.strerror}") from error
+    with file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+
+        def append(record: Mapping[str, Any]) -> None:
+            writer.writerow([_cell(name, record[name]) for name in COLUMNS])
+            file.flush()
+
+        yield append
+    os.replace(part, path)
+
+
+def _cell(name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if name in LISTS:
+        return json.dumps(value, allow_nan=False, separators=(",", ":"))
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def read_rows(path: Path) -> list[Record]:
+    """The records of a CSV that `rows_file` wrote; ConfigError names line and column."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+            if missing:
+                raise ConfigError(f"{path}:1: the column {missing[0]} is missing")
+            csv.field_size_limit(1 << 20)
+            return [_parsed(cells, f"{path}:{reader.line_num}") for cells in reader]
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _parsed(cells: Mapping[str, str], at: str) -> Record:
+    record: Record = {}
+    for name in COLUMNS:
+        text = cells[name] or ""
+        try:
+            record[name] = _value(name, text)
+        except (KeyError, ValueError, RecursionError) as error:
+            raise ConfigError(f"{at}: {name} = {text[:40]!r} is not what it should be") from error
+    return record
+
+
+def _value(name: str, text: str) -> Any:
+    if name in _TEXT:
+        return text
+    if not text:
+        return None
+    if name in LISTS:
+        return json.loads(text)
+    if name in ("k", "page"):
+        return int(text)
+    if name == "shift_alarm":
+        return {"True": True, "False": False}[text]
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
