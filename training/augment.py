@@ -48,9 +48,9 @@ def turn(image: npt.NDArray[np.generic], quarter: int, mirror: bool) -> npt.NDAr
 
 
 def dpn_batch(pool: Pool, ready: npt.NDArray[np.int64], rng: Rng, size: int, crop: int) -> Batch:
-    """Patches (size, crop, crop, 3) uint8 and their corrections d (size,) um."""
+    """Patches (size, crop, crop, 3) uint8; labels (size, 3): d um, W040 waves, colour um."""
     images = np.empty((size, crop, crop, 3), np.uint8)
-    defocus = np.empty(size, np.float32)
+    labels = np.empty((size, 3), np.float32)
     done = 0
     while done < size:
         slot = int(rng.choice(ready))
@@ -68,9 +68,9 @@ def dpn_batch(pool: Pool, ready: npt.NDArray[np.int64], rng: Rng, size: int, cro
         if pool.labels[slot, 0] != label[0]:  # overwritten meanwhile
             continue
         images[done] = turn(relight(window, rng), int(rng.integers(4)), bool(rng.integers(2)))
-        defocus[done] = correction[rows[pick], columns[pick]]
+        labels[done] = correction[rows[pick], columns[pick]], label[1], label[2]
         done += 1
-    return images, defocus
+    return images, labels
 
 
 def rin_batch(pool: Pool, ready: npt.NDArray[np.int64], rng: Rng, size: int, crop: int) -> Batch:

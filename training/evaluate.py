@@ -73,7 +73,9 @@ def judge_dpn(engine: Engine, seed: int, specimens: int) -> list[Judged]:
         specimen = make_specimen(kind, coverage, shape, NOMINAL.um_per_px, rng, variation)
         renderer, blocks = Renderer(specimen, variation.optics), block_truth(specimen)
         for draw, delta in _deltas(rng):
-            richness, correction = window_truth(pack_truth(delta, *blocks), PATCH_PX)
+            richness, correction = window_truth(
+                pack_truth(delta, *blocks, variation.optics), PATCH_PX
+            )
             places = np.argwhere(richness > 0.3)
             if not len(places):
                 continue
@@ -81,7 +83,7 @@ def judge_dpn(engine: Engine, seed: int, specimens: int) -> list[Judged]:
             top, left = row * BLOCK_PX, column * BLOCK_PX
             image = expose(renderer.intensity(delta), variation, rng)
             patch = image[None, top : top + PATCH_PX, left : left + PATCH_PX]
-            found, spread = engine.infer(np.ascontiguousarray(patch))
+            found, spread, *_ = engine.infer(np.ascontiguousarray(patch))
             rich, true = float(richness[row, column]), float(correction[row, column])
             out.append(Judged(kind, coverage, draw, rich, true, float(found[0]), float(spread[0])))
     return out

@@ -30,11 +30,27 @@ INPUTS = {
     "dpn": Input("patches", ("k", 224, 224, 3)),
 }
 OUTPUTS = {
-    "rin": (Output("importance", (1, 9, 9), "1"),),
-    "dpn": (Output("defocus_um", ("k",), "um"), Output("spread_um", ("k",), "um")),
+    "dpn": (
+        Output("defocus_um", ("k",), "um"),
+        Output("spread_um", ("k",), "um"),
+        Output("optics", ("k", 4), "W040 waves, sd, axial colour um, sd"),
+        Output("novelty", ("k",), "1"),
+    ),
 }
+#: averaged weights of what ships, to go on training from
+WEIGHTS = Path(__file__).parent / "weights"
+MAX_GRID = 32  # of the feature map
+SIMULATED = "simulated slides, drawn afresh during training"
 #: largest difference to PyTorch that passes, in the output's unit
 TOLERANCE = {"rin": 1e-3, "dpn": 5e-3}
+
+
+def outputs(net: nn.Module, kind: str) -> tuple[Output, ...]:
+    """What the exported file answers; a RIN's depends on its grid."""
+    if isinstance(net, RIN):
+        grid = len(net.pool_rows), len(net.pool_columns)
+        return (Output("importance", (1, *grid), "1"),)
+    return OUTPUTS[kind]
 
 
 def to_onnx(net: nn.Module, kind: str, path: Path) -> float:
@@ -45,7 +61,7 @@ def to_onnx(net: nn.Module, kind: str, path: Path) -> float:
     shape = [4 if d == "k" else int(d) for d in INPUTS[kind].shape]
     image = torch.from_numpy(_pictures(tuple(shape)))
     net.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    names = [output.name for output in OUTPUTS[kind]]
+    names = [output.name for output in outputs(net, kind)]
     name = INPUTS[kind].name
     free = {n: {0: "k"} for n in (name, *names)} if kind == "dpn" else None
     with warnings.catch_warnings():
@@ -86,6 +102,7 @@ def export(
     accuracy: dict[str, Any] | None = None,
     calibration: dict[str, Any] | None = None,
     operating_point: float = 0.8,
+    data: str = SIMULATED,
 ) -> Manifest:
     """Write `<kind>.onnx` and `<kind>.json` into `folder`, each in one piece.
 
@@ -107,7 +124,7 @@ def export(
         "seed": run.plan.seed,
         "head": run.plan.variant if kind == "dpn" else "sigmoid",
         **({"operating_point": operating_point} if kind == "rin" else {}),
-        "data": "simulated slides, drawn afresh during training",
+        "data": data,
         "onnx_minus_torch_max": float(f"{difference:.2g}"),
         "torch": torch.__version__,
     }
@@ -120,7 +137,7 @@ def export(
         file=f"{kind}.onnx",
         sha256=digest,
         inputs=(INPUTS[kind],),
-        outputs=OUTPUTS[kind],
+        outputs=outputs(run.average, kind),
         optics=NOMINAL_OPTICS,
         calibration=calibration or {},
         accuracy=accuracy or {},
@@ -133,6 +150,15 @@ def export(
     return Manifest.read(folder / f"{kind}.json")
 
 
+def regrid(net: RIN, grid: str) -> None:
+    """Give a trained RIN another grid, "RxC" with 1..32 each; SystemExit for anything else."""
+    parts = grid.lower().split("x")
+    if len(parts) != 2 or not all(p.isdigit() and 1 <= int(p) <= MAX_GRID for p in parts):
+        raise SystemExit(f"--grid {grid}: expected ROWSxCOLUMNS, each 1..{MAX_GRID}, such as 9x9")
+    fresh = RIN(grid=(int(parts[0]), int(parts[1])))
+    net.pool_rows, net.pool_columns = fresh.pool_rows, fresh.pool_columns
+
+
 def main() -> None:
     """Command line; see the module."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -140,11 +166,18 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=MODELS)
     parser.add_argument("--accuracy", type=Path, help="JSON that training.evaluate wrote")
     parser.add_argument("--operating-point", type=float, default=0.8, help="RIN; see export")
+    parser.add_argument("--grid", default="9x9", help="RIN: rows x columns of patches")
+    parser.add_argument("--data", default=SIMULATED, help="what it was trained on, in words")
+    parser.add_argument("--weights", action="store_true", help=f"keep the weights in {WEIGHTS}")
     options = parser.parse_args()
     torch.set_num_threads(1)
     run = Run.load(options.checkpoint)
+    if options.weights:
+        run.save_weights(WEIGHTS / f"{run.plan.kind}.pt")
+    if isinstance(run.average, RIN):
+        regrid(run.average, options.grid)
     accuracy = json.loads(options.accuracy.read_text("utf-8")) if options.accuracy else {}
-    manifest = export(run, options.folder, accuracy, None, options.operating_point)
+    manifest = export(run, options.folder, accuracy, None, options.operating_point, options.data)
     size = (options.folder / manifest.file).stat().st_size
     print(f"{options.folder / manifest.file}: {size} bytes, {manifest.training}")
 

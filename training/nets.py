@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+
+from training.depthwise import DepthwiseConv2d
 
 GRID = 9
 #: optical density of light background and of a well stained spot, roughly; fixed, not fitted
@@ -18,9 +22,20 @@ DENSITY_MEAN, DENSITY_SD = 0.30, 0.35
 
 
 def density(image: Tensor) -> Tensor:
-    """(n, h, w, 3) uint8 RGB -> (n, 3, h, w) float: -log((x + 1) / 256), normalised."""
+    """(n, h, w, 3) uint8 RGB -> (n, 3, h, w) float: -log((x + 1) / 256), normalised.
+
+    Float input is taken as density already (training looks it up in a table).
+    """
+    if image.is_floating_point():
+        return image.permute(0, 3, 1, 2)
     value = -torch.log((image.permute(0, 3, 1, 2).float() + 1.0) / 256.0)
     return (value - DENSITY_MEAN) / DENSITY_SD
+
+
+def density_table() -> npt.NDArray[np.float32]:
+    """(256,) float32: `density` of each grey level, for cv2.LUT."""
+    value = -np.log((np.arange(256) + 1.0) / 256.0)
+    return ((value - DENSITY_MEAN) / DENSITY_SD).astype(np.float32)
 
 
 class Bins(nn.Module):
@@ -82,7 +97,7 @@ class Block(nn.Module):
     def __init__(self, width: int, expansion: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.Conv2d(width, width, 7, padding=3, groups=width, bias=False),
+            DepthwiseConv2d(width, 7),
             nn.BatchNorm2d(width),
             nn.Conv2d(width, width * expansion, 1),
             nn.ReLU(inplace=True),
@@ -95,8 +110,75 @@ class Block(nn.Module):
         return x + self.body(x)
 
 
+class OpticsHead(nn.Module):
+    """The slide's optics as a patch shows them: W040 in waves and axial colour in um.
+
+    Nothing focuses by them. They tell when a slide's optics lie outside what the defocus was
+    calibrated on, which the defocus alone cannot tell.
+    """
+
+    centre: Tensor
+    scale: Tensor
+
+    def __init__(self, width: int, hidden: int = 96) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(2 * width, hidden), nn.ReLU(), nn.Linear(hidden, 4))
+        self.register_buffer("centre", torch.tensor([0.5, 1.05]), persistent=False)
+        self.register_buffer("scale", torch.tensor([0.3, 0.4]), persistent=False)
+
+    def normal(self, strongest: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log sd of a normal distribution, both (k, 2), in units of `scale`."""
+        out = self.body(torch.cat([strongest, mean], dim=1))
+        return out[:, :2], torch.clamp(out[:, 2:], -4.0, 2.0)
+
+    def loss(self, strongest: Tensor, mean_feature: Tensor, truth: Tensor) -> Tensor:
+        """Negative log likelihood of `truth` (k, 2), weighted by the variance to the half so that
+        sure patches do not run away with it (Seitzer et al. 2022)."""
+        mean, log_sd = self.normal(strongest, mean_feature)
+        error = (truth - self.centre) / self.scale - mean
+        likelihood = 0.5 * error**2 * torch.exp(-2.0 * log_sd) + log_sd
+        return (likelihood * torch.exp(log_sd).detach()).mean()
+
+    def forward(self, strongest: Tensor, mean_feature: Tensor) -> Tensor:
+        """Two of (k, width) -> (k, 4): W040, its sd, axial colour, its sd."""
+        mean, log_sd = self.normal(strongest, mean_feature)
+        mean, sd = mean * self.scale + self.centre, torch.exp(log_sd) * self.scale
+        return torch.stack([mean[:, 0], sd[:, 0], mean[:, 1], sd[:, 1]], dim=1)
+
+
+class Novelty(nn.Module):
+    """Squared Mahalanobis distance of the features from the training's, over their number.
+
+    About 1 on patches like those trained on. Fitted after training (`fit`); the whitening is one
+    constant matrix in the graph.
+    """
+
+    mean: Tensor
+    whitening: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("whitening", torch.eye(width))
+
+    def fit(self, summaries: Tensor, shrink: float = 0.02) -> None:
+        """From (n, width) features of patches that were not trained on; n >> width."""
+        data = summaries.double()
+        centred = data - data.mean(0)
+        covariance = centred.t() @ centred / len(data)
+        ridge = shrink * covariance.diagonal().mean() * torch.eye(len(covariance)).double()
+        values, vectors = torch.linalg.eigh(covariance + ridge)
+        self.mean.copy_(data.mean(0))
+        self.whitening.copy_(vectors / values.sqrt())
+
+    def forward(self, summary: Tensor) -> Tensor:
+        """(k, width) -> (k,)."""
+        return torch.matmul(summary - self.mean, self.whitening).square().mean(dim=1)
+
+
 class DPN(nn.Module):
-    """Defocus of each patch: (k, 224, 224, 3) uint8 -> defocus_um, spread_um, both (k,).
+    """Defocus of each patch: (k, 224, 224, 3) uint8 -> defocus_um, spread_um, both (k,), the
+    optics it saw (k, 4) and its novelty (k,).
 
     Positive = raise the objective. `variant` "bins" is what ships; "regression" is the paper's
     L2 head, kept as the reference.
@@ -120,14 +202,24 @@ class DPN(nn.Module):
             layers += [Block(width, expansion) for _ in range(depth)]
         self.features = nn.Sequential(*layers)
         self.head = nn.Linear(widths[-1], self.decode.count)
+        self.optics = OpticsHead(widths[-1])
+        self.novelty = Novelty(widths[-1])
+
+    def summaries(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """(k, h, w, 3) of any h, w divisible by 32 -> the strongest and the mean of each feature,
+        both (k, width). The defocus and the novelty go by the strongest alone."""
+        features = self.features(density(image))
+        return features.amax(dim=(2, 3)), features.mean(dim=(2, 3))
 
     def logits(self, image: Tensor) -> Tensor:
-        """What the loss sees: (k, h, w, 3) uint8 of any h, w divisible by 32 -> (k, bins)."""
-        return self.head(self.features(density(image)).amax(dim=(2, 3)))
+        """What the defocus loss sees: (k, h, w, 3) -> (k, bins)."""
+        return self.head(self.summaries(image)[0])
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """See the class."""
-        return self.decode(self.logits(image))
+        strongest, mean = self.summaries(image)
+        defocus, spread = self.decode(self.head(strongest))
+        return defocus, spread, self.optics(strongest, mean), self.novelty(strongest)
 
 
 def averaging_matrix(size: int, out: int = GRID) -> Tensor:
@@ -163,7 +255,11 @@ def _conv(cin: int, cout: int, kernel: int, stride: int, groups: int, act: str) 
         "hswish": [nn.Hardswish()],
         "none": [],
     }
-    conv = nn.Conv2d(cin, cout, kernel, stride, kernel // 2, groups=groups, bias=False)
+    conv: nn.Module
+    if groups == cin == cout and groups > 1:
+        conv = DepthwiseConv2d(cin, kernel, stride)
+    else:
+        conv = nn.Conv2d(cin, cout, kernel, stride, kernel // 2, groups=groups, bias=False)
     return [conv, nn.BatchNorm2d(cout), *acts[act]]
 
 
@@ -200,15 +296,17 @@ SMALL = (
 
 
 class RIN(nn.Module):
-    """Importance of the 9 x 9 patches: (n, 512, 512, 3) uint8 -> (n, 9, 9) in 0..1.
+    """Importance of the patches: (n, 512, 512, 3) uint8 -> (n, rows, columns) in 0..1.
 
-    MobileNetV3-small cut at stride 16; its 32 x 32 map is averaged to 9 x 9 by two constant
-    matrices, which is adaptive average pooling without the operator.
+    MobileNetV3-small cut at stride 16; its 32 x 32 map is averaged to the grid (9 x 9 for the
+    paper's crop) by two constant matrices, which is adaptive average pooling without the
+    operator. The weights do not depend on the grid.
     """
 
-    pool: Tensor
+    pool_rows: Tensor
+    pool_columns: Tensor
 
-    def __init__(self, size_px: int = 512) -> None:
+    def __init__(self, size_px: int = 512, grid: tuple[int, int] = (GRID, GRID)) -> None:
         super().__init__()
         self.features = nn.Sequential(
             *_conv(3, 16, 3, 2, 1, "hswish"),
@@ -216,11 +314,14 @@ class RIN(nn.Module):
             *_conv(48, 96, 1, 1, 1, "hswish"),
         )
         self.head = nn.Sequential(nn.Conv2d(96, 96, 1), nn.Hardswish(), nn.Conv2d(96, 1, 1))
-        self.register_buffer("pool", averaging_matrix(size_px // 16), persistent=False)
+        for name, count in zip(("pool_rows", "pool_columns"), grid, strict=True):
+            matrix = averaging_matrix(size_px // 16, count)
+            self.register_buffer(name, matrix, persistent=False)
 
     def logits(self, image: Tensor) -> Tensor:
-        """What the loss sees: (n, 512, 512, 3) uint8 -> (n, 9, 9)."""
-        grid = torch.matmul(torch.matmul(self.pool, self.features(density(image))), self.pool.t())
+        """What the loss sees: (n, 512, 512, 3) uint8 -> (n, rows, columns)."""
+        features = self.features(density(image))
+        grid = torch.matmul(torch.matmul(self.pool_rows, features), self.pool_columns.t())
         return self.head(grid).squeeze(1)
 
     def shift_logits(self, amount: float) -> None:

@@ -21,10 +21,19 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from simulator.optics import NOMINAL
+from simulator.optics import NOMINAL, SlideOptics
+from simulator.photograph import Photographs
 from simulator.render import Renderer, expose
-from simulator.slide import KINDS, SlideVariation, draw_variation, field_truth, make_specimen
+from simulator.slide import (
+    KINDS,
+    TEXTURE,
+    SlideVariation,
+    draw_variation,
+    field_truth,
+    make_specimen,
+)
 from simulator.specimen import DETAIL_SCALE, GRID, Specimen, detail_energy
+from training.memory import keep_memory
 
 F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]
@@ -36,7 +45,9 @@ TRAINING, VALIDATION = 1, 2
 FIELD_PX = 512
 BLOCK_PX = 16
 BLOCKS = FIELD_PX // BLOCK_PX
-LABELS = {"dpn": 1 + 2 * BLOCKS * BLOCKS, "rin": 1 + GRID * GRID}
+#: a DPN label: delta, W040, axial colour, energy blocks, moment blocks; a RIN label: delta, W*
+HEAD = 3
+LABELS = {"dpn": HEAD + 2 * BLOCKS * BLOCKS, "rin": 1 + GRID * GRID}
 COVERAGE = {"dense": 0.25, "sparse": 0.30, "ex-sparse": 0.45}
 RIN_COVERAGE = {"dense": 0.20, "sparse": 0.25, "ex-sparse": 0.35, "blank": 0.20}
 #: the RIN's field: 9 patches of 76.16 um at twice the nominal pixel, before the last resize
@@ -90,32 +101,56 @@ class Pool:
         return np.flatnonzero(np.isfinite(self.labels[:, 0]))
 
 
+#: optics well beyond the calibrated range, on this share of the slides: the DPN learns to tell them
+WIDE_SHARE, WIDE_W040, WIDE_COLOUR = 0.5, (0.0, 1.25), (0.3, 2.0)
+TEXTURE_SHARE = 0.25  # of the specimens, when there are photographs
+
+
+def draw_slide(rng: Rng) -> SlideVariation:
+    """A slide without tilt (0.2 um over a patch at most), its optics sometimes far out."""
+    variation = draw_variation(rng, tilt_um_per_mm=0.0)
+    if rng.uniform() >= WIDE_SHARE:
+        return variation
+    wide = SlideOptics(float(rng.uniform(*WIDE_W040)), float(rng.uniform(*WIDE_COLOUR)))
+    return dataclasses.replace(variation, optics=wide)
+
+
+def draw_kind(rng: Rng, photographs: Photographs | None) -> str:
+    """Cell or tissue, or a photograph where there are any."""
+    if photographs is not None and rng.uniform() < TEXTURE_SHARE:
+        return TEXTURE
+    return KINDS[int(rng.integers(2))]
+
+
 def draw_delta(rng: Rng) -> float:
     """Objective minus best focus, um: even over +-26, more near focus, some far out to +-55.
 
     The far ones teach the direction outside the calibrated range; see `training.nets.Bins`.
     """
     draw, sign = rng.uniform(), rng.choice((-1.0, 1.0))
-    if draw < 0.60:
+    if draw < 0.62:
         return float(sign * rng.uniform(0.0, 26.0))
-    if draw < 0.85:
+    if draw < 0.88:
         return float(sign * 2.0 * np.sinh(rng.uniform(0.0, np.arcsinh(13.0))))
     return float(sign * rng.uniform(26.0, 55.0))
 
 
-def dpn_fields(rng: Rng, heights: int = 5) -> Iterator[Field]:
+def dpn_fields(
+    rng: Rng, photographs: Photographs | None = None, heights: int = 5, dirt: float = 1.5
+) -> Iterator[Field]:
     """One specimen at `heights` random z, each with its truth on blocks (see `pack_truth`)."""
-    variation = draw_variation(rng, tilt_um_per_mm=0.0)
+    variation = draw_slide(rng)
     coverage = str(rng.choice(list(COVERAGE), p=list(COVERAGE.values())))
-    kind = KINDS[int(rng.integers(2))]
-    shape = (FIELD_PX, FIELD_PX)
-    specimen = make_specimen(kind, coverage, shape, NOMINAL.um_per_px, rng, variation)
+    kind = draw_kind(rng, photographs)
+    specimen = make_specimen(
+        kind, coverage, (FIELD_PX, FIELD_PX), NOMINAL.um_per_px, rng, variation, dirt, photographs
+    )
     renderer = Renderer(specimen, variation.optics)
     energy, moment = block_truth(specimen)
     for _ in range(heights):
         delta = draw_delta(rng)
         image = expose(renderer.intensity(delta), variation, rng)
-        yield image, pack_truth(delta, energy, moment)
+        yield image, pack_truth(delta, energy, moment, variation.optics)
 
 
 def block_truth(specimen: Specimen) -> tuple[F32, F32]:
@@ -129,9 +164,10 @@ def block_truth(specimen: Specimen) -> tuple[F32, F32]:
     return energy, moment
 
 
-def pack_truth(delta_um: float, energy: F32, moment: F32) -> F32:
-    """Flatten to a label: delta, energy blocks, moment blocks."""
-    return np.concatenate([np.array([delta_um], np.float32), energy.ravel(), moment.ravel()])
+def pack_truth(delta_um: float, energy: F32, moment: F32, optics: SlideOptics) -> F32:
+    """Flatten to a label: delta, W040, axial colour, energy blocks, moment blocks."""
+    head = np.array([delta_um, optics.w040_waves, optics.axial_colour_um], np.float32)
+    return np.concatenate([head, energy.ravel(), moment.ravel()])
 
 
 def window_truth(label: F32, size_px: int) -> tuple[F32, F32]:
@@ -141,7 +177,7 @@ def window_truth(label: F32, size_px: int) -> tuple[F32, F32]:
     d = local focus height - z_objective: positive = raise the objective.
     """
     blocks = size_px // BLOCK_PX
-    energy, moment = label[1:].reshape(2, BLOCKS, BLOCKS)
+    energy, moment = label[HEAD:].reshape(2, BLOCKS, BLOCKS)
     boxes = []
     for plane in (energy, moment):
         integral = np.zeros((BLOCKS + 1, BLOCKS + 1))
@@ -153,13 +189,15 @@ def window_truth(label: F32, size_px: int) -> tuple[F32, F32]:
     return richness.astype(np.float32), (focus - label[0]).astype(np.float32)
 
 
-def rin_fields(rng: Rng, heights: int = 2, dirt: float = 1.5) -> Iterator[Field]:
+def rin_fields(
+    rng: Rng, photographs: Photographs | None = None, heights: int = 3, dirt: float = 1.5
+) -> Iterator[Field]:
     """One whole crop at `heights` random z within +-30 um; label = delta and 81 W*."""
-    variation = draw_variation(rng, tilt_um_per_mm=0.0)
+    variation = draw_slide(rng)
     coverage = str(rng.choice(list(RIN_COVERAGE), p=list(RIN_COVERAGE.values())))
-    kind = KINDS[int(rng.integers(2))]
+    kind = draw_kind(rng, photographs) if coverage != "blank" else KINDS[0]
     deltas = [float(d) for d in rng.uniform(-30.0, 30.0, heights)]
-    yield from render_crop(kind, coverage, rng, variation, deltas, dirt)
+    yield from render_crop(kind, coverage, rng, variation, deltas, dirt, photographs)
 
 
 def render_crop(
@@ -169,11 +207,14 @@ def render_crop(
     variation: SlideVariation,
     deltas_um: Sequence[float],
     dirt: float,
+    photographs: Photographs | None = None,
 ) -> Iterator[Field]:
     """A whole crop at each delta as the RIN sees it: (512, 512, 3) uint8 and label (82,)."""
     instrument = dataclasses.replace(NOMINAL, um_per_px=2.0 * NOMINAL.um_per_px)
     shape = (RIN_FIELD_PX, RIN_FIELD_PX)
-    specimen = make_specimen(kind, coverage, shape, instrument.um_per_px, rng, variation, dirt)
+    specimen = make_specimen(
+        kind, coverage, shape, instrument.um_per_px, rng, variation, dirt, photographs
+    )
     truth = field_truth(specimen)
     assert truth is not None
     binned = average_four(variation)
@@ -197,14 +238,21 @@ def average_four(variation: SlideVariation) -> SlideVariation:
 FIELDS = {"dpn": dpn_fields, "rin": rin_fields}
 
 
-def fill(pool: Pool, kind: str, seed: int, seconds: float, first: int = 0) -> int:
+def fill(
+    pool: Pool,
+    kind: str,
+    seed: int,
+    seconds: float,
+    first: int = 0,
+    photographs: Photographs | None = None,
+) -> int:
     """Write fields until `seconds` have passed or SIGTERM comes; returns how many were written."""
     stop: list[int] = []
     signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
     end, written, index = time.monotonic() + seconds, first, 0
     while time.monotonic() < end and not stop:
         rng = np.random.default_rng([TRAINING, seed, index])
-        for image, label in FIELDS[kind](rng):
+        for image, label in FIELDS[kind](rng, photographs):
             pool.write(written, image, label)
             written += 1
         index += 1
@@ -221,14 +269,21 @@ def main() -> None:
     parser.add_argument("--capacity", type=int, default=4000)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--textures", type=Path, help="folder of sharp photographs to blur")
+    parser.add_argument("--hold-out", nargs="*", default=[], help="its sub-folders to leave out")
     parser.add_argument("--first", type=int, default=0, help="slot to start at in an old pool")
     options = parser.parse_args()
     cv2.setNumThreads(1)
+    keep_memory()
     if (options.out / "images.npy").exists():
         pool = Pool.open(options.out, writable=True)
     else:
         pool = Pool.create(options.out, options.capacity, options.kind)
-    count = fill(pool, options.kind, options.seed, options.minutes * 60.0, options.first)
+    photographs = None
+    if options.textures:
+        photographs = Photographs.open(options.textures, "train", options.hold_out)
+    seconds = options.minutes * 60.0
+    count = fill(pool, options.kind, options.seed, seconds, options.first, photographs)
     print(f"wrote {count} fields into {options.out}")
 
 

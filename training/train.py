@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import copy
-import ctypes
+import itertools
 import json
 import math
 import os
@@ -20,18 +20,22 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from training.augment import BATCHES
+from training.memory import keep_memory
 from training.muon import Muon, split_parameters
-from training.nets import DPN, RIN, Bins, build
-from training.pool import Pool
+from training.nets import DPN, RIN, Bins, build, density_table
+from training.pool import FIELD_PX, Pool
 
 #: until this share of the run, this crop: small pictures first are cheap samples
-CURRICULUM = ((0.50, 96), (0.85, 128), (1.01, 224))
+CURRICULUM = ((0.40, 96), (0.80, 128), (1.01, 224))
 LOG_EVERY = 50  # steps
+OPTICS_SHARE = 0.3  # of the optics' likelihood in the loss
 
 
 @dataclass
@@ -49,6 +53,8 @@ class Plan:
     warm_up: float = 0.02  # share of the run
     ema: float = 0.998
     earlier_minutes: float = 0.0  # of the run whose weights this one began with
+    #: until this share of the run, DPN crops of this many pixels
+    crops: tuple[tuple[float, int], ...] = CURRICULUM
 
     def share(self, step: int, seconds: float) -> float:
         """How much of the run is done, 0..1."""
@@ -87,12 +93,12 @@ class Run:
         """One step; returns the loss."""
         start = time.monotonic()
         share = self.share
-        crop = next(px for until, px in CURRICULUM if share < until)
+        crop = next((px for until, px in self.plan.crops if share < until), self.plan.crops[-1][1])
         rng = np.random.default_rng([self.plan.seed, self.step])
         make = BATCHES[self.plan.kind]
         images, labels = make(pool, pool.ready(), rng, self.plan.batch, crop)
         self.net.train()
-        loss = loss_of(self.net, torch.from_numpy(images), torch.from_numpy(labels))
+        loss = loss_of(self.net, look_up(images), torch.from_numpy(labels))
         for optimiser, peak in zip(self.optimisers, self._peaks, strict=True):
             optimiser.zero_grad(set_to_none=True)
             optimiser.param_groups[0]["lr"] = peak * self.plan.rate(share)
@@ -117,12 +123,26 @@ class Run:
                 slow.copy_(fast)
 
     def begin_from(self, path: Path) -> None:
-        """Take the averaged weights of another run; the schedule starts anew."""
-        earlier = Run.load(path)
-        self.net.load_state_dict(earlier.average.state_dict())
-        self.average.load_state_dict(earlier.average.state_dict())
-        self.samples = earlier.samples
-        self.plan.earlier_minutes = earlier.plan.earlier_minutes + earlier.seconds / 60.0
+        """Take the averaged weights of a checkpoint or of `save_weights`; the schedule starts
+        anew."""
+        state = torch.load(path, weights_only=True)
+        own = self.net.state_dict()
+        weights = {
+            name: value
+            for name, value in state["average"].items()
+            if not (name.startswith("optics.") and own[name].shape != value.shape)
+        }
+        try:
+            missing, unknown = self.net.load_state_dict(weights, strict=False)
+        except RuntimeError as error:  # shapes differ
+            raise SystemExit(f"{path}: weights of another network") from error
+        # heads came later than the first weights: they may start fresh, nothing else may
+        if unknown or any(not name.startswith(("optics.", "novelty.")) for name in missing):
+            raise SystemExit(f"{path}: weights of another network ({(unknown or missing)[0]})")
+        self.average.load_state_dict(self.net.state_dict())
+        self.samples = state["counters"][1]
+        earlier = state["plan"]["earlier_minutes"] + state["counters"][2] / 60.0
+        self.plan.earlier_minutes = earlier
 
     def save(self, path: Path) -> None:
         """Write the checkpoint in one piece: a crash leaves the old one."""
@@ -132,6 +152,18 @@ class Run:
             "net": self.net.state_dict(),
             "average": self.average.state_dict(),
             "optimisers": [o.state_dict() for o in self.optimisers],
+        }
+        part = path.with_suffix(".part")
+        torch.save(state, part)
+        os.replace(part, path)
+
+    def save_weights(self, path: Path) -> None:
+        """Only what `begin_from` needs: the averaged weights and where they come from."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        state = {
+            "plan": asdict(self.plan),
+            "counters": [self.step, self.samples, self.seconds],
+            "average": self.average.state_dict(),
         }
         part = path.with_suffix(".part")
         torch.save(state, part)
@@ -150,14 +182,26 @@ class Run:
         return run
 
 
+def look_up(images: npt.NDArray[np.uint8]) -> Tensor:
+    """(n, h, w, 3) uint8 -> float32 optical density of the same shape, by a table."""
+    n, h, w, colours = images.shape
+    values = cv2.LUT(images.reshape(n * h, w, colours), density_table())
+    return torch.from_numpy(values).reshape(n, h, w, colours)
+
+
 def loss_of(net: DPN | RIN, images: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy to Gaussian bins (DPN), L2 (its reference) or binary cross-entropy (RIN)."""
-    output = net.logits(images)
+    """Cross-entropy to Gaussian bins (DPN), L2 (its reference) or binary cross-entropy (RIN).
+
+    A DPN's labels are (n, 3): d in um, W040 in waves, axial colour in um.
+    """
     if isinstance(net, RIN):
-        return nn.functional.binary_cross_entropy_with_logits(output, labels)
+        return nn.functional.binary_cross_entropy_with_logits(net.logits(images), labels)
+    strongest, mean = net.summaries(images)
+    output, defocus = net.head(strongest), labels[:, 0]
     if isinstance(net.decode, Bins):
-        return nn.functional.cross_entropy(output, net.decode.targets(labels))
-    return nn.functional.mse_loss(output[:, 0], labels / 10.0)
+        loss = nn.functional.cross_entropy(output, net.decode.targets(defocus))
+        return loss + OPTICS_SHARE * net.optics.loss(strongest, mean, labels[:, 1:])
+    return nn.functional.mse_loss(output[:, 0], defocus / 10.0)
 
 
 def train(run: Run, pool: Pool, out: Path, save_every_s: float = 120.0) -> bool:
@@ -194,14 +238,18 @@ def _log(run: Run, loss: float, out: Path) -> None:
         file.write(json.dumps(entry) + "\n")
 
 
-def keep_memory() -> None:
-    """Let glibc keep freed memory: fresh pages for every activation cost a fifth of a step."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        m_mmap_max, m_trim_threshold, m_top_pad = -4, -1, -2  # malloc.h
-        mallopt(m_mmap_max, 0)
-        mallopt(m_trim_threshold, 2**31 - 1)
-        mallopt(m_top_pad, 256 << 20)
+def read_crops(text: str) -> tuple[tuple[float, int], ...]:
+    """ "0.5:128,1:224" -> ((0.5, 128), (1.0, 224)); SystemExit where it cannot be that."""
+    try:
+        crops = tuple((float(s), int(px)) for s, px in (x.split(":") for x in text.split(",")))
+    except ValueError as error:
+        raise SystemExit(
+            f"--crops {text}: expected SHARE:PIXELS,... such as 0.5:128,1:224"
+        ) from error
+    rising = all(a[0] < b[0] for a, b in itertools.pairwise(crops))
+    if not rising or any(px % 32 or not 32 <= px <= FIELD_PX for _, px in crops):
+        raise SystemExit(f"--crops {text}: rising shares, sizes of 32..{FIELD_PX} divisible by 32")
+    return crops
 
 
 def main() -> None:
@@ -215,10 +263,16 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--variant", choices=("bins", "regression"), default="bins")
-    parser.add_argument("--start", type=Path, help="begin with this checkpoint's weights")
+    parser.add_argument("--crops", help="DPN, such as 0.5:128,1:224: until that share, that size")
+    parser.add_argument("--muon-lr", type=float, default=5e-3)
+    parser.add_argument("--adam-lr", type=float, default=2.5e-3)
+    parser.add_argument(
+        "--start", type=Path, help="begin with the weights of a checkpoint or of training/weights"
+    )
     parser.add_argument("--resume", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    cv2.setNumThreads(1)
     keep_memory()
     options.out.mkdir(parents=True, exist_ok=True)
     if options.resume:
@@ -227,6 +281,8 @@ def main() -> None:
         batch = options.batch or {"dpn": 64, "rin": 8}[options.kind]
         plan = Plan(options.kind, options.seed, options.minutes, options.steps, batch)
         plan.variant = options.variant
+        plan.muon_lr, plan.adam_lr = options.muon_lr, options.adam_lr
+        plan.crops = read_crops(options.crops) if options.crops else CURRICULUM
         run = Run(plan)
         if options.start:
             run.begin_from(options.start)

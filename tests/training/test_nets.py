@@ -9,10 +9,20 @@ import pytest
 import torch
 
 from engines.engine import open_engine
-from training.export import export, to_onnx
+from training.depthwise import DepthwiseConv2d, compiled
+from training.export import export, outputs, regrid, to_onnx
 from training.muon import orthogonalise, split_parameters
-from training.nets import DPN, RIN, Bins, averaging_matrix, build
-from training.train import Plan, Run, loss_of
+from training.nets import (
+    DPN,
+    RIN,
+    Bins,
+    Novelty,
+    OpticsHead,
+    averaging_matrix,
+    build,
+    density,
+)
+from training.train import Plan, Run, look_up, loss_of
 
 
 def numpy_quantile(mass: np.ndarray, bins: Bins, level: float) -> float:
@@ -55,10 +65,13 @@ def test_shapes_and_ranges() -> None:
     rin, dpn = RIN().eval(), DPN().eval()
     with torch.no_grad():
         importance = rin(torch.randint(0, 256, (2, 512, 512, 3), dtype=torch.uint8))
-        defocus, spread = dpn(torch.randint(0, 256, (3, 224, 224, 3), dtype=torch.uint8))
+        patches = torch.randint(0, 256, (3, 224, 224, 3), dtype=torch.uint8)
+        defocus, spread, optics, novelty = dpn(patches)
     assert importance.shape == (2, 9, 9)
     assert 0.0 <= importance.min() <= importance.max() <= 1.0
-    assert defocus.shape == spread.shape == (3,)
+    assert defocus.shape == spread.shape == novelty.shape == (3,)
+    assert optics.shape == (3, 4)
+    assert optics[:, 1::2].min() > 0.0  # standard deviations
     assert defocus.abs().max() <= 60.1
     assert spread.min() >= 0.0
 
@@ -66,9 +79,90 @@ def test_shapes_and_ranges() -> None:
 def test_the_papers_regression_head_is_kept() -> None:
     net = build("dpn", "regression")
     images = torch.randint(0, 256, (2, 96, 96, 3), dtype=torch.uint8)
-    loss = loss_of(net, images, torch.tensor([1.0, -2.0]))
+    loss = loss_of(net, images, torch.tensor([[1.0, 0.4, 1.0], [-2.0, 0.5, 0.9]]))
     loss.backward()
     assert net(images)[0].shape == (2,)
+
+
+def test_the_density_table_is_the_networks_own() -> None:
+    grey = torch.arange(256, dtype=torch.uint8).reshape(1, 16, 16, 1).expand(1, 16, 16, 3)
+    want = density(grey)
+    got = density(look_up(grey.contiguous().numpy()))
+    np.testing.assert_allclose(got, want, atol=1e-5)
+
+
+def test_the_optics_head_learns_from_its_likelihood() -> None:
+    torch.manual_seed(0)
+    head = OpticsHead(8)
+    optimiser = torch.optim.Adam(head.parameters(), 1e-2)
+    for _ in range(250):
+        truth = torch.rand(256, 2) * 0.6 + torch.tensor([0.2, 0.7])
+        noise = torch.tensor([0.05, 0.20]) * torch.randn(256, 2)
+        summary = torch.cat([truth + noise, torch.randn(256, 6)], 1), torch.randn(256, 8)
+        optimiser.zero_grad()
+        head.loss(*summary, truth).backward()
+        optimiser.step()
+    found = head(*summary).detach()
+    assert (found[:, 0] - truth[:, 0]).abs().mean() < 0.06
+    # the posterior of a uniform prior and the noise: 0.05, and 0.13 where the prior helps
+    assert found[:, 1].mean() == pytest.approx(0.05, rel=0.35)
+    assert found[:, 3].mean() == pytest.approx(0.13, rel=0.35)
+
+
+def test_novelty_is_one_inside_and_grows_outside() -> None:
+    torch.manual_seed(1)
+    mix = torch.eye(16) + 0.2 * torch.randn(16, 16)
+    novelty = Novelty(16)
+    novelty.fit(torch.randn(4000, 16) @ mix + 3.0)
+    fresh = torch.randn(500, 16) @ mix + 3.0
+    assert novelty(fresh).mean() == pytest.approx(1.0, abs=0.15)
+    assert novelty(fresh + 4.0 * mix[0]).mean() > 1.7
+
+
+def test_a_rin_takes_another_grid_at_export() -> None:
+    net = RIN().eval()
+    image = torch.randint(0, 256, (1, 512, 512, 3), dtype=torch.uint8)
+    whole = net(image)
+    regrid(net, "5x7")
+    assert net(image).shape == (1, 5, 7)
+    assert [o.shape for o in outputs(net, "rin")] == [(1, 5, 7)]
+    regrid(net, "9x9")
+    assert torch.equal(net(image), whole)
+    for wrong in ("9", "0x9", "9x33", "axb"):
+        with pytest.raises(SystemExit, match="ROWSxCOLUMNS"):
+            regrid(net, wrong)
+
+
+@pytest.mark.parametrize(("channels", "size", "kernel", "stride"), [
+    (16, 12, 7, 1), (8, 4, 7, 1), (24, 9, 5, 2), (8, 16, 3, 2), (16, 7, 3, 1),
+])  # fmt: skip
+def test_the_fast_depthwise_gradient_is_autograds(
+    channels: int, size: int, kernel: int, stride: int
+) -> None:
+    if compiled() is None:
+        pytest.skip("no C compiler: PyTorch's own gradient is used")
+    torch.manual_seed(2)
+    layer = DepthwiseConv2d(channels, kernel, stride).train()
+    x = torch.randn(3, channels, size, size).to(memory_format=torch.channels_last)
+    a, b = x.clone().requires_grad_(), x.clone().requires_grad_()
+    fast = layer(a)
+    plain = torch.nn.functional.conv2d(b, layer.weight, None, stride, kernel // 2, 1, channels)
+    assert torch.equal(fast, plain)
+    weight = torch.randn_like(fast)
+    (want,) = torch.autograd.grad((plain * weight).sum(), layer.weight, retain_graph=True)
+    (plain * weight).sum().backward()
+    layer.zero_grad()
+    (fast * weight).sum().backward()
+    assert layer.weight.grad is not None
+    np.testing.assert_allclose(layer.weight.grad, want, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(a.grad, b.grad, rtol=1e-5, atol=1e-5)
+
+
+def test_without_a_compiler_the_convolution_is_pytorchs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.depthwise.compiled", lambda: None)
+    layer = DepthwiseConv2d(8, 3).train()
+    layer(torch.randn(1, 8, 6, 6)).sum().backward()
+    assert layer.weight.grad is not None
 
 
 def test_newton_schulz_evens_the_singular_values() -> None:
@@ -106,8 +200,9 @@ def test_an_export_opens_with_its_manifest(kind: str, tmp_path: Path) -> None:
     assert manifest.training["samples"] == 0
     engine = open_engine(tmp_path / f"{kind}.json", threads=1)
     if kind == "dpn":
-        defocus, spread = engine.infer(np.zeros((3, 224, 224, 3), np.uint8))
-        assert defocus.shape == spread.shape == (3,)
+        defocus, spread, optics, novelty = engine.infer(np.zeros((3, 224, 224, 3), np.uint8))
+        assert defocus.shape == spread.shape == novelty.shape == (3,)
+        assert optics.shape == (3, 4)
     else:
         (importance,) = engine.infer(np.zeros((1, 512, 512, 3), np.uint8))
         assert importance.shape == (1, 9, 9)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from simulator.optics import SlideOptics
 from simulator.slide import draw_variation, make_specimen
 from simulator.specimen import patch_truth
 from training.augment import dpn_batch, relight, rin_batch, turn
@@ -18,6 +19,7 @@ from training.pool import (
     Pool,
     block_truth,
     draw_delta,
+    draw_slide,
     pack_truth,
     window_truth,
 )
@@ -26,7 +28,7 @@ from training.pool import (
 def flat_label(delta_um: float, height_um: float = 0.0) -> np.ndarray:
     """A field full of content at one height."""
     energy = np.full((BLOCKS, BLOCKS), 0.01, np.float32)
-    return pack_truth(delta_um, energy, energy * np.float32(height_um))
+    return pack_truth(delta_um, energy, energy * np.float32(height_um), SlideOptics(0.4, 1.1))
 
 
 def test_an_objective_too_high_must_be_lowered() -> None:
@@ -40,7 +42,9 @@ def test_block_truth_is_the_simulators_patch_truth() -> None:
     rng = np.random.default_rng(5)
     variation = draw_variation(rng, tilt_um_per_mm=0.0, thickness_um=8.0)
     specimen = make_specimen("tissue", "sparse", (512, 512), 0.34, rng, variation)
-    richness, correction = window_truth(pack_truth(3.0, *block_truth(specimen)), 224)
+    richness, correction = window_truth(
+        pack_truth(3.0, *block_truth(specimen), variation.optics), 224
+    )
     for row, column in ((0, 0), (64, 112), (288, 288)):
         truth = patch_truth(specimen, (row, column), (1, 1))
         assert richness[row // 16, column // 16] == pytest.approx(truth.richness[0, 0], abs=1e-3)
@@ -74,11 +78,12 @@ def test_batches_pair_pictures_with_their_labels(tmp_path: Path) -> None:
     for index, grey in enumerate((40, 80, 120, 160)):
         pool.write(index, np.full((512, 512, 3), grey, np.uint8), flat_label(float(grey)))
     rng = np.random.default_rng(0)
-    images, defocus = dpn_batch(pool, pool.ready(), rng, 16, 96)
+    images, labels = dpn_batch(pool, pool.ready(), rng, 16, 96)
     assert images.shape == (16, 96, 96, 3)
     # a flat grey keeps its grey but for brightness 0.9..1.4
-    ratio = images[:, 0, 0, 1] / -defocus
+    ratio = images[:, 0, 0, 1] / -labels[:, 0]
     assert ((ratio > 0.88) & (ratio < 1.42)).all()
+    np.testing.assert_allclose(labels[:, 1:], np.tile([0.4, 1.1], (16, 1)), rtol=1e-6)
 
 
 def test_rin_labels_turn_with_the_picture(tmp_path: Path) -> None:
@@ -113,9 +118,18 @@ def test_drawn_distances_cover_the_range_and_beyond_on_both_sides() -> None:
     rng = np.random.default_rng(3)
     delta = np.array([draw_delta(rng) for _ in range(4000)])
     assert np.abs(delta).max() <= 55.0
-    assert 0.12 < (np.abs(delta) > 26.0).mean() < 0.18
+    assert 0.09 < (np.abs(delta) > 26.0).mean() < 0.15
     assert 0.47 < (delta > 0).mean() < 0.53
     assert (np.abs(delta) < 3.0).mean() > 0.15
+
+
+def test_some_slides_have_optics_beyond_the_calibrated_range() -> None:
+    rng = np.random.default_rng(4)
+    optics = [draw_slide(rng).optics for _ in range(600)]
+    outside = [o for o in optics if not (0.27 <= o.w040_waves <= 0.63)]
+    assert 0.25 < len(outside) / 600 < 0.45  # of the wide draws some fall inside
+    assert max(o.axial_colour_um for o in optics) > 1.6
+    assert all(draw_slide(rng).tilt_um_per_mm == (0.0, 0.0) for _ in range(5))
 
 
 def test_training_and_validation_draw_different_slides() -> None:

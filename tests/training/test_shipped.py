@@ -24,7 +24,7 @@ def fresh_patches(count: int) -> tuple[np.ndarray, np.ndarray]:
         index += 1
         for sign in (-1.0, 1.0, -1.0, 1.0):
             delta = float(sign * rng.uniform(3.0, 20.0))
-            richness, correction = window_truth(pack_truth(delta, *blocks), 224)
+            richness, correction = window_truth(pack_truth(delta, *blocks, variation.optics), 224)
             row, column = np.unravel_index(int(richness.argmax()), richness.shape)
             if richness[row, column] > 0.8:
                 image = expose(renderer.intensity(delta), variation, rng)
@@ -37,7 +37,7 @@ def fresh_patches(count: int) -> tuple[np.ndarray, np.ndarray]:
 def test_the_shipped_dpn_knows_the_direction() -> None:
     pictures, truth = fresh_patches(40)
     engine = open_engine(MODELS / "dpn.json", threads=1)
-    found, spread = engine.infer(pictures)
+    found, spread, *_ = engine.infer(pictures)
     assert np.isfinite(spread).all()
     assert (spread > 0.0).all()
     assert (found * truth > 0.0).mean() >= 0.95

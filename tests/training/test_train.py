@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from simulator.optics import SlideOptics
 from training.pool import BLOCKS, Pool, pack_truth
-from training.train import Plan, Run, train
+from training.train import Plan, Run, read_crops, train
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def pool(tmp_path: Path) -> Pool:
     energy = np.full((BLOCKS, BLOCKS), 0.01, np.float32)
     for index in range(6):
         image = rng.integers(20 * index, 20 * index + 60, (512, 512, 3), dtype=np.uint8)
-        made.write(index, image, pack_truth(8.0 * index - 20.0, energy, 0 * energy))
+        made.write(index, image, pack_truth(8.0 * index - 20.0, energy, 0 * energy, SlideOptics()))
     return made
 
 
@@ -82,6 +83,27 @@ def test_a_run_may_begin_with_anothers_average(pool: Pool, tmp_path: Path) -> No
     assert (second.step, second.samples) == (0, 6)
     for a, b in zip(first.average.parameters(), second.net.parameters(), strict=True):
         assert torch.equal(a, b)
+    first.save_weights(tmp_path / "weights" / "dpn.pt")
+    third = Run(Plan("dpn", seed=2, steps=2, batch=2))
+    third.begin_from(tmp_path / "weights" / "dpn.pt")
+    assert third.samples == 6
+    for a, b in zip(weights(second), weights(third), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_weights_without_the_newer_heads_begin_a_run_and_others_do_not(tmp_path: Path) -> None:
+    first = Run(Plan("dpn", steps=3, batch=2))
+    state = first.average.state_dict()
+    old = {k: v for k, v in state.items() if not k.startswith(("optics.", "novelty."))}
+    common = {"plan": {"earlier_minutes": 2.0}, "counters": [3, 6, 60.0]}
+    torch.save({**common, "average": old}, tmp_path / "old.pt")
+    second = Run(Plan("dpn", seed=1, steps=2, batch=2))
+    second.begin_from(tmp_path / "old.pt")
+    assert second.plan.earlier_minutes == 3.0
+    assert torch.equal(second.net.head.weight, first.average.head.weight)
+    torch.save({**common, "average": Run(Plan("rin", steps=1)).net.state_dict()}, tmp_path / "x.pt")
+    with pytest.raises(SystemExit, match="another network"):
+        second.begin_from(tmp_path / "x.pt")
 
 
 def test_the_rate_warms_up_and_falls_to_zero() -> None:
@@ -92,3 +114,10 @@ def test_the_rate_warms_up_and_falls_to_zero() -> None:
     assert rates[2] == pytest.approx(1.0)
     assert 0.4 < rates[3] < 0.6
     assert rates[4] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_crops_are_read_and_nonsense_is_refused() -> None:
+    assert read_crops("0.5:128,1:224") == ((0.5, 128), (1.0, 224))
+    for wrong in ("128", "1:128,0.5:224", "1:100", "1:1024", "a:b"):
+        with pytest.raises(SystemExit, match="--crops"):
+            read_crops(wrong)

@@ -1,0 +1,198 @@
+"""The interval and the envelope of a DPN, from frames measured on slides it has not seen.
+
+    sparsefocus evaluate runs/calibration/*/manifest.csv --rows rows.csv
+    python -m training.calibrate rows.csv --manifest engines/models/dpn.json [--write]
+
+The slides are dealt out: two fifths for the coefficients, two fifths for the conformal factors
+and the scale of the bounds, one fifth to look at the result; with `--check OTHER.csv` halves, and
+the result is looked at on the other file. Coverage and alarms are shares of frames in which every
+slide counts once, with their standard error over slides.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+import os
+import sys
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.aggregate import Calibration
+from edge.appliance.report import strict
+from edge.envelope import ACTIONS, Envelope
+from edge.errors import ConfigError
+from engines.engine import MODELS
+from engines.manifest import EngineRejected, Manifest
+from training.conformal import slide_share
+from training.fit_envelope import fit_envelope, judge
+from training.fit_interval import as_json, fit_interval, intervals
+from training.frame_rows import FrameRow, read_frames, slide_numbers, split
+
+INTERVAL_ON = ("everyday",)
+INSIDE = ("everyday", "clean", "edge")
+OUTSIDE = "outside-"
+BANDS_UM = (0.0, 3.0, 10.0, math.inf)  # of |found|
+Line = dict[str, Any]
+
+
+def interval_table(rows: Sequence[FrameRow], calibration: Calibration) -> list[Line]:
+    """Coverage and width of all, by group, by number of patches and by distance."""
+    known = [row for row in rows if row.answered]
+    if not known:
+        return []
+    half = intervals(known, calibration)
+    error = np.array([row.error_um for row in known])
+    slides = slide_numbers(known)
+    group, k = np.array([row.group for row in known]), np.array([row.k for row in known])
+    far = np.abs([row.found_um for row in known])
+    masks = {"all": np.ones(len(known), bool)}
+    masks |= {name: group == name for name in dict.fromkeys(group.tolist())}
+    masks |= {f"k = {n}": k == n for n in sorted(set(k.tolist()))}
+    masks |= {f"from {a:g} um": (a <= far) & (far < b) for a, b in pairwise(BANDS_UM)}
+    lines = []
+    for name, mine in masks.items():
+        if not mine.any():
+            continue
+        share, se = slide_share(error[mine] <= half[mine], slides[mine])
+        lines.append({"rows": name, "frames": int(mine.sum()), "slides": len(set(slides[mine])),
+                      "coverage": share, "se": se, "interval_um": float(np.median(half[mine])),
+                      "error_um": float(error[mine].mean())})  # fmt: skip
+    return lines
+
+
+def alarm_table(rows: Sequence[FrameRow], envelope: Envelope) -> list[Line]:
+    """Share of alarms per condition, and what the estimates of loud and silent frames are worth."""
+    shifts = judge(envelope, rows)
+    alarm = np.array([shift is not None and shift.alarm for shift in shifts], bool)
+    slides = slide_numbers(rows)
+    lines = []
+    for condition in dict.fromkeys(row.condition for row in rows):
+        groups = dict.fromkeys(r.group for r in rows if r.condition == condition)
+        for group in (None, *(groups if condition.startswith(OUTSIDE) else ())):
+            mine = np.array([
+                row.condition == condition and row.k > 0 and group in (None, row.group)
+                for row in rows
+            ])  # fmt: skip
+            if not mine.any():
+                continue
+            share, se = slide_share(alarm[mine], slides[mine])
+            features = [s.feature for s, m in zip(shifts, mine, strict=True) if m and s and s.alarm]
+            lines.append({"rows": condition if group is None else f"{condition}, {group}",
+                          "frames": int(mine.sum()), "slides": len(set(slides[mine])),
+                          "alarms": share, "se": se,
+                          "error_loud_um": _mean_error(rows, mine & alarm),
+                          "error_silent_um": _mean_error(rows, mine & ~alarm),
+                          "by": _counts(features)})  # fmt: skip
+    return lines
+
+
+def calibrate(
+    rows: Sequence[FrameRow],
+    check: Sequence[FrameRow],
+    manifest: Manifest,
+    interval_on: Sequence[str] = INTERVAL_ON,
+    action: str = "warn",
+) -> tuple[Manifest, Line]:
+    """The manifest with both fits, and the tables on `check`, or on a fifth of `rows`.
+
+    ValueError when there are too few slides.
+    """
+    fit, scale, *rest = split(rows, (0, 1) if check else (0, 1, 0, 1, 2))
+    looked_at = check or rest[0]
+    start = Calibration.of(manifest)
+    on = [[row for row in part if row.condition in interval_on] for part in (fit, scale)]
+    calibration = fit_interval(on[0], on[1], start)
+    inside = [[row for row in part if row.condition in INSIDE] for part in (fit, scale)]
+    outside = [row for row in fit if row.condition.startswith(OUTSIDE)]
+    found = fit_envelope((inside[0], inside[1]), outside, action)
+    interval = {**manifest.calibration.get("interval", {}), **as_json(calibration)}
+    fitted: Line = {"interval": interval, "envelope": found.envelope}
+    changed = dataclasses.replace(manifest, calibration={**manifest.calibration, **fitted})
+    # what the runtime reads is what is judged
+    calibration, envelope = Calibration.of(changed), Envelope.of(changed)
+    judged = [row for row in looked_at if row.condition in interval_on]
+    report: Line = {
+        **fitted,
+        "interval_on": list(interval_on),
+        "slides": [len({(r.condition, r.slide) for r in part}) for part in (fit, scale, looked_at)],
+        "coverage": interval_table(judged, calibration),
+        "alarms": alarm_table(looked_at, envelope),
+        "remarks": list(found.remarks),
+    }
+    return changed, report
+
+
+def _mean_error(rows: Sequence[FrameRow], mask: Any) -> float | None:
+    errors = [row.error_um for row, m in zip(rows, mask, strict=True) if m and row.answered]
+    return float(np.mean(errors)) if errors else None
+
+
+def _counts(names: Sequence[str]) -> dict[str, int]:
+    return {name: names.count(name) for name in dict.fromkeys(names)}
+
+
+def _print(report: Line) -> None:
+    print("slides for the fit, the factors, the look:", *report["slides"])
+    print("interval", json.dumps(report["interval"]))
+    print("envelope", json.dumps(report["envelope"]))
+    for name in ("coverage", "alarms"):
+        print(f"\n{name}")
+        for line in report[name]:
+            words = (f"{key} {_word(value)}" for key, value in list(line.items())[1:])
+            print(f"  {line['rows']:<28}", "  ".join(words))
+    for remark in report["remarks"]:
+        print("note:", remark)
+
+
+def _word(value: Any) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else "-" if value is None else str(value)
+
+
+def _write(manifest: Manifest, path: Path) -> None:
+    """In one piece: a reader finds the old manifest or the new one."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        manifest.write(part)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """0, or 2 with one line when files or slides do not do."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("rows", nargs="+", type=Path, help="CSV of sparsefocus evaluate --rows")
+    parser.add_argument("--manifest", type=Path, default=MODELS / "dpn.json")
+    parser.add_argument("--check", nargs="+", type=Path, default=[], help="CSV to judge it on")
+    parser.add_argument("--conditions", nargs="+", default=INTERVAL_ON,
+                        help="what the interval is fitted on")  # fmt: skip
+    parser.add_argument("--action", choices=ACTIONS, default="warn", help="of the alarm")
+    parser.add_argument("--json", type=Path, help="write fits and tables")
+    parser.add_argument("--write", action="store_true", help="write into the manifest")
+    options = parser.parse_args(words)
+    try:
+        rows, check = read_frames(options.rows), read_frames(options.check)
+        manifest = Manifest.read(options.manifest)
+        changed, report = calibrate(rows, check, manifest, options.conditions, options.action)
+    except (ConfigError, EngineRejected, ValueError) as error:
+        print(f"calibrate: {error}", file=sys.stderr)
+        return 2
+    _print(report)
+    if options.json:
+        text = json.dumps(strict(report), indent=1, allow_nan=False)
+        options.json.write_text(text + "\n", "utf-8")
+    if options.write:
+        _write(changed, options.manifest)
+        print(f"\nwritten to {options.manifest}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,241 @@
+"""The bounds of the envelope: narrow enough to see foreign optics, wide enough to stay quiet.
+
+Two kinds of features. Light and colour come first: their bounds are the whole range of the
+calibration frames, widened by what training varied on top of it, so they hardly ever alarm
+inside. The witnesses of the DPN (spherical aberration, axial colour, novelty) share the false
+alarms that are left: how wide each is against the others is searched for on one set of slides,
+where frames with foreign optics are known too, and the common scale is set on another set, per
+number of patches, so that a frame of a new slide inside the range alarms with 1 % at most.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edge.envelope import ACTIONS, COMBINE, NOVELTY, OPTICS, WORST, Envelope, Shift, features
+from edge.photometry import PHOTOMETRY
+from training.conformal import F64, Slides, quantile, slide_quantile, weights
+from training.frame_rows import FrameRow, k_keys, slide_numbers
+
+FALSE = 0.01
+WITNESSES = (*OPTICS, NOVELTY)
+SLACKS = (1.0, 1.2, 1.5, 2.0)  # half-widths that the search tries, before the common scale
+PER_SD = (0.0, 1.0, 2.0, 3.0)
+NARROWEST = 0.02  # half-width in waves or um: finer than the estimates are
+LEAST_SLIDES = 40  # per entry
+#: what training varies on top of a slide (training.augment): factor at the lower and upper end
+AUGMENTED = {
+    "background": (0.9, 1.4),
+    "colour": (0.8, 1.5),
+    "contrast": (0.8, 1.5),
+    "saturated": (1.0, 2.0),
+    "black": (1.0, 2.0),
+}
+BALANCE = 1.5  # saturation widens both colour balances about grey
+LEAST_SHARE = 0.05  # of burnt-out or black values that is never an alarm
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The witnesses of frames: feature -> value and standard deviation, (n,), NaN if unknown."""
+
+    value: Mapping[str, F64]
+    sd: Mapping[str, F64]
+    slides: Slides
+    conditions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """Middle, half-width and per_sd of each witness; the middle of novelty is 0."""
+
+    middle: Mapping[str, float]
+    half: Mapping[str, float]
+    per_sd: Mapping[str, float]
+
+    def scores(self, seen: _Seen) -> Mapping[str, F64]:
+        """(n,) per witness, as `Bound.score` gives them."""
+        return {
+            name: np.abs(seen.value[name] - self.middle[name])
+            / (half + self.per_sd[name] * seen.sd[name])
+            for name, half in self.half.items()
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class EnvelopeFit:
+    """calibration.envelope of a manifest, and remarks for a person."""
+
+    envelope: Json
+    remarks: tuple[str, ...]
+
+
+def fit_envelope(
+    inside: tuple[Sequence[FrameRow], Sequence[FrameRow]],
+    outside: Sequence[FrameRow],
+    action: str = "warn",
+) -> EnvelopeFit:
+    """From frames inside the range, in two halves (search, scale), and frames outside (search).
+
+    Without frames outside nothing is searched for: all witnesses are equally wide. ValueError
+    when no frame inside has patches.
+    """
+    if action not in ACTIONS:
+        raise ValueError(f"action {action!r} is none of {ACTIONS}")
+    search, scale = ([row for row in half if row.k] for half in inside)
+    if not search or not scale:
+        raise ValueError("there are no frames inside the range with patches in them")
+    away = [row for row in outside if row.k]
+    keys = k_keys(scale, LEAST_SLIDES)
+    bounds: dict[str, Any] = _light([*inside[0], *inside[1]])
+    remarks: list[str] = []
+    tried = {combine: _search(combine, keys, search, away) for combine in COMBINE}
+    combine = max(COMBINE, key=lambda name: tried[name][0])
+    for low, high in _spans(keys):
+        shape = tried[combine][1][low]
+        if not shape.half:
+            continue
+        frames = [row for row in scale if low <= row.k < high]
+        factor, remark = _scale(shape, _seen(frames, combine))
+        remarks += [f"k >= {low}: {remark}"] if remark else []
+        for name, entry in _entries(shape, factor).items():
+            bounds.setdefault(name, {})[str(low)] = entry
+    if not bounds:
+        raise ValueError("the rows have neither photometry nor optics nor novelty")
+    return EnvelopeFit({"action": action, "combine": combine, "bounds": bounds}, tuple(remarks))
+
+
+def judge(envelope: Envelope, rows: Sequence[FrameRow]) -> list[Shift | None]:
+    """What the runtime would say of each row."""
+    return [
+        envelope.judge(features(row.light, row.patches, envelope.combine), row.k) for row in rows
+    ]
+
+
+def _light(rows: Sequence[FrameRow]) -> dict[str, Any]:
+    known = [row.light for row in rows if row.light]
+    bounds: dict[str, Any] = {}
+    for name in PHOTOMETRY if known else ():
+        values = [light[name] for light in known]
+        low, high = min(values), max(values)
+        if name in ("saturated", "black"):
+            bounds[name] = round(max(LEAST_SHARE, AUGMENTED[name][1] * high), 4)
+            continue
+        if name in AUGMENTED:
+            low, high = low * AUGMENTED[name][0], high * AUGMENTED[name][1]
+        else:
+            low, high = min(low, BALANCE * low), max(high, BALANCE * high)
+        pad = 0.01 * max(abs(low), abs(high)) + 1e-3
+        bounds[name] = [round(low - pad, 4), round(high + pad, 4)]
+    return bounds
+
+
+def _spans(keys: Sequence[int]) -> list[tuple[int, int]]:
+    """From each key to below the next; the first also takes what is below it."""
+    return list(zip(keys, (*keys[1:], 1 << 30), strict=True))
+
+
+def _search(
+    combine: str, keys: Sequence[int], inside: Sequence[FrameRow], outside: Sequence[FrameRow]
+) -> tuple[float, dict[int, _Shape]]:
+    """The best shape per number of patches, and the least detection that any of them reaches."""
+    worst, shapes = math.inf, {}
+    for low, high in _spans(keys):
+        here = _seen([row for row in inside if low <= row.k < high], combine)
+        away = _seen([row for row in outside if low <= row.k < high], combine)
+        tried = [_best(here, away, per_sd) for per_sd in PER_SD]
+        found, shapes[low] = max(tried, key=lambda each: each[0])
+        worst = min(worst, found)
+    return worst, shapes
+
+
+def _best(inside: _Seen, outside: _Seen, per_sd: float) -> tuple[float, _Shape]:
+    plain = _shape(inside, per_sd)
+    names = list(plain.half)
+    if not names or not outside.conditions:
+        return -1.0, plain
+    here, away = _stacked(plain, inside), _stacked(plain, outside)
+    share = weights(inside.slides)
+    conditions = np.array(outside.conditions, object)
+    each_condition = [conditions == name for name in sorted(set(outside.conditions))]
+    best, best_slack = -1.0, np.ones(len(names))
+    for slacks in itertools.product(SLACKS, repeat=len(names)):
+        if min(slacks) > 1.0:
+            continue  # only the ratios count
+        slack = np.array(slacks)[:, None]
+        limit = quantile((here / slack).max(axis=0), share, (1 - FALSE) * share.sum())
+        rings = (away / slack).max(axis=0) > limit
+        shares = [float(rings[mine].mean()) for mine in each_condition]
+        value = min(shares) + 0.01 * float(np.mean(shares))
+        if value > best:
+            best, best_slack = value, slack[:, 0]
+    factor = dict(zip(names, best_slack.tolist(), strict=True))
+    half = {name: factor[name] * each for name, each in plain.half.items()}
+    widen = {name: factor[name] * each for name, each in plain.per_sd.items()}
+    return best, _Shape(plain.middle, half, widen)
+
+
+def _stacked(shape: _Shape, seen: _Seen) -> F64:
+    return np.array(list(shape.scores(seen).values()))
+
+
+def _shape(seen: _Seen, per_sd: float) -> _Shape:
+    """Each witness as wide as its own 99 % of the frames inside need."""
+    middle, half = {}, {}
+    for name, values in seen.value.items():
+        if not len(values) or np.isnan(values).any():
+            continue
+        low = slide_quantile(values, seen.slides, FALSE / 2, new=0)
+        high = slide_quantile(values, seen.slides, 1 - FALSE / 2, new=0)
+        middle[name] = 0.0 if name == NOVELTY else (low + high) / 2
+        reach = np.abs(values - middle[name]) - per_sd * seen.sd[name]
+        half[name] = max(slide_quantile(reach, seen.slides, 1 - FALSE, new=0), NARROWEST)
+    return _Shape(middle, half, dict.fromkeys(half, per_sd))
+
+
+def _scale(shape: _Shape, seen: _Seen) -> tuple[float, str]:
+    """The factor on all half-widths: 1 % false on a new slide, and in every condition seen."""
+    score = _stacked(shape, seen).max(axis=0)
+    conditions = np.array(seen.conditions, object)
+    plain = [
+        slide_quantile(score[conditions == name], seen.slides[conditions == name], 1 - FALSE, new=0)
+        for name in sorted(set(conditions))
+    ]
+    promised = slide_quantile(score, seen.slides, 1 - FALSE)
+    if math.isfinite(promised):
+        return max(promised, *plain), ""
+    slides = len(np.unique(seen.slides))
+    return float(score.max()), f"{slides} slides, 100 are needed for 1 %: the worst frame is inside"
+
+
+def _entries(shape: _Shape, factor: float) -> dict[str, Any]:
+    """The bounds as a manifest writes them, all half-widths times `factor`."""
+    entries: dict[str, Any] = {}
+    for name, half in shape.half.items():
+        middle, reach = shape.middle[name], max(half * factor, 1 / WORST)
+        if name == NOVELTY:
+            entries[name] = _up(reach)
+        else:
+            widen = shape.per_sd[name] * factor
+            entries[name] = [-_up(reach - middle), _up(middle + reach), _up(widen)]
+    return entries
+
+
+def _up(value: float) -> float:
+    """To four digits, upwards: rounding must not put the frame at the bound outside."""
+    return math.ceil(value * 1e4) / 1e4
+
+
+def _seen(rows: Sequence[FrameRow], combine: str) -> _Seen:
+    seen = [features({}, row.patches, combine) for row in rows]
+    unknown = (math.nan, math.nan)
+    table = {name: np.array([each.get(name, unknown) for each in seen]) for name in WITNESSES}
+    value, sd = ({n: t.reshape(-1, 2)[:, i] for n, t in table.items()} for i in (0, 1))
+    return _Seen(value, sd, slide_numbers(rows), tuple(row.condition for row in rows))

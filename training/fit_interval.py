@@ -1,0 +1,145 @@
+"""The coefficients of the interval: a shape from one set of slides, its factors from another.
+
+The shape is `edge.aggregate.Calibration.interval_um`. It is fitted as the 95 % quantile of the
+error given what is known at run time, by quantile regression on log |error| (so that near and far,
+sure and vague frames count alike), and leaned towards equal coverage in every group: the groups
+are not known at run time, but here they are. The promise comes from the second step alone, the
+conformal factors per number of patches, whatever the first one did.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit
+
+from edge.aggregate import Calibration
+from edge.per_k import PerK
+from training.conformal import F64, slide_quantile, weights
+from training.frame_rows import FrameRow, k_keys, slide_numbers
+
+LEVEL = 0.95
+SHAPE = ("floor_um", "network", "patches", "relative", "importance")
+LEAST_SLIDES = 40  # per factor: twice what its quantile needs to exist
+LEAST_UM = 1e-3  # errors below are as good as this one
+EVEN = 10.0  # how strongly unequal coverage of the groups counts
+SOFT, BLUR = 0.02, 0.1  # of the pinball's edge and of being covered, in log um
+GREATEST = 999.0
+SMALL = -5.0  # log of the share in the width below which a coefficient is left out
+
+
+def fit_interval(
+    fit: Sequence[FrameRow], conform: Sequence[FrameRow], start: Calibration
+) -> Calibration:
+    """Shape from `fit`, factors from `conform`; what is not fitted stays as in `start`.
+
+    ValueError when either has too few slides with estimates.
+    """
+    shaped = shape(_answered(fit, "fit"), start)
+    rows = _answered(conform, "conformal")
+    return dataclasses.replace(shaped, factors=factors(rows, shaped))
+
+
+def shape(rows: Sequence[FrameRow], start: Calibration) -> Calibration:
+    """The coefficients; their common scale is only a first guess at the factors."""
+    squares = _squares(rows)
+    scale = np.maximum(np.sqrt(squares.mean(axis=0)), 1e-6)
+    squares = squares / scale**2
+    error = np.log(np.maximum([row.error_um for row in rows], LEAST_UM))
+    keys = np.array(k_keys(rows, LEAST_SLIDES))
+    of_k = np.searchsorted(keys, [row.k for row in rows], side="right") - 1
+    of_k = np.maximum(of_k, 0)
+    share, belongs = _group_shares(rows)
+
+    def loss(parameters: F64) -> tuple[float, F64]:
+        parts = squares * np.exp(2 * parameters[: len(SHAPE)])
+        width = parts.sum(axis=1)
+        above = error - 0.5 * np.log(width) - parameters[len(SHAPE) :][of_k]
+        pinball = LEVEL * above + SOFT * np.logaddexp(0.0, -above / SOFT)
+        inside = expit(-above / BLUR)
+        uneven = belongs @ inside - LEVEL
+        value = share @ pinball + EVEN * (uneven**2).mean()
+        slope = share * (LEVEL - expit(-above / SOFT))
+        slope -= 2 * EVEN / len(uneven) * (uneven @ belongs) * inside * (1 - inside) / BLUR
+        of_shape = -slope @ (parts / width[:, None])
+        return float(value), np.append(of_shape, -np.bincount(of_k, slope, len(keys)))
+
+    size = float(np.quantile(error, LEVEL))
+    least = size + SMALL
+    bounds = [(least, size + 4)] * len(SHAPE) + [(-2.0, 2.0)] * len(keys)
+    bounds[-1] = (0.0, 0.0)  # one factor is in the coefficients
+    fits = [
+        minimize(loss, [size - lower] * len(SHAPE) + [0.0] * len(keys), bounds=bounds,
+                 jac=True, method="L-BFGS-B")
+        for lower in (0.5, 1.5, 3.0)
+    ]  # fmt: skip
+    logs = min(fits, key=lambda found: float(found.fun)).x[: len(SHAPE)]
+    found = {
+        name: round(min(float(np.exp(log) / unit), GREATEST), 4) if log > least + 0.1 else 0.0
+        for name, log, unit in zip(SHAPE, logs, scale, strict=True)
+    }
+    found["floor_um"] = max(found["floor_um"], LEAST_UM)  # the sum must not be 0
+    return dataclasses.replace(start, factors=((1, 1.0),), **found)
+
+
+def factors(rows: Sequence[FrameRow], shaped: Calibration) -> PerK[float]:
+    """One conformal factor per number of patches that has enough slides."""
+    plain = dataclasses.replace(shaped, factors=((1, 1.0),), least_um=0.0)
+    ratios = np.array([row.error_um for row in rows]) / intervals(rows, plain)
+    slides = slide_numbers(rows)
+    keys = k_keys(rows, LEAST_SLIDES)
+    found = []
+    for low, high in zip(keys, (*keys[1:], 1 << 30), strict=True):
+        mine = np.array([low <= row.k < high for row in rows])
+        found.append((low, round(slide_quantile(ratios[mine], slides[mine], LEVEL), 4)))
+    return tuple(found)
+
+
+def intervals(rows: Sequence[FrameRow], calibration: Calibration) -> F64:
+    """(n,) um: what the runtime would claim for each row."""
+    return np.array(
+        [
+            calibration.interval_um(r.found_um, r.network_um, r.between_um, r.k, r.importance)
+            for r in rows
+        ]
+    )
+
+
+def as_json(calibration: Calibration) -> dict[str, object]:
+    """calibration.interval of a manifest."""
+    table = {str(k): factor for k, factor in calibration.factors}
+    plain = {name: getattr(calibration, name) for name in (*SHAPE, "least_um")}
+    return {**plain, "factors": table}
+
+
+def _answered(rows: Sequence[FrameRow], name: str) -> list[FrameRow]:
+    chosen = [row for row in rows if row.answered]
+    slides = len(set(slide_numbers(chosen).tolist()))
+    if slides < LEAST_SLIDES:
+        raise ValueError(f"{slides} slides for the {name} part, {LEAST_SLIDES} are the least")
+    return chosen
+
+
+def _squares(rows: Sequence[FrameRow]) -> F64:
+    """(n, coefficients) what the square of each coefficient of SHAPE is multiplied by."""
+    k = np.array([row.k for row in rows], np.float64)
+    columns = (
+        np.ones(len(rows)),
+        np.array([row.network_um for row in rows]) * (1 + 1 / np.sqrt(k)),
+        np.array([row.between_um for row in rows]) / np.sqrt(k),
+        np.array([row.found_um for row in rows]),
+        np.array([1 - row.importance for row in rows]),
+    )
+    return np.stack(columns, axis=1) ** 2
+
+
+def _group_shares(rows: Sequence[FrameRow]) -> tuple[F64, F64]:
+    """Weight of each frame in the loss (n,), all groups alike; and per group (groups, n)."""
+    names = np.array([row.group for row in rows])
+    weight = weights(slide_numbers(rows))
+    belongs = np.stack([np.where(names == name, weight, 0.0) for name in dict.fromkeys(names)])
+    belongs /= belongs.sum(axis=1, keepdims=True)
+    return np.asarray(belongs.mean(axis=0)), belongs

@@ -1,0 +1,153 @@
+"""What calibration needs of each measured frame, read from `sparsefocus evaluate --rows`.
+
+Nothing is measured again: the rows hold what the networks said of every chosen patch, and the
+fits apply the runtime's own functions to it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.appliance.evaluation_csv import read_rows
+from edge.defocus import PatchDefocus
+from edge.errors import ConfigError
+from edge.importance import Sparsity
+
+CLASSES, FEW = (1, 9, 31), (1, 2, 3)  # numbers of patches
+PLENTY = 3
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRow:
+    """One frame. `error_um` = |found - true|, NaN where either is unknown; k = 0 without patches.
+
+    network_um, between_um, importance (mean of the chosen patches) are NaN at k = 0. `patches` and
+    `light` are what the envelope judges.
+    """
+
+    condition: str
+    group: str
+    slide: str
+    k: int
+    error_um: float
+    found_um: float
+    network_um: float
+    between_um: float
+    importance: float
+    patches: PatchDefocus
+    light: Mapping[str, float]
+
+    @property
+    def answered(self) -> bool:
+        """Whether its interval can be judged: an estimate, and a truth to compare it with."""
+        return self.k > 0 and math.isfinite(self.error_um)
+
+
+def read_frames(paths: Iterable[Path]) -> list[FrameRow]:
+    """All rows of the files; ConfigError names file, line and column of what is no row."""
+    rows: list[FrameRow] = []
+    for path in paths:
+        for line, record in enumerate(read_rows(path), 2):
+            try:
+                rows.append(_frame(record))
+            except (TypeError, ValueError) as error:
+                raise ConfigError(f"{path}:{line}: {error}") from error
+    return rows
+
+
+def split(
+    rows: Sequence[FrameRow], turns: Sequence[int], seed: int = 0
+) -> tuple[list[FrameRow], ...]:
+    """The rows dealt out by slide, never by frame; parts 0..max(turns).
+
+    Within each condition and group the slides are shuffled and take `turns` in turn: (0, 1) are
+    halves, (0, 0, 1) two thirds and one.
+    """
+    group_of = {(row.condition, row.slide): row.group for row in reversed(rows)}
+    slides: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for slide in dict.fromkeys((row.condition, row.slide) for row in rows):
+        slides.setdefault((slide[0], group_of[slide]), []).append(slide)
+    part: dict[tuple[str, str], int] = {}
+    for number, stratum in enumerate(sorted(slides)):
+        order = np.random.default_rng([seed, number]).permutation(len(slides[stratum]))
+        # each stratum starts at another turn, else small ones would all miss the same part
+        part |= {slides[stratum][i]: turns[(n + number) % len(turns)] for n, i in enumerate(order)}
+    return tuple(
+        [row for row in rows if part[row.condition, row.slide] == wanted]
+        for wanted in range(max(turns) + 1)
+    )
+
+
+def slide_numbers(rows: Sequence[FrameRow]) -> npt.NDArray[np.int64]:
+    """(n,) a number per slide; slides of different conditions are different slides."""
+    names = {name: i for i, name in enumerate(dict.fromkeys((r.condition, r.slide) for r in rows))}
+    return np.array([names[r.condition, r.slide] for r in rows], np.int64)
+
+
+def k_keys(rows: Sequence[FrameRow], least_slides: int) -> tuple[int, ...]:
+    """Numbers of patches that get an entry of their own: from each key to below the next there
+    are at least so many slides. A class with too few joins the next larger k, the largest the
+    next smaller; one, two and three patches part where there is plenty of each."""
+    keys: list[int] = []
+    start = CLASSES[0]
+    for high in (*CLASSES[1:], 1 << 30):
+        if _slides(rows, start, high) >= least_slides:
+            keys.append(start)
+            start = high
+    keys = keys or [1]
+    if keys[1:2] == [9] and all(_slides(rows, k, k + 1) >= PLENTY * least_slides for k in FEW):
+        keys[:1] = FEW
+    return tuple(keys)
+
+
+def _slides(rows: Sequence[FrameRow], low: int, high: int) -> int:
+    return len({(row.condition, row.slide) for row in rows if low <= row.k < high})
+
+
+def _frame(record: Mapping[str, Any]) -> FrameRow:
+    k = int(record["k"])
+    true, found = record["true_um"], record["found_um"]
+    importance = _floats(record, "patch_importance", (k,))
+    defocus = _floats(record, "patch_defocus_um", (k,))
+    spread = _floats(record, "patch_spread_um", (k,))
+    given = {name: record[name] is not None and k > 0 for name in ("optics", "novelty")}
+    patches = PatchDefocus(
+        defocus, spread, importance, tuple((0, 0) for _ in range(k)), Sparsity.DENSE, True,
+        _floats(record, "optics", (k, 4)) if given["optics"] else None,
+        _floats(record, "novelty", (k,)) if given["novelty"] else None,
+    )  # fmt: skip
+    return FrameRow(
+        condition=record["condition"],
+        group=record["group"],
+        slide=record["slide"],
+        k=k,
+        error_um=math.nan if true is None or found is None else abs(found - true),
+        found_um=_number(found),
+        network_um=_number(record["network_um"]),
+        between_um=_number(record["between_um"]),
+        importance=float(importance.astype(np.float64).mean()) if k else math.nan,
+        patches=patches,
+        light=record["photometry"] or {},
+    )
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _floats(
+    record: Mapping[str, Any], name: str, shape: tuple[int, ...]
+) -> npt.NDArray[np.float32]:
+    if shape[0] == 0:
+        return np.empty(shape, np.float32)
+    values = np.array(record[name], np.float32)
+    if values.shape != shape:
+        raise ValueError(f"{name} has shape {values.shape}, not {shape}")
+    return values
