@@ -28,6 +28,7 @@ class Reason(str, Enum):
     BLANK = "blank"
     NOT_FINITE = "not-finite"
     PATCHES_DISAGREE = "patches-disagree"
+    AMBIGUOUS = "ambiguous"  # the network itself sees two distances that fit
     OUTSIDE_RANGE = "outside-range"
     OUTSIDE_TRAINING = "outside-training"
 
@@ -48,7 +49,7 @@ class FocusEstimate:
 @dataclass(frozen=True, slots=True)
 class NoFocus:
     """No usable estimate. `rejected_um` is the median that was not believed (outside-range,
-    outside-training and patches-disagree), NaN without one: evidence against a move at most,
+    outside-training, patches-disagree and ambiguous), NaN without one: evidence against a move at most,
     never a reason for one."""
 
     reason: Reason
@@ -67,7 +68,8 @@ class Calibration:
     patches: per um of standard error between patches; relative: per um of defocus; importance:
     um per unit that the chosen patches' mean importance falls short of 1.
     factors: by k, from the conformal step of training.calibrate; least_um: no interval is narrower.
-    disagree_um, disagree_relative: spread between patches above which there is no focus.
+    disagree_um, disagree_relative: spread between patches, or the network's own in the middle
+    patch, above which there is no focus.
     range_um: |defocus| up to this was calibrated. The defaults are cautious; a model's manifest
     carries measured ones in calibration.interval.
     """
@@ -150,14 +152,18 @@ def aggregate(
     interval = calibration.interval_um(median, network, spread, k, importance)
     if not math.isfinite(interval):  # finite inputs can still overflow
         return NoFocus(Reason.NOT_FINITE, sparsity, start_ns, mid_ns)
-    reason = _doubt(calibration, median, spread, shift)
+    reason = _doubt(calibration, median, spread, network, shift)
     if reason is not None:
         return NoFocus(reason, sparsity, start_ns, mid_ns, median, interval)
     return FocusEstimate(median, interval, k, sparsity, start_ns, mid_ns, spread)
 
 
 def _doubt(
-    calibration: Calibration, median_um: float, spread_um: float, shift: Shift | None
+    calibration: Calibration,
+    median_um: float,
+    spread_um: float,
+    network_um: float,
+    shift: Shift | None,
 ) -> Reason | None:
     """Why a finite median is not believed. Outside the training comes first: there, not even
     the distance of an estimate beyond the range is evidence."""
@@ -167,6 +173,8 @@ def _doubt(
         return Reason.OUTSIDE_RANGE
     if calibration.disagree(median_um, spread_um):
         return Reason.PATCHES_DISAGREE
+    if calibration.disagree(median_um, network_um):
+        return Reason.AMBIGUOUS
     return None
 
 

@@ -8,6 +8,7 @@ with known content, no RIN. RIN: whole crops with distractors.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -194,6 +195,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--count", type=int, default=120, help="specimens (dpn) or fields (rin)")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--write", action="store_true", help="keep the scores in the manifest")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     engine = open_engine(options.models / f"{options.kind}.json", threads=1)
@@ -202,9 +204,12 @@ def main() -> None:
     else:
         scores = score_rin(judge_rin(engine, options.seed, options.count))
     print(table(scores))
+    facts = {"seed": options.seed, "count": options.count, "sha256": engine.manifest.sha256}
     if options.json:
-        facts = {"seed": options.seed, "count": options.count, "sha256": engine.manifest.sha256}
         options.json.write_text(json.dumps({**facts, "scores": scores}, indent=1), "utf-8")
+    if options.write:
+        changed = dataclasses.replace(engine.manifest, accuracy={**facts, "scores": scores})
+        changed.write(options.models / f"{options.kind}.json")
 
 
 if __name__ == "__main__":

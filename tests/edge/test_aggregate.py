@@ -120,6 +120,15 @@ def test_reasons(defocus, reason):
     assert math.isnan(answer.rejected_um) == (reason is Reason.BLANK)
 
 
+def test_a_network_that_sees_two_distances_gives_none():
+    wide = _aggregate([2.0] * 3, [9.0, 9.0, 9.0])
+    assert isinstance(wide, NoFocus)
+    assert wide.reason is Reason.AMBIGUOUS
+    assert wide.rejected_um == pytest.approx(2.0)
+    assert isinstance(_aggregate([2.0] * 3, [4.0, 4.0, 9.0]), FocusEstimate)  # the middle patch
+    assert isinstance(_aggregate([20.0] * 3, [8.5, 8.5, 8.5]), FocusEstimate)  # 4 + 20 / 4
+
+
 def test_range_is_inclusive():
     assert isinstance(_aggregate([25.0] * 9), FocusEstimate)
 
