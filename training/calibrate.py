@@ -5,7 +5,8 @@
 
 The slides are dealt out: two fifths for the coefficients, two fifths for the conformal factors
 and the scale of the bounds, one fifth to look at the result; with `--check OTHER.csv` halves, and
-the result is looked at on the other file. Coverage and alarms are shares of frames in which every
+the result is looked at on the other file. Below some two hundred slides the coefficients follow
+chance; `--keep-shape` leaves them alone. Coverage and alarms are shares of frames in which every
 slide counts once, with their standard error over slides.
 """
 
@@ -99,16 +100,18 @@ def calibrate(
     manifest: Manifest,
     interval_on: Sequence[str] = INTERVAL_ON,
     action: str = "warn",
+    keep_shape: bool = False,
 ) -> tuple[Manifest, Line]:
     """The manifest with both fits, and the tables on `check`, or on a fifth of `rows`.
 
-    ValueError when there are too few slides.
+    `keep_shape`: the interval keeps the default coefficients and only its factors are fitted, on
+    all slides but those looked at. ValueError when there are too few slides.
     """
     fit, scale, *rest = split(rows, (0, 1) if check else (0, 1, 0, 1, 2))
     looked_at = check or rest[0]
     start = Calibration.of(manifest)
     on = [[row for row in part if row.condition in interval_on] for part in (fit, scale)]
-    calibration = fit_interval(on[0], on[1], start)
+    calibration = fit_interval(on[0], on[1], start, keep_shape)
     inside = [[row for row in part if row.condition in INSIDE] for part in (fit, scale)]
     outside = [row for row in fit if row.condition.startswith(OUTSIDE)]
     found = fit_envelope((inside[0], inside[1]), outside, action)
@@ -173,6 +176,8 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", nargs="+", type=Path, default=[], help="CSV to judge it on")
     parser.add_argument("--conditions", nargs="+", default=INTERVAL_ON,
                         help="what the interval is fitted on")  # fmt: skip
+    parser.add_argument("--keep-shape", action="store_true",
+                        help="few slides: fit the interval's factors alone")  # fmt: skip
     parser.add_argument("--action", choices=ACTIONS, default="warn", help="of the alarm")
     parser.add_argument("--json", type=Path, help="write fits and tables")
     parser.add_argument("--write", action="store_true", help="write into the manifest")
@@ -180,7 +185,9 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         rows, check = read_frames(options.rows), read_frames(options.check)
         manifest = Manifest.read(options.manifest)
-        changed, report = calibrate(rows, check, manifest, options.conditions, options.action)
+        changed, report = calibrate(
+            rows, check, manifest, options.conditions, options.action, options.keep_shape
+        )
     except (ConfigError, EngineRejected, ValueError) as error:
         print(f"calibrate: {error}", file=sys.stderr)
         return 2

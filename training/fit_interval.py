@@ -32,12 +32,20 @@ SMALL = -5.0  # log of the share in the width below which a coefficient is left 
 
 
 def fit_interval(
-    fit: Sequence[FrameRow], conform: Sequence[FrameRow], start: Calibration
+    fit: Sequence[FrameRow],
+    conform: Sequence[FrameRow],
+    start: Calibration,
+    keep_shape: bool = False,
 ) -> Calibration:
     """Shape from `fit`, factors from `conform`; what is not fitted stays as in `start`.
 
-    ValueError when either has too few slides with estimates.
+    `keep_shape`: the default shape, and factors from both. ValueError when either has too few
+    slides with estimates.
     """
+    if keep_shape:
+        plain = Calibration(start.range_um)
+        both = _answered([*fit, *conform], "conformal")
+        return dataclasses.replace(plain, factors=factors(both, plain))
     shaped = shape(_answered(fit, "fit"), start)
     rows = _answered(conform, "conformal")
     return dataclasses.replace(shaped, factors=factors(rows, shaped))

@@ -190,6 +190,15 @@ def test_what_matters_is_found():
     assert min(getattr(found, name) for name in ("floor_um", "network", "patches")) >= 0
 
 
+def test_a_shape_that_is_kept_still_covers():
+    calibration = fit_interval(*split(interval_rows(100, 8), (0, 1)), START, keep_shape=True)
+    default = Calibration(START.range_um)
+    assert dataclasses.replace(calibration, factors=default.factors) == default
+    fresh = interval_rows(250, 9)
+    inside = np.array([row.error_um for row in fresh]) <= intervals(fresh, calibration)
+    assert 0.93 <= inside.mean() <= 0.975
+
+
 def test_too_few_slides_and_unanswered_frames():
     rows = interval_rows(5, 0)
     with pytest.raises(ValueError, match=rf"30 slides for the fit part, {LEAST_SLIDES} are"):
