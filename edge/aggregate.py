@@ -48,9 +48,8 @@ class FocusEstimate:
 
 @dataclass(frozen=True, slots=True)
 class NoFocus:
-    """No usable estimate. `rejected_um` is the median that was not believed (outside-range,
-    outside-training, patches-disagree and ambiguous), NaN without one: evidence against a move at most,
-    never a reason for one."""
+    """No usable estimate. `rejected_um` is the median that was not believed, NaN without one (blank
+    and not-finite): evidence against a move at most, never a reason for one."""
 
     reason: Reason
     sparsity: Sparsity
