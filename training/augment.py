@@ -25,6 +25,7 @@ LUMA = np.array([0.299, 0.587, 0.114])
 FLOORS, FLOOR_ODDS = (0.7, 0.3, 0.05), (0.65, 0.32, 0.03)
 PATCH_PX = 224
 WHITE = 250.0
+RECOLOURED = 0.4  # share of the RIN's pictures
 
 
 def relight(image: U8, rng: Rng) -> U8:
@@ -39,6 +40,15 @@ def relight(image: U8, rng: Rng) -> U8:
         brightest = float((small.reshape(-1, 3) @ matrix[:, :3].T + matrix[:, 3]).max())
         matrix *= min(1.0, WHITE / max(brightest, 1.0))
     return np.asarray(cv2.transform(image, matrix), np.uint8)
+
+
+def recolour(image: U8, rng: Rng) -> U8:
+    """Each colour becomes a random mixture of the three: content has no colour of its own.
+
+    Only for the RIN. The DPN reads the sign from which colour is sharper, and must not see this.
+    """
+    mix = rng.dirichlet((0.5, 0.5, 0.5), 3)
+    return np.asarray(cv2.transform(image, mix), np.uint8)
 
 
 def turn(image: npt.NDArray[np.generic], quarter: int, mirror: bool) -> npt.NDArray[np.generic]:
@@ -85,6 +95,8 @@ def rin_batch(pool: Pool, ready: npt.NDArray[np.int64], rng: Rng, size: int, cro
         if not np.isfinite(label[0]) or pool.labels[slot, 0] != label[0]:
             continue
         quarter, mirror = int(rng.integers(4)), bool(rng.integers(2))
+        if rng.uniform() < RECOLOURED:
+            image = recolour(image, rng)
         images[done] = turn(relight(image, rng), quarter, mirror)
         importance[done] = turn(label[1:].reshape(9, 9), quarter, mirror)
         done += 1

@@ -122,26 +122,26 @@ class OpticsHead(nn.Module):
 
     def __init__(self, width: int, hidden: int = 96) -> None:
         super().__init__()
-        self.body = nn.Sequential(nn.Linear(2 * width, hidden), nn.ReLU(), nn.Linear(hidden, 4))
+        self.body = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, 4))
         self.register_buffer("centre", torch.tensor([0.5, 1.05]), persistent=False)
         self.register_buffer("scale", torch.tensor([0.3, 0.4]), persistent=False)
 
-    def normal(self, strongest: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
+    def normal(self, strongest: Tensor, texture: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log sd of a normal distribution, both (k, 2), in units of `scale`."""
-        out = self.body(torch.cat([strongest, mean], dim=1))
+        out = self.body(torch.cat([strongest, texture], dim=1))
         return out[:, :2], torch.clamp(out[:, 2:], -4.0, 2.0)
 
-    def loss(self, strongest: Tensor, mean_feature: Tensor, truth: Tensor) -> Tensor:
+    def loss(self, strongest: Tensor, texture: Tensor, truth: Tensor) -> Tensor:
         """Negative log likelihood of `truth` (k, 2), weighted by the variance to the half so that
         sure patches do not run away with it (Seitzer et al. 2022)."""
-        mean, log_sd = self.normal(strongest, mean_feature)
+        mean, log_sd = self.normal(strongest, texture)
         error = (truth - self.centre) / self.scale - mean
         likelihood = 0.5 * error**2 * torch.exp(-2.0 * log_sd) + log_sd
         return (likelihood * torch.exp(log_sd).detach()).mean()
 
-    def forward(self, strongest: Tensor, mean_feature: Tensor) -> Tensor:
-        """Two of (k, width) -> (k, 4): W040, its sd, axial colour, its sd."""
-        mean, log_sd = self.normal(strongest, mean_feature)
+    def forward(self, strongest: Tensor, texture: Tensor) -> Tensor:
+        """The two of `DPN.summaries` -> (k, 4): W040, its sd, axial colour, its sd."""
+        mean, log_sd = self.normal(strongest, texture)
         mean, sd = mean * self.scale + self.centre, torch.exp(log_sd) * self.scale
         return torch.stack([mean[:, 0], sd[:, 0], mean[:, 1], sd[:, 1]], dim=1)
 
@@ -195,21 +195,34 @@ class DPN(nn.Module):
         self.decode: Bins | Regression = Bins() if variant == "bins" else Regression()
         layers: list[nn.Module] = [nn.Conv2d(3, widths[0], 4, 4, bias=False)]
         layers.append(nn.BatchNorm2d(widths[0]))
+        ends = []
         for stage, (width, depth) in enumerate(zip(widths, depths, strict=True)):
             if stage:
                 layers.append(nn.Conv2d(widths[stage - 1], width, 2, 2, bias=False))
                 layers.append(nn.BatchNorm2d(width))
             layers += [Block(width, expansion) for _ in range(depth)]
+            ends.append(len(layers))
+        self._stage_ends = tuple(ends)
         self.features = nn.Sequential(*layers)
         self.head = nn.Linear(widths[-1], self.decode.count)
-        self.optics = OpticsHead(widths[-1])
+        self.optics = OpticsHead(widths[-1] + 2 * sum(widths))
         self.novelty = Novelty(widths[-1])
 
     def summaries(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """(k, h, w, 3) of any h, w divisible by 32 -> the strongest and the mean of each feature,
-        both (k, width). The defocus and the novelty go by the strongest alone."""
-        features = self.features(density(image))
-        return features.amax(dim=(2, 3)), features.mean(dim=(2, 3))
+        """(k, h, w, 3) of any h, w divisible by 32 -> two (k, n): the strongest of each feature,
+        by which the defocus and the novelty go, and the texture of every stage (mean and mean
+        absolute deviation of each of its features), which tells the optics.
+
+        Optics shows in how much fine detail each colour has kept, not in any one spot. The
+        absolute deviation instead of the square stays small enough for FP16.
+        """
+        x, begin, texture = density(image), 0, []
+        for end in self._stage_ends:
+            x = self.features[begin:end](x)
+            mean = x.mean(dim=(2, 3), keepdim=True)
+            texture += [mean.flatten(1), (x - mean).abs().mean(dim=(2, 3))]
+            begin = end
+        return x.amax(dim=(2, 3)), torch.cat(texture, dim=1)
 
     def logits(self, image: Tensor) -> Tensor:
         """What the defocus loss sees: (k, h, w, 3) -> (k, bins)."""
@@ -217,9 +230,9 @@ class DPN(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """See the class."""
-        strongest, mean = self.summaries(image)
+        strongest, texture = self.summaries(image)
         defocus, spread = self.decode(self.head(strongest))
-        return defocus, spread, self.optics(strongest, mean), self.novelty(strongest)
+        return defocus, spread, self.optics(strongest, texture), self.novelty(strongest)
 
 
 def averaging_matrix(size: int, out: int = GRID) -> Tensor:

@@ -103,7 +103,7 @@ class Pool:
 
 #: optics well beyond the calibrated range, on this share of the slides: the DPN learns to tell them
 WIDE_SHARE, WIDE_W040, WIDE_COLOUR = 0.5, (0.0, 1.25), (0.3, 2.0)
-TEXTURE_SHARE = 0.25  # of the specimens, when there are photographs
+TEXTURE_SHARE = 0.4  # of the specimens, when there are photographs
 
 
 def draw_slide(rng: Rng) -> SlideVariation:

@@ -35,7 +35,8 @@ from training.pool import FIELD_PX, Pool
 #: until this share of the run, this crop: small pictures first are cheap samples
 CURRICULUM = ((0.40, 96), (0.80, 128), (1.01, 224))
 LOG_EVERY = 50  # steps
-OPTICS_SHARE = 0.3  # of the optics' likelihood in the loss
+LATER_HEADS = ("optics.", "novelty.")  # of a DPN; older weights lack them
+OPTICS_SHARE = 1.0  # of the optics' likelihood in the loss
 
 
 @dataclass
@@ -126,18 +127,20 @@ class Run:
         """Take the averaged weights of a checkpoint or of `save_weights`; the schedule starts
         anew."""
         state = torch.load(path, weights_only=True)
-        own = self.net.state_dict()
+        own, fresh = self.net.state_dict(), LATER_HEADS
+        if state["plan"].get("variant", self.plan.variant) != self.plan.variant:
+            fresh += ("head.",)
         weights = {
             name: value
             for name, value in state["average"].items()
-            if not (name.startswith("optics.") and own[name].shape != value.shape)
+            if not (name.startswith(fresh) and own[name].shape != value.shape)
         }
         try:
             missing, unknown = self.net.load_state_dict(weights, strict=False)
         except RuntimeError as error:  # shapes differ
             raise SystemExit(f"{path}: weights of another network") from error
-        # heads came later than the first weights: they may start fresh, nothing else may
-        if unknown or any(not name.startswith(("optics.", "novelty.")) for name in missing):
+        # only these may start fresh
+        if unknown or any(not name.startswith(fresh) for name in missing):
             raise SystemExit(f"{path}: weights of another network ({(unknown or missing)[0]})")
         self.average.load_state_dict(self.net.state_dict())
         self.samples = state["counters"][1]
@@ -196,11 +199,11 @@ def loss_of(net: DPN | RIN, images: Tensor, labels: Tensor) -> Tensor:
     """
     if isinstance(net, RIN):
         return nn.functional.binary_cross_entropy_with_logits(net.logits(images), labels)
-    strongest, mean = net.summaries(images)
+    strongest, texture = net.summaries(images)
     output, defocus = net.head(strongest), labels[:, 0]
     if isinstance(net.decode, Bins):
         loss = nn.functional.cross_entropy(output, net.decode.targets(defocus))
-        return loss + OPTICS_SHARE * net.optics.loss(strongest, mean, labels[:, 1:])
+        return loss + OPTICS_SHARE * net.optics.loss(strongest, texture, labels[:, 1:])
     return nn.functional.mse_loss(output[:, 0], defocus / 10.0)
 
 

@@ -93,7 +93,7 @@ def test_the_density_table_is_the_networks_own() -> None:
 
 def test_the_optics_head_learns_from_its_likelihood() -> None:
     torch.manual_seed(0)
-    head = OpticsHead(8)
+    head = OpticsHead(16)
     optimiser = torch.optim.Adam(head.parameters(), 1e-2)
     for _ in range(250):
         truth = torch.rand(256, 2) * 0.6 + torch.tensor([0.2, 0.7])
@@ -107,6 +107,18 @@ def test_the_optics_head_learns_from_its_likelihood() -> None:
     # the posterior of a uniform prior and the noise: 0.05, and 0.13 where the prior helps
     assert found[:, 1].mean() == pytest.approx(0.05, rel=0.35)
     assert found[:, 3].mean() == pytest.approx(0.13, rel=0.35)
+
+
+def test_the_texture_is_each_stages_mean_and_deviation() -> None:
+    net = DPN(widths=(4, 8), depths=(1, 1)).eval()
+    image = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8)
+    strongest, texture = net.summaries(image)
+    last = net.features(density(image))
+    assert torch.allclose(strongest, last.amax((2, 3)))
+    assert texture.shape == (2, 2 * (4 + 8))
+    assert torch.allclose(texture[:, 8:16], last.mean((2, 3)), atol=1e-5)
+    away = (last - last.mean((2, 3), keepdim=True)).abs().mean((2, 3))
+    assert torch.allclose(texture[:, 16:], away, atol=1e-5)
 
 
 def test_novelty_is_one_inside_and_grows_outside() -> None:

@@ -10,7 +10,7 @@ import pytest
 from simulator.optics import SlideOptics
 from simulator.slide import draw_variation, make_specimen
 from simulator.specimen import patch_truth
-from training.augment import dpn_batch, relight, rin_batch, turn
+from training.augment import dpn_batch, recolour, relight, rin_batch, turn
 from training.pool import (
     BLOCKS,
     LABELS,
@@ -106,6 +106,18 @@ def test_relighting_keeps_a_picture_within_the_papers_range() -> None:
         assert lit.dtype == np.uint8
         assert lit.shape == image.shape
         assert 0.88 < lit.mean() / image.mean() < 1.42
+
+
+def test_recolouring_mixes_colours_and_keeps_grey() -> None:
+    rng = np.random.default_rng(3)
+    grey = np.full((8, 8, 3), 180, np.uint8)
+    assert np.abs(recolour(grey, rng).astype(int) - 180).max() <= 1
+    red = np.zeros((8, 8, 3), np.uint8)
+    red[..., 0] = 200
+    shares = np.array([recolour(red, rng)[0, 0] for _ in range(200)]) / 200.0
+    assert shares.min() < 0.05
+    assert shares.max() > 0.95
+    np.testing.assert_allclose(shares.mean(0), 1 / 3, atol=0.08)
 
 
 def test_the_eight_symmetries_are_distinct() -> None:

@@ -106,6 +106,17 @@ def test_weights_without_the_newer_heads_begin_a_run_and_others_do_not(tmp_path:
         second.begin_from(tmp_path / "x.pt")
 
 
+def test_another_variant_keeps_all_but_the_head(tmp_path: Path) -> None:
+    bins = Run(Plan("dpn", steps=3, batch=2))
+    bins.save_weights(tmp_path / "bins.pt")
+    paper = Run(Plan("dpn", seed=1, steps=2, batch=2, variant="regression"))
+    paper.begin_from(tmp_path / "bins.pt")
+    assert paper.net.head.weight.shape == (1, 128)
+    theirs = bins.average.features.state_dict()
+    for name, value in paper.net.features.state_dict().items():
+        assert torch.equal(value, theirs[name])
+
+
 def test_the_rate_warms_up_and_falls_to_zero() -> None:
     plan = Plan("dpn", minutes=10.0)
     rates = [plan.rate(s) for s in (0.0, 0.01, 0.02, 0.5, 1.0)]
