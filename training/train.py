@@ -239,6 +239,11 @@ def _log(run: Run, loss: float, out: Path) -> None:
     }
     with (out / "log.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(entry) + "\n")
+    print(
+        f"step {run.step}: {share:.0%} done, {entry['left_s'] / 60:.0f} min left, "
+        f"loss {loss:.4f}, {entry['per_s']:.0f} samples/s",
+        flush=True,
+    )
 
 
 def read_crops(text: str) -> tuple[tuple[float, int], ...]:

@@ -65,7 +65,10 @@ def test_sigterm_finishes_the_step_and_saves(pool: Pool, tmp_path: Path) -> None
 
 
 def test_a_run_ends_with_its_plan_and_logs_what_is_left(
-    pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pool: Pool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("training.train.LOG_EVERY", 10)
     run = Run(Plan("dpn", steps=20, batch=2))
@@ -73,6 +76,7 @@ def test_a_run_ends_with_its_plan_and_logs_what_is_left(
     lines = [json.loads(x) for x in (tmp_path / "log.jsonl").read_text("utf-8").splitlines()]
     assert [x["step"] for x in lines] == [10, 20]
     assert lines[-1]["left_s"] == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("step 20: 100% done, 0 min left")
 
 
 def test_a_run_may_begin_with_anothers_average(pool: Pool, tmp_path: Path) -> None:
