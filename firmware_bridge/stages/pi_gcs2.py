@@ -46,11 +46,11 @@ class PiStage(LineStage):
     def _identify(self) -> Identity:
         name = self._ask("*IDN?", r"([^=]*[A-Za-z][^=]*)")
         self._forget_error()  # what somebody else left behind
+        self._mask = 1 << self._place_of_axis()
         unit = self._value("PUN?", r"(\S+)").lower()
         if unit not in UM_PER_UNIT:
             raise StageRefused("CONFIG", f"axis {self._axis} counts in {unit!r}, not a length")
         self._um_per_unit = UM_PER_UNIT[unit]
-        self._mask = 1 << self._place_of_axis()
         low, high = (self._um_per_unit * float(self._value(q, _NUMBER)) for q in ("TMN?", "TMX?"))
         return Identity(name, self._asked_resolution_um, (low, high))
 
@@ -76,7 +76,8 @@ class PiStage(LineStage):
         return Reading(position * self._um_per_unit, bool(moving & self._mask), latched)
 
     def _go(self, target_um: float) -> None:
-        move = f"MOV {self._axis} {target_um / self._um_per_unit:.6f}"
+        value = f"{target_um / self._um_per_unit:.6f}".rstrip("0").rstrip(".")
+        move = f"MOV {self._axis} {value}"
 
         def judge(text: str) -> bool | None:
             if not re.fullmatch(r"\d{1,4}", text):

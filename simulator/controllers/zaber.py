@@ -59,9 +59,10 @@ class SimulatedZaber(LineController):
             case ["stop"] | ["estop"]:
                 self.axis.halt()
                 return "OK", "0"
-            case ["warnings", "clear"]:
-                shown, self.warning = self.warning, "--"
-                return "OK", shown if shown != "--" else "00"
+            case ["warnings"] | ["warnings", "clear"]:
+                shown = self.warning
+                self.warning = "--" if "clear" in words else shown
+                return "OK", "00" if shown == "--" else f"01 {shown}"
         return "RJ", "BADCOMMAND"
 
     def _get(self, setting: str) -> tuple[str, str]:

@@ -1,0 +1,173 @@
+"""The makers' own clients drive our simulated controllers, and our drivers send what they send.
+
+Otherwise a driver and its twin could agree on a mistake. zaber-motion talks over TCP and in raw
+commands (its `identify` asks a database on the internet); pytrinamic talks over the pty.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+
+import pytest
+from pytrinamic.connections.serial_tmcl_interface import SerialTmclInterface
+from pytrinamic.tmcl import TMCLReplyStatusError
+from zaber_motion.ascii import Connection
+from zaber_motion.exceptions import BadDataException
+
+from firmware_bridge.stages.pi_gcs2 import PiStage
+from firmware_bridge.stages.tmcl import TmclStage
+from firmware_bridge.stages.zaber_ascii import ZaberStage
+from simulator.controllers.axis import SimulatedAxis
+from simulator.controllers.pi import SimulatedPi
+from simulator.controllers.serving import Served
+from simulator.controllers.tmcl import SimulatedTmcl
+from simulator.controllers.zaber import SimulatedZaber
+
+WINDOW = {"z_min_um": 1000.0, "z_max_um": 9000.0, "poll_ms": 10_000.0}  # asks nothing by itself
+
+
+@pytest.fixture
+def axis() -> SimulatedAxis:
+    """At 5000 um, 10 mm of travel, 4 mm/s."""
+    return SimulatedAxis(speed_nm_s=4_000_000)
+
+
+@pytest.fixture
+def zaber(axis: SimulatedAxis) -> Iterator[tuple[Connection, Served]]:
+    """Zaber's client, connected over TCP."""
+    with (
+        Served(SimulatedZaber(axis), tcp=True) as served,
+        Connection.open_tcp("127.0.0.1", served.tcp_port) as connection,
+    ):
+        yield connection, served
+
+
+def test_zabers_client_drives_the_simulated_zaber(
+    zaber: tuple[Connection, Served], axis: SimulatedAxis
+) -> None:
+    """It checks message ids and checksums, waits for idle, and knows the rejection."""
+    connection, served = zaber
+    stage = connection.get_device(1).get_axis(1)
+    assert connection.generic_command("get pos", 1, 1).data == "100000"
+    assert connection.generic_command("move abs 103000", 1, 1).status == "BUSY"
+    assert stage.is_busy()
+    stage.wait_until_idle()
+    assert axis.position_nm() == 5_150_000
+    assert stage.settings.get("pos") == 103_000
+    with pytest.raises(BadDataException):
+        connection.generic_command("move abs 10300000", 1, 1)
+    connection.generic_command("move abs 150000", 1, 1)
+    stage.stop()
+    assert 5_150_000 <= axis.position_nm() < 7_500_000
+    assert stage.warnings.get_flags() == set()
+    assert isinstance(served.controller, SimulatedZaber)
+    served.controller.warning = "WR"
+    assert stage.warnings.get_flags() == {"WR"}
+
+
+def test_our_zaber_driver_sends_what_zabers_client_sends(
+    zaber: tuple[Connection, Served],
+) -> None:
+    connection, served = zaber
+    with Served(SimulatedZaber(SimulatedAxis())) as ours:
+        stage = ZaberStage(port=ours.port, full_step_um=3.2, **WINDOW)
+        stage.move_to(5150.0, 5000.0)
+        stage.stop()
+        stage.clear()
+        stage.close()
+        sent = bytes(ours.heard)
+    connection.generic_command("get pos", 1, 1)  # its message ids begin at 00, ours at 01
+    served.heard.clear()
+    for request in sent.decode().splitlines():
+        command = request.partition(":")[0].split(" ", 3)[3]
+        connection.generic_command(command, 1, 1)
+    assert bytes(served.heard) == sent
+    assert b"/1 1 08 move abs 103000:85\n" in sent
+
+
+def test_trinamics_client_drives_the_simulated_module(axis: SimulatedAxis) -> None:
+    with Served(SimulatedTmcl(axis)) as served, SerialTmclInterface(served.port) as module:
+        assert module.get_axis_parameter(1, 0) == 100_000
+        assert module.get_axis_parameter(140, 0) == 4
+        module.move_to(0, 103_000)
+        assert module.get_axis_parameter(3, 0, signed=True) > 0
+        while not module.get_axis_parameter(8, 0):
+            pass
+        assert axis.position_nm() == 5_150_000
+        module.move_to(0, 99_000)
+        assert module.get_axis_parameter(3, 0, signed=True) < 0
+        module.stop(0)
+        assert module.get_axis_parameter(3, 0, signed=True) == 0
+        with pytest.raises(TMCLReplyStatusError):
+            module.move_to(0, 103_000_000)
+        with pytest.raises(TMCLReplyStatusError):
+            module.get_axis_parameter(1, 3)  # there is one motor
+
+
+def test_our_tmcl_driver_sends_what_trinamics_client_sends(axis: SimulatedAxis) -> None:
+    with Served(SimulatedTmcl(axis)) as ours:
+        stage = TmclStage(port=ours.port, full_step_um=0.8, **WINDOW)
+        stage.move_to(5617.25, 5000.0)
+        stage.stop()
+        stage.close()
+        sent = bytes(ours.heard)
+    with Served(SimulatedTmcl(SimulatedAxis())) as served:
+        with SerialTmclInterface(served.port) as module:
+            read = [(3, 0), (1, 0)]
+            module.send(136, 1, 0, 0)
+            for parameter, motor in [(140, 0), *read, *read]:
+                module.get_axis_parameter(parameter, motor)
+            module.move_to(0, 112_345)
+            module.stop(0)
+            for parameter, motor in read:
+                module.get_axis_parameter(parameter, motor)
+        assert bytes(served.heard) == sent
+
+
+#: what pipython 2.11 sent for MOV('1', 5100.2), MOV('1', 7000) and StopAll() on this wire
+PIPYTHON = b"MOV 1 5100.2\nERR?\n", b"MOV 1 7000\nERR?\n", b"\x18ERR?\n"
+
+
+def test_our_pi_driver_sends_what_pipython_sent(axis: SimulatedAxis) -> None:
+    with Served(SimulatedPi(axis)) as ours:
+        stage = PiStage(port=ours.port, axis="1", resolution_um=0.001, **WINDOW)
+        for target, expected in zip((5100.2, 7000.0), PIPYTHON, strict=False):
+            ours.heard.clear()
+            stage.move_to(target, stage.status().z_um)
+            assert bytes(ours.heard).endswith(expected)
+            stage.stop()
+            stage.reconnect()
+        assert PIPYTHON[2] in ours.heard
+        stage.close()
+
+
+if importlib.util.find_spec("pipython"):  # the extra `oracle-pi`: nothing of ours installs it
+
+    def test_pis_client_drives_the_simulated_controller(axis: SimulatedAxis) -> None:
+        from pipython import GCSError
+        from pipython.pidevice.gcs2.gcs2commands import GCS2Commands
+        from pipython.pidevice.gcsmessages import GCSMessages
+        from pipython.pidevice.interfaces.pisocket import PISocket
+
+        with (
+            Served(SimulatedPi(axis), tcp=True) as served,
+            PISocket(host="127.0.0.1", port=served.tcp_port) as gateway,
+        ):
+            device = GCS2Commands(GCSMessages(gateway))
+            assert device.axes == ["1"]
+            assert device.qPUN("1")["1"] == "UM"
+            assert (device.qTMN("1")["1"], device.qTMX("1")["1"]) == (0, 10_000)
+            served.heard.clear()
+            device.MOV("1", 5100.2)
+            assert bytes(served.heard) == PIPYTHON[0]
+            while device.IsMoving("1")["1"]:
+                pass
+            assert device.qPOS("1")["1"] == 5100.2
+            with pytest.raises(GCSError, match="7"):
+                device.MOV("1", 20_000)
+            device.MOV("1", 7000)
+            served.heard.clear()
+            with pytest.raises(GCSError, match="10"):
+                device.StopAll()
+            assert bytes(served.heard) == PIPYTHON[2]
