@@ -13,7 +13,26 @@ from typing import Protocol
 UNKNOWN, NO_AXIS, MISSING, RANGE, FAILED, HALTED = 1, 2, 3, 4, 5, 21
 UNITS_PER_MM = 10_000  # 0.1 um, the factory's setting
 _LONGEST = 256
-_WORDS = {"MOVE": "M", "MOVREL": "R", "WHERE": "W", "STATUS": "/", "HALT": "\\", "VERSION": "V"}
+#: what a one-axis controller is built of; lines end in CR, the last in CR LF. Tiger's fields.
+_BUILD = "\r".join(
+    (
+        "STD_Z",
+        "Motor Axes: {axis}",
+        "Axis Types: z",
+        "Axis Addr: 1",
+        "Hex Addr: 31",
+        "Axis Props: 0",
+    )
+)
+_WORDS = {
+    "MOVE": "M",
+    "MOVREL": "R",
+    "WHERE": "W",
+    "STATUS": "/",
+    "HALT": "\\",
+    "VERSION": "V",
+    "RDSTAT": "RS",
+}
 _AXIS = re.compile(r"([A-Z])\s*(?:([=?])\s*(-?\d+(?:\.\d*)?)?)?")
 #: settings that programs read at the start, as the manual formats them; none can be changed here
 _SETTINGS = {
@@ -92,6 +111,9 @@ class AsiServer:
         word = _WORDS.get(word, word)
         if word == "/":
             return "B" if self._axis.moving() else "N"
+        if word == "RS":
+            self._value(rest, "?")
+            return f":A {'B' if self._axis.moving() else 'N'}"
         if word == "\\":
             if self._axis.halt():
                 raise AsiRefusal(HALTED)
@@ -101,6 +123,8 @@ class AsiServer:
         if word == "W":
             self._value(rest, "")
             return f":A {self._axis.position_um() * UNITS_PER_MM / 1000:.1f}"
+        if word.lstrip("0123456789") == "BU":
+            return _BUILD.format(axis=self._letter)
         if word in ("M", "R"):
             return self._move(word, rest)
         if word in _SETTINGS:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tigerasi.tiger_controller import TigerController
 
 from edge.appliance import cli
 from edge.appliance.asi_service import AsiService, GuardedAxis
@@ -222,7 +223,8 @@ def test_what_micro_managers_adapter_asks(presented: Presented, axis: SimulatedA
     asked = (b"/", b"BU X", b"W Z", b"CD", b"S Z?", b"B Z?", b"E Z?", b"AC Z?", b"PC Z?", b"OS Z?")
     answers = raw(presented.service.port, *(command + b"\r" for command in asked))
     assert answers[0] == b"N\r\n"
-    assert answers[1] == answers[3] == answers[9] == b":N-1\r\n"  # it goes on without them
+    assert b"\rMotor Axes: Z\r" in answers[1]
+    assert answers[3] == answers[9] == b":N-1\r\n"  # it goes on without them
     assert answers[2] == b":A 50000.0\r\n"
     assert answers[4].startswith(b":A Z=")
     assert answers[5].startswith(b":Z=")
@@ -237,6 +239,19 @@ def test_what_micro_managers_adapter_asks(presented: Presented, axis: SimulatedA
         b":N-3\r\n",
         b":N-5\r\n",
     ]
+
+
+def test_a_public_client_drives_our_focus(presented: Presented, axis: SimulatedAxis) -> None:
+    client = TigerController(presented.service.port)
+    assert client.get_upper_travel_limit("z") == {"Z": 9.0}  # mm: the guard's window
+    client.move_absolute(z=52_005)
+    while client.is_axis_moving("z"):
+        pass
+    assert axis.position_nm() == 5_200_500
+    with pytest.raises(SyntaxError, match="OUT_OF_RANGE"):
+        client.move_absolute(z=9_990)
+    assert presented.guard.moves == 1
+    client.ser.close()
 
 
 def test_halt_stops_our_stage(presented: Presented, axis: SimulatedAxis) -> None:

@@ -12,12 +12,15 @@ from collections.abc import Iterator
 import pytest
 from pytrinamic.connections.serial_tmcl_interface import SerialTmclInterface
 from pytrinamic.tmcl import TMCLReplyStatusError
+from tigerasi.tiger_controller import TigerController
 from zaber_motion.ascii import Connection
 from zaber_motion.exceptions import BadDataException
 
+from firmware_bridge.stages.asi import AsiStage
 from firmware_bridge.stages.pi_gcs2 import PiStage
 from firmware_bridge.stages.tmcl import TmclStage
 from firmware_bridge.stages.zaber_ascii import ZaberStage
+from simulator.controllers.asi import SimulatedAsi
 from simulator.controllers.axis import SimulatedAxis
 from simulator.controllers.pi import SimulatedPi
 from simulator.controllers.serving import Served
@@ -123,6 +126,53 @@ def test_our_tmcl_driver_sends_what_trinamics_client_sends(axis: SimulatedAxis) 
             for parameter, motor in read:
                 module.get_axis_parameter(parameter, motor)
         assert bytes(served.heard) == sent
+
+
+@pytest.fixture
+def asi(axis: SimulatedAxis) -> Iterator[tuple[TigerController, Served]]:
+    """tigerasi, a public client for ASI's controllers; ASI itself publishes none in Python."""
+    with Served(SimulatedAsi(axis)) as served:
+        client = TigerController(served.port)
+        yield client, served
+        client.ser.close()
+
+
+def test_a_public_asi_client_drives_the_simulated_asi(
+    asi: tuple[TigerController, Served], axis: SimulatedAxis
+) -> None:
+    client, _ = asi
+    assert client.ordered_axes == ["Z"]
+    assert client.get_position("z") == {"Z": 50_000.0}
+    assert client.get_lower_travel_limit("z") == {"Z": 0.0}
+    assert client.get_upper_travel_limit("z") == {"Z": 10.0}  # mm
+    client.move_absolute(z=51_502)
+    assert client.is_axis_moving("z")
+    while client.is_axis_moving("z"):
+        pass
+    assert axis.position_nm() == 5_150_200
+    client.move_relative(z=-2)
+    with pytest.raises(SyntaxError, match="OUT_OF_RANGE"):
+        client.move_absolute(z=100_001)
+    with pytest.raises(SyntaxError, match="AXIS_PARAMETER"):
+        client.send("M X=1\r")
+    assert axis.target_nm == 5_150_000
+
+
+def test_our_asi_driver_sends_what_the_public_client_sends(
+    asi: tuple[TigerController, Served],
+) -> None:
+    client, served = asi
+    with Served(SimulatedAsi(SimulatedAxis())) as ours:
+        stage = AsiStage(port=ours.port, axis="Z", resolution_um=0.05, **WINDOW)
+        ours.heard.clear()
+        stage.move_to(5150.2, 5000.0)
+        stage.close()
+        sent = bytes(ours.heard)
+    served.heard.clear()
+    client.get_position("z")
+    client.move_absolute(z=51_502.0)
+    assert bytes(served.heard) == b"W Z\rM Z=51502.0\r"
+    assert sent == b"/\r" + bytes(served.heard)
 
 
 #: what pipython 2.11 sent for MOV('1', 5100.2), MOV('1', 7000) and StopAll() on this wire
