@@ -77,8 +77,11 @@ class AsiAxis(Protocol):
 class AsiServer:
     """Bytes in, bytes out, for one client. Never raises for what a client can send."""
 
-    def __init__(self, axis: AsiAxis, letter: str = "Z") -> None:
+    def __init__(
+        self, axis: AsiAxis, letter: str = "Z", units_per_mm: float = UNITS_PER_MM
+    ) -> None:
         self._axis, self._letter = axis, letter
+        self._units_per_mm = units_per_mm
         self._line = bytearray()
 
     def receive(self, data: bytes) -> bytes:
@@ -122,7 +125,7 @@ class AsiServer:
             return f":A Version: {self._axis.name}"
         if word == "W":
             self._value(rest, "")
-            return f":A {self._axis.position_um() * UNITS_PER_MM / 1000:.1f}"
+            return f":A {self._axis.position_um() * self._units_per_mm / 1000:.1f}"
         if word.lstrip("0123456789") == "BU":
             return _BUILD.format(axis=self._letter)
         if word in ("M", "R"):
@@ -136,7 +139,7 @@ class AsiServer:
         if value is None:
             raise AsiRefusal(MISSING)
         start_um = self._axis.position_um() if word == "R" else 0.0
-        self._axis.move_to(start_um + value * 1000 / UNITS_PER_MM)
+        self._axis.move_to(start_um + value * 1000 / self._units_per_mm)
         return ":A"
 
     def _setting(self, word: str, rest: str) -> str:
@@ -144,7 +147,7 @@ class AsiServer:
             raise AsiRefusal(FAILED)  # the settings of this axis are not the client's
         low_um, high_um = self._axis.limits_um()
         return _SETTINGS[word].format(
-            axis=self._letter, units=UNITS_PER_MM, low=low_um / 1000, high=high_um / 1000
+            axis=self._letter, units=self._units_per_mm, low=low_um / 1000, high=high_um / 1000
         )
 
     def _value(self, rest: str, wanted: str) -> float | None:

@@ -65,7 +65,8 @@ class AsiStage(LineStage):
         return Reading(position * self._um_per_unit, moving)
 
     def _go(self, target_um: float) -> None:
-        self._ask(f"M {self._axis}={target_um / self._um_per_unit:.1f}", "(:A)")
+        tenths = self._steps(target_um, self._um_per_unit / 10)  # the wire has one decimal
+        self._ask(f"M {self._axis}={tenths / 10:.1f}", "(:A)")
 
     def _halt(self) -> None:
         """Stops every axis of the controller."""

@@ -41,6 +41,7 @@ class GrblStage(LineStage):
             raise StageRefused("CONFIG", f"speed_um_s = {speed_um_s} must be 1 to 100000")
         super().__init__("GRBL", port, baudrate, **{"arrival_um": 2 * REPORT_UM, **motion})
         self._speed_um_s, self._known = speed_um_s, False
+        self._um_per_step = REPORT_UM
         self._begin()
 
     def _identify(self) -> Identity:
@@ -59,10 +60,11 @@ class GrblStage(LineStage):
         if not settings[102] > 0:
             raise StageRefused("CONFIG", f"$102 = {settings[102]} steps per mm")
         self._known = True
+        self._um_per_step = 1000 / settings[102]
         # homed with soft limits, machine coordinates run from -$132 to 0
         limited = settings[20] and settings[22]
         travel = (-1000 * settings[132], 0.0) if limited else None
-        return Identity(f"GRBL {version}", max(1000 / settings[102], REPORT_UM), travel)
+        return Identity(f"GRBL {version}", max(self._um_per_step, REPORT_UM), travel)
 
     def _read(self) -> Reading:
         report = self._line.ask(ASK, line(END, self._report))
@@ -71,7 +73,8 @@ class GrblStage(LineStage):
 
     def _go(self, target_um: float) -> None:
         feed = self._speed_um_s * 0.06  # mm/min
-        self._ask(f"$J=G53G21G90Z{target_um / 1000:.4f}F{feed:.3f}", "(ok)")
+        z_mm = self._steps(target_um, self._um_per_step) * self._um_per_step / 1000
+        self._ask(f"$J=G53G21G90Z{z_mm:.4f}F{feed:.3f}", "(ok)")
 
     def _halt(self) -> None:
         self._line.tell(CANCEL_JOG)

@@ -19,6 +19,8 @@ from firmware_bridge.stage import Stage, StageStatus, ZAt
 from firmware_bridge.stages.conversation import Unanswered
 from firmware_bridge.stages.rest import Reading, Rest
 
+_FLOAT_UM = 1e-6  # what floating point adds to a product of steps
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -98,6 +100,17 @@ class PolledStage(Stage):
 
     def _hang_up(self) -> None:
         """Close the line; safe to call twice."""
+
+    def _steps(self, target_um: float, um_per_step: float) -> int:
+        """The step nearest to `target_um` among those inside the window: no rounding leaves it."""
+        steps = round(target_um / um_per_step)
+        if steps * um_per_step > self.z_max_um + _FLOAT_UM:
+            steps -= 1
+        if steps * um_per_step < self.z_min_um - _FLOAT_UM:
+            steps += 1
+        if steps * um_per_step > self.z_max_um + _FLOAT_UM:
+            raise StageRefused("WINDOW", f"no step of {um_per_step:g} um lies inside the window")
+        return steps
 
     def _clear(self) -> None:
         """Leave the controller's latch; the default has no command for it."""

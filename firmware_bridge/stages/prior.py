@@ -49,7 +49,7 @@ class PriorStage(LineStage):
         return Reading(position * self._um_per_unit, bool(busy & Z_BUSY))
 
     def _go(self, target_um: float) -> None:
-        units = round(target_um / self._um_per_unit)
+        units = self._steps(target_um, self._um_per_unit)
         for _ in range(SENDS):
             # an error comes before the answer to `$`, and is found there
             busy = int(self._ask(f"V,{units}\r$", r"(\d{1,3})"))

@@ -91,7 +91,7 @@ class TmclStage(LineStage):
         return Reading(position * self._um_per_step, moving)
 
     def _go(self, target_um: float) -> None:
-        steps = round(target_um / self._um_per_step)
+        steps = self._steps(target_um, self._um_per_step)
         if not -(2**31) <= steps < 2**31:
             raise StageRefused("WINDOW", f"{target_um:.3f} um does not fit the module's counter")
         self._ask(Command.MVP, 0, steps)

@@ -70,7 +70,7 @@ class ZaberStage(LineStage):
         return Reading(position, reply["state"] == "BUSY", warning if stopped else None)
 
     def _go(self, target_um: float) -> None:
-        self._ask(f"move abs {round(target_um / self._um_per_step)}")
+        self._ask(f"move abs {self._steps(target_um, self._um_per_step)}")
 
     def _halt(self) -> None:
         self._ask("stop")

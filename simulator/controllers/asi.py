@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from firmware_bridge.asi_server import FAILED, RANGE, AsiRefusal, AsiServer
+from firmware_bridge.asi_server import FAILED, RANGE, UNITS_PER_MM, AsiRefusal, AsiServer
 from simulator.controllers.axis import SimulatedAxis
 
 
 class SimulatedAsi(AsiServer):
     """An MS-2000 whose Z is `axis`."""
 
-    def __init__(self, axis: SimulatedAxis, letter: str = "Z") -> None:
-        super().__init__(_Motor(axis), letter)
+    def __init__(
+        self, axis: SimulatedAxis, letter: str = "Z", units_per_mm: float = UNITS_PER_MM
+    ) -> None:
+        super().__init__(_Motor(axis), letter, units_per_mm)
         self.axis = axis
 
 

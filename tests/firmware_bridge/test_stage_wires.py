@@ -145,7 +145,7 @@ MOVES = {
     "zaber": b" move abs 100246:",
     "prior": b"V,50123\r$\r",
     "tango": b"!err\r!moa z 5012.300\r?err\r",
-    "grbl": b"$J=G53G21G90Z-4.9877F120.000\n",
+    "grbl": b"$J=G53G21G90Z-4.9875F120.000\n",
 }
 
 
@@ -189,6 +189,46 @@ def test_pi_takes_its_unit_from_the_controller(
         stage.close()
         with pytest.raises(StageRefused, match="not one of"):
             bench.open(axis="Q")
+    bench.close()
+
+
+@pytest.mark.parametrize(
+    ("driver", "settings", "options"),
+    [
+        ("asi", {"units_per_mm": 1000.0}, {}),
+        ("asi", {"units_per_mm": 1_000_000.0, "letter": "F"}, {"axis": "F"}),
+        ("tmcl", {"nm_per_step": 25, "microsteps": 6}, {"full_step_um": 1.6}),
+        ("zaber", {"nm_per_step": 100, "microsteps": 128}, {"full_step_um": 12.8}),
+        ("prior", {"nm_per_unit": 50}, {}),
+        ("grbl", {"steps_per_mm": 400}, {}),
+    ],
+)
+def test_units_are_the_controllers(
+    driver: str, settings: dict[str, Any], options: dict[str, Any]
+) -> None:
+    bench = BENCHES[driver](**settings)
+    stage = bench.open(**options)
+    start = START_UM + bench.origin_um
+    assert stage.status().z_um == pytest.approx(start)
+    stage.move_to(start + 25, start)
+    stage.wait(10.0)
+    assert bench.motor_um() == pytest.approx(start + 25)
+    bench.close()
+
+
+@pytest.mark.parametrize("driver", WIRES)
+def test_no_rounding_leaves_the_window(driver: str) -> None:
+    """A window whose ends lie between two steps of the controller."""
+    bench = BENCHES[driver]()
+    assert isinstance(bench, WireBench)
+    low, high = 4999.99 + bench.origin_um, 5000.983 + bench.origin_um
+    stage = bench.open(z_min_um=low, z_max_um=high)
+    z_um = stage.status().z_um
+    for target in (high, low, high):
+        stage.move_to(target, z_um)
+        z_um = stage.wait(10.0).z_um
+    low_nm, high_nm = bench.axis.extremes_nm
+    assert low * 1000 - 1 <= low_nm <= high_nm <= high * 1000 + 1
     bench.close()
 
 
