@@ -25,12 +25,13 @@ class SimulatedAxis:
         max_nm: int = 10_000_000,
         speed_nm_s: int = 2_000_000,
     ) -> None:
-        self.min_nm, self.max_nm, self.speed_nm_s = min_nm, max_nm, speed_nm_s
+        self.min_nm, self.max_nm, self._speed_nm_s = min_nm, max_nm, speed_nm_s
         self._lock = threading.Lock()
         self._from_nm = self._to_nm = start_nm
         self._began_ns = time.monotonic_ns()
         self._read_ns = self._began_ns
         self._samples: list[tuple[int, int]] = [(self._began_ns, start_nm)]
+        self.hunts = False  # after a move its servo is never content, though it is there
         self.blocked = False  # a controller that cannot move asks this and says why
         self.moves = 0  # that changed the target; a copy of a move changes nothing
         self.targets_nm: list[int] = []  # of every move that was taken, copies included
@@ -63,6 +64,18 @@ class SimulatedAxis:
         with self._lock:
             self._turn(position_nm, position_nm, time.monotonic_ns())
 
+    @property
+    def speed_nm_s(self) -> int:
+        """Of every move; may be changed in the middle of one."""
+        return self._speed_nm_s
+
+    @speed_nm_s.setter
+    def speed_nm_s(self, speed_nm_s: int) -> None:
+        with self._lock:
+            now_ns = time.monotonic_ns()
+            self._turn(self._at(now_ns), self._to_nm, now_ns)
+            self._speed_nm_s = speed_nm_s
+
     def position_nm(self) -> int:
         """Where it is now."""
         with self._lock:
@@ -75,8 +88,8 @@ class SimulatedAxis:
 
     @property
     def moving(self) -> bool:
-        """True until it is where it was sent."""
-        return self.position_nm() != self._to_nm
+        """True until it is where it was sent and its servo is content."""
+        return (self.hunts and self.moves > 0) or self.position_nm() != self._to_nm
 
     def read_new(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
         """Times (ns, monotonic) and motor positions (nm) since the last call."""
@@ -94,7 +107,7 @@ class SimulatedAxis:
 
     def _at(self, now_ns: int) -> int:
         way_nm = self._to_nm - self._from_nm
-        gone_nm = self.speed_nm_s * (now_ns - self._began_ns) // 1_000_000_000
+        gone_nm = self._speed_nm_s * (now_ns - self._began_ns) // 1_000_000_000
         if gone_nm >= abs(way_nm):
             return self._to_nm
         return self._from_nm + (gone_nm if way_nm > 0 else -gone_nm)
@@ -108,7 +121,7 @@ class SimulatedAxis:
 
     def _record(self, now_ns: int) -> None:
         """Samples from the last one up to `now_ns`, while it moved."""
-        way_ns = abs(self._to_nm - self._from_nm) * 1_000_000_000 // self.speed_nm_s
+        way_ns = abs(self._to_nm - self._from_nm) * 1_000_000_000 // self._speed_nm_s
         end_ns = min(now_ns, self._began_ns + way_ns + _STEP_NS)
         start_ns = max(self._read_ns, self._began_ns)
         for time_ns in range(start_ns + _STEP_NS, end_ns + _STEP_NS, _STEP_NS):

@@ -180,8 +180,10 @@ def test_an_asi_client_drives_our_focus(presented: Presented, axis: SimulatedAxi
     client = presented.client()
     assert client.identity.travel_um == (1000, 9000)  # the guard's window, not the motor's travel
     assert client.status().z_um == 5000
+    axis.speed_nm_s = 20_000
     client.move_to(5321.4, 5000)
     assert client.status().moving
+    axis.speed_nm_s = 100_000_000
     assert client.wait(10.0).z_um == pytest.approx(5321.4)
     assert axis.position_nm() == 5_321_400
     assert presented.guard.moves == 1
@@ -228,8 +230,10 @@ def test_what_micro_managers_adapter_asks(presented: Presented, axis: SimulatedA
     assert answers[2] == b":A 50000.0\r\n"
     assert answers[4].startswith(b":A Z=")
     assert answers[5].startswith(b":Z=")
+    axis.speed_nm_s = 20_000
     (taken, busy) = raw(presented.service.port, b"M Z=53000.000000\r", b"/\r")
     assert (taken, busy) == (b":A\r\n", b"B\r\n")
+    axis.speed_nm_s = 100_000_000
     while raw(presented.service.port, b"/\r") != [b"N\r\n"]:
         pass
     assert axis.position_nm() == 5_300_000

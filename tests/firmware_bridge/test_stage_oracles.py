@@ -28,12 +28,13 @@ from simulator.controllers.tmcl import SimulatedTmcl
 from simulator.controllers.zaber import SimulatedZaber
 
 WINDOW = {"z_min_um": 1000.0, "z_max_um": 9000.0, "poll_ms": 10_000.0}  # asks nothing by itself
+SLOW_NM_S, FAST_NM_S = 20_000, 100_000_000
 
 
 @pytest.fixture
 def axis() -> SimulatedAxis:
-    """At 5000 um, 10 mm of travel, 4 mm/s."""
-    return SimulatedAxis(speed_nm_s=4_000_000)
+    """At 5000 um, 10 mm of travel, so slow that it is still moving whenever a client asks."""
+    return SimulatedAxis(speed_nm_s=SLOW_NM_S)
 
 
 @pytest.fixture
@@ -55,11 +56,13 @@ def test_zabers_client_drives_the_simulated_zaber(
     assert connection.generic_command("get pos", 1, 1).data == "100000"
     assert connection.generic_command("move abs 103000", 1, 1).status == "BUSY"
     assert stage.is_busy()
+    axis.speed_nm_s = FAST_NM_S
     stage.wait_until_idle()
     assert axis.position_nm() == 5_150_000
     assert stage.settings.get("pos") == 103_000
     with pytest.raises(BadDataException):
         connection.generic_command("move abs 10300000", 1, 1)
+    axis.speed_nm_s = SLOW_NM_S
     connection.generic_command("move abs 150000", 1, 1)
     stage.stop()
     assert 5_150_000 <= axis.position_nm() < 7_500_000
@@ -95,9 +98,11 @@ def test_trinamics_client_drives_the_simulated_module(axis: SimulatedAxis) -> No
         assert module.get_axis_parameter(140, 0) == 4
         module.move_to(0, 103_000)
         assert module.get_axis_parameter(3, 0, signed=True) > 0
+        axis.speed_nm_s = FAST_NM_S
         while not module.get_axis_parameter(8, 0):
             pass
         assert axis.position_nm() == 5_150_000
+        axis.speed_nm_s = SLOW_NM_S
         module.move_to(0, 99_000)
         assert module.get_axis_parameter(3, 0, signed=True) < 0
         module.stop(0)
@@ -147,6 +152,7 @@ def test_a_public_asi_client_drives_the_simulated_asi(
     assert client.get_upper_travel_limit("z") == {"Z": 10.0}  # mm
     client.move_absolute(z=51_502)
     assert client.is_axis_moving("z")
+    axis.speed_nm_s = FAST_NM_S
     while client.is_axis_moving("z"):
         pass
     assert axis.position_nm() == 5_150_200
@@ -211,6 +217,7 @@ if importlib.util.find_spec("pipython"):  # the extra `oracle-pi`: nothing of ou
             served.heard.clear()
             device.MOV("1", 5100.2)
             assert bytes(served.heard) == PIPYTHON[0]
+            axis.speed_nm_s = FAST_NM_S
             while device.IsMoving("1")["1"]:
                 pass
             assert device.qPOS("1")["1"] == 5100.2

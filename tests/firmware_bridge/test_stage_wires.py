@@ -3,6 +3,7 @@ driver sends for one known move."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -180,8 +181,13 @@ def test_pi_takes_its_unit_from_the_controller(
     else:
         stage = bench.open(axis="Z", z_min_um=window[0], z_max_um=window[1])
         assert stage.status().z_um == pytest.approx(5000)
+        assert isinstance(bench, WireBench)
+        bench.axis.hunts = True
         stage.move_to(5001.5, 5000)
+        while stage.status().z_um != pytest.approx(5001.5):
+            pass
         assert stage.status().moving  # bit 1 of the mask, not bit 0
+        bench.axis.hunts = False
         stage.wait(10.0)
         assert bench.motor_um() == pytest.approx(5001.5)
         with pytest.raises(StageRefused, match="PORT_LOCKED"):
@@ -313,6 +319,18 @@ def test_an_answer_is_known_by_its_shape_and_asked_again() -> None:
     with pytest.raises(Unanswered, match=r"it: no answer to '\?'"):
         talk.ask(b"?\r", line(b"\r", _number))
     assert link.heard.count(b"?") <= 2 + 3
+
+
+def test_a_late_answer_is_not_the_next_questions() -> None:
+    class Late(Script):
+        def read(self) -> bytes:
+            time.sleep(0.02)  # longer than the answer may take
+            return super().read()
+
+    talk = Conversation(Late(b"", b"1\r", b"2\r"), "it", 0.01)
+    with pytest.raises(Unanswered):
+        talk.ask(b"first", line(b"\r", _number), sends=1)
+    assert talk.ask(b"second", line(b"\r", _number), sends=1) == 2
 
 
 def test_only_what_is_refused_twice_is_refused() -> None:
