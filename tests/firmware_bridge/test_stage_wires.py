@@ -263,6 +263,19 @@ def test_zaber_without_a_reference_does_not_move() -> None:
     bench.close()
 
 
+def test_zaber_takes_no_answer_to_another_question() -> None:
+    """Whole, with a good checksum, and with a number that was not asked for."""
+    bench = BENCHES["zaber"]()
+    stale = "01 1 00 OK IDLE -- 140000"
+    answer = f"@{stale}:{zaber_ascii.lrc(stale)}\r\n".encode()
+    bench.damage(lambda data: answer + data, None)
+    stage = bench.open(poll_ms=10_000)
+    stage.move_to(5010, 5000)
+    stage.stop()
+    assert stage.status().z_um < 5100
+    bench.close()
+
+
 def test_grbl_that_restarts_is_uncertain() -> None:
     bench = BENCHES["grbl"]()
     assert isinstance(bench, WireBench)
