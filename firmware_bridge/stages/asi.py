@@ -15,6 +15,7 @@ from firmware_bridge.stages.conversation import line
 from firmware_bridge.stages.line_stage import LineStage
 from firmware_bridge.stages.polled import Identity
 from firmware_bridge.stages.rest import Reading
+from firmware_bridge.stages.steps import nearest_step
 
 END = b"\r\n"
 HALTED = 21  # `:N-21` answers a HALT that stopped a move
@@ -65,7 +66,9 @@ class AsiStage(LineStage):
         return Reading(position * self._um_per_unit, moving)
 
     def _go(self, target_um: float) -> None:
-        tenths = self._steps(target_um, self._um_per_unit / 10)  # the wire has one decimal
+        tenths = nearest_step(
+            target_um, self._um_per_unit / 10, self.z_min_um, self.z_max_um
+        )  # the wire has one decimal
         self._ask(f"M {self._axis}={tenths / 10:.1f}", "(:A)")
 
     def _halt(self) -> None:

@@ -16,6 +16,7 @@ from firmware_bridge.stages.conversation import line
 from firmware_bridge.stages.line_stage import LineStage
 from firmware_bridge.stages.polled import Identity
 from firmware_bridge.stages.rest import Reading
+from firmware_bridge.stages.steps import nearest_step
 
 END = b"\n"
 ASK, HOLD, CANCEL_JOG = b"?", b"!", b"\x85"
@@ -73,7 +74,8 @@ class GrblStage(LineStage):
 
     def _go(self, target_um: float) -> None:
         feed = self._speed_um_s * 0.06  # mm/min
-        z_mm = self._steps(target_um, self._um_per_step) * self._um_per_step / 1000
+        steps = nearest_step(target_um, self._um_per_step, self.z_min_um, self.z_max_um)
+        z_mm = steps * self._um_per_step / 1000
         self._ask(f"$J=G53G21G90Z{z_mm:.4f}F{feed:.3f}", "(ok)")
 
     def _halt(self) -> None:

@@ -12,14 +12,14 @@ import math
 import threading
 import time
 from abc import abstractmethod
+from contextlib import suppress
 from dataclasses import dataclass
 
 from firmware_bridge.errors import LinkLost, StageError, StageRefused, StageUncertain
 from firmware_bridge.stage import Stage, StageStatus, ZAt
 from firmware_bridge.stages.conversation import Unanswered
+from firmware_bridge.stages.motion_options import MotionOptions
 from firmware_bridge.stages.rest import Reading, Rest
-
-_FLOAT_UM = 1e-6  # what floating point adds to a product of steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,47 +34,23 @@ class Identity:
 class PolledStage(Stage):
     """Safe to use from several threads. The driver opens its line, then calls `_begin`."""
 
-    def __init__(
-        self,
-        *,
-        z_min_um: float,
-        z_max_um: float,
-        settle_ms: float = 30.0,
-        assumed_tolerance_um: float = 1.0,
-        arrival_um: float = 0.5,
-        still_um: float = 0.1,
-        poll_ms: float = 50.0,
-    ) -> None:
-        """The options that all polled stages share.
-
-        `settle_ms`: from the first reading at rest until the axis counts as settled;
-        `assumed_tolerance_um`: how far off `assumed_um` of a move may be; `arrival_um`: how near
-        to its target a move must end; `still_um`: smaller changes at rest are servo noise.
-        StageRefused("CONFIG") for what is not a number or not in range.
-        """
-        sizes = {
-            "settle_ms": settle_ms,
-            "assumed_tolerance_um": assumed_tolerance_um,
-            "arrival_um": arrival_um,
-            "still_um": still_um,
-            "poll_ms": poll_ms,
-        }
-        for name, value in sizes.items():
-            if not 0 <= value <= 10_000:
-                raise StageRefused("CONFIG", f"{name} = {value} must be 0 to 10000")
-        if not -math.inf < z_min_um < z_max_um < math.inf:
-            raise StageRefused("CONFIG", f"z_min_um = {z_min_um} must be below z_max_um {z_max_um}")
+    def __init__(self, *, z_min_um: float, z_max_um: float, **motion: float) -> None:
+        """`motion`: the fields of MotionOptions. StageRefused("CONFIG") for bad ones."""
+        options = MotionOptions(**motion)
+        options.check(z_min_um, z_max_um)
         self.z_min_um, self.z_max_um = float(z_min_um), float(z_max_um)
-        self._settle_ns, self._poll_s = round(settle_ms * 1e6), max(poll_ms, 1.0) / 1e3
-        self._tolerance_um, self._still_um = assumed_tolerance_um, still_um
+        self._settle_ns = round(options.settle_ms * 1e6)
+        self._poll_s = max(options.poll_ms, 1.0) / 1e3
+        self._tolerance_um, self._still_um = options.assumed_tolerance_um, options.still_um
         self._changed = threading.Condition(threading.RLock())  # guards the line and all below
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
+        self._polling = False
         self._trouble: StageError | None = None
         self._uncertain = ""  # why no further move may be sent before reconnect()
         self._newest: Reading | None = None
         self._asked_ns = self._answered_ns = 0  # of the newest reading
-        self._rest = Rest(still_um, arrival_um)
+        self._rest = Rest(options.still_um, options.arrival_um)
         self._moves = 0
 
     # ---- what a driver adds; all called with the lock held ---------------------------------------
@@ -100,17 +76,6 @@ class PolledStage(Stage):
 
     def _hang_up(self) -> None:
         """Close the line; safe to call twice."""
-
-    def _steps(self, target_um: float, um_per_step: float) -> int:
-        """The step nearest to `target_um` among those inside the window: no rounding leaves it."""
-        steps = round(target_um / um_per_step)
-        if steps * um_per_step > self.z_max_um + _FLOAT_UM:
-            steps -= 1
-        if steps * um_per_step < self.z_min_um - _FLOAT_UM:
-            steps += 1
-        if steps * um_per_step > self.z_max_um + _FLOAT_UM:
-            raise StageRefused("WINDOW", f"no step of {um_per_step:g} um lies inside the window")
-        return steps
 
     def _clear(self) -> None:
         """Leave the controller's latch; the default has no command for it."""
@@ -140,6 +105,7 @@ class PolledStage(Stage):
         self._start_polling()
 
     def _start_polling(self) -> None:
+        self._polling = True
         self._thread = threading.Thread(target=self._poll, name="z-poll", daemon=True)
         self._thread.start()
 
@@ -152,7 +118,6 @@ class PolledStage(Stage):
     def reconnect(self) -> None:
         """After StageUncertain: read on the same line where the axis is, and go on from there."""
         with self._changed:
-            lost = self._trouble
             self._trouble = None
             try:
                 self._observe()
@@ -160,13 +125,14 @@ class PolledStage(Stage):
                 self._trouble = error
                 raise
             self._uncertain, self._rest.target_um = "", None
-            if lost is not None and not self._closing.is_set():
+            if not self._polling and not self._closing.is_set():
                 self._start_polling()
 
     def _poll(self) -> None:
         while not self._closing.wait(self._poll_s):
             with self._changed:
                 if self._trouble is not None or self._closing.is_set():
+                    self._polling = False
                     return
                 try:
                     self._observe()
@@ -294,11 +260,16 @@ class PolledStage(Stage):
                 self._changed.wait(left_s)
 
     def stop(self) -> None:
-        """Waits for the one question under way, 0.3 s at most on a healthy line."""
+        """Waits for the one question under way, 0.3 s at most on a healthy line.
+
+        On a lost link it is tried all the same: the way out may still be whole.
+        """
         with self._changed:
-            if self._trouble is not None:
-                raise self._trouble
             self._rest.stop()
+            if self._trouble is not None:
+                with suppress(StageError):
+                    self._halt()
+                raise self._trouble
             self._halt()
             self._observe()
 

@@ -15,6 +15,7 @@ from firmware_bridge.stages.conversation import SENDS, Unanswered, line
 from firmware_bridge.stages.line_stage import LineStage
 from firmware_bridge.stages.polled import Identity
 from firmware_bridge.stages.rest import Reading
+from firmware_bridge.stages.steps import nearest_step
 
 END = b"\r"
 Z_BUSY = 4
@@ -49,7 +50,7 @@ class PriorStage(LineStage):
         return Reading(position * self._um_per_unit, bool(busy & Z_BUSY))
 
     def _go(self, target_um: float) -> None:
-        units = self._steps(target_um, self._um_per_unit)
+        units = nearest_step(target_um, self._um_per_unit, self.z_min_um, self.z_max_um)
         for _ in range(SENDS):
             # an error comes before the answer to `$`, and is found there
             busy = int(self._ask(f"V,{units}\r$", r"(\d{1,3})"))

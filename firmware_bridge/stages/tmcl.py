@@ -15,6 +15,7 @@ from firmware_bridge.errors import StageRefused
 from firmware_bridge.stages.line_stage import LineStage
 from firmware_bridge.stages.polled import Identity
 from firmware_bridge.stages.rest import Reading
+from firmware_bridge.stages.steps import nearest_step
 
 _REQUEST = struct.Struct(">BBBBi")  # module, command, type, motor, value
 _REPLY = struct.Struct(">BBBBi")  # host, module, status, command, value
@@ -91,7 +92,7 @@ class TmclStage(LineStage):
         return Reading(position * self._um_per_step, moving)
 
     def _go(self, target_um: float) -> None:
-        steps = self._steps(target_um, self._um_per_step)
+        steps = nearest_step(target_um, self._um_per_step, self.z_min_um, self.z_max_um)
         if not -(2**31) <= steps < 2**31:
             raise StageRefused("WINDOW", f"{target_um:.3f} um does not fit the module's counter")
         self._ask(Command.MVP, 0, steps)

@@ -16,6 +16,7 @@ from firmware_bridge.stages.conversation import line
 from firmware_bridge.stages.line_stage import LineStage
 from firmware_bridge.stages.polled import Identity
 from firmware_bridge.stages.rest import Reading
+from firmware_bridge.stages.steps import nearest_step
 
 END = b"\n"
 _REPLY = re.compile(
@@ -70,7 +71,8 @@ class ZaberStage(LineStage):
         return Reading(position, reply["state"] == "BUSY", warning if stopped else None)
 
     def _go(self, target_um: float) -> None:
-        self._ask(f"move abs {self._steps(target_um, self._um_per_step)}")
+        steps = nearest_step(target_um, self._um_per_step, self.z_min_um, self.z_max_um)
+        self._ask(f"move abs {steps}")
 
     def _halt(self) -> None:
         self._ask("stop")

@@ -20,7 +20,10 @@ from edge.appliance.asi_service import AsiService, GuardedAxis
 from edge.guard import Guard, GuardLimits
 from edge.state import RunState
 from firmware_bridge.errors import StageRefused
+from firmware_bridge.firmware.host import HostFirmware
+from firmware_bridge.stage import Stage
 from firmware_bridge.stages.asi import AsiStage
+from firmware_bridge.stages.binary import BinaryStage
 from firmware_bridge.stages.zaber_ascii import ZaberStage
 from simulator.controllers.axis import SimulatedAxis
 from simulator.controllers.serving import Served
@@ -147,10 +150,8 @@ def test_exit_statuses(
 class Presented:
     """Our Zaber behind the guard, presented as ASI, and our own ASI driver as the client."""
 
-    def __init__(self, served: Served, link: Path | None = None) -> None:
-        self.stage = ZaberStage(
-            port=served.port, full_step_um=3.2, z_min_um=0, z_max_um=10_000, poll_ms=4, settle_ms=5
-        )
+    def __init__(self, stage: Stage, link: Path | None = None) -> None:
+        self.stage = stage
         self.state = RunState()
         limits = GuardLimits(1000, 9000, 1, max_step_um=25, max_age_ms=100, max_moves_per_s=100)
         self.guard = Guard(limits, self.stage, self.state)
@@ -171,9 +172,15 @@ class Presented:
 
 @pytest.fixture
 def presented(served: Served) -> Iterator[Presented]:
-    made = Presented(served)
+    made = Presented(zaber(served))
     yield made
     made.close()
+
+
+def zaber(served: Served) -> Stage:
+    return ZaberStage(
+        port=served.port, full_step_um=3.2, z_min_um=0, z_max_um=10_000, poll_ms=4, settle_ms=5
+    )
 
 
 def test_an_asi_client_drives_our_focus(presented: Presented, axis: SimulatedAxis) -> None:
@@ -188,6 +195,19 @@ def test_an_asi_client_drives_our_focus(presented: Presented, axis: SimulatedAxi
     assert axis.position_nm() == 5_321_400
     assert presented.guard.moves == 1
     client.close()
+
+
+def test_an_asi_client_drives_the_reference_firmware() -> None:
+    """The usual case: our own protocol below, ASI above."""
+    with HostFirmware(start_nm=5_000_000) as firmware:
+        made = Presented(BinaryStage(port=firmware.port, z_min_um=500, z_max_um=9500, settle_ms=10))
+        client = made.client()
+        for target in (5321.4, 5300.0):
+            client.move_to(target, client.status().z_um)
+            assert client.wait(10.0).z_um == pytest.approx(target, abs=0.05)
+            assert made.stage.status().z_um == pytest.approx(target, abs=0.05)
+        client.close()
+        made.close()
 
 
 def test_no_asi_move_goes_around_the_guard(presented: Presented, axis: SimulatedAxis) -> None:
@@ -302,7 +322,9 @@ def test_the_verb_serves_until_it_is_told_to_end(
 def test_a_link_replaces_links_only(served: Served, tmp_path: Path) -> None:
     from edge.errors import ConfigError
 
+    stage = zaber(served)
     (tmp_path / "precious").write_text("data")
     with pytest.raises(ConfigError, match="precious"):
-        Presented(served, link=tmp_path / "precious")
+        Presented(stage, link=tmp_path / "precious")
+    stage.close()
     assert (tmp_path / "precious").read_text() == "data"

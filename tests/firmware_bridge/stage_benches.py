@@ -32,12 +32,10 @@ Rule = Callable[[bytes], bytes]
 
 
 class Bench:
-    """One driver and its controller. `tells_travel`, `travels`: what the controller can do."""
+    """One driver and its controller."""
 
     driver = ""
     origin_um = 0.0
-    tells_travel = True
-    travels = True  # moves take time and can be stopped
 
     def __init__(self) -> None:
         self._opened = ExitStack()
@@ -123,7 +121,7 @@ class PiBench(WireBench):
 
 
 class TmclBench(WireBench):
-    driver, controller, tells_travel = "tmcl", SimulatedTmcl, False
+    driver, controller = "tmcl", SimulatedTmcl
 
     def options(self) -> dict[str, Any]:
         return {**super().options(), "full_step_um": 0.8}
@@ -137,7 +135,7 @@ class ZaberBench(WireBench):
 
 
 class PriorBench(WireBench):
-    driver, controller, tells_travel = "prior", SimulatedPrior, False
+    driver, controller = "prior", SimulatedPrior
 
 
 class TangoBench(WireBench):
@@ -195,7 +193,7 @@ def _framed(rule: Rule) -> Callable[[bytes, object], list[bytes]]:
 class MmCoreBench(Bench):
     """Micro-Manager's demo stage: it is where it is sent at once, and cannot be stopped."""
 
-    driver, origin_um, tells_travel, travels = "mmcore", -START_UM, False, False
+    driver, origin_um = "mmcore", -START_UM
 
     def options(self) -> dict[str, Any]:
         import mm_test_adapters

@@ -39,6 +39,18 @@ def bench(request: pytest.FixtureRequest, make_bench: OpenBench) -> Bench:
 
 
 @pytest.fixture(params=sorted(set(BENCHES) - {"mmcore"}))
+def real(request: pytest.FixtureRequest, make_bench: OpenBench) -> Bench:
+    """All but Micro-Manager's demo stage, which knows no port and cannot be stopped."""
+    return make_bench(request.param)
+
+
+@pytest.fixture(params=["binary", "asi", "pi", "zaber", "tango", "grbl"])
+def telling(request: pytest.FixtureRequest, make_bench: OpenBench) -> Bench:
+    """Those whose controller can tell its travel."""
+    return make_bench(request.param)
+
+
+@pytest.fixture(params=sorted(set(BENCHES) - {"mmcore"}))
 def slow(request: pytest.FixtureRequest, make_bench: OpenBench) -> Bench:
     """A move of 1 mm takes 5 s: there is time to do something in the middle of it."""
     return make_bench(request.param, speed_um_s=200.0)
@@ -142,13 +154,11 @@ def test_a_wrong_assumption_moves_nothing(bench: Bench) -> None:
     assert bench.motor_um() == pytest.approx(at(bench, START_UM))
 
 
-def test_a_window_outside_the_travel_stops_the_start(bench: Bench) -> None:
-    """Where the controller can tell its travel; and the port is free again afterwards."""
-    if not bench.tells_travel:
-        pytest.skip(f"{bench.driver} cannot tell its travel: docs/stages.md says so")
-    assert refusal(lambda: bench.open(z_max_um=at(bench, 10_000.5))) in ("WINDOW", "CONFIG")
-    assert refusal(lambda: bench.open(z_min_um=at(bench, -0.5))) in ("WINDOW", "CONFIG")
-    bench.open()
+def test_a_window_outside_the_travel_stops_the_start(telling: Bench) -> None:
+    """And the port is free again afterwards."""
+    assert refusal(lambda: telling.open(z_max_um=at(telling, 10_000.5))) in ("WINDOW", "CONFIG")
+    assert refusal(lambda: telling.open(z_min_um=at(telling, -0.5))) in ("WINDOW", "CONFIG")
+    telling.open()
 
 
 def test_busy_while_it_moves(slow: Bench) -> None:
@@ -209,13 +219,11 @@ def test_stop_ends_a_move_on_the_way(slow: Bench) -> None:
     stage.stop()
 
 
-def test_stop_at_rest_is_harmless(bench: Bench) -> None:
-    if not bench.travels:
-        pytest.skip("MMCore's demo stage cannot be stopped")
-    stage = bench.open()
+def test_stop_at_rest_is_harmless(real: Bench) -> None:
+    stage = real.open()
     stage.stop()
     stage.stop()
-    assert bench.motor_um() == pytest.approx(at(bench, START_UM))
+    assert real.motor_um() == pytest.approx(at(real, START_UM))
 
 
 def test_a_lost_acknowledgement_does_not_move_twice(wire: WireBench) -> None:
@@ -375,6 +383,23 @@ def test_silence_is_a_lost_link(wire: WireBench) -> None:
     assert stage.wait(10.0).z_um == pytest.approx(at(wire, 5010), abs=stage.resolution_um)
 
 
+def test_a_stop_is_tried_on_a_lost_link(make_bench: OpenBench) -> None:
+    """The answers are lost; the way to the controller is whole."""
+    for driver in WIRES:
+        bench = make_bench(driver, speed_um_s=20.0)
+        assert isinstance(bench, WireBench)
+        stage = bench.open(answer_s=0.1)
+        start = at(bench, START_UM)
+        stage.move_to(start + 900, start)
+        bench.damage(lambda data: b"", None)
+        with pytest.raises(LinkLost):
+            stage.wait(10.0)
+        assert bench.axis.moving
+        with pytest.raises(LinkLost):
+            stage.stop()
+        wait_for(lambda b=bench: not b.axis.moving)
+
+
 def test_a_move_that_is_never_confirmed_is_uncertain(wire: WireBench) -> None:
     """And no other may follow before somebody looked where it is."""
     stage = wire.open(answer_s=0.15)
@@ -440,11 +465,9 @@ def test_a_move_that_somebody_else_stopped_is_uncertain(make_bench: OpenBench) -
         assert refusal(lambda s=stage, z=start: s.move_to(z, z)) == "ASSUMED_DIFFERS"
 
 
-def test_two_masters_are_not_served(bench: Bench) -> None:
-    if not bench.travels:
-        pytest.skip("MMCore locks no device of its own demo")
-    bench.open()
-    assert refusal(lambda: bench.open()) == "PORT_LOCKED"
+def test_two_masters_are_not_served(real: Bench) -> None:
+    real.open()
+    assert refusal(real.open) == "PORT_LOCKED"
 
 
 def test_closed_is_closed(bench: Bench) -> None:

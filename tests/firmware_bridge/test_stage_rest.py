@@ -1,4 +1,4 @@
-"""When an axis came to rest, from readings alone; times are ns from the test's own clock."""
+"""When an axis came to rest, from readings alone, and which step is nearest; both are pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firmware_bridge.errors import StageRefused
 from firmware_bridge.stages.rest import START_NS, Reading, Rest
+from firmware_bridge.stages.steps import nearest_step
 
 MS = 1_000_000
 
@@ -106,3 +108,23 @@ def test_rest_is_never_claimed_too_early(script: list[tuple[float, bool, int]]) 
             assert rest.z_um == pytest.approx(z_um, abs=0.1)
         if rest.target_um is None and not rest.ended_short:
             break
+
+
+@given(
+    low=st.floats(-1e5, 1e5),
+    width=st.floats(0.001, 1e4),
+    part=st.floats(0, 1),
+    step=st.floats(0.001, 50),
+)
+def test_no_step_lies_outside_the_window(
+    low: float, width: float, part: float, step: float
+) -> None:
+    high = low + width
+    target = min(low + part * width, high)
+    try:
+        steps = nearest_step(target, step, low, high)
+    except StageRefused:
+        assert width < step
+        return
+    assert low - 1e-5 <= steps * step <= high + 1e-5
+    assert abs(steps * step - target) <= step * 1.5
