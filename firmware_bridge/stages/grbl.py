@@ -78,8 +78,11 @@ class GrblStage(LineStage):
         z_mm = steps * self._um_per_step / 1000
         self._ask(f"$J=G53G21G90Z{z_mm:.4f}F{feed:.3f}", "(ok)")
 
-    def _halt(self) -> None:
+    def _halt_at_once(self) -> None:
         self._line.tell(CANCEL_JOG)
+
+    def _halt(self) -> None:
+        self._line.tell(CANCEL_JOG)  # again: a move may have been sent once more in between
 
     def _clear(self) -> None:
         """Unlock after an alarm. The position may be worth nothing then: home first."""

@@ -90,8 +90,11 @@ class PiStage(LineStage):
         # reading the error clears it; a move that is sent twice fails twice
         self._line.ask(f"{move}\nERR?\n".encode("ascii"), line(END, judge))
 
-    def _halt(self) -> None:
+    def _halt_at_once(self) -> None:
         self._line.tell(STOP)
+
+    def _halt(self) -> None:
+        self._line.tell(STOP)  # again: a move may have been sent once more in between
         self._forget_error()  # a stop leaves error 10 behind
 
     def _forget_error(self) -> None:

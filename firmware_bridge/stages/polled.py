@@ -74,6 +74,9 @@ class PolledStage(Stage):
     def _halt(self) -> None:
         """Decelerate now."""
 
+    def _halt_at_once(self) -> None:
+        """A stop that needs no turn on the line; called without the lock. Most have none."""
+
     def _hang_up(self) -> None:
         """Close the line; safe to call twice."""
 
@@ -260,10 +263,13 @@ class PolledStage(Stage):
                 self._changed.wait(left_s)
 
     def stop(self) -> None:
-        """Waits for the one question under way, 0.3 s at most on a healthy line.
+        """Waits for the question under way: one answer, three tries on a silent line.
 
-        On a lost link it is tried all the same: the way out may still be whole.
+        PI and GRBL need not wait: theirs is a byte that acts wherever it comes. On a lost link it
+        is tried all the same: the way out may still be whole.
         """
+        with suppress(StageError):
+            self._halt_at_once()
         with self._changed:
             self._rest.stop()
             if self._trouble is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -385,7 +386,7 @@ def test_silence_is_a_lost_link(wire: WireBench) -> None:
 
 def test_a_stop_is_tried_on_a_lost_link(make_bench: OpenBench) -> None:
     """The answers are lost; the way to the controller is whole."""
-    for driver in WIRES:
+    for driver in ("asi", "zaber"):
         bench = make_bench(driver, speed_um_s=20.0)
         assert isinstance(bench, WireBench)
         stage = bench.open(answer_s=0.1)
@@ -398,6 +399,23 @@ def test_a_stop_is_tried_on_a_lost_link(make_bench: OpenBench) -> None:
         with pytest.raises(LinkLost):
             stage.stop()
         wait_for(lambda b=bench: not b.axis.moving)
+
+
+@pytest.mark.parametrize("driver", ["pi", "grbl"])
+def test_a_stop_of_one_byte_overtakes_the_question_under_way(
+    make_bench: OpenBench, driver: str
+) -> None:
+    bench = make_bench(driver, speed_um_s=20.0)
+    assert isinstance(bench, WireBench)
+    stage: Any = bench.open()
+    start = at(bench, START_UM)
+    stage.move_to(start + 900, start)
+    with stage._changed:  # somebody asks, and waits for the answer
+        stopper = threading.Thread(target=stage.stop)
+        stopper.start()
+        wait_for(lambda: not bench.axis.moving)
+    stopper.join(10)
+    assert stage.wait(10.0).z_um < start + 850
 
 
 def test_a_move_that_is_never_confirmed_is_uncertain(wire: WireBench) -> None:
