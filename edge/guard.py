@@ -6,6 +6,7 @@ neither the controller nor the camera; the firmware repeats the window and posit
 
 from __future__ import annotations
 
+import threading
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -55,6 +56,7 @@ class Guard:
         self._clock = clock
         self._newest_id: int | None = None
         self._last_sent_ns: int | None = None
+        self._one_at_a_time = threading.Lock()  # the loop and a hand may ask at once
         self._recent_ns: deque[int] = deque(maxlen=max(1, limits.max_moves_per_s))
 
     def send(self, plan: Plan, frame: Frame) -> int | None:
@@ -66,19 +68,46 @@ class Guard:
         newest, self._newest_id = self._newest_id, frame.frame_id
         if not isinstance(plan, Move):
             return None
-        try:
-            self._check_order(frame, newest)
-            now_ns = self._clock()
-            self._check_state(now_ns)
-            self._check_frame(frame, now_ns)
-            status = self._ask(self._stage.status)
-            self._check_stage(frame, status)
-            self._check_target(plan, status)
-            self._recent_ns.append(now_ns)
-            self._ask(lambda: self._stage.move_to(plan.target_um, plan.assumed_um))
-        except MoveRefused as refused:
-            self.refused[refused.reason] += 1
-            raise
+        with self._one_at_a_time:
+            try:
+                self._check_order(frame, newest)
+                now_ns = self._clock()
+                self._check_state(now_ns)
+                self._check_sign()
+                self._check_frame(frame, now_ns)
+                status = self._ask(self._stage.status)
+                self._check_stage(status)
+                self._check_settled(frame, status)
+                self._check_window(plan.target_um)
+                self._check_step(plan, status)
+                return self._make(plan.target_um, plan.assumed_um, now_ns)
+            except MoveRefused as refused:
+                self.refused[refused.reason] += 1
+                raise
+
+    def send_by_hand(self, target_um: float) -> int:
+        """Send a move that a person, or a program of theirs, asks for; returns when it was sent.
+
+        No frame speaks for it and none is needed: what a frame or the calibration would have to
+        prove (age, step, sign) is not asked; window, rate, state and the stage are. Raises
+        MoveRefused (nothing moved) or MoveUncertain.
+        """
+        with self._one_at_a_time:
+            try:
+                now_ns = self._clock()
+                self._check_state(now_ns)
+                self._check_window(target_um)
+                status = self._ask(self._stage.status)
+                self._check_stage(status)
+                return self._make(target_um, status.z_um, now_ns)
+            except MoveRefused as refused:
+                self.refused[refused.reason] += 1
+                raise
+
+    def _make(self, target_um: float, assumed_um: float, now_ns: int) -> int:
+        """Send it to the stage: the only line of the runtime that moves glass."""
+        self._recent_ns.append(now_ns)
+        self._ask(lambda: self._stage.move_to(target_um, assumed_um))
         self._last_sent_ns = self._clock()
         self.moves += 1
         self._check_nobody_stopped()
@@ -92,11 +121,13 @@ class Guard:
     def _check_state(self, now_ns: int) -> None:
         if not self._state.may_move:
             raise MoveRefused("state", f"the runtime is {self._state.name}")
-        if self.limits.focus_direction not in (1, -1):
-            raise MoveRefused("sign-unknown", "stage.focus_direction is not calibrated")
         recent = self._recent_ns
         if len(recent) == recent.maxlen and not now_ns - recent[0] >= 1_000_000_000:
             raise MoveRefused("rate", f"more than {recent.maxlen} moves in a second")
+
+    def _check_sign(self) -> None:
+        if self.limits.focus_direction not in (1, -1):
+            raise MoveRefused("sign-unknown", "stage.focus_direction is not calibrated")
 
     def _check_frame(self, frame: Frame, now_ns: int) -> None:
         if not frame.exposure_start_ns <= frame.exposure_end_ns <= now_ns:
@@ -107,22 +138,28 @@ class Guard:
         if self._last_sent_ns is not None and not frame.exposure_start_ns >= self._last_sent_ns:
             raise MoveRefused("before-last-move", "exposed before the last move was sent")
 
-    def _check_stage(self, frame: Frame, status: StageStatus) -> None:
+    def _check_stage(self, status: StageStatus) -> None:
         if status.latched is not None:
             raise MoveRefused("latched", f"the stage refuses to move: {status.latched}")
         if status.moving or status.settled_ns is None:
             raise MoveRefused("moving", "the stage is moving or settling")
+
+    def _check_settled(self, frame: Frame, status: StageStatus) -> None:
+        assert status.settled_ns is not None
         since_ns = frame.exposure_start_ns - status.settled_ns
         if not since_ns >= self.limits.settle_ms * 1e6:
             raise MoveRefused("unsettled", f"exposed {since_ns / 1e6:.1f} ms after settling")
 
-    def _check_target(self, move: Move, status: StageStatus) -> None:
-        limits, target = self.limits, move.target_um
+    def _check_window(self, target: float) -> None:
+        limits = self.limits
         if not limits.z_min_um <= target <= limits.z_max_um:  # NaN lands here too
             raise MoveRefused(
                 "outside-window",
                 f"target {target:.2f} um is outside {limits.z_min_um:g}..{limits.z_max_um:g} um",
             )
+
+    def _check_step(self, move: Move, status: StageStatus) -> None:
+        limits, target = self.limits, move.target_um
         # A full step back starts where the stage came to rest, not exactly where it was sent.
         slack_um = min(2 * self._stage.resolution_um, MAX_SLACK_UM)
         for start_um in (status.z_um, move.assumed_um):

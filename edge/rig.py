@@ -88,7 +88,7 @@ def build_rig(
                 camera = open_camera(config.camera.driver, config.camera.options)
         opened.callback(camera.close)
         if stage is None:
-            stage = _open_stage(config.stage)
+            stage = open_stage_of(config.stage)
         opened.callback(stage.close)
         rig = _assemble(config, camera, stage, sensor, nets, clock)
         opened.pop_all()
@@ -131,7 +131,8 @@ def _check(manifest: Manifest, name: str, objective: Objective) -> None:
             )
 
 
-def _open_stage(settings: StageSettings) -> Stage:
+def open_stage_of(settings: StageSettings) -> Stage:
+    """Open the stage that the config names; ConfigError for its options, StageError otherwise."""
     if settings.driver not in STAGES:
         raise ConfigError(
             f"stage.driver = {settings.driver!r} must be one of {', '.join(sorted(STAGES))}"
@@ -171,9 +172,7 @@ def _assemble(
         stage=stage,
         sensor=sensor,
         controller=Controller(_controller(config.stage, config.loop, config.objective)),
-        guard=Guard(
-            _limits(config.stage, config.loop, config.camera.period_ms), stage, state, clock
-        ),
+        guard=Guard(guard_limits(config), stage, state, clock),
         state=state,
         engines=nets,
         stall_s=3 * config.camera.period_ms / 1e3,
@@ -196,7 +195,9 @@ def _controller(
     )
 
 
-def _limits(stage: StageSettings, loop: LoopSettings, period_ms: float) -> GuardLimits:
+def guard_limits(config: Config) -> GuardLimits:
+    """What no move of this instrument may exceed."""
+    stage, loop, period_ms = config.stage, config.loop, config.camera.period_ms
     return GuardLimits(
         z_min_um=stage.z_min_um,
         z_max_um=stage.z_max_um,

@@ -75,6 +75,14 @@ class Stage(ABC):
 #: name in the config -> where the driver lives ("module:class")
 STAGES: dict[str, str] = {
     "binary": "firmware_bridge.stages.binary:BinaryStage",
+    "asi": "firmware_bridge.stages.asi:AsiStage",
+    "pi": "firmware_bridge.stages.pi_gcs2:PiStage",
+    "tmcl": "firmware_bridge.stages.tmcl:TmclStage",
+    "zaber": "firmware_bridge.stages.zaber_ascii:ZaberStage",
+    "prior": "firmware_bridge.stages.prior:PriorStage",
+    "tango": "firmware_bridge.stages.tango:TangoStage",
+    "grbl": "firmware_bridge.stages.grbl:GrblStage",
+    "mmcore": "firmware_bridge.stages.mmcore:MmCoreStage",
 }
 
 

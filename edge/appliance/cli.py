@@ -30,6 +30,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "edge.appliance.evaluate_verb",
         "the paper's metrics on z-stacks with known focus",
     ),
+    "stage": (
+        "edge.appliance.stage_verb",
+        "find, move, stop or watch the Z axis, or present it as an ASI MS-2000",
+    ),
     "check-config": (
         "edge.appliance.check_config_verb",
         "read a config file and say what is wrong",

@@ -1,0 +1,89 @@
+"""ASI MS-2000 and Tiger: lines of text, CR out, CR LF back (ASI serial command manual).
+
+Units per mm and soft limits are read (`UM Z?`, `SL Z?`, `SU Z?`); `/` says busy while any axis
+of the controller moves, so a scan in XY holds Z too. There is no checksum: a damaged digit in a
+position is asked again, one in a move shows where the move ends.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from firmware_bridge.errors import StageRefused
+from firmware_bridge.stages.conversation import line
+from firmware_bridge.stages.line_stage import LineStage
+from firmware_bridge.stages.polled import Identity
+from firmware_bridge.stages.rest import Reading
+from firmware_bridge.stages.steps import nearest_step
+
+END = b"\r\n"
+HALTED = 21  # `:N-21` answers a HALT that stopped a move
+_ERROR = re.compile(r":N\s*-(\d+)")
+_NUMBER = r"(-?\d+(?:\.\d+)?)"
+ERRORS = {
+    1: ("COMMAND", "the controller does not know the command"),
+    2: ("AXIS", "the controller has no such axis"),
+    3: ("COMMAND", "a parameter is missing"),
+    4: ("WINDOW", "outside the controller's limits"),
+    5: ("FAILED", "the controller could not do it"),
+    6: ("COMMAND", "the controller does not know the variable"),
+}
+
+
+class AsiStage(LineStage):
+    """One focus axis of an ASI controller."""
+
+    def __init__(
+        self, *, port: str, axis: str, resolution_um: float, baudrate: int = 9600, **motion: Any
+    ) -> None:
+        """`axis`: its letter, Z or F; `resolution_um`: encoder step, from the data sheet.
+
+        9600 baud is the factory's setting, Tiger and DIP switches may say 115200.
+        """
+        if re.fullmatch("[A-Z]", axis) is None:
+            raise StageRefused("CONFIG", f"axis = {axis!r} must be one capital letter")
+        super().__init__("ASI", port, baudrate, **motion)
+        self._axis, self._asked_resolution_um = axis, resolution_um
+        self._um_per_unit = 0.1
+        self._begin()
+
+    def _identify(self) -> Identity:
+        version = self._ask("V", r":A\s*Version:\s*(\S.*)")
+        units_per_mm = float(self._ask(f"UM {self._axis}?", rf".*=\s*{_NUMBER}.*"))
+        if not 1 <= units_per_mm <= 1e7:
+            raise StageRefused("CONFIG", f"UM {self._axis} = {units_per_mm} units per mm")
+        self._um_per_unit = 1000.0 / units_per_mm
+        low, high = (
+            1000.0 * float(self._ask(f"{limit} {self._axis}?", rf".*=\s*{_NUMBER}.*"))
+            for limit in ("SL", "SU")
+        )
+        return Identity(f"ASI {version}", self._asked_resolution_um, (low, high))
+
+    def _read(self) -> Reading:
+        moving = self._ask("/", "([BN])") == "B"
+        position = float(self._ask(f"W {self._axis}", rf":A\s*{_NUMBER}"))
+        return Reading(position * self._um_per_unit, moving)
+
+    def _go(self, target_um: float) -> None:
+        tenths = nearest_step(
+            target_um, self._um_per_unit / 10, self.z_min_um, self.z_max_um
+        )  # the wire has one decimal
+        self._ask(f"M {self._axis}={tenths / 10:.1f}", "(:A)")
+
+    def _halt(self) -> None:
+        """Stops every axis of the controller."""
+        self._ask("HALT", rf"(:A|:N-{HALTED})")
+
+    def _ask(self, command: str, shape: str) -> str:
+        def judge(text: str) -> str | None:
+            found = re.fullmatch(shape, text)
+            if found:
+                return found[1]
+            error = _ERROR.fullmatch(text)
+            if error and int(error[1]) in ERRORS:
+                reason, sentence = ERRORS[int(error[1])]
+                raise StageRefused(reason, f"{command}: {sentence} ({text})")
+            return None
+
+        return self._line.ask(f"{command}\r".encode("ascii"), line(END, judge))

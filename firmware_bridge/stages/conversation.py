@@ -1,0 +1,97 @@
+"""One question and its answer at a time on a line whose controller never speaks first.
+
+Every command of these drivers may be sent twice without harm, so silence and damage are met by
+sending again. So is a refusal: a damaged command earns one, and a damaged `0` reads as one, so
+only what is refused twice is refused. An answer is known by its shape (or its number, where the
+wire has one), never by being the next thing that arrives.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from firmware_bridge.errors import LinkLost, StageRefused
+from firmware_bridge.link import Link
+
+SENDS = 3
+ANSWER_S = 0.3  # the slowest answer: 30 bytes at 9600 baud and a controller that was busy
+_BUFFER = 4096  # more than that without an answer is noise
+
+Answer = TypeVar("Answer")
+#: looks at what arrived, takes what it understood out, and returns the answer once it is there
+Take = Callable[[bytearray], "Answer | None"]
+
+
+class Unanswered(LinkLost):
+    """Nothing that could be understood came back. The controller may have acted all the same."""
+
+
+class Conversation:
+    """A line and its buffer. Not thread-safe: the stage holds its lock around every call."""
+
+    def __init__(self, link: Link, name: str, answer_s: float = ANSWER_S) -> None:
+        self._link, self._name, self._answer_s = link, name, answer_s
+        self._arrived = bytearray()
+
+    def ask(self, wire: bytes, take: Take[Answer], sends: int = SENDS) -> Answer:
+        """Send `wire` until `take` finds an answer; Unanswered after `sends` tries of 0.3 s.
+
+        LinkLost when the line is gone; StageRefused from `take` when it came twice.
+        """
+        refused = False
+        for _ in range(sends):
+            self._arrived.clear()
+            self._link.write(wire)
+            try:
+                answer = self._until(take)
+            except StageRefused:
+                if refused:
+                    raise
+                refused = True
+                answer = None
+            if answer is not None:
+                return answer
+            self._hush()
+        shown = wire.decode("latin-1").strip() if wire.isascii() else wire.hex(" ")
+        raise Unanswered(f"{self._name}: no answer to {shown!r} in {sends} tries")
+
+    def tell(self, wire: bytes) -> None:
+        """Send what is not answered."""
+        self._link.write(wire)
+
+    def close(self) -> None:
+        """Close the line; safe to call twice."""
+        self._link.close()
+
+    def _until(self, take: Take[Answer]) -> Answer | None:
+        deadline = time.monotonic() + self._answer_s
+        while True:
+            answer = take(self._arrived)
+            if answer is not None or time.monotonic() > deadline:
+                return answer
+            del self._arrived[:-_BUFFER]
+            self._arrived += self._link.read()
+
+    def _hush(self) -> None:
+        """Wait for silence: a late answer must not be taken for the next question's."""
+        deadline = time.monotonic() + self._answer_s
+        while self._link.read() and time.monotonic() < deadline:
+            pass
+
+
+def line(end: bytes, judge: Callable[[str], Answer | None]) -> Take[Answer]:
+    """A `take` for lines of text that end in `end`; `judge` is given each without its end and
+    returns None for what is no answer to this question (noise, something unsolicited)."""
+
+    def take(arrived: bytearray) -> Answer | None:
+        while end in arrived:
+            text, _, rest = bytes(arrived).partition(end)
+            arrived[:] = rest
+            answer = judge(text.decode("latin-1").strip())
+            if answer is not None:
+                return answer
+        return None
+
+    return take

@@ -1,0 +1,30 @@
+"""The options that all polled stages share, and their limits."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+from firmware_bridge.errors import StageRefused
+
+MOST = 10_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class MotionOptions:
+    """How a polled stage judges motion; um and ms."""
+
+    settle_ms: float = 30.0  # from the first reading at rest until the axis counts as settled
+    assumed_tolerance_um: float = 1.0  # how far off `assumed_um` of a move may be
+    arrival_um: float = 0.5  # how near to its target a move must end
+    still_um: float = 0.1  # smaller changes at rest are servo noise
+    poll_ms: float = 50.0  # how often the controller is asked
+
+    def check(self, z_min_um: float, z_max_um: float) -> None:
+        """StageRefused("CONFIG") for what is not a number, out of range, or no window."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not 0 <= value <= MOST:
+                raise StageRefused("CONFIG", f"{field.name} = {value} must be 0 to {MOST:g}")
+        if not -math.inf < z_min_um < z_max_um < math.inf:
+            raise StageRefused("CONFIG", f"z_min_um = {z_min_um} must be below z_max_um {z_max_um}")

@@ -1,0 +1,78 @@
+"""Maerzhaeuser TANGO: lines that end in CR (TANGO instruction set).
+
+Moves are not acknowledged, so `?err` goes behind each. The unit is set to um (`!dim z 1`) and read
+back; the travel is read (`?lim z`). `!autostatus 0` keeps the controller from speaking unasked.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from firmware_bridge.errors import StageRefused
+from firmware_bridge.stages.conversation import line
+from firmware_bridge.stages.line_stage import LineStage
+from firmware_bridge.stages.polled import Identity
+from firmware_bridge.stages.rest import Reading
+
+END = b"\r"
+UM = "1"  # of `dim`
+_NUMBER = r"(-?\d+(?:\.\d+)?)"
+ERRORS = {
+    1: ("AXIS", "the controller has no such axis"),
+    2: ("FAILED", "the controller cannot do that now"),
+    4: ("COMMAND", "the controller does not know the command"),
+    5: ("WINDOW", "outside the controller's limits"),
+    12: ("LIMIT_SWITCH", "the limit switch is active"),
+    27: ("LATCHED", "the emergency stop is active"),
+}
+#: letter of `?statusaxis` -> why the axis would not move
+LATCHES = {"S": "LIMIT_SWITCH", "E": "ERROR", "T": "TIMEOUT", "-": "AXIS_OFF"}
+
+
+class TangoStage(LineStage):
+    """The Z axis of a TANGO controller."""
+
+    def __init__(
+        self, *, port: str, resolution_um: float, baudrate: int = 57_600, **motion: Any
+    ) -> None:
+        """`resolution_um`: of motor or encoder, from the data sheet."""
+        super().__init__("TANGO", port, baudrate, **motion)
+        self._asked_resolution_um = resolution_um
+        self._begin()
+
+    def _identify(self) -> Identity:
+        version = self._ask("!autostatus 0\r?version", r"(\S*[A-Za-z].*)")
+        dimension = self._ask(f"!dim z {UM}\r?dim z", r"(\d+)")
+        if dimension != UM:
+            raise StageRefused("CONFIG", f"z counts in unit {dimension}, not in um ({UM})")
+        low, high = self._ask("?lim z", rf"{_NUMBER} {_NUMBER}", 0).split()
+        return Identity(version, self._asked_resolution_um, (float(low), float(high)))
+
+    def _read(self) -> Reading:
+        state = self._ask("?statusaxis z", r"([@MJSADET-])")
+        position = float(self._ask("?pos z", _NUMBER))
+        return Reading(position, state == "M", LATCHES.get(state))
+
+    def _go(self, target_um: float) -> None:
+        move = f"!moa z {target_um:.3f}"
+
+        def judge(text: str) -> bool | None:
+            if not re.fullmatch(r"\d{1,3}", text):
+                return None
+            if int(text):
+                reason, sentence = ERRORS.get(int(text), ("FAILED", "see the controller's manual"))
+                raise StageRefused(reason, f"{move}: {sentence} (error {text})")
+            return True
+
+        self._line.ask(f"!err\r{move}\r?err\r".encode("ascii"), line(END, judge))
+
+    def _halt(self) -> None:
+        self._line.tell(b"a z\r")
+
+    def _ask(self, query: str, shape: str, group: int = 1) -> str:
+        def judge(text: str) -> str | None:
+            found = re.fullmatch(shape, text)
+            return found[group] if found else None
+
+        return self._line.ask(f"{query}\r".encode("ascii"), line(END, judge))

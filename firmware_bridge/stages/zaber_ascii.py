@@ -1,0 +1,110 @@
+"""Zaber devices that speak the ASCII protocol (Zaber ASCII protocol manual, firmware 7).
+
+Requests carry a message id and a checksum (LRC), so an answer is known by its number. Microsteps
+per full step and travel are read (`resolution`, `limit.min`, `limit.max`); what a full step is in
+um depends on the stage and is demanded. A stage with a linear motor has no `resolution`: this
+driver does not drive it. Set `comm.checksum 1` at the device, or its answers are unprotected.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from firmware_bridge.errors import LinkLost, StageRefused
+from firmware_bridge.stages.conversation import line
+from firmware_bridge.stages.line_stage import LineStage
+from firmware_bridge.stages.polled import Identity
+from firmware_bridge.stages.rest import Reading
+from firmware_bridge.stages.steps import nearest_step
+
+END = b"\n"
+_REPLY = re.compile(
+    r"@(?P<device>\d\d) (?P<axis>\d) (?P<id>\d\d) (?P<flag>OK|RJ) (?P<state>BUSY|IDLE) "
+    r"(?P<warning>--|[A-Z]{2}) (?P<data>[^:]*?)(:(?P<lrc>[0-9A-F]{2}))?"
+)
+REASONS = {"BADDATA": "WINDOW", "STATUSBUSY": "BUSY", "DRIVERDISABLED": "LATCHED"}
+NO_REFERENCE = "WR"  # the position counts from nowhere until the stage was homed
+
+
+def lrc(text: str) -> str:
+    """Two hexadecimal digits that bring the sum of `text` to 0 (mod 256)."""
+    return f"{-sum(text.encode('ascii')) & 0xFF:02X}"
+
+
+class ZaberStage(LineStage):
+    """One axis of one device."""
+
+    def __init__(
+        self,
+        *,
+        port: str,
+        full_step_um: float,
+        device: int = 1,
+        axis: int = 1,
+        baudrate: int = 115_200,
+        **motion: Any,
+    ) -> None:
+        """`full_step_um`: travel of one full step of the motor, from the stage's data sheet."""
+        if not 0 < full_step_um <= 1000:
+            raise StageRefused("CONFIG", f"full_step_um = {full_step_um} must be above 0")
+        super().__init__("Zaber", port, baudrate, **motion)
+        self._device, self._axis, self._full_step_um = device, axis, full_step_um
+        self._um_per_step = full_step_um
+        self._id = 0
+        self._begin()
+
+    def _identify(self) -> Identity:
+        name = f"Zaber {self._get('deviceid')} firmware {self._get('version')}"
+        microsteps = int(self._get("resolution"))
+        if not 1 <= microsteps <= 1024:
+            raise StageRefused("CONFIG", f"{microsteps} microsteps per full step are not 1..1024")
+        self._um_per_step = self._full_step_um / microsteps
+        low, high = (int(self._get(f"limit.{end}")) * self._um_per_step for end in ("min", "max"))
+        return Identity(name, self._um_per_step, (low, high))
+
+    def _read(self) -> Reading:
+        reply = self._ask("get pos")
+        warning = reply["warning"]
+        stopped = warning.startswith("F") or warning == NO_REFERENCE
+        position = _number(reply["data"]) * self._um_per_step
+        return Reading(position, reply["state"] == "BUSY", warning if stopped else None)
+
+    def _go(self, target_um: float) -> None:
+        steps = nearest_step(target_um, self._um_per_step, self.z_min_um, self.z_max_um)
+        self._ask(f"move abs {steps}")
+
+    def _halt(self) -> None:
+        self._ask("stop")
+
+    def _clear(self) -> None:
+        self._ask("warnings clear")
+        super()._clear()
+
+    def _get(self, setting: str) -> str:
+        return self._ask(f"get {setting}")["data"].split()[0]
+
+    def _ask(self, command: str) -> re.Match[str]:
+        self._id = self._id % 99 + 1
+        number = f"{self._id:02d}"
+        body = f"{self._device} {self._axis} {number} {command}"
+
+        def judge(text: str) -> re.Match[str] | None:
+            reply = _REPLY.fullmatch(text[max(text.rfind("@"), 0) :])
+            if reply is None or reply["id"] != number or int(reply["device"]) != self._device:
+                return None
+            if reply["lrc"] and lrc(reply[0][1:].rpartition(":")[0]) != reply["lrc"]:
+                return None
+            if reply["flag"] == "RJ":
+                reason = REASONS.get(reply["data"].strip(), "FAILED")
+                raise StageRefused(reason, f"{command}: the device said {reply['data'].strip()}")
+            return reply
+
+        return self._line.ask(f"/{body}:{lrc(body)}\n".encode("ascii"), line(END, judge))
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text.split()[0])
+    except (ValueError, IndexError) as error:
+        raise LinkLost(f"the device's position is {text!r}") from error

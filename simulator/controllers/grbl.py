@@ -1,0 +1,93 @@
+"""A GRBL 1.1 board of which only Z turns, from GRBL's interface and jogging pages."""
+
+from __future__ import annotations
+
+import re
+
+from simulator.controllers.axis import SimulatedAxis
+from simulator.controllers.lines import LineController
+
+_JOG = re.compile(r"\$J=(?P<words>(?:[GXYZF]-?[\d.]+)+)")
+_BANNER = b"\r\nGrbl 1.1h ['$' for help]\r\n"
+_NUMBER, _NOT_IDLE, _LOCKED, _TRAVEL, _BAD_JOG = 2, 8, 9, 15, 16
+
+
+class SimulatedGrbl(LineController):
+    """An `ok` is held back until the next read or 2 ms: a `?` asked meanwhile overtakes it."""
+
+    def __init__(self, axis: SimulatedAxis, steps_per_mm: int = 2000) -> None:
+        super().__init__(b"\n")
+        self.axis = axis
+        self.alarm = False
+        self.settings: dict[int, float] = {
+            10: 1,
+            13: 0,
+            20: 1,
+            22: 1,
+            102: steps_per_mm,
+            132: -axis.min_nm / 1e6,
+        }
+        self._waiting = b""
+
+    def restart(self) -> None:
+        """A brown-out: the banner, and the count begins anew."""
+        self.axis.turn_knob(0)
+        self._waiting = _BANNER
+
+    def due(self) -> bytes:
+        said, self._waiting = self._waiting, b""
+        return said
+
+    def takes(self, byte: bytes) -> bool:
+        return byte in b"?!~\x85\x18"
+
+    def single(self, byte: bytes) -> bytes | None:
+        if byte == b"?":
+            z_mm = self.axis.position_nm() / 1e6
+            return f"<{self._state()}|MPos:0.000,0.000,{z_mm:.3f}|FS:0,0>\r\n".encode()
+        if byte in (b"!", b"\x85"):
+            self.axis.halt()
+        if byte == b"\x18":
+            self.axis.halt()
+            self.alarm = False
+            return _BANNER
+        return b""
+
+    def answer(self, text: str) -> bytes:
+        self._waiting += self._do(text.replace(" ", "").upper()).encode()
+        return b""
+
+    def _state(self) -> str:
+        if self.alarm:
+            return "Alarm"
+        return "Jog" if self.axis.moving else "Idle"
+
+    def _do(self, text: str) -> str:
+        if text == "$I":
+            return "[VER:1.1h.20190825:]\r\n[OPT:V,15,128]\r\nok\r\n"
+        if text == "$$":
+            return "".join(f"${k}={v:.3f}\r\n" for k, v in self.settings.items()) + "ok\r\n"
+        if text == "$X":
+            self.alarm = False
+            return "[MSG:Caution: Unlocked]\r\nok\r\n"
+        if text.startswith("$J="):
+            error = self._jog(text)
+            return f"error:{error}\r\n" if error else "ok\r\n"
+        return "error:20\r\n"
+
+    def _jog(self, text: str) -> int:
+        found = _JOG.fullmatch(text)
+        if found is None:
+            return _BAD_JOG
+        words = re.findall(r"([GXYZF])(-?[\d.]+)", found["words"])
+        codes = {value for letter, value in words if letter == "G"}
+        numbers = {letter: float(value) for letter, value in words if letter != "G"}
+        if self.alarm or self.axis.blocked:
+            return _LOCKED
+        if numbers.get("F", 0) <= 0 or "Z" not in numbers or {"90", "91"} <= codes:
+            return _BAD_JOG
+        start = self.axis.target_nm if "91" in codes else 0
+        unit = 25.4e6 if "20" in codes else 1e6
+        step_nm = 1e6 / self.settings[102]
+        target = round(round((start + numbers["Z"] * unit) / step_nm) * step_nm)
+        return 0 if self.axis.move_to(target) else _TRAVEL

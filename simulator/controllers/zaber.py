@@ -1,0 +1,97 @@
+"""A Zaber stage with one axis that speaks the ASCII protocol, from Zaber's protocol manual."""
+
+from __future__ import annotations
+
+import re
+
+from simulator.controllers.axis import SimulatedAxis
+from simulator.controllers.lines import LineController
+
+_REQUEST = re.compile(r"/(?:(?P<head>\d+)(?: (?P<axis>\d+))?(?: (?P<id>\d+|--))?)? ?(?P<words>.*)")
+NO_REFERENCE = "WR"
+
+
+class SimulatedZaber(LineController):
+    """`checksum`: answers carry one (`comm.checksum 1`); `warning`: the flag shown, "--" = none."""
+
+    def __init__(
+        self,
+        axis: SimulatedAxis,
+        nm_per_step: int = 50,
+        microsteps: int = 64,
+        device: int = 1,
+        checksum: bool = True,
+    ) -> None:
+        super().__init__(b"\n")
+        self.axis = axis
+        self.checksum, self.warning = checksum, "--"
+        self._nm, self._microsteps, self._device = nm_per_step, microsteps, device
+
+    def answer(self, text: str) -> bytes:
+        body, colon, sent = text.partition(":")
+        if not body.startswith("/") or (colon and not _sums_to_zero(body[1:], sent)):
+            return b""  # a device ignores what is damaged
+        found = _REQUEST.fullmatch(body)
+        if found is None or int(found["head"] or 0) not in (0, self._device):
+            return b""
+        number = None if found["id"] in (None, "--") else int(found["id"])
+        flag, data = self._do(found["words"].split(), int(found["axis"] or 0))
+        return self._reply(int(found["axis"] or 0), number, flag, data)
+
+    def _reply(self, axis: int, number: int | None, flag: str, data: str) -> bytes:
+        state = "BUSY" if self.axis.moving else "IDLE"
+        shown = "" if number is None else f" {number:02d}"
+        text = f"{self._device:02d} {axis}{shown} {flag} {state} {self.warning} {data}"
+        if self.checksum:
+            text += f":{-sum(text.encode()) & 0xFF:02X}"
+        return f"@{text}\r\n".encode()
+
+    def _do(self, words: list[str], axis: int) -> tuple[str, str]:
+        if axis not in (0, 1):
+            return "RJ", "BADAXIS"
+        match words:
+            case []:
+                return "OK", "0"
+            case ["get", setting]:
+                return self._get(setting)
+            case ["move", kind, value]:
+                return self._move(kind, value)
+            case ["stop"] | ["estop"]:
+                self.axis.halt()
+                return "OK", "0"
+            case ["warnings"] | ["warnings", "clear"]:
+                shown = self.warning
+                self.warning = "--" if "clear" in words else shown
+                return "OK", "00" if shown == "--" else f"01 {shown}"
+        return "RJ", "BADCOMMAND"
+
+    def _get(self, setting: str) -> tuple[str, str]:
+        values = {
+            "pos": self.axis.position_nm() // self._nm,
+            "limit.min": self.axis.min_nm // self._nm,
+            "limit.max": self.axis.max_nm // self._nm,
+            "resolution": self._microsteps,
+            "deviceid": 50081,
+            "version": "7.38",
+            "system.axiscount": 1,
+            "comm.checksum": int(self.checksum),
+            "system.serial": 12345,
+        }
+        return ("OK", str(values[setting])) if setting in values else ("RJ", "BADCOMMAND")
+
+    def _move(self, kind: str, value: str) -> tuple[str, str]:
+        if kind not in ("abs", "rel") or not re.fullmatch(r"-?\d+", value):
+            return "RJ", "BADDATA"
+        if self.axis.blocked:
+            return "RJ", "DRIVERDISABLED"
+        start = self.axis.position_nm() if kind == "rel" else 0
+        taken = self.axis.move_to(start + int(value) * self._nm)
+        return ("OK", "0") if taken else ("RJ", "BADDATA")
+
+
+def _sums_to_zero(body: str, sent: str) -> bool:
+    """The checksum byte brings the sum of all characters after the slash to 0."""
+    try:
+        return (sum(body.encode("latin-1")) + int(sent, 16)) & 0xFF == 0
+    except ValueError:
+        return False
