@@ -111,7 +111,7 @@ class Controller:
     def _aim(self, estimate: FocusEstimate, z_um: float, z_half_um: float, s: StageStatus) -> Plan:
         d, limits = estimate.defocus_um, self._set
         interval = math.hypot(estimate.interval_um, z_half_um)
-        if not (math.isfinite(d) and interval <= self._widest(d)):
+        if not (math.isfinite(d) and interval <= self._set.max_interval_um):
             return Hold("uncertain")
         if abs(d) <= limits.deadband_um:
             self._shots = 0
@@ -129,10 +129,6 @@ class Controller:
         target = z_um + limits.focus_direction * d
         move = _Sent(Reading(z_um, d, interval), z_um, target, verify=large)
         return self._propose(move, s, "large-defocus" if large else "defocus")
-
-    def _widest(self, d: float) -> float:
-        """Widest interval to act on. Far out, half the way: the move still ends nearer to focus."""
-        return max(self._set.max_interval_um, 0.5 * abs(d))
 
     def _propose(self, move: _Sent, status: StageStatus, reason: str) -> Move:
         self._proposed = move
@@ -185,7 +181,7 @@ class Controller:
         far off in size, but a move that leads there was not a good one."""
         if isinstance(estimate, FocusEstimate):
             d = estimate.defocus_um
-            limit = self._widest(d)
+            limit = self._set.max_interval_um
         else:
             d, limit = estimate.rejected_um, math.inf
             if estimate.reason is not Reason.OUTSIDE_RANGE:
