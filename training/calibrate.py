@@ -112,9 +112,10 @@ def calibrate(
     start = Calibration.of(manifest)
     on = [[row for row in part if row.condition in interval_on] for part in (fit, scale)]
     calibration = fit_interval(on[0], on[1], start, keep_shape)
-    inside = [[row for row in part if row.condition in INSIDE] for part in (fit, scale)]
-    outside = [row for row in fit if row.condition.startswith(OUTSIDE)]
-    found = fit_envelope((inside[0], inside[1]), outside, action)
+    inside = [row for row in (*fit, *scale) if row.condition in INSIDE]
+    outside = [row for row in (*fit, *scale) if row.condition.startswith(OUTSIDE)]
+    # both steps on all of them: 1 % of half the slides of a k would be the worst frame of it
+    found = fit_envelope((inside, inside), outside, action)
     interval = {**manifest.calibration.get("interval", {}), **as_json(calibration)}
     fitted: Line = {"interval": interval, "envelope": found.envelope}
     changed = dataclasses.replace(manifest, calibration={**manifest.calibration, **fitted})

@@ -25,10 +25,11 @@ from training.frame_rows import FrameRow, k_keys, slide_numbers
 
 FALSE = 0.01
 WITNESSES = (*OPTICS, NOVELTY)
-SLACKS = (1.0, 1.2, 1.5, 2.0)  # half-widths that the search tries, before the common scale
+LEFT_OUT = 1e3  # a witness that only costs false alarms
+SLACKS = (1.0, 1.2, 1.5, 2.0, LEFT_OUT)  # half-widths that the search tries, before the scale
 PER_SD = (0.0, 1.0, 2.0, 3.0)
 NARROWEST = 0.02  # half-width in waves or um: finer than the estimates are
-LEAST_SLIDES = 40  # per entry
+LEAST_SLIDES = 300  # per entry: three times what a promise of 1 % needs to be more than the worst
 #: what training varies on top of a slide (training.augment): factor at the lower and upper end
 AUGMENTED = {
     "background": (0.9, 1.4),
@@ -173,12 +174,12 @@ def _best(inside: _Seen, outside: _Seen, per_sd: float) -> tuple[float, _Shape]:
         limit = quantile((here / slack).max(axis=0), share, (1 - FALSE) * share.sum())
         rings = (away / slack).max(axis=0) > limit
         shares = [float(rings[mine].mean()) for mine in each_condition]
-        value = min(shares) + 0.01 * float(np.mean(shares))
+        value = float(np.mean(shares))  # not the least: one condition may be beyond sight
         if value > best:
             best, best_slack = value, slack[:, 0]
-    factor = dict(zip(names, best_slack.tolist(), strict=True))
-    half = {name: factor[name] * each for name, each in plain.half.items()}
-    widen = {name: factor[name] * each for name, each in plain.per_sd.items()}
+    factor = {n: f for n, f in zip(names, best_slack.tolist(), strict=True) if f < LEFT_OUT}
+    half = {name: each * plain.half[name] for name, each in factor.items()}
+    widen = {name: each * plain.per_sd[name] for name, each in factor.items()}
     return best, _Shape(plain.middle, half, widen)
 
 
@@ -204,13 +205,16 @@ def _scale(shape: _Shape, seen: _Seen) -> tuple[float, str]:
     """The factor on all half-widths: 1 % false on a new slide, and in every condition seen."""
     score = _stacked(shape, seen).max(axis=0)
     conditions = np.array(seen.conditions, object)
+    each = [conditions == name for name in sorted(set(conditions))]
     plain = [
-        slide_quantile(score[conditions == name], seen.slides[conditions == name], 1 - FALSE, new=0)
-        for name in sorted(set(conditions))
+        slide_quantile(score[mine], seen.slides[mine], 1 - FALSE, new=0)
+        for mine in each
+        # of fewer slides, 1 % is the worst frame: it would set the bound for all
+        if len(np.unique(seen.slides[mine])) >= 1 / FALSE
     ]
     promised = slide_quantile(score, seen.slides, 1 - FALSE)
     if math.isfinite(promised):
-        return max(promised, *plain), ""
+        return max([promised, *plain]), ""
     slides = len(np.unique(seen.slides))
     return float(score.max()), f"{slides} slides, 100 are needed for 1 %: the worst frame is inside"
 

@@ -3,8 +3,9 @@
 The shape is `edge.aggregate.Calibration.interval_um`. It is fitted as the 95 % quantile of the
 error given what is known at run time, by quantile regression on log |error| (so that near and far,
 sure and vague frames count alike), and leaned towards equal coverage in every group: the groups
-are not known at run time, but here they are. The promise comes from the second step alone, the
-conformal factors per number of patches, whatever the first one did.
+are not known at run time, but here they are. Its factors per number of patches are conformal: each
+half of the slides is judged by an interval fitted on the other, and the interval fitted on all is
+made wider by what that showed (cross-conformal, Vovk 2015: no slide judges itself, none is wasted).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from edge.aggregate import Calibration
-from edge.per_k import PerK
+from edge.per_k import PerK, at_k
 from training.conformal import F64, slide_quantile, weights
 from training.frame_rows import FrameRow, k_keys, slide_numbers
 
@@ -37,17 +38,33 @@ def fit_interval(
     start: Calibration,
     keep_shape: bool = False,
 ) -> Calibration:
-    """Shape from `fit`, factors from `conform`; what is not fitted stays as in `start`.
+    """Fitted on two halves that share no slide; what is not fitted stays as in `start`.
 
-    `keep_shape`: the default shape, and factors from both. ValueError when either has too few
-    slides with estimates.
+    `keep_shape`: the default shape, and only the factors from both. ValueError when either half
+    has too few slides with estimates.
     """
     if keep_shape:
         plain = Calibration(start.range_um)
         both = _answered([*fit, *conform], "conformal")
         return dataclasses.replace(plain, factors=factors(both, plain))
-    shaped = shape(_answered(fit, "fit"), start)
-    rows = _answered(conform, "conformal")
+    halves = _answered(fit, "fit"), _answered(conform, "conformal")
+    both = [*halves[0], *halves[1]]
+    whole = _fitted(both, start)
+    strange = np.concatenate(
+        [
+            _ratios(rows, _fitted(others, start))
+            for rows, others in zip(halves, halves[::-1], strict=True)
+        ]
+    )
+    wider = _quantiles(strange, both)
+    # never narrower: that would be the luck of one half
+    found = tuple((k, round(factor * max(1.0, at_k(wider, k)), 4)) for k, factor in whole.factors)
+    return dataclasses.replace(whole, factors=found)
+
+
+def _fitted(rows: Sequence[FrameRow], start: Calibration) -> Calibration:
+    """Shape and factors from the same slides: right for them, too narrow for others."""
+    shaped = shape(rows, start)
     return dataclasses.replace(shaped, factors=factors(rows, shaped))
 
 
@@ -95,8 +112,17 @@ def shape(rows: Sequence[FrameRow], start: Calibration) -> Calibration:
 
 def factors(rows: Sequence[FrameRow], shaped: Calibration) -> PerK[float]:
     """One conformal factor per number of patches that has enough slides."""
-    plain = dataclasses.replace(shaped, factors=((1, 1.0),), least_um=0.0)
-    ratios = np.array([row.error_um for row in rows]) / intervals(rows, plain)
+    plain = dataclasses.replace(shaped, factors=((1, 1.0),))
+    return _quantiles(_ratios(rows, plain), rows)
+
+
+def _ratios(rows: Sequence[FrameRow], calibration: Calibration) -> F64:
+    """(n,) error over half-width, without the least half-width."""
+    plain = dataclasses.replace(calibration, least_um=0.0)
+    return np.array([row.error_um for row in rows]) / intervals(rows, plain)
+
+
+def _quantiles(ratios: F64, rows: Sequence[FrameRow]) -> PerK[float]:
     slides = slide_numbers(rows)
     keys = k_keys(rows, LEAST_SLIDES)
     found = []
