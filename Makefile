@@ -16,7 +16,7 @@ WITHOUT      := [test,train]
 TEST_EXTRA   := $(if $(JETSON),[test],$(if $(ARM),$(WITH_OPENCV),$(WITHOUT)))
 PIP          := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: run test lint types layers pytest env test-env firmware clean
+.PHONY: run test lint types layers pytest env test-env firmware board-tools clean
 
 run: env firmware
 	$(BIN)/sparsefocus simulate --report report
@@ -33,7 +33,7 @@ types: test-env
 layers: test-env
 	$(BIN)/lint-imports --config setup.cfg
 
-pytest: test-env firmware
+pytest: test-env firmware board-tools
 	OMP_NUM_THREADS=2 $(BIN)/python -m pytest
 
 env: $(VENV)/.run
@@ -54,6 +54,17 @@ $(VENV)/.test: $(VENV)/.run
 
 firmware: env
 	$(BIN)/python -c 'from firmware_bridge.firmware.host import build_host; print("host firmware:", build_host().name)'
+
+# The Cortex-M3 under QEMU needs a cross compiler and the emulator: installed where that is ours to
+# do (root on Debian or Ubuntu); elsewhere its tests say that they are skipped, and why.
+board-tools:
+	@if command -v qemu-system-arm >/dev/null && command -v arm-none-eabi-gcc >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  export DEBIAN_FRONTEND=noninteractive; \
+	  { apt-get -qq update && apt-get -qq install -y --no-install-recommends \
+	    qemu-system-arm gcc-arm-none-eabi; } >/dev/null; \
+	else echo "skipped: tests on the Cortex-M3 (apt install qemu-system-arm gcc-arm-none-eabi)"; \
+	fi
 
 clean:
 	rm -rf $(VENV) report build *.egg-info firmware_bridge/firmware/build
