@@ -30,6 +30,7 @@ VERBS: dict[str, tuple[str, str]] = {
         "edge.appliance.evaluate_verb",
         "the paper's metrics on z-stacks with known focus",
     ),
+    "stage": ("firmware_bridge.stage_verb", "put a controller's firmware through its paces"),
     "check-config": (
         "edge.appliance.check_config_verb",
         "read a config file and say what is wrong",
