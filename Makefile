@@ -16,7 +16,7 @@ WITHOUT      := [test,train]
 TEST_EXTRA   := $(if $(JETSON),[test],$(if $(ARM),$(WITH_OPENCV),$(WITHOUT)))
 PIP          := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: run test lint types layers pytest env test-env firmware board-tools clean
+.PHONY: run test lint types layers pytest env test-env firmware board-tools soak clean
 
 run: env firmware
 	$(BIN)/sparsefocus simulate --report report
@@ -54,6 +54,10 @@ $(VENV)/.test: $(VENV)/.run
 
 firmware: env
 	$(BIN)/python -c 'from firmware_bridge.firmware.host import build_host; print("host firmware:", build_host().name)'
+
+# Ten minutes: 10^5 commands through a bad line, nothing lost, nothing made twice.
+soak: test-env firmware
+	$(BIN)/python benchmarks/soak.py --json benchmarks/results/soak.json
 
 # The Cortex-M3 under QEMU needs a cross compiler and the emulator: installed where that is ours to
 # do (root on Debian or Ubuntu); elsewhere its tests say that they are skipped, and why.

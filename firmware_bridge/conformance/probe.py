@@ -212,7 +212,9 @@ class Probe:
 
     def move(self, move_id: int, target_nm: int, **changes: int) -> m.Accepted | m.Refused:
         """A numbered move from where the axis is now."""
-        return self.ask(self.a_move(move_id, target_nm, **changes), m.Accepted, m.Refused)
+        answer = self.ask(self.a_move(move_id, target_nm, **changes), m.Accepted, m.Refused)
+        assert isinstance(answer, m.Accepted | m.Refused)
+        return answer
 
     def a_move(self, move_id: int, target_nm: int, **changes: int) -> m.Move:
         """The message, not sent."""
