@@ -16,7 +16,7 @@ WITHOUT      := [test,train]
 TEST_EXTRA   := $(if $(JETSON),[test],$(if $(ARM),$(WITH_OPENCV),$(WITHOUT)))
 PIP          := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: run test lint types layers pytest env test-env firmware board-tools soak clean
+.PHONY: run test lint types layers pytest env test-env firmware board-tools soak fuzz clean
 
 run: env firmware
 	$(BIN)/sparsefocus simulate --report report
@@ -58,6 +58,21 @@ firmware: env
 # Ten minutes: 10^5 commands through a bad line, nothing lost, nothing made twice.
 soak: test-env firmware
 	$(BIN)/python benchmarks/soak.py --json benchmarks/results/soak.json
+
+# libFuzzer on the firmware's protocol core; what it finds new stays in build/fuzz. SECONDS=60
+SECONDS ?= 60
+FUZZ_C := tests/fuzz/protocol_fuzz.c $(addprefix firmware_bridge/firmware/,framing.c motion.c \
+          watchdog.c replies.c session.c moves.c protocol.c fault.c)
+fuzz: test-env
+	@command -v clang >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y \
+	  --no-install-recommends clang libclang-rt-dev >/dev/null; } \
+	  || { echo "make fuzz needs clang with libFuzzer (apt install clang libclang-rt-dev)"; exit 1; }
+	@mkdir -p build/fuzz
+	clang -std=c99 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+	  -Ifirmware_bridge/firmware -o build/protocol-fuzz $(FUZZ_C)
+	build/protocol-fuzz -max_total_time=$(SECONDS) -max_len=1024 -print_final_stats=1 \
+	  -artifact_prefix=build/ build/fuzz tests/fuzz/corpus
 
 # The Cortex-M3 under QEMU needs a cross compiler and the emulator: installed where that is ours to
 # do (root on Debian or Ubuntu); elsewhere its tests say that they are skipped, and why.
