@@ -16,7 +16,7 @@ WITHOUT      := [test,train]
 TEST_EXTRA   := $(if $(JETSON),[test],$(if $(ARM),$(WITH_OPENCV),$(WITHOUT)))
 PIP          := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: run test lint types layers pytest env test-env firmware board-tools soak fuzz clean
+.PHONY: run test lint types layers pytest env test-env firmware board-tools soak fuzz mutation clean
 
 run: env firmware
 	$(BIN)/sparsefocus simulate --report report
@@ -73,6 +73,14 @@ fuzz: test-env
 	  -Ifirmware_bridge/firmware -o build/protocol-fuzz $(FUZZ_C)
 	build/protocol-fuzz -max_total_time=$(SECONDS) -max_len=1024 -print_final_stats=1 \
 	  -artifact_prefix=build/ build/fuzz tests/fuzz/corpus
+
+# Changes guard.py and framing.py in every way that mutmut knows: the tests must notice each, or
+# docs/mutation.md must say why none can.
+mutation: test-env firmware
+	$(PIP) -e '.[mutation]'
+	rm -rf mutants && mkdir -p build
+	$(BIN)/mutmut run --max-children 1 >build/mutation.log 2>&1 || { tail -5 build/mutation.log; exit 1; }
+	$(BIN)/python tests/mutation/judge.py
 
 # The Cortex-M3 under QEMU needs a cross compiler and the emulator: installed where that is ours to
 # do (root on Debian or Ubuntu); elsewhere its tests say that they are skipped, and why.

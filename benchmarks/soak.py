@@ -18,6 +18,7 @@ import random
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from faulty_line import FaultyLine, Rule, cut, drop, flip, twice, unchanged
 from raw_host import HELLO, RawHost
 
 from firmware_bridge import messages as m
-from firmware_bridge.errors import StageRefused, StageUncertain
+from firmware_bridge.errors import LinkLost, StageRefused, StageUncertain
 from firmware_bridge.firmware.host import HostFirmware
 from firmware_bridge.firmware.trace import MotorTrace
 from firmware_bridge.framing import Frame, encode_frame
@@ -79,8 +80,11 @@ class BadLine:
 class Soak:
     """Sends commands and keeps count."""
 
-    def __init__(self, stage: BinaryStage, trace: MotorTrace, bad: BadLine, seed: int) -> None:
-        self.stage, self.trace, self.bad = stage, trace, bad
+    def __init__(
+        self, open_stage: Callable[[], BinaryStage], trace: MotorTrace, bad: BadLine, seed: int
+    ) -> None:
+        self.open, self.trace, self.bad = open_stage, trace, bad
+        self.stage = open_stage()
         self.dice = random.Random(seed)
         self.outcomes: Counter[str] = Counter()
         self.lost = self.twice = 0
@@ -133,7 +137,12 @@ class Soak:
         """As a person would: mend the line, a new handshake, clear a latch."""
         self.bad.mend()
         time.sleep(0.35)  # what was delayed or stood still has arrived
-        self.stage.reconnect()
+        try:
+            self.stage.reconnect()
+        except LinkLost:  # the line stood still for longer than a write may take
+            self.outcomes["port opened anew"] += 1
+            self.stage.close()
+            self.stage = self.open()
         if self.stage.wait(2.0).latched:
             self.stage.clear()
         self.bad.spoil()
@@ -153,11 +162,20 @@ def commands(count: int, seed: int) -> dict[str, Any]:
     began = time.monotonic()
     with HostFirmware(start_nm=5_000_000) as firmware, MotorTrace(firmware.trace_path) as trace:
         with FaultyLine(firmware.port) as line:
-            stage = BinaryStage(port=line.port, z_min_um=LOW_UM, z_max_um=HIGH_UM, settle_ms=0,
-                                assumed_tolerance_um=300.0)  # fmt: skip
             bad = BadLine(line, random.Random(seed + 1))
+            soak = Soak(
+                lambda: BinaryStage(
+                    port=line.port,
+                    z_min_um=LOW_UM,
+                    z_max_um=HIGH_UM,
+                    settle_ms=0,
+                    assumed_tolerance_um=300.0,
+                ),
+                trace,
+                bad,
+                seed,
+            )
             bad.spoil()
-            soak = Soak(stage, trace, bad, seed)
             lowest, highest = 10**9, 0
             for number in range(count):
                 soak.command(line)
@@ -171,7 +189,7 @@ def commands(count: int, seed: int) -> dict[str, Any]:
                     print(number + 1, dict(soak.outcomes), file=sys.stderr, flush=True)
             soak.count()
             bad.mend()
-            stage.close()
+            soak.stage.close()
         return {
             "commands": count,
             "faults_made": dict(bad.done),

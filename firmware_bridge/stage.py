@@ -75,6 +75,7 @@ class Stage(ABC):
 #: name in the config -> where the driver lives ("module:class")
 STAGES: dict[str, str] = {
     "binary": "firmware_bridge.stages.binary:BinaryStage",
+    "binary-process": "firmware_bridge.own_process:OwnProcessStage",
 }
 
 
