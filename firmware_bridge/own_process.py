@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from firmware_bridge.errors import LinkLost, ProtocolError, StageError, StageRefused, StageUncertain
-from firmware_bridge.stage import Stage, StageStatus, ZAt
+from firmware_bridge.stage import Exposure, Stage, StageStatus, ZAt
 
 _KINDS = {kind.__name__: kind for kind in (StageUncertain, LinkLost, ProtocolError)}
 _START_S = 30.0  # a new interpreter on a busy computer, then the handshake
@@ -54,6 +54,11 @@ class OwnProcessStage(Stage):
         """As BinaryStage.z_at; CLOCK_MONOTONIC is the same in every process."""
         where: ZAt = self._call("z_at", time_ns)
         return where
+
+    def exposures(self) -> list[Exposure]:
+        """As BinaryStage.exposures."""
+        told: list[Exposure] = self._call("exposures")
+        return told
 
     def move_to(self, target_um: float, assumed_um: float) -> int:
         return int(self._call("move_to", target_um, assumed_um))
