@@ -23,7 +23,7 @@ def description() -> dict[str, Any]:
         "processor": model or platform.machine(),
         "cores": os.cpu_count(),
         "load_average": [round(value, 2) for value in os.getloadavg()],
-        "system": platform.platform(terse=True),
+        "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "qemu": _first_line("qemu-system-arm", "--version"),
     }
