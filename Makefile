@@ -1,6 +1,7 @@
 # Every target does its own set-up: a virtual environment in .venv and the host firmware.
 #   make run    focus thirteen simulated fields, page in report/index.html
 #   make test   lint, types, layers, tests
+#   make soak, make fuzz, make mutation   the long ones: each says what it found
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin

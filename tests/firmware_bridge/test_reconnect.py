@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import serial
 from conftest import QEMU
 from faulty_line import FaultyLine
 
@@ -84,6 +85,21 @@ def test_another_controller_under_the_same_name_is_refused(tmp_path: Path) -> No
         assert bench.report().moves_started == 0
         bench.close()
     stage.close()
+
+
+def test_low_latency_is_asked_of_every_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pty has no such mode and is used all the same; an FTDI adapter is 16 ms late without it."""
+    asked = []
+    real = serial.Serial.set_low_latency_mode
+
+    def noted(port: serial.Serial, wanted: bool) -> None:
+        asked.append(wanted)
+        real(port, wanted)
+
+    monkeypatch.setattr(serial.Serial, "set_low_latency_mode", noted)
+    with HostFirmware(start_nm=START) as board:
+        BinaryStage(port=board.port, z_min_um=1000, z_max_um=9000).close()
+    assert asked == [True]
 
 
 @pytest.mark.parametrize("kind", ["host", QEMU])
