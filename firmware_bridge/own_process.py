@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import signal
 import threading
 from multiprocessing.connection import Connection
 from typing import Any
@@ -80,9 +81,11 @@ class OwnProcessStage(Stage):
         self._take_facts(self._call("reconnect"))
 
     def close(self) -> None:
-        with contextlib.suppress(StageError, OSError), self._one_call:
-            _ask(self._calls, "close", ())
-        self._process.join(_CLOSE_S)
+        if self._one_call.acquire(timeout=_CLOSE_S):  # a call may still be waiting for the axis
+            with contextlib.suppress(StageError, OSError):
+                _ask(self._calls, "close", ())
+            self._one_call.release()
+            self._process.join(_CLOSE_S)
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
@@ -130,6 +133,7 @@ def _serve(calls: Connection, stops: Connection, settings: dict[str, Any]) -> No
     """Open the stage and answer until the owner closes it or is gone."""
     from firmware_bridge.stages.binary import BinaryStage
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the owner, who closes in order
     stage: BinaryStage | None = None
     try:
         stage = BinaryStage(**settings)
