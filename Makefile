@@ -1,6 +1,7 @@
 # Every target does its own set-up: a virtual environment in .venv and the host firmware.
 #   make run    focus thirteen simulated fields, page in report/index.html
 #   make test   lint, types, layers, tests
+#   make soak, make fuzz, make mutation   the long ones: each says what it found
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
@@ -16,7 +17,7 @@ WITHOUT      := [test,train]
 TEST_EXTRA   := $(if $(JETSON),[test],$(if $(ARM),$(WITH_OPENCV),$(WITHOUT)))
 PIP          := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: run test lint types layers pytest env test-env firmware clean
+.PHONY: run test lint types layers pytest env test-env firmware board-tools soak fuzz mutation clean
 
 run: env firmware
 	$(BIN)/sparsefocus simulate --report report
@@ -33,7 +34,7 @@ types: test-env
 layers: test-env
 	$(BIN)/lint-imports --config setup.cfg
 
-pytest: test-env firmware
+pytest: test-env firmware board-tools
 	OMP_NUM_THREADS=2 $(BIN)/python -m pytest
 
 env: $(VENV)/.run
@@ -54,6 +55,44 @@ $(VENV)/.test: $(VENV)/.run
 
 firmware: env
 	$(BIN)/python -c 'from firmware_bridge.firmware.host import build_host; print("host firmware:", build_host().name)'
+
+# Ten minutes: 10^5 commands through a bad line, nothing lost, nothing made twice.
+soak: test-env firmware
+	$(BIN)/python benchmarks/soak.py --json benchmarks/results/soak.json
+
+# libFuzzer on the firmware's protocol core; what it finds new stays in build/fuzz. SECONDS=60
+SECONDS ?= 60
+FUZZ_C := tests/fuzz/protocol_fuzz.c $(addprefix firmware_bridge/firmware/,framing.c motion.c \
+          watchdog.c replies.c session.c moves.c protocol.c fault.c)
+fuzz: test-env
+	@command -v clang >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y \
+	  --no-install-recommends clang libclang-rt-dev >/dev/null; } \
+	  || { echo "make fuzz needs clang with libFuzzer (apt install clang libclang-rt-dev)"; exit 1; }
+	@mkdir -p build/fuzz
+	clang -std=c99 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+	  -Ifirmware_bridge/firmware -o build/protocol-fuzz $(FUZZ_C)
+	build/protocol-fuzz -max_total_time=$(SECONDS) -max_len=1024 -print_final_stats=1 \
+	  -artifact_prefix=build/ build/fuzz tests/fuzz/corpus
+
+# Changes guard.py and framing.py in every way that mutmut knows: the tests must notice each, or
+# docs/mutation.md must say why none can.
+mutation: test-env firmware
+	$(PIP) -e '.[mutation]'
+	rm -rf mutants && mkdir -p build
+	$(BIN)/mutmut run --max-children 1 >build/mutation.log 2>&1 || { tail -5 build/mutation.log; exit 1; }
+	$(BIN)/python tests/mutation/judge.py
+
+# The Cortex-M3 under QEMU needs a cross compiler and the emulator: installed where that is ours to
+# do (root on Debian or Ubuntu); elsewhere its tests say that they are skipped, and why.
+board-tools:
+	@if command -v qemu-system-arm >/dev/null && command -v arm-none-eabi-gcc >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  export DEBIAN_FRONTEND=noninteractive; \
+	  { apt-get -qq update && apt-get -qq install -y --no-install-recommends \
+	    qemu-system-arm gcc-arm-none-eabi; } >/dev/null; \
+	else echo "skipped: tests on the Cortex-M3 (apt install qemu-system-arm gcc-arm-none-eabi)"; \
+	fi
 
 clean:
 	rm -rf $(VENV) report build *.egg-info firmware_bridge/firmware/build

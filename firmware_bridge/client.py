@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ HEARTBEAT_S = 0.05
 LINK_TIMEOUT_S = 0.5  # 25 STATUS periods
 _TAKE_OVER_S = m.SESSION_ALIVE_MS / 1e3 + 0.5
 _FIRST_SYNCS = 8
+_EXPOSURES_KEPT = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class Client:
         self.session = 0  # 0 = none
         self.clock = ClockSync()
         self.history = StatusHistory()
+        self.exposures: deque[m.Exposure] = deque(maxlen=_EXPOSURES_KEPT)
         self.exchange = Exchange(link, self._note)
         self.changed = self.exchange.changed  # guards all of the above
         self.exchange.run("z-heartbeat", self._beat)
@@ -66,6 +69,7 @@ class Client:
             self._boot_id, self.session, self._status_ns = None, 0, 0
             self._syncs.clear()
             self.clock, self.history = ClockSync(), StatusHistory()
+            self.exposures.clear()
         self.exchange.end_frame()
         ack = self._hello(secrets.randbelow(2**32 - 1) + 1, axis)
         for _ in range(_FIRST_SYNCS):
@@ -177,6 +181,8 @@ class Client:
                 self.clock.add(sent_ns, received_ns, message.time_us)
         elif isinstance(message, m.Status):
             self._note_status(message, received_ns)
+        elif isinstance(message, m.Exposure) and self.session:
+            self.exposures.append(message)
         elif isinstance(message, m.Nack) and self._boot_id not in (None, message.boot_id):
             self._lose("the controller restarted: its position is unknown")
 

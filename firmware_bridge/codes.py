@@ -37,6 +37,7 @@ class Reason(IntEnum):
     CONFIG = 11  # speed, settle time or backlash out of range
     MALFORMED = 12  # payload length does not fit the type
     UNKNOWN_TYPE = 13
+    LIMIT = 14  # the limit switch at that end is pressed
 
 
 class Latch(IntEnum):
@@ -45,6 +46,7 @@ class Latch(IntEnum):
     NONE = 0
     SAFE_STOP = 1  # the watchdog: the host fell silent during a move
     STOPPED = 2  # a STOP arrived
+    LIMIT = 3  # the axis ran into a limit switch: its position is in doubt
 
 
 class Result(IntEnum):
@@ -56,6 +58,7 @@ class Result(IntEnum):
     STOPPED = 3
     SUPERSEDED = 4
     WATCHDOG = 5
+    LIMIT = 6
 
 
 class Flag(IntFlag):

@@ -88,7 +88,8 @@ class Exchange:
                 self.raise_trouble()
                 pending.sends += 1
                 pending.sent_ns = pending.sent_ns or time.monotonic_ns()
-            self._link.write(wire)
+            # a copy ends first what may be left of a frame cut short: it would swallow the copy
+            self._link.write(wire if pending.sends == 1 else b"\0" + wire)
             with self.changed:
                 self.changed.wait_for(lambda: pending.reply or self.trouble, patience_s)
                 if pending.reply is not None:

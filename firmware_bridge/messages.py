@@ -191,16 +191,27 @@ class Nack:
     boot_id: U32
 
 
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """The camera's strobe went off: where the axis was when it went on and when it went off."""
+
+    start_us: U64
+    end_us: U64
+    start_nm: I32
+    end_nm: I32
+    count: U32  # exposures since boot, so that a lost event is noticed
+
+
 Message = (
     Hello | Sync | Move | Stop | Clear | Bye | HelloAck | SyncAck | Accepted | Refused | Done
-    | Status | Stopping | Cleared | ByeAck | Nack
+    | Status | Stopping | Cleared | ByeAck | Nack | Exposure
 )  # fmt: skip
 
 #: type code -> message; below 0x80 host to firmware, above firmware to host
 TABLE: dict[int, type[Any]] = {
     0x01: Hello, 0x02: Sync, 0x03: Move, 0x04: Stop, 0x05: Clear, 0x06: Bye,
     0x81: HelloAck, 0x82: SyncAck, 0x83: Accepted, 0x84: Refused, 0x85: Done, 0x86: Status,
-    0x87: Stopping, 0x88: Cleared, 0x89: ByeAck, 0x8A: Nack,
+    0x87: Stopping, 0x88: Cleared, 0x89: ByeAck, 0x8A: Nack, 0x8B: Exposure,
 }  # fmt: skip
 ENUMS: tuple[type[IntEnum] | type[IntFlag], ...] = (Reason, Latch, Result, Flag)
 

@@ -32,6 +32,19 @@ class ZAt:
     uncertainty_um: float
 
 
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """The camera's strobe as the controller saw it, in host time; `z` is that of mid-exposure.
+
+    `count` grows by one for each since the controller's start: a gap is a lost event.
+    """
+
+    start_ns: int
+    end_ns: int
+    z: ZAt
+    count: int
+
+
 class Stage(ABC):
     """A Z axis. Moves are absolute; a call is confirmed, refused, or raises StageUncertain."""
 
@@ -83,6 +96,7 @@ STAGES: dict[str, str] = {
     "tango": "firmware_bridge.stages.tango:TangoStage",
     "grbl": "firmware_bridge.stages.grbl:GrblStage",
     "mmcore": "firmware_bridge.stages.mmcore:MmCoreStage",
+    "binary-process": "firmware_bridge.own_process:OwnProcessStage",
 }
 
 

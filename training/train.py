@@ -127,7 +127,8 @@ class Run:
         """Take the averaged weights of a checkpoint or of `save_weights`; the schedule starts
         anew."""
         state = torch.load(path, weights_only=True)
-        own, fresh = self.net.state_dict(), LATER_HEADS
+        own = self.net.state_dict()
+        fresh: tuple[str, ...] = LATER_HEADS
         if state["plan"].get("variant", self.plan.variant) != self.plan.variant:
             fresh += ("head.",)
         weights = {

@@ -32,7 +32,7 @@ VERBS: dict[str, tuple[str, str]] = {
     ),
     "stage": (
         "edge.appliance.stage_verb",
-        "find, move, stop or watch the Z axis, or present it as an ASI MS-2000",
+        "find, move, stop or watch the Z axis; serve it as an ASI MS-2000; test a firmware",
     ),
     "check-config": (
         "edge.appliance.check_config_verb",

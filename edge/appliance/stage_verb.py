@@ -25,6 +25,7 @@ from edge.guard import Guard
 from edge.rig import guard_limits, open_stage_of
 from edge.settings import Config
 from edge.state import RunState
+from firmware_bridge.conformance import verb as conformance
 from firmware_bridge.errors import StageError, StageRefused, StageUncertain
 from firmware_bridge.stage import Stage, StageStatus
 
@@ -47,10 +48,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         if name == "serve-asi":
             sub.add_argument("--link", type=Path, help="make this a link to the port")
             sub.add_argument("--axis", default="Z", choices=("Z", "F", "P"), help="its letter")
+    # needs no config: it asks a firmware that no instrument of ours may know yet
+    summary = "put a firmware of the binary protocol through every rule of PROTOCOL.md"
+    conformance.add_arguments(actions.add_parser("conformance", help=summary, description=summary))
 
 
 def run(options: argparse.Namespace) -> int:
     """0 = done; ConfigError, MoveRefused and StageError say what went wrong."""
+    if options.action == "conformance":
+        return conformance.conformance(options)
     answer = ACTIONS[options.action][0](options)
     if options.json:
         text = json.dumps(answer, indent=1) + "\n"

@@ -6,81 +6,38 @@ the real limits and the real watchdog.
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-HERE = Path(__file__).resolve().parent
-CORE = (
-    "framing.c", "motion.c", "watchdog.c", "replies.c", "session.c", "moves.c", "protocol.c",
-)  # fmt: skip
-HOST = ("ports/host/main.c", "ports/host/trace.c")
-STRICT = (
-    "-std=c99", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-Wsign-conversion", "-Wshadow",
-    "-pedantic",
-)  # fmt: skip
-SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+from firmware_bridge.firmware.build import (
+    CORE,
+    FAULTS,
+    HERE,
+    SANITIZE,
+    STRICT,
+    BuildError,
+    compile_c,
+)
+
+__all__ = ["CORE", "HERE", "HOST", "STRICT", "BuildError", "HostFirmware", "build_host",
+           "compile_c"]  # fmt: skip
+
+HOST = ("ports/host/main.c", "ports/host/trace.c", "ports/bench/bench.c")
 _START_S = 10.0
 
 
-class BuildError(RuntimeError):
-    """The firmware cannot be built here: no C compiler, or it refused the sources."""
+def build_host(sanitize: bool = False, faults: bool = False, folder: Path = HERE) -> Path:
+    """The host firmware's executable, built when needed.
 
-
-def _compiler() -> str:
-    for name in (os.environ.get("CC", ""), "cc", "gcc", "clang"):
-        if name and shutil.which(name):
-            return name
-    raise BuildError("no C compiler: install one (Debian: apt install gcc libc6-dev) or set CC")
-
-
-def _cache_folder() -> Path:
-    build = HERE / "build"
-    if os.access(HERE, os.W_OK):
-        build.mkdir(exist_ok=True)
-        return build
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "sparsefocus" / "firmware"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return folder
-
-
-def compile_c(name: str, sources: Sequence[str], options: Sequence[str], more: bytes = b"") -> Path:
-    """Compile `sources` (relative to this folder) once per content; BuildError when it fails.
-
-    `more`: the content of sources from elsewhere, which would not be noticed to change.
-
-    The file's name carries the hash of everything that went in, and it is renamed into place when
-    finished, so that any number of processes may ask at the same time.
+    `sanitize` adds ASan and UBSan, `faults` the hooks that no release has, `folder` is where the
+    sources are.
     """
-    compiler = _compiler()
-    digest = hashlib.sha256("\0".join((compiler, *options)).encode() + more)
-    for path in sorted((*HERE.glob("*.[ch]"), *HERE.glob("ports/host/*.[ch]"))):
-        digest.update(path.read_bytes())
-    built = _cache_folder() / f"{name}-{digest.hexdigest()[:16]}"
-    if built.exists():
-        return built
-    with tempfile.TemporaryDirectory(dir=built.parent) as scratch:
-        fresh = Path(scratch) / name
-        command = [compiler, *STRICT, *options, "-o", str(fresh), *sources]
-        result = subprocess.run(
-            command, cwd=HERE, capture_output=True, text=True, timeout=120, check=False
-        )
-        if result.returncode != 0:
-            raise BuildError(f"{' '.join(command)}\n{result.stderr}")
-        fresh.replace(built)
-    return built
-
-
-def build_host(sanitize: bool = False) -> Path:
-    """The host firmware's executable, built when needed; `sanitize` adds ASan and UBSan."""
     options = ("-O1", "-g", *SANITIZE) if sanitize else ("-O2", "-g")
-    return compile_c("z-firmware-asan" if sanitize else "z-firmware", (*CORE, *HOST), options)
+    name = "z-firmware-asan" if sanitize else "z-firmware"
+    more = (FAULTS,) if faults else ()
+    return compile_c(name, (*CORE, *HOST), (*options, *more), folder=folder)
 
 
 class HostFirmware:
@@ -103,9 +60,16 @@ class HostFirmware:
         clock_ppm: int = 0,
         trace_path: Path | str | None = None,
         sanitize: bool = False,
+        bench: bool = False,
+        faults: bool = False,
+        program: Path | None = None,
     ) -> None:
-        """Build if needed and start; BuildError, or RuntimeError when it does not come up."""
-        program = build_host(sanitize)
+        """Build if needed and start; BuildError, or RuntimeError when it does not come up.
+
+        `bench` opens a second port for the pins (ports/bench/bench.h), `faults` builds the hooks
+        for faults in, `program` is another build to run.
+        """
+        program = program or build_host(sanitize, faults)
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         if trace_path is None:
             self._folder = tempfile.TemporaryDirectory(prefix="z-firmware-")
@@ -120,6 +84,7 @@ class HostFirmware:
             "--nm-per-step": nm_per_step,
             "--clock-ppm": clock_ppm,
             "--trace": self.trace_path,
+            "--bench": int(bench),
         }
         if boot_id is not None:
             arguments["--boot-id"] = boot_id
@@ -127,13 +92,15 @@ class HostFirmware:
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
+        self.bench_port = ""
         self.port, self.boot_id = self._first_line()
 
     def _first_line(self) -> tuple[str, int]:
         out = self._process.stdout
         assert out is not None
         words = out.readline().decode().split()  # ends with the process at the latest
-        if len(words) == 4 and words[0] == "PTY":
+        if len(words) >= 4 and words[0] == "PTY":
+            self.bench_port = words[5] if len(words) == 6 else ""
             return words[1], int(words[3])
         _, errors = self._process.communicate(timeout=_START_S)
         self.close()

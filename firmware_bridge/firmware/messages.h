@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#define AF_TABLE_HASH 0xA1C9E09DU
+#define AF_TABLE_HASH 0x4218E2E6U
 #define AF_PROTOCOL_VERSION 1U
 #define AF_MAX_PAYLOAD 48U
 #define AF_STATUS_PERIOD_MS 20U
@@ -25,10 +25,12 @@
 #define AF_REASON_CONFIG 11U
 #define AF_REASON_MALFORMED 12U
 #define AF_REASON_UNKNOWN_TYPE 13U
+#define AF_REASON_LIMIT 14U
 
 #define AF_LATCH_NONE 0U
 #define AF_LATCH_SAFE_STOP 1U
 #define AF_LATCH_STOPPED 2U
+#define AF_LATCH_LIMIT 3U
 
 #define AF_RESULT_NONE 0U
 #define AF_RESULT_MOVING 1U
@@ -36,6 +38,7 @@
 #define AF_RESULT_STOPPED 3U
 #define AF_RESULT_SUPERSEDED 4U
 #define AF_RESULT_WATCHDOG 5U
+#define AF_RESULT_LIMIT 6U
 
 #define AF_FLAG_MOVING 1U
 #define AF_FLAG_SETTLED 2U
@@ -57,6 +60,7 @@
 #define AF_TYPE_CLEARED 0x88U
 #define AF_TYPE_BYE_ACK 0x89U
 #define AF_TYPE_NACK 0x8AU
+#define AF_TYPE_EXPOSURE 0x8BU
 
 static inline void af_put_uint(uint8_t *at, uint64_t value, unsigned bytes)
 {
@@ -466,6 +470,33 @@ static inline void af_get_nack(const uint8_t *at, struct af_nack *m)
     m->of_type = (uint8_t)af_get_uint(&at[0], 1U);
     m->reason = (uint8_t)af_get_uint(&at[1], 1U);
     m->boot_id = (uint32_t)af_get_uint(&at[2], 4U);
+}
+
+#define AF_LEN_EXPOSURE 28U
+struct af_exposure {
+    uint64_t start_us;
+    uint64_t end_us;
+    int32_t start_nm;
+    int32_t end_nm;
+    uint32_t count;
+};
+
+static inline void af_put_exposure(uint8_t *at, const struct af_exposure *m)
+{
+    af_put_uint(&at[0], m->start_us, 8U);
+    af_put_uint(&at[8], m->end_us, 8U);
+    af_put_uint(&at[16], (uint32_t)m->start_nm, 4U);
+    af_put_uint(&at[20], (uint32_t)m->end_nm, 4U);
+    af_put_uint(&at[24], m->count, 4U);
+}
+
+static inline void af_get_exposure(const uint8_t *at, struct af_exposure *m)
+{
+    m->start_us = (uint64_t)af_get_uint(&at[0], 8U);
+    m->end_us = (uint64_t)af_get_uint(&at[8], 8U);
+    m->start_nm = af_get_i32(&at[16]);
+    m->end_nm = af_get_i32(&at[20]);
+    m->count = (uint32_t)af_get_uint(&at[24], 4U);
 }
 
 #endif

@@ -164,6 +164,30 @@ void af_motion_brake(struct af_motion *m)
     }
 }
 
+void af_motion_halt(struct af_motion *m)
+{
+    if (af_motion_moves(m)) {
+        m->velocity_q8 = 0;
+        m->phase = AF_BRAKING;
+    }
+}
+
+bool af_motion_descends(const struct af_motion *m, int64_t target_nm)
+{
+    return needs_dip(m, target_nm) || ((target_nm * Q8) < m->position_q8);
+}
+
+bool af_motion_ascends(const struct af_motion *m, int64_t target_nm)
+{
+    return (target_nm * Q8) > m->position_q8;
+}
+
+int32_t af_motion_between_nm(const struct af_motion *m, int32_t since_us)
+{
+    const int64_t way_q8 = ((int64_t)m->velocity_q8 * since_us) / (1000000 / AF_TICKS_PER_S);
+    return (int32_t)(round_to(m->position_q8 + way_q8, Q8) / Q8);
+}
+
 static void advance(struct af_motion *m)
 {
     const int64_t before_q8 = m->position_q8;

@@ -72,6 +72,16 @@ void af_motion_start(struct af_motion *m, int32_t target_nm);
 /* Decelerates; AF_ARRIVED follows if it moved. */
 void af_motion_brake(struct af_motion *m);
 
+/* Stands still from the next tick on, whatever the speed; AF_ARRIVED follows if it moved. */
+void af_motion_halt(struct af_motion *m);
+
+/* True when the way to target_nm leads down (up) from where the axis is. */
+bool af_motion_descends(const struct af_motion *m, int64_t target_nm);
+bool af_motion_ascends(const struct af_motion *m, int64_t target_nm);
+
+/* Position between two ticks, since_us (0..1000) after the last one: nm, not rounded to steps. */
+int32_t af_motion_between_nm(const struct af_motion *m, int32_t since_us);
+
 /* One millisecond. */
 enum af_motion_event af_motion_tick(struct af_motion *m);
 

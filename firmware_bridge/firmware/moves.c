@@ -1,4 +1,5 @@
 /* Numbered moves, stops and latches. */
+#include "port.h"
 #include "protocol_parts.h"
 
 void af_end_move(struct af_protocol *p, uint8_t result, uint64_t now_us)
@@ -53,6 +54,11 @@ static uint8_t refusal(const struct af_protocol *p, const struct af_move *move)
         return AF_REASON_WINDOW;
     }
     const int32_t rounded = af_motion_round_nm(&p->motion, move->target_nm);
+    const uint32_t pressed = port_switches();
+    if ((((pressed & AF_SWITCH_LOW) != 0U) && af_motion_descends(&p->motion, rounded))
+        || (((pressed & AF_SWITCH_HIGH) != 0U) && af_motion_ascends(&p->motion, rounded))) {
+        return AF_REASON_LIMIT;
+    }
     return af_motion_allows(&p->motion, rounded) ? AF_REASON_OK : AF_REASON_WINDOW;
 }
 

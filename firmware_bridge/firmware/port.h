@@ -4,6 +4,7 @@
  *   af_protocol_init()    once, after reset
  *   af_protocol_receive() for received bytes, with the time they arrived
  *   af_protocol_tick()    every millisecond, from a hardware timer
+ *   af_protocol_strobe()  when the camera's strobe line changed, with the time of the edge
  * Times are us since boot from a free-running counter that never goes back. */
 #ifndef AF_PORT_H
 #define AF_PORT_H
@@ -22,5 +23,11 @@ void port_motor(int32_t motor_nm, uint32_t move_id);
 
 /* The measured position; false when there is no encoder. */
 bool port_encoder(int32_t *position_nm);
+
+/* The limit switches that are pressed now, AF_SWITCH_* or'ed; 0 where there are none. Asked at
+ * every tick: read the pins, do not debounce (a stop too many is harmless, a late one is not). */
+#define AF_SWITCH_LOW 1U  /* at the lower end: no further down */
+#define AF_SWITCH_HIGH 2U /* at the upper end: no further up */
+uint32_t port_switches(void);
 
 #endif

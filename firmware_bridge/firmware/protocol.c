@@ -1,6 +1,7 @@
 /* Frames in, milliseconds in: decides which part answers. */
 #include "protocol.h"
 
+#include "fault.h"
 #include "port.h"
 #include "protocol_parts.h"
 
@@ -58,7 +59,7 @@ void af_protocol_receive(struct af_protocol *p, const uint8_t *bytes, size_t len
     struct af_frame frame;
     for (size_t i = 0U; i < length; i++) {
         const enum af_received received = af_receive(&p->receiver, bytes[i], &frame);
-        if (received == AF_RX_FRAME) {
+        if ((received == AF_RX_FRAME) && !af_fault_due(AF_FAULT_DROP_RECEIVED)) {
             dispatch(p, &frame, now_us);
         } else if (received == AF_RX_BAD) {
             p->crc_errors += 1U;
@@ -72,16 +73,53 @@ static void after_motion(struct af_protocol *p, enum af_motion_event event, uint
         return;
     }
     if (event == AF_ARRIVED) {
-        uint8_t result = AF_RESULT_REACHED;
-        if (p->latch != AF_LATCH_NONE) {
-            result = (p->latch == AF_LATCH_SAFE_STOP) ? AF_RESULT_WATCHDOG : AF_RESULT_STOPPED;
-        }
-        af_end_move(p, result, now_us);
+        static const uint8_t result[] = {
+            [AF_LATCH_NONE] = AF_RESULT_REACHED,
+            [AF_LATCH_SAFE_STOP] = AF_RESULT_WATCHDOG,
+            [AF_LATCH_STOPPED] = AF_RESULT_STOPPED,
+            [AF_LATCH_LIMIT] = AF_RESULT_LIMIT,
+        };
+        af_end_move(p, result[p->latch], now_us);
     }
     if (event == AF_SETTLED) {
         p->settled_us = now_us;
     }
     af_send_status(p);
+}
+
+/* A pressed switch ends the way towards it at once: steps that a hard stop may cost are cheaper
+ * than the glass. Whatever latched before, LIMIT is the stronger word: home the axis again. */
+static void check_switches(struct af_protocol *p)
+{
+    const int32_t v = p->motion.velocity_q8;
+    const uint32_t pressed = port_switches();
+    const uint32_t ahead = (v > 0) ? AF_SWITCH_HIGH : ((v < 0) ? AF_SWITCH_LOW : 0U);
+    if ((pressed & ahead) != 0U) {
+        af_latch(p, AF_LATCH_LIMIT);
+        af_motion_halt(&p->motion);
+    }
+}
+
+void af_protocol_strobe(struct af_protocol *p, bool lit, uint64_t now_us)
+{
+    const uint64_t since_us = (now_us > p->tick_us) ? (now_us - p->tick_us) : 0U;
+    const int32_t within_us = (since_us < 1000U) ? (int32_t)since_us : 1000;
+    const int32_t here_nm = af_motion_between_nm(&p->motion, within_us);
+    if (lit == p->lit) {
+        return;
+    }
+    p->lit = lit;
+    if (lit) {
+        p->lit_us = now_us;
+        p->lit_nm = here_nm;
+        return;
+    }
+    p->exposures += 1U;
+    if (p->has_session) {
+        const struct af_exposure exposure = {
+            p->lit_us, now_us, p->lit_nm, here_nm, p->exposures};
+        af_send_exposure(p, &exposure);
+    }
 }
 
 void af_protocol_tick(struct af_protocol *p, uint64_t now_us)
@@ -92,6 +130,7 @@ void af_protocol_tick(struct af_protocol *p, uint64_t now_us)
         af_latch(p, AF_LATCH_SAFE_STOP);
         af_send_status(p);
     }
+    check_switches(p);
     const enum af_motion_event event = af_motion_tick(&p->motion);
     port_motor(af_motion_position_nm(&p->motion), p->last_move.move_id);
     after_motion(p, event, now_us);
@@ -106,8 +145,7 @@ void af_protocol_tick(struct af_protocol *p, uint64_t now_us)
 void af_protocol_init(struct af_protocol *p, const struct af_axis_limits *limits,
                       int32_t start_nm, uint32_t boot_id, uint16_t device_id)
 {
-    static const struct af_protocol zero;
-    *p = zero;
+    *p = (struct af_protocol){0};
     af_motion_init(&p->motion, limits, start_nm);
     p->boot_id = boot_id;
     p->device_id = device_id;

@@ -32,6 +32,10 @@ struct af_protocol {
     uint64_t settled_us;
     uint64_t tick_us; /* of the newest tick */
     uint32_t status_in_ms;
+    bool lit; /* the strobe, and since when and where */
+    uint64_t lit_us;
+    int32_t lit_nm;
+    uint32_t exposures;
 };
 
 /* boot_id must differ between two boots (a counter in flash, or a random number). */
@@ -42,5 +46,9 @@ void af_protocol_receive(struct af_protocol *p, const uint8_t *bytes, size_t len
                          uint64_t now_us);
 
 void af_protocol_tick(struct af_protocol *p, uint64_t now_us);
+
+/* The strobe line's level at an edge; EXPOSURE goes out when it goes off. A repeated level is
+ * ignored. now_us is the edge's time, at or after the last tick's. */
+void af_protocol_strobe(struct af_protocol *p, bool lit, uint64_t now_us);
 
 #endif

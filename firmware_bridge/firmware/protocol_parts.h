@@ -10,6 +10,8 @@ void af_send_nack(const struct af_protocol *p, const struct af_frame *asked, uin
 void af_send_status(struct af_protocol *p);
 void af_send_done(const struct af_protocol *p, uint8_t seq, uint64_t now_us);
 
+void af_send_exposure(struct af_protocol *p, const struct af_exposure *exposure);
+
 /* session.c */
 uint8_t af_session_reason(const struct af_protocol *p, uint32_t session);
 void af_on_hello(struct af_protocol *p, const struct af_frame *in, uint64_t now_us);

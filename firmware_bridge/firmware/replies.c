@@ -1,4 +1,5 @@
 /* What the firmware says. */
+#include "fault.h"
 #include "port.h"
 #include "protocol_parts.h"
 
@@ -10,7 +11,10 @@ void af_send(uint8_t type, uint8_t seq, uint8_t length, struct af_frame *frame)
     frame->seq = seq;
     frame->length = length;
     const size_t size = af_frame_encode(frame, wire);
-    if (size > 0U) {
+    if (af_fault_due(AF_FAULT_DAMAGE_SENT)) {
+        wire[size / 2U] ^= 0x10U;
+    }
+    if ((size > 0U) && !af_fault_due(AF_FAULT_DROP_SENT)) {
         port_send(wire, size);
     }
 }
@@ -58,4 +62,12 @@ void af_send_done(const struct af_protocol *p, uint8_t seq, uint64_t now_us)
         p->last_move.move_id, af_motion_position_nm(&p->motion), now_us, p->last_result};
     af_put_done(out.payload, &done);
     af_send(AF_TYPE_DONE, seq, AF_LEN_DONE, &out);
+}
+
+void af_send_exposure(struct af_protocol *p, const struct af_exposure *exposure)
+{
+    struct af_frame out;
+    af_put_exposure(out.payload, exposure);
+    af_send(AF_TYPE_EXPOSURE, p->event_seq, AF_LEN_EXPOSURE, &out);
+    p->event_seq = (uint8_t)(p->event_seq + 1U);
 }

@@ -12,7 +12,7 @@ from firmware_bridge.client import AxisRequest, Client
 from firmware_bridge.errors import LinkLost, StageError, StageRefused, StageUncertain
 from firmware_bridge.history import position_nm
 from firmware_bridge.link import Link, SerialLink
-from firmware_bridge.stage import Stage, StageStatus, ZAt
+from firmware_bridge.stage import Exposure, Stage, StageStatus, ZAt
 
 _COVER_WAIT_S = 2.5 * m.STATUS_PERIOD_MS / 1e3
 _NM_MAX = 2**31 - 1
@@ -56,7 +56,9 @@ class BinaryStage(Stage):
         self._awaited_id = 0  # newest move that may be, or has been, under way
         self._uncertain = ""  # why no further move may be sent before reconnect()
         self._connected_us = 0
-        self._client = Client(open_link(port, baudrate))
+        self._device_id: int | None = None
+        self._open_line = lambda: open_link(port, baudrate)
+        self._client = Client(self._open_line())
         try:
             self.reconnect()
         except StageError:
@@ -64,12 +66,23 @@ class BinaryStage(Stage):
             raise
 
     def reconnect(self) -> None:
-        """Open a new session on the same line, after StageUncertain: read where the axis is.
+        """Open a new session, after StageUncertain: read where the axis is.
 
-        Raises as the constructor does. A move left over from the old session can no longer start.
+        After LinkLost the port is opened anew under its name, which therefore should be a stable
+        one (/dev/serial/by-id/...). Raises as the constructor does, and StageRefused
+        ("OTHER_DEVICE") when another controller answers there. `boot_id` tells whether it restarted
+        meanwhile. A move left over from the old session can no longer start.
         """
         with self._moving:
+            if isinstance(self._client.exchange.trouble, LinkLost):
+                self._client.close()
+                self._client = Client(self._open_line())
             ack = self._client.handshake(self._axis)
+            if self._device_id not in (None, ack.device_id):
+                self._client.close()
+                there = f"device {ack.device_id} answers instead of {self._device_id}"
+                raise StageRefused("OTHER_DEVICE", there)
+            self._device_id = ack.device_id
             self._last_id = self._awaited_id = 0
             self._uncertain = ""
             self._connected_us = ack.time_us
@@ -136,6 +149,25 @@ class BinaryStage(Stage):
         if firmware_us < newest.time_us:
             raise StageRefused("no-history", "that moment is before the first STATUS kept")
         return None
+
+    def exposures(self) -> list[Exposure]:
+        """Exposures the controller told of since the last call, oldest first; 256 are kept.
+
+        z at mid-exposure by the firmware's own clock: the uncertainty is half a step and what an
+        acceleration may bend the way in between, a quarter of it at most.
+        """
+        client, found = self._client, []
+        with client.changed:
+            client.exchange.raise_trouble()
+            while client.exposures:
+                told = client.exposures.popleft()
+                start_ns, _ = client.clock.host_ns(told.start_us)
+                end_ns, _ = client.clock.host_ns(told.end_us)
+                way_um = abs(told.end_nm - told.start_nm) / 1e3
+                z_um = (told.start_nm + told.end_nm) / 2e3
+                z = ZAt(z_um, self.resolution_um / 2 + way_um / 4)
+                found.append(Exposure(start_ns, end_ns, z, told.count))
+        return found
 
     # ---- moving -------------------------------------------------------------------------------
 

@@ -8,41 +8,58 @@ from typing import Any
 import pytest
 from raw_host import RawHost
 
+from firmware_bridge.firmware.bench import Bench
 from firmware_bridge.firmware.host import HostFirmware
+from firmware_bridge.firmware.qemu import QemuFirmware, missing_tools
 from firmware_bridge.firmware.trace import MotorTrace
 from firmware_bridge.stages.binary import BinaryStage
 
 OpenStage = Callable[..., BinaryStage]
+Board = HostFirmware | QemuFirmware
+
+_MISSING = missing_tools()
+QEMU = pytest.param("qemu", marks=pytest.mark.skipif(bool(_MISSING), reason=_MISSING))
+#: a test runs against the host build and against the Cortex-M3 under QEMU
+ON_BOTH = pytest.mark.parametrize("firmware", ["host", QEMU], indirect=True)
 
 
-def moves_made(trace: MotorTrace) -> int:
+def moves_made(trace: MotorTrace | Bench) -> int:
     """Moves begun by now; the trace is written at each tick, a little later than an answer."""
+    if isinstance(trace, Bench):
+        return trace.report().moves_started
     assert trace.wait_until(time.monotonic_ns())
     return trace.moves_started
 
 
 @pytest.fixture
-def firmware() -> Iterator[HostFirmware]:
-    """A fresh firmware at 5000 um, hard limits 0..10,000 um."""
-    with HostFirmware(start_nm=5_000_000, boot_id=11) as running:
+def firmware(request: pytest.FixtureRequest) -> Iterator[Board]:
+    """A fresh firmware at 5000 um, hard limits 0..10,000 um; on this computer unless ON_BOTH."""
+    board = QemuFirmware if getattr(request, "param", "host") == "qemu" else HostFirmware
+    with board(start_nm=5_000_000, boot_id=11) as running:
         yield running
 
 
 @pytest.fixture
-def trace(firmware: HostFirmware) -> Iterator[MotorTrace]:
-    with MotorTrace(firmware.trace_path) as reader:
-        yield reader
+def trace(firmware: Board) -> Iterator[MotorTrace | Bench]:
+    """What the motor did: the whole way on the host, the sums on QEMU."""
+    if isinstance(firmware, QemuFirmware):
+        bench = Bench(firmware.bench_port)
+        yield bench
+        bench.close()
+    else:
+        with MotorTrace(firmware.trace_path) as reader:
+            yield reader
 
 
 @pytest.fixture
-def raw(firmware: HostFirmware) -> Iterator[RawHost]:
+def raw(firmware: Board) -> Iterator[RawHost]:
     host = RawHost(firmware.port)
     yield host
     host.close()
 
 
 @pytest.fixture
-def open_stage(firmware: HostFirmware) -> Iterator[OpenStage]:
+def open_stage(firmware: Board) -> Iterator[OpenStage]:
     """Opens stages with a window of 1000..9000 um and closes them after the test."""
     with ExitStack() as stack:
 

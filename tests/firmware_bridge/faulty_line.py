@@ -1,7 +1,9 @@
-"""A pty between the host and the firmware that drops, copies, damages or holds back frames."""
+"""A pty between the host and the firmware that drops, copies, damages, delays, reorders or cuts
+short frames, stands still, or hangs up."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import threading
@@ -48,6 +50,29 @@ def flip(wire: bytes) -> list[bytes]:
     return [bytes(damaged)]
 
 
+def cut(wire: bytes) -> list[bytes]:
+    """Its second half is missing, and so is the zero that ends it: it runs into the next frame."""
+    return [wire[: len(wire) // 2]]
+
+
+class Reorder:
+    """Lets the next frame overtake the first of one type."""
+
+    def __init__(self, kind: int) -> None:
+        self._kind = kind
+        self._kept: bytes | None = None
+        self.seen = 0
+
+    def __call__(self, wire: bytes, frame: Frame | None) -> list[bytes]:
+        if self._kept is not None:
+            kept, self._kept = self._kept, None
+            return [wire, kept]
+        if self.seen == 0 and frame is not None and frame.kind == self._kind:
+            self.seen, self._kept = 1, wire
+            return []
+        return [wire]
+
+
 class FaultyLine:
     """A context manager; the host opens `port`. Rules may be exchanged at any time."""
 
@@ -59,6 +84,8 @@ class FaultyLine:
         self.port = os.ttyname(self._host_far)
         self._wake_read, self._wake_write = os.pipe()
         self._ends = False
+        self._flows = threading.Event()
+        self._flows.set()
         self._firmware_fd = -1
         self._rests = {"host": b"", "firmware": b""}
         self._lock = threading.Lock()
@@ -80,8 +107,37 @@ class FaultyLine:
         """Send bytes to the firmware, past the rules."""
         os.write(self._firmware_fd, wire)
 
+    def delay(self, seconds: float, to_host: bool) -> Callable[[bytes], list[bytes]]:
+        """A treatment for Nth: the frame arrives that much later, others pass it meanwhile."""
+
+        def later(wire: bytes) -> list[bytes]:
+            timer = threading.Timer(seconds, self._write_late, (to_host, wire))
+            timer.daemon = True
+            timer.start()
+            return []
+
+        return later
+
+    def _write_late(self, to_host: bool, wire: bytes) -> None:
+        with self._lock, contextlib.suppress(OSError):
+            os.write(self._host_fd if to_host else self._firmware_fd, wire)
+
+    def stall(self, seconds: float) -> None:
+        """Nothing passes either way for so long, then everything that waited."""
+        self._flows.clear()
+        timer = threading.Timer(seconds, self._flows.set)
+        timer.daemon = True
+        timer.start()
+
+    def hang_up(self) -> None:
+        """The host's port is gone, as a pulled plug; the line is of no more use."""
+        self._stop()
+        os.close(self._host_fd)
+        self._host_fd = -1
+
     def _pump(self) -> None:
         while not self._ends:
+            self._flows.wait()
             fd = self._firmware_fd
             try:
                 readable, _, _ = select.select([self._host_fd, fd, self._wake_read], [], [])
@@ -105,13 +161,18 @@ class FaultyLine:
         except OSError:  # the firmware is gone: silence, as on a cut cable
             threading.Event().wait(0.005)
 
-    def close(self) -> None:
+    def _stop(self) -> None:
         self._ends = True
+        self._flows.set()
         os.write(self._wake_write, b"x")
         self._thread.join(5)
+
+    def close(self) -> None:
+        self._stop()
         fds = (self._host_fd, self._host_far, self._firmware_fd, self._wake_read, self._wake_write)
         for fd in fds:
-            os.close(fd)
+            if fd >= 0:
+                os.close(fd)
 
     def __enter__(self) -> FaultyLine:
         return self

@@ -59,7 +59,7 @@ class RawHost:
 
     def ask(self, message: m.Message, *wanted: type[Wanted]) -> Wanted:
         """Forget what was heard, send, and wait for the answer."""
-        self.link.read()
+        self.listen()  # through the reader: half a frame may be waiting there for its end
         self.heard.clear()
         self.send(message)
         return self.wait(*wanted)

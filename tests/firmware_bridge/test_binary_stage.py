@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 import pytest
-from conftest import OpenStage, moves_made
+from conftest import ON_BOTH, OpenStage, moves_made
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +22,7 @@ from firmware_bridge.stage import open_stage as open_by_name
 from firmware_bridge.stages.binary import BinaryStage
 
 
+@ON_BOTH
 def test_move_and_wait(stage: BinaryStage) -> None:
     before = stage.status()
     assert (before.z_um, before.moving, before.settled_ns) == (5000.0, False, 0)
@@ -38,6 +39,7 @@ def test_move_and_wait(stage: BinaryStage) -> None:
     assert stage.resolution_um == 0.05
 
 
+@ON_BOTH
 def test_a_move_to_where_it_is_ends_at_once(stage: BinaryStage) -> None:
     stage.move_to(5010, assumed_um=5000)
     stage.wait(1.0)
@@ -45,6 +47,7 @@ def test_a_move_to_where_it_is_ends_at_once(stage: BinaryStage) -> None:
     assert stage.wait(1.0).z_um == 5010
 
 
+@ON_BOTH
 def test_opened_by_name(firmware: HostFirmware) -> None:
     stage = open_by_name("binary", {"port": firmware.port, "z_min_um": 0, "z_max_um": 9000})
     assert (stage.z_min_um, stage.z_max_um) == (0, 9000)
@@ -54,6 +57,7 @@ def test_opened_by_name(firmware: HostFirmware) -> None:
         stage.status()
 
 
+@ON_BOTH
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, 1e300])
 def test_no_number_is_sent_that_is_none(stage: BinaryStage, trace: MotorTrace, bad: float) -> None:
     with pytest.raises(StageRefused) as refused:
@@ -81,6 +85,7 @@ def test_no_input_moves_outside_the_window(
     assert ((motor >= 1_000_000) & (motor <= 9_000_000)).all()
 
 
+@ON_BOTH
 def test_window_and_assumed_position(stage: BinaryStage) -> None:
     for target, assumed, reason in (
         (999.9, 5000, "WINDOW"),
@@ -170,6 +175,7 @@ def test_z_at_follows_the_motor(stage: BinaryStage, trace: MotorTrace) -> None:
     assert np.median(cruise) < 0.5  # 0.25 ms at 2 mm/s
 
 
+@ON_BOTH
 def test_z_at_rest_now_and_before(stage: BinaryStage) -> None:
     now_ns = time.monotonic_ns()
     here = stage.z_at(now_ns)
@@ -189,6 +195,7 @@ def test_drifting_clock_is_followed() -> None:
         stage.close()
 
 
+@ON_BOTH
 def test_a_second_client_is_turned_away(stage: BinaryStage, open_stage: OpenStage) -> None:
     with pytest.raises(StageRefused) as refused:
         open_stage()
@@ -196,6 +203,7 @@ def test_a_second_client_is_turned_away(stage: BinaryStage, open_stage: OpenStag
     assert stage.status().z_um == 5000
 
 
+@ON_BOTH
 def test_the_next_client_starts_without_delay(open_stage: OpenStage) -> None:
     open_stage().close()
     began = time.monotonic()
@@ -203,6 +211,7 @@ def test_the_next_client_starts_without_delay(open_stage: OpenStage) -> None:
     assert time.monotonic() - began < 0.5
 
 
+@ON_BOTH
 def test_killed_firmware_is_noticed_in_mid_move(firmware: HostFirmware, stage: BinaryStage) -> None:
     stage.move_to(8000, 5000)
     threading.Timer(0.05, firmware.kill).start()
@@ -217,6 +226,7 @@ def test_killed_firmware_is_noticed_in_mid_move(firmware: HostFirmware, stage: B
     stage.close()
 
 
+@ON_BOTH
 def test_stalled_firmware_is_noticed(firmware: HostFirmware, stage: BinaryStage) -> None:
     os.kill(firmware.pid, signal.SIGSTOP)
     try:
@@ -226,12 +236,14 @@ def test_stalled_firmware_is_noticed(firmware: HostFirmware, stage: BinaryStage)
         os.kill(firmware.pid, signal.SIGCONT)
 
 
+@ON_BOTH
 def test_wait_gives_up(stage: BinaryStage) -> None:
     stage.move_to(8000, 5000)
     with pytest.raises(StageError, match="still not done"):
         stage.wait(0.05)
 
 
+@ON_BOTH
 def test_moves_of_two_threads_do_not_mix(open_stage: OpenStage) -> None:
     """The numbers stay unique and every answer finds its question."""
     stage = open_stage(assumed_tolerance_um=10.0)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from conftest import moves_made
+from conftest import ON_BOTH, moves_made
 from raw_host import HELLO, RawHost
 
 from firmware_bridge import messages as m
 from firmware_bridge.firmware.trace import MotorTrace
 from firmware_bridge.framing import Frame, encode_frame
 
+pytestmark = ON_BOTH
 START = 5_000_000
 
 

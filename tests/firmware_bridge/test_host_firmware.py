@@ -14,7 +14,7 @@ import pytest
 from raw_host import HELLO, RawHost
 
 from firmware_bridge import messages as m
-from firmware_bridge.firmware import host
+from firmware_bridge.firmware import host, qemu
 from firmware_bridge.firmware.host import BuildError, HostFirmware, build_host
 from firmware_bridge.firmware.trace import MotorTrace
 from firmware_bridge.framing import Frame, encode_frame
@@ -37,9 +37,13 @@ def test_no_compiler_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None
 def test_makefile_and_builder_agree() -> None:
     """Same sources, same warnings."""
     makefile = (host.HERE / "Makefile").read_text()
-    words = {name: re.search(rf"^{name} = (.*)$", makefile, re.M) for name in ("CORE", "HOST")}
-    for name, sources in (("CORE", host.CORE), ("HOST", host.HOST)):
-        found = words[name]
+    for name, sources in (
+        ("CORE", host.CORE),
+        ("HOST", host.HOST),
+        ("MPS2", qemu.SOURCES[len(host.CORE) :]),
+        ("MPS2_FLAGS", qemu.OPTIONS),
+    ):
+        found = re.search(rf"^{name} = (.*)$", makefile, re.M)
         assert found is not None
         assert tuple(found.group(1).split()) == sources
     strict = re.search(r"^STRICT = (.*)$", makefile, re.M)
@@ -72,6 +76,8 @@ def test_core_needs_no_library(tmp_path: Path) -> None:
         "port_send",
         "port_motor",
         "port_encoder",
+        "port_switches",
+        "memset",
         "_GLOBAL_OFFSET_TABLE_",
         "__stack_chk_fail",
     }

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from conftest import OpenStage, moves_made
+from conftest import ON_BOTH, OpenStage, moves_made
 from faulty_line import FaultyLine, Nth, drop, flip, twice, unchanged
 
 from firmware_bridge import messages as m
@@ -32,6 +32,7 @@ def stage(line: FaultyLine, open_stage: OpenStage) -> BinaryStage:
     return open_stage(port=line.port)
 
 
+@ON_BOTH
 def test_a_lost_acknowledgement_does_not_move_twice(
     stage: BinaryStage, line: FaultyLine, trace: MotorTrace
 ) -> None:
@@ -43,6 +44,7 @@ def test_a_lost_acknowledgement_does_not_move_twice(
     assert moves_made(trace) == 1
 
 
+@ON_BOTH
 def test_a_lost_move_is_sent_again_under_its_number(
     stage: BinaryStage, line: FaultyLine, trace: MotorTrace
 ) -> None:
@@ -52,6 +54,7 @@ def test_a_lost_move_is_sent_again_under_its_number(
     assert moves_made(trace) == 1
 
 
+@ON_BOTH
 def test_copied_moves_are_made_once(
     stage: BinaryStage, line: FaultyLine, trace: MotorTrace
 ) -> None:
@@ -62,6 +65,7 @@ def test_copied_moves_are_made_once(
     assert moves_made(trace) == 3
 
 
+@ON_BOTH
 def test_a_damaged_move_is_dropped_and_sent_again(
     stage: BinaryStage, line: FaultyLine, trace: MotorTrace
 ) -> None:
@@ -72,6 +76,7 @@ def test_a_damaged_move_is_dropped_and_sent_again(
     assert stage._client.newest().crc_errors == 1
 
 
+@ON_BOTH
 def test_a_move_never_confirmed_is_uncertain_until_reconnected(
     stage: BinaryStage, line: FaultyLine, trace: MotorTrace
 ) -> None:
@@ -89,6 +94,7 @@ def test_a_move_never_confirmed_is_uncertain_until_reconnected(
     assert stage.wait(2.0).z_um == 5002
 
 
+@ON_BOTH
 def test_a_late_move_of_an_old_session_is_refused(
     stage: BinaryStage, line: FaultyLine, trace: MotorTrace
 ) -> None:
@@ -110,12 +116,14 @@ def test_a_late_move_of_an_old_session_is_refused(
     assert moves_made(trace) == 1
 
 
+@ON_BOTH
 def test_unacknowledged_stop_is_repeated(stage: BinaryStage, line: FaultyLine) -> None:
     line.to_host = Nth(m.CODES[m.Stopping], drop, 1)
     stage.stop()
     assert stage.status().latched == "STOPPED"
 
 
+@ON_BOTH
 def test_lost_status_of_a_new_move_does_not_look_settled(
     stage: BinaryStage, line: FaultyLine
 ) -> None:
@@ -135,6 +143,7 @@ def test_no_status_is_a_lost_link(stage: BinaryStage, line: FaultyLine) -> None:
         stage._client.wait_for(lambda _: False, 3.0)
 
 
+@ON_BOTH
 def test_one_way_line_trips_the_watchdog(
     stage: BinaryStage, line: FaultyLine, trace: MotorTrace
 ) -> None:
@@ -174,6 +183,7 @@ def test_a_move_to_a_restarted_controller_is_not_made(stage: BinaryStage, line: 
         stage.close()
 
 
+@ON_BOTH
 def test_silent_port(firmware: HostFirmware, line: FaultyLine, open_stage: OpenStage) -> None:
     line.to_firmware = lambda wire, frame: []
     began = time.monotonic()

@@ -34,6 +34,25 @@ def test_round_trip(message: messages.Message) -> None:
     assert messages.decode(code, payload) == message
 
 
+@given(st.integers(0, 255), st.binary(max_size=MAX_PAYLOAD))
+def test_any_bytes_are_a_message_or_a_message_error(code: int, payload: bytes) -> None:
+    """And what is a message has only one way to be written."""
+    try:
+        message = messages.decode(code, payload)
+    except messages.MessageError:
+        known = messages.TABLE.get(code)
+        assert known is None or len(payload) != messages.payload_length(known)
+        return
+    assert messages.encode(message) == (code, payload)
+
+
+@given(st.sampled_from(sorted(messages.TABLE)), st.data())
+def test_every_payload_of_the_right_length_is_a_message(code: int, data: st.DataObject) -> None:
+    length = messages.payload_length(messages.TABLE[code])
+    payload = data.draw(st.binary(min_size=length, max_size=length))
+    assert messages.encode(messages.decode(code, payload)) == (code, payload)
+
+
 def test_unknown_type_and_wrong_length() -> None:
     with pytest.raises(messages.MessageError, match="unknown"):
         messages.decode(0x7F, b"")

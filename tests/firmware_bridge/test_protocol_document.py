@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
+
+from conftest import ON_BOTH
+from raw_host import RawHost
 
 import firmware_bridge
 from firmware_bridge import messages as m
@@ -26,6 +30,20 @@ def test_worked_example() -> None:
     assert crc16(body[:-2]) == int.from_bytes(body[-2:], "little")
     assert (frame.version, frame.seq) == (m.PROTOCOL_VERSION, 5)
     assert m.decode(frame.kind, frame.payload) == m.Sync(session=0x01020304, token=0x0A)
+
+
+@ON_BOTH
+def test_worked_move_on_the_real_firmware(raw: RawHost) -> None:
+    """The bytes of the page go out as they stand there, and the page's answer comes back."""
+    assert raw.hello(session=0x01020304).result == m.Reason.OK
+    raw.link.write(hex_line("host"))
+    heard, deadline = b"", time.monotonic() + 2.0
+    while hex_line("firmware") not in heard:
+        assert time.monotonic() < deadline, heard.hex(" ")
+        heard += raw.link.read()
+    frame = decode_frame(hex_line("host")[:-1])
+    move = m.Move(0x01020304, 1, 5_010_000, 5_000_000, 1_000)
+    assert (m.decode(frame.kind, frame.payload), frame.seq) == (move, 6)
 
 
 def test_message_table() -> None:

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from conftest import OpenStage, moves_made
+from conftest import ON_BOTH, OpenStage, moves_made
 from raw_host import HELLO, RawHost
 
 from firmware_bridge import messages as m
@@ -38,6 +38,7 @@ def test_watchdog_stops_a_move_when_the_host_falls_silent(raw: RawHost, trace: M
     assert isinstance(raw.move(START, done.position_nm), m.Accepted)
 
 
+@ON_BOTH
 def test_silence_at_rest_latches_nothing(raw: RawHost) -> None:
     raw.hello()
     for _ in range(10):  # 0.5 s
@@ -46,6 +47,7 @@ def test_silence_at_rest_latches_nothing(raw: RawHost) -> None:
     assert raw.wait(m.Status).latch == m.Latch.NONE
 
 
+@ON_BOTH
 def test_another_sessions_frames_do_not_feed_the_watchdog(raw: RawHost) -> None:
     raw.hello()
     raw.move(START + 3_000_000, START)
@@ -59,6 +61,7 @@ def test_another_sessions_frames_do_not_feed_the_watchdog(raw: RawHost) -> None:
     assert done.result == m.Result.WATCHDOG
 
 
+@ON_BOTH
 def test_any_session_may_stop(raw: RawHost) -> None:
     raw.hello()
     raw.move(START + 3_000_000, START)
@@ -66,6 +69,7 @@ def test_any_session_may_stop(raw: RawHost) -> None:
     assert raw.wait(m.Done).result == m.Result.STOPPED
 
 
+@ON_BOTH
 def test_a_late_copy_of_clear_does_not_open_a_newer_latch(raw: RawHost) -> None:
     raw.hello()
     raw.ask(m.Stop(HELLO.session), m.Stopping)
@@ -75,6 +79,7 @@ def test_a_late_copy_of_clear_does_not_open_a_newer_latch(raw: RawHost) -> None:
     assert raw.ask(clear, m.Cleared) == m.Cleared(m.Latch.STOPPED, 2)
 
 
+@ON_BOTH
 def test_a_late_copy_of_move_does_not_start_after_stop_and_clear(
     raw: RawHost, trace: MotorTrace
 ) -> None:
@@ -108,6 +113,7 @@ def test_stop_in_mid_move_brakes_and_needs_clear(stage: BinaryStage, trace: Moto
     assert stage.wait(2.0).z_um == 5000
 
 
+@ON_BOTH
 def test_clear_waits_for_rest(stage: BinaryStage) -> None:
     stage.move_to(8000, assumed_um=5000)
     stage._client.wait_for(lambda status: status.commanded_nm > 5_300_000, 2.0)
@@ -120,6 +126,7 @@ def test_clear_waits_for_rest(stage: BinaryStage) -> None:
     assert stage.status().latched is None
 
 
+@ON_BOTH
 def test_a_latch_outlives_its_session(open_stage: OpenStage) -> None:
     first = open_stage()
     first.stop()

@@ -1,6 +1,6 @@
 /* The firmware as a process: its serial line is a pty, its timer CLOCK_MONOTONIC, its motor an
  * entry in a shared file. Prints "PTY <path> BOOT <id>" and runs until stdin closes, so that a
- * dead parent leaves no orphan. */
+ * dead parent leaves no orphan. `--bench 1` opens a second pty for its pins, see ports/bench. */
 #define _GNU_SOURCE /* ppoll */
 
 #include <errno.h>
@@ -15,6 +15,7 @@
 
 #include "../../port.h"
 #include "../../protocol.h"
+#include "../bench/bench.h"
 #include "trace.h"
 
 #define TICK_NS 1000000
@@ -24,6 +25,7 @@
 
 struct board {
     int line;
+    int bench; /* -1: none */
     struct trace_file *trace;
     uint8_t tx[TX_SIZE];
     size_t tx_length;
@@ -39,6 +41,7 @@ struct options {
     uint32_t boot_id;
     double clock_ppm;
     const char *trace;
+    bool bench;
 };
 
 static struct board board;
@@ -72,6 +75,17 @@ void port_motor(int32_t motor_nm, uint32_t move_id)
         trace_motor(board.trace, board.tick_ns, motor_nm, move_id);
     }
     board.motor_nm = motor_nm;
+    bench_motor(motor_nm);
+}
+
+uint32_t port_switches(void)
+{
+    return bench_switches();
+}
+
+void bench_port_write(const char *text, size_t length)
+{
+    (void)!write(board.bench, text, length); /* who does not read gets nothing */
 }
 
 bool port_encoder(int32_t *position_nm)
@@ -95,14 +109,14 @@ static void send_queued(void)
 }
 
 /* Opens a raw pty. Its far side stays open here, so that a client may come and go. */
-static const char *open_line(void)
+static const char *open_line(int *line)
 {
     struct termios raw;
-    board.line = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-    if ((board.line < 0) || (grantpt(board.line) != 0) || (unlockpt(board.line) != 0)) {
+    *line = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    if ((*line < 0) || (grantpt(*line) != 0) || (unlockpt(*line) != 0)) {
         return NULL;
     }
-    const char *name = ptsname(board.line);
+    const char *name = ptsname(*line);
     const int far_side = (name != NULL) ? open(name, O_RDWR | O_NOCTTY | O_CLOEXEC) : -1;
     if ((far_side < 0) || (tcgetattr(far_side, &raw) != 0)) {
         return NULL;
@@ -141,6 +155,15 @@ static bool receive(struct af_protocol *protocol)
     return false;
 }
 
+static void receive_bench(struct af_protocol *protocol)
+{
+    uint8_t bytes[64];
+    const ssize_t got = (board.bench < 0) ? 0 : read(board.bench, bytes, sizeof bytes);
+    for (ssize_t i = 0; i < got; i++) {
+        bench_byte(protocol, bytes[i], firmware_us(now_ns()));
+    }
+}
+
 static bool parent_alive(const struct pollfd *parent)
 {
     uint8_t junk[64];
@@ -152,17 +175,20 @@ static bool parent_alive(const struct pollfd *parent)
 
 static void run(struct af_protocol *protocol)
 {
-    struct pollfd watched[2] = {{STDIN_FILENO, POLLIN, 0}, {board.line, POLLIN, 0}};
+    /* poll() passes over a negative descriptor: no bench, no event */
+    struct pollfd watched[3] = {
+        {STDIN_FILENO, POLLIN, 0}, {board.line, POLLIN, 0}, {board.bench, POLLIN, 0}};
     do {
         /* Bytes first: after a late wake-up they are what keeps the watchdog quiet. */
         while (receive(protocol)) {
         }
         run_ticks(protocol);
+        receive_bench(protocol);
         send_queued();
         watched[1].events = (board.tx_length > 0U) ? (POLLIN | POLLOUT) : POLLIN;
         const int64_t left = board.tick_ns + TICK_NS - now_ns();
         const struct timespec wait = {0, (left > 0) ? (long)left : 0L};
-        if ((ppoll(watched, 2, &wait, NULL) < 0) && (errno != EINTR)) {
+        if ((ppoll(watched, 3, &wait, NULL) < 0) && (errno != EINTR)) {
             return;
         }
     } while (parent_alive(&watched[0]));
@@ -201,6 +227,8 @@ static void set_option(struct options *o, const char *name, const char *value)
         o->boot_id = (uint32_t)number(name, value, 0, 0xFFFFFFFFL);
     } else if (strcmp(name, "--clock-ppm") == 0) {
         o->clock_ppm = (double)number(name, value, -1000L, 1000L);
+    } else if (strcmp(name, "--bench") == 0) {
+        o->bench = number(name, value, 0, 1) != 0;
     } else if (strcmp(name, "--trace") == 0) {
         o->trace = value;
     } else {
@@ -237,6 +265,7 @@ int main(int argc, char **argv)
     board.clock_rate = 1.0 + (o.clock_ppm * 1e-6);
     af_protocol_init(&protocol, &o.limits, o.start_nm, o.boot_id, DEVICE_ID);
     board.motor_nm = af_motion_position_nm(&protocol.motion);
+    bench_motor(board.motor_nm);
     if (o.trace != NULL) {
         board.trace = trace_open(o.trace);
         if (board.trace == NULL) {
@@ -246,12 +275,22 @@ int main(int argc, char **argv)
         trace_motor(board.trace, board.start_ns, board.motor_nm, 0U);
         trace_heartbeat(board.trace, board.start_ns, board.motor_nm, 0U);
     }
-    const char *name = open_line();
+    const char *name = open_line(&board.line);
     if (name == NULL) {
         perror("pty");
         return 1;
     }
-    (void)printf("PTY %s BOOT %lu\n", name, (unsigned long)o.boot_id);
+    (void)printf("PTY %s BOOT %lu", name, (unsigned long)o.boot_id);
+    board.bench = -1;
+    if (o.bench) {
+        name = open_line(&board.bench);
+        if (name == NULL) {
+            perror("pty");
+            return 1;
+        }
+        (void)printf(" BENCH %s", name);
+    }
+    (void)printf("\n");
     (void)fflush(stdout);
     run(&protocol);
     return 0;

@@ -1,0 +1,1 @@
+"""A conformance suite for firmwares of the binary protocol: PROTOCOL.md as questions on a wire."""

@@ -1,0 +1,89 @@
+"""The list of checks, and what running them gave."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from firmware_bridge.conformance import motion_checks as motion
+from firmware_bridge.conformance import wire_checks as wire
+from firmware_bridge.conformance.probe import Failed, Probe
+from firmware_bridge.errors import LinkLost, StageError
+
+Check = Callable[[Probe], None]
+CHECKS: tuple[Check, ...] = (
+    wire.handshake, wire.hash_mismatch, wire.foreign_version, wire.impossible_settings,
+    wire.no_session, wire.other_session, wire.corrupt_frame, wire.resync,
+    wire.unknown_and_malformed, wire.sync_time, wire.status_stream,
+    motion.move, motion.approach, motion.window, motion.assumed_position, motion.copies,
+    motion.move_numbers, motion.refusal_is_final, motion.newest_wins, motion.superseded_is_told,
+    motion.settings_hold, motion.stop, motion.anyone_may_stop, motion.clear_while_braking,
+    motion.old_clear, motion.latch_outlives_session, motion.watchdog,
+    motion.watchdog_is_not_fed_by_others, motion.silence_at_rest, wire.take_over,
+)  # fmt: skip
+#: these need the pins of the board (and the last one a build with faults)
+BENCH_CHECKS: tuple[Check, ...] = (motion.exposure, motion.limit_switch, wire.reboot)
+PASSED, FAILED, NOT_RUN = "passed", "FAILED", "not run"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One check: what it asks, how it went, and what the firmware did instead."""
+
+    name: str
+    question: str
+    result: str
+    detail: str
+    seconds: float
+
+
+def run(
+    probe: Probe, only: Sequence[str] = (), tell: Callable[[Outcome], None] = lambda _: None
+) -> list[Outcome]:
+    """Run the checks called `only` (empty = all), each from rest in a session of its own.
+
+    `tell` hears each outcome at once. LinkLost when the firmware stops answering altogether.
+    """
+    outcomes = []
+    for check in (*CHECKS, *BENCH_CHECKS):
+        if only and check.__name__ not in only:
+            continue
+        outcomes.append(_run_one(probe, check))
+        tell(outcomes[-1])
+    return outcomes
+
+
+def _run_one(probe: Probe, check: Check) -> Outcome:
+    began, result, detail = time.monotonic(), PASSED, ""
+    if check in BENCH_CHECKS and probe.bench is None:
+        result, detail = NOT_RUN, "needs the board's pins: --bench PORT"
+    else:
+        try:
+            probe.fresh()
+            check(probe)
+        except Failed as failed:
+            result, detail = FAILED, str(failed)
+        except LinkLost:
+            raise
+        except StageError as error:
+            result, detail = FAILED, str(error)
+    question = (check.__doc__ or "").strip().splitlines()[0]
+    return Outcome(check.__name__, question, result, detail, round(time.monotonic() - began, 3))
+
+
+def as_json(probe: Probe, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """What `--json` writes."""
+    ack = probe.ack
+    return {
+        "firmware": {
+            "protocol": ack.protocol, "table_hash": f"{ack.table_hash:#010x}",
+            "device_id": ack.device_id, "boot_id": ack.boot_id, "nm_per_step": ack.nm_per_step,
+            "hard_min_nm": ack.hard_min_nm, "hard_max_nm": ack.hard_max_nm,
+        },
+        "checks": [asdict(outcome) for outcome in outcomes],
+        "passed": sum(outcome.result == PASSED for outcome in outcomes),
+        "failed": sum(outcome.result == FAILED for outcome in outcomes),
+        "not_run": sum(outcome.result == NOT_RUN for outcome in outcomes),
+    }  # fmt: skip

@@ -1,0 +1,76 @@
+"""`sparsefocus stage conformance PORT`: put any firmware through the protocol's questions."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+from firmware_bridge.conformance.probe import Probe
+from firmware_bridge.conformance.suite import (
+    BENCH_CHECKS,
+    CHECKS,
+    FAILED,
+    PASSED,
+    Outcome,
+    as_json,
+    run,
+)
+from firmware_bridge.firmware.bench import Bench
+from firmware_bridge.link import SerialLink
+
+CONFORMS, DEVIATES = 0, 3
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The verb's options."""
+    add = parser.add_argument
+    add("port", metavar="PORT", help="serial port of the firmware; THE AXIS WILL MOVE")
+    add("--travel-um", type=float, default=300.0, metavar="UM",
+        help="how far up and down from where it stands (default: 300)")  # fmt: skip
+    add("--baudrate", type=int, default=115_200)
+    add("--bench", metavar="PORT", help="second port that works strobe and switches")
+    names = [check.__name__ for check in (*CHECKS, *BENCH_CHECKS)]
+    add("--only", action="append", default=[], choices=names, metavar="CHECK",
+        help="one check; may be repeated")  # fmt: skip
+    add("--json", type=Path, metavar="FILE", help="write the outcomes, - for stdout")
+    add("--quiet", action="store_true", help="only the last line")
+
+
+def conformance(options: argparse.Namespace) -> int:
+    """0 = it conforms, 3 = a check failed; LinkLost when nobody answers (exit 4)."""
+    if not 1.0 <= options.travel_um <= 100_000.0:
+        print(f"sparsefocus: --travel-um {options.travel_um} must be 1..100000", file=sys.stderr)
+        return 2
+    to_stdout = str(options.json) == "-"
+    out = sys.stderr if to_stdout else sys.stdout
+    with ExitStack() as stack:
+        link = SerialLink(options.port, options.baudrate)
+        stack.callback(link.close)
+        bench = Bench(options.bench) if options.bench else None
+        if bench is not None:
+            stack.callback(bench.close)
+        probe = Probe(link, round(options.travel_um * 1e3), bench)
+
+        def tell(outcome: Outcome) -> None:
+            if not options.quiet:
+                print(_row(outcome), file=out, flush=True)
+
+        outcomes = run(probe, options.only, tell)
+    record = as_json(probe, outcomes)
+    print("{passed} passed, {failed} failed, {not_run} not run".format(**record), file=out)
+    if options.json is not None:
+        text = json.dumps(record, indent=1) + "\n"
+        if to_stdout:
+            sys.stdout.write(text)
+        else:
+            options.json.write_text(text, encoding="utf-8")
+    return DEVIATES if record["failed"] else CONFORMS
+
+
+def _row(outcome: Outcome) -> str:
+    why = outcome.question if outcome.result == PASSED else outcome.detail
+    mark = outcome.result if outcome.result == FAILED else outcome.result.lower()
+    return f"{mark:<8} {outcome.name:<30} {why}"

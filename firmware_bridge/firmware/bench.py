@@ -1,0 +1,60 @@
+"""The pins of a simulated board, as bytes on its second serial line (ports/bench/bench.h)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from firmware_bridge.errors import LinkLost
+from firmware_bridge.link import SerialLink
+
+FAULTS = {"drop-sent": b"d", "damage-sent": b"x", "drop-received": b"i", "reboot": b"r"}
+
+
+@dataclass(frozen=True, slots=True)
+class BenchReport:
+    """What the board did since it started; nm, + = up, and us of its own clock."""
+
+    moves_started: int
+    motor_nm: int
+    lowest_nm: int
+    highest_nm: int
+    time_us: int
+
+
+class Bench:
+    """Works the strobe and the limit switches. Not thread-safe."""
+
+    def __init__(self, port: str) -> None:
+        """Open `port`; StageRefused or LinkLost as SerialLink does."""
+        self._link = SerialLink(port)
+
+    def strobe(self, lit: bool) -> None:
+        """The camera's exposure begins or ends."""
+        self._link.write(b"S" if lit else b"s")
+
+    def lower_switch(self, pressed: bool) -> None:
+        """The limit switch at the lower end."""
+        self._link.write(b"L" if pressed else b"l")
+
+    def upper_switch(self, pressed: bool) -> None:
+        """The limit switch at the upper end."""
+        self._link.write(b"H" if pressed else b"h")
+
+    def inject(self, fault: str, times: int = 1) -> None:
+        """Arm one of FAULTS; a release build ignores it."""
+        self._link.write(FAULTS[fault] * times)
+
+    def report(self, timeout_s: float = 2.0) -> BenchReport:
+        """Ask what happened so far; LinkLost without an answer. Earlier events come first."""
+        self._link.write(b"?")
+        text, deadline = b"", time.monotonic() + timeout_s
+        while not text.endswith(b"\n"):
+            if time.monotonic() > deadline:
+                raise LinkLost("the bench does not answer")
+            text += self._link.read()
+        return BenchReport(*(int(word) for word in text.split()))
+
+    def close(self) -> None:
+        """Close the line; safe to call twice."""
+        self._link.close()

@@ -1,0 +1,26 @@
+/* The test bench of the two simulated boards: a second serial line stands for the pins that a
+ * real board has. One byte per event:
+ *   S s   strobe on, off           L l   lower limit switch pressed, released
+ *   H h   upper limit switch       ?     asks for a line of text (see bench_report)
+ * and, only where AF_FAULT_INJECTION is defined (never in a release):
+ *   d x i the next frame is not sent, is damaged, is ignored when received
+ *   r     restart under the next boot id, the axis where it stands */
+#ifndef AF_BENCH_H
+#define AF_BENCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../../protocol.h"
+
+/* What the board hands over: how to write to the bench's line. */
+void bench_port_write(const char *text, size_t length);
+
+/* Takes one byte from the bench's line. */
+void bench_byte(struct af_protocol *protocol, uint8_t byte, uint64_t now_us);
+
+/* For port_switches() and port_motor(). */
+uint32_t bench_switches(void);
+void bench_motor(int32_t motor_nm);
+
+#endif

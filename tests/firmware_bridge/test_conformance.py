@@ -1,0 +1,126 @@
+"""The conformance suite passes on our firmware and notices each of many mistakes in others."""
+
+from __future__ import annotations
+
+import json
+import os
+import tty
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from broken_firmware import MISTAKES, Mistake, build_broken
+from conftest import QEMU
+
+from edge.appliance import cli
+from firmware_bridge.conformance.probe import Probe
+from firmware_bridge.conformance.suite import (
+    BENCH_CHECKS,
+    CHECKS,
+    FAILED,
+    NOT_RUN,
+    PASSED,
+    Outcome,
+    run,
+)
+from firmware_bridge.errors import StageRefused
+from firmware_bridge.firmware.bench import Bench
+from firmware_bridge.firmware.host import HostFirmware
+from firmware_bridge.firmware.qemu import QemuFirmware
+from firmware_bridge.link import SerialLink
+
+Board = HostFirmware | QemuFirmware
+START = 5_000_000
+
+
+@contextmanager
+def probing(board: Board) -> Iterator[Probe]:
+    link, bench = SerialLink(board.port), Bench(board.bench_port)
+    try:
+        yield Probe(link, 300_000, bench)
+    finally:
+        bench.close()
+        link.close()
+
+
+def failures(outcomes: list[Outcome]) -> list[str]:
+    return [outcome.name for outcome in outcomes if outcome.result != PASSED]
+
+
+def a_board(kind: str) -> Board:
+    if kind == "qemu":
+        return QemuFirmware(start_nm=START, boot_id=11, faults=True)
+    return HostFirmware(start_nm=START, bench=True, faults=True)
+
+
+@pytest.mark.parametrize("kind", ["host", QEMU])
+def test_our_firmware_conforms(kind: str) -> None:
+    with a_board(kind) as board, probing(board) as probe:
+        outcomes = run(probe)
+        assert len(outcomes) == len(CHECKS) + len(BENCH_CHECKS) > 30
+        failed = failures(outcomes)
+        if failed:  # a machine that paused for 100 ms moved the simulated board's clock: ask again
+            outcomes = run(probe, failed)
+        assert failures(outcomes) == []
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name.replace(" ", "-"))
+def test_a_broken_firmware_is_noticed(mistake: Mistake, tmp_path: Path) -> None:
+    program = build_broken(mistake, tmp_path)
+    with HostFirmware(start_nm=START, bench=True, program=program) as board:
+        try:
+            with probing(board) as probe:
+                (outcome,) = run(probe, [mistake.caught_by])
+        except Exception as error:  # noqa: BLE001 - it may not even get as far as a check
+            outcome = Outcome("at the start", "", FAILED, repr(error), 0.0)
+        assert outcome.result == FAILED, f"{mistake.caught_by} does not notice"
+
+
+def test_every_check_is_needed() -> None:
+    """Each check is the one that notices some mistake, or is a rule that others imply."""
+    used = {mistake.caught_by for mistake in MISTAKES}
+    names = {check.__name__ for check in (*CHECKS, *BENCH_CHECKS)}
+    assert used <= names
+    assert names - used == {"unknown_and_malformed", "newest_wins", "take_over"}
+    assert len(MISTAKES) >= 10
+
+
+def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = tmp_path / "conformance.json"
+    with HostFirmware(start_nm=START) as board:
+        words = ["stage", "conformance", board.port, "--only", "handshake", "--only", "exposure"]
+        assert cli.main([*words, "--json", str(report)]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0].startswith("passed   handshake")
+        assert lines[-1] == "1 passed, 0 failed, 1 not run"
+        record = json.loads(report.read_text())
+        assert record["firmware"]["nm_per_step"] == 50
+        assert [row["result"] for row in record["checks"]] == [PASSED, NOT_RUN]
+
+
+def test_command_line_fails_with_3(tmp_path: Path) -> None:
+    mistake = next(m for m in MISTAKES if m.caught_by == "hash_mismatch")
+    with HostFirmware(start_nm=START, program=build_broken(mistake, tmp_path)) as board:
+        words = ["stage", "conformance", board.port, "--only", "hash_mismatch", "--quiet"]
+        assert cli.main(words) == 3
+
+
+def test_nobody_there_is_4_and_wrong_use_2(capsys: pytest.CaptureFixture[str]) -> None:
+    near, far = os.openpty()
+    tty.setraw(far)
+    assert cli.main(["stage", "conformance", os.ttyname(far)]) == 4
+    assert "no firmware answers" in capsys.readouterr().err
+    assert cli.main(["stage", "conformance", "/dev/nothing-here"]) == 4
+    assert cli.main(["stage", "conformance", os.ttyname(far), "--travel-um", "nan"]) == 2
+    os.close(near)
+    os.close(far)
+
+
+def test_an_axis_without_room_is_not_moved() -> None:
+    with HostFirmware(start_nm=100_000, bench=True) as board:
+        with pytest.raises(StageRefused, match="ROOM"), probing(board):
+            pass
+        bench = Bench(board.bench_port)
+        assert bench.report().moves_started == 0
+        bench.close()
