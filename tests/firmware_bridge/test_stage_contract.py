@@ -86,7 +86,8 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 def test_every_driver_is_on_a_bench() -> None:
-    assert set(BENCHES) == set(STAGES)
+    # binary-process is the binary stage in another process; test_own_process proves it
+    assert set(BENCHES) == set(STAGES) - {"binary-process"}
 
 
 def test_what_it_says_of_itself(bench: Bench) -> None:

@@ -272,7 +272,9 @@ def alarms(envelope: Envelope, rows: list[FrameRow]) -> float:
 @pytest.fixture(scope="module")
 def fitted():
     halves = split(inside_rows(70, 10), (0, 1))
-    return fit_envelope((halves[0], halves[1]), outside_rows(15, 11))
+    with pytest.MonkeyPatch.context() as patch:  # few slides must do here, and an entry per k
+        patch.setattr("training.fit_envelope.LEAST_SLIDES", 40)
+        return fit_envelope((halves[0], halves[1]), outside_rows(15, 11))
 
 
 def test_quiet_inside_and_loud_outside(fitted):
