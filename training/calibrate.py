@@ -3,11 +3,11 @@
     sparsefocus evaluate runs/calibration/*/manifest.csv --rows rows.csv
     python -m training.calibrate rows.csv --manifest engines/models/dpn.json [--write]
 
-The slides are dealt out: two fifths for the coefficients, two fifths for the conformal factors
-and the scale of the bounds, one fifth to look at the result; with `--check OTHER.csv` halves, and
-the result is looked at on the other file. Below some two hundred slides the coefficients follow
-chance; `--keep-shape` leaves them alone. Coverage and alarms are shares of frames in which every
-slide counts once, with their standard error over slides.
+Four fifths of the slides are fitted on, in two halves (see `fit_interval` and `fit_envelope`), and
+the result is looked at on the last fifth; with `--check OTHER.csv` all are fitted on, and the other
+file is looked at. Below some two hundred slides the coefficients follow chance; `--keep-shape`
+leaves them alone. Coverage and alarms are shares of frames in which every slide counts once, with
+their standard error over slides.
 """
 
 from __future__ import annotations
@@ -112,10 +112,9 @@ def calibrate(
     start = Calibration.of(manifest)
     on = [[row for row in part if row.condition in interval_on] for part in (fit, scale)]
     calibration = fit_interval(on[0], on[1], start, keep_shape)
-    inside = [row for row in (*fit, *scale) if row.condition in INSIDE]
+    inside = [[row for row in part if row.condition in INSIDE] for part in (fit, scale)]
     outside = [row for row in (*fit, *scale) if row.condition.startswith(OUTSIDE)]
-    # both steps on all of them: 1 % of half the slides of a k would be the worst frame of it
-    found = fit_envelope((inside, inside), outside, action)
+    found = fit_envelope((inside[0], inside[1]), outside, action)
     interval = {**manifest.calibration.get("interval", {}), **as_json(calibration)}
     fitted: Line = {"interval": interval, "envelope": found.envelope}
     changed = dataclasses.replace(manifest, calibration={**manifest.calibration, **fitted})
@@ -143,7 +142,7 @@ def _counts(names: Sequence[str]) -> dict[str, int]:
 
 
 def _print(report: Line) -> None:
-    print("slides for the fit, the factors, the look:", *report["slides"])
+    print("slides in the two halves and in the look:", *report["slides"])
     print("interval", json.dumps(report["interval"]))
     print("envelope", json.dumps(report["envelope"]))
     for name in ("coverage", "alarms"):

@@ -3,9 +3,10 @@
 Two kinds of features. Light and colour come first: their bounds are the whole range of the
 calibration frames, widened by what training varied on top of it, so they hardly ever alarm
 inside. The witnesses of the DPN (spherical aberration, axial colour, novelty) share the false
-alarms that are left: how wide each is against the others is searched for on one set of slides,
-where frames with foreign optics are known too, and the common scale is set on another set, per
-number of patches, so that a frame of a new slide inside the range alarms with 1 % at most.
+alarms that are left: how wide each is against the others, or whether it is of any use, is searched
+for on one set of slides, where frames with foreign optics are known too, and the common scale is
+set on another set, so that a frame of a new slide inside the range alarms with 1 % at most; per
+number of patches where there are slides enough for that.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ import numpy as np
 
 from edge.envelope import ACTIONS, COMBINE, NOVELTY, OPTICS, WORST, Envelope, Shift, features
 from edge.photometry import PHOTOMETRY
-from training.conformal import F64, Slides, quantile, slide_quantile, weights
+from training.conformal import F64, Slides, slide_quantile
 from training.frame_rows import FrameRow, k_keys, slide_numbers
 
-FALSE = 0.01
+FALSE = 0.008  # below 1 %: few patches at the corners of the range must keep that too
 WITNESSES = (*OPTICS, NOVELTY)
 LEFT_OUT = 1e3  # a witness that only costs false alarms
 SLACKS = (1.0, 1.2, 1.5, 2.0, LEFT_OUT)  # half-widths that the search tries, before the scale
@@ -104,7 +105,8 @@ def fit_envelope(
         if not shape.half:
             continue
         frames = [row for row in scale if low <= row.k < high]
-        factor, remark = _scale(shape, _seen(frames, combine))
+        seen = _seen(frames, combine)
+        factor, remark = _limit(_stacked(shape, seen).max(axis=0), seen)
         remarks += [f"k >= {low}: {remark}"] if remark else []
         for name, entry in _entries(shape, factor).items():
             bounds.setdefault(name, {})[str(low)] = entry
@@ -163,7 +165,6 @@ def _best(inside: _Seen, outside: _Seen, per_sd: float) -> tuple[float, _Shape]:
     if not names or not outside.conditions:
         return -1.0, plain
     here, away = _stacked(plain, inside), _stacked(plain, outside)
-    share = weights(inside.slides)
     conditions = np.array(outside.conditions, object)
     each_condition = [conditions == name for name in sorted(set(outside.conditions))]
     best, best_slack = -1.0, np.ones(len(names))
@@ -171,7 +172,7 @@ def _best(inside: _Seen, outside: _Seen, per_sd: float) -> tuple[float, _Shape]:
         if min(slacks) > 1.0:
             continue  # only the ratios count
         slack = np.array(slacks)[:, None]
-        limit = quantile((here / slack).max(axis=0), share, (1 - FALSE) * share.sum())
+        limit, _ = _limit((here / slack).max(axis=0), inside)
         rings = (away / slack).max(axis=0) > limit
         shares = [float(rings[mine].mean()) for mine in each_condition]
         value = float(np.mean(shares))  # not the least: one condition may be beyond sight
@@ -201,20 +202,16 @@ def _shape(seen: _Seen, per_sd: float) -> _Shape:
     return _Shape(middle, half, dict.fromkeys(half, per_sd))
 
 
-def _scale(shape: _Shape, seen: _Seen) -> tuple[float, str]:
-    """The factor on all half-widths: 1 % false on a new slide, and in every condition seen."""
-    score = _stacked(shape, seen).max(axis=0)
+def _limit(score: F64, seen: _Seen) -> tuple[float, str]:
+    """The score that 1 % of a new slide's frames exceed, and of every condition's seen."""
     conditions = np.array(seen.conditions, object)
-    each = [conditions == name for name in sorted(set(conditions))]
     plain = [
-        slide_quantile(score[mine], seen.slides[mine], 1 - FALSE, new=0)
-        for mine in each
-        # of fewer slides, 1 % is the worst frame: it would set the bound for all
-        if len(np.unique(seen.slides[mine])) >= 1 / FALSE
+        slide_quantile(score[conditions == name], seen.slides[conditions == name], 1 - FALSE, new=0)
+        for name in sorted(set(conditions))
     ]
     promised = slide_quantile(score, seen.slides, 1 - FALSE)
     if math.isfinite(promised):
-        return max([promised, *plain]), ""
+        return max(promised, *plain), ""
     slides = len(np.unique(seen.slides))
     return float(score.max()), f"{slides} slides, 100 are needed for 1 %: the worst frame is inside"
 

@@ -27,9 +27,10 @@ import torch
 from torch import Tensor, nn
 
 from training.augment import BATCHES
+from training.heads import Bins
 from training.memory import keep_memory
 from training.muon import Muon, split_parameters
-from training.nets import DPN, RIN, Bins, build, density_table
+from training.nets import DPN, RIN, build, density_table
 from training.pool import FIELD_PX, Pool
 
 #: until this share of the run, this crop: small pictures first are cheap samples

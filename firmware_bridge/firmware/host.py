@@ -9,7 +9,6 @@ from __future__ import annotations
 import subprocess
 import tempfile
 from pathlib import Path
-from types import TracebackType
 
 from firmware_bridge.firmware.build import (
     CORE,
@@ -20,12 +19,12 @@ from firmware_bridge.firmware.build import (
     BuildError,
     compile_c,
 )
+from firmware_bridge.firmware.process import START_S, FirmwareProcess
 
 __all__ = ["CORE", "HERE", "HOST", "STRICT", "BuildError", "HostFirmware", "build_host",
            "compile_c"]  # fmt: skip
 
 HOST = ("ports/host/main.c", "ports/host/trace.c", "ports/bench/bench.c")
-_START_S = 10.0
 
 
 def build_host(sanitize: bool = False, faults: bool = False, folder: Path = HERE) -> Path:
@@ -40,7 +39,7 @@ def build_host(sanitize: bool = False, faults: bool = False, folder: Path = HERE
     return compile_c(name, (*CORE, *HOST), (*options, *more), folder=folder)
 
 
-class HostFirmware:
+class HostFirmware(FirmwareProcess):
     """A running firmware; a context manager. It ends with this object or with this process.
 
     Limits and positions in nm (+ = up), speed um/s, acceleration um/s2. `port` is the serial port
@@ -102,23 +101,9 @@ class HostFirmware:
         if len(words) >= 4 and words[0] == "PTY":
             self.bench_port = words[5] if len(words) == 6 else ""
             return words[1], int(words[3])
-        _, errors = self._process.communicate(timeout=_START_S)
+        _, errors = self._process.communicate(timeout=START_S)
         self.close()
         raise RuntimeError(f"the firmware did not start: {errors.decode().strip()}")
-
-    @property
-    def pid(self) -> int:
-        """The process."""
-        return self._process.pid
-
-    def running(self) -> bool:
-        """True until it has ended."""
-        return self._process.poll() is None
-
-    def kill(self) -> None:
-        """End it at once, as pulling the plug does."""
-        self._process.kill()
-        self._process.wait(_START_S)
 
     def close(self) -> str:
         """End it in order (its stdin closes); what it wrote to stderr. Safe to call twice."""
@@ -128,18 +113,7 @@ class HostFirmware:
                 _, errors = self._process.communicate(timeout=2.0)
             except subprocess.TimeoutExpired:
                 self.kill()
-                _, errors = self._process.communicate(timeout=_START_S)
+                _, errors = self._process.communicate(timeout=START_S)
         if self._folder is not None:
             self._folder.cleanup()
         return errors.decode(errors="replace")
-
-    def __enter__(self) -> HostFirmware:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -19,9 +19,9 @@ import time
 import tty
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 
 from firmware_bridge.firmware.build import CORE, FAULTS, BuildError, compile_c
+from firmware_bridge.firmware.process import START_S, FirmwareProcess
 
 GCC, QEMU = "arm-none-eabi-gcc", "qemu-system-arm"
 INSTALL = "apt install qemu-system-arm gcc-arm-none-eabi"
@@ -36,7 +36,6 @@ OPTIONS = (
 _LIBGCC = "-lgcc"  # 64-bit division, nothing else
 _BOOT = 0x2000FC00  # ports/mps2_an385/mps2.ld, main.c
 _BOOT_MAGIC = 0x5346424F
-_START_S = 20.0
 
 
 def missing_tools() -> str:
@@ -63,7 +62,7 @@ def section_sizes(elf: Path) -> dict[str, int]:
     return {f".{name}": int(size) for name, size in rows}
 
 
-class QemuFirmware:
+class QemuFirmware(FirmwareProcess):
     """A running board; a context manager. `port` and `bench_port` as with HostFirmware."""
 
     def __init__(self, *, start_nm: int = 0, boot_id: int = 1, faults: bool = False) -> None:
@@ -108,42 +107,17 @@ class QemuFirmware:
             tty.setraw(far_side)
             self._held.append(far_side)
 
-    @property
-    def pid(self) -> int:
-        """The process."""
-        return self._process.pid
-
-    def running(self) -> bool:
-        """True until it has ended."""
-        return self._process.poll() is None
-
-    def kill(self) -> None:
-        """End it at once, as pulling the plug does."""
-        self._process.kill()
-        self._process.wait(_START_S)
-
     def close(self) -> None:
         """End it; safe to call twice."""
         self._process.terminate()
         try:
-            self._process.wait(_START_S)
+            self._process.wait(START_S)
         except subprocess.TimeoutExpired:
             self.kill()
         if self._process.stdout is not None:
             self._process.stdout.close()
         while self._held:
             os.close(self._held.pop())
-
-    def __enter__(self) -> QemuFirmware:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

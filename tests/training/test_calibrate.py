@@ -272,9 +272,7 @@ def alarms(envelope: Envelope, rows: list[FrameRow]) -> float:
 @pytest.fixture(scope="module")
 def fitted():
     halves = split(inside_rows(70, 10), (0, 1))
-    with pytest.MonkeyPatch.context() as patch:  # few slides must do here, and an entry per k
-        patch.setattr("training.fit_envelope.LEAST_SLIDES", 40)
-        return fit_envelope((halves[0], halves[1]), outside_rows(15, 11))
+    return fit_envelope((halves[0], halves[1]), outside_rows(15, 11))
 
 
 def test_quiet_inside_and_loud_outside(fitted):
@@ -304,7 +302,9 @@ def test_each_witness_and_the_light_ring_by_name(fitted):
     assert not judge(envelope, [bright])[0].alarm
 
 
-def test_few_patches_get_wider_bounds(fitted):
+def test_few_patches_get_wider_bounds():
+    halves = split(inside_rows(220, 10), (0, 1))  # 330 slides per class in each half
+    fitted = fit_envelope((halves[0], halves[1]), outside_rows(15, 11))
     table = fitted.envelope["bounds"]["spherical aberration"]
     reach = {k: entry[1] - entry[0] for k, entry in table.items()}
     assert list(reach) == ["1", "9", "31"]
@@ -323,6 +323,21 @@ def test_too_few_slides_for_one_per_cent_are_said():
     found = fit_envelope((halves[0], halves[1]), [])
     assert any("100 are needed" in remark for remark in found.remarks)
     assert alarms(envelope_of(found.envelope), halves[1]) == 0.0
+
+
+def test_a_witness_that_sees_nothing_spends_no_false_alarms(monkeypatch):
+    """Only the axial colour is foreign, and just so: the others cost alarms if they must stay."""
+    halves = split(inside_rows(70, 10), (0, 1))
+    foreign = {"colour": (1.32, 1.32)}
+    fresh = optics_rows("outside", 60, 22, **foreign)
+
+    def rings() -> float:
+        found = fit_envelope((halves[0], halves[1]), optics_rows("outside", 30, 11, **foreign))
+        return alarms(envelope_of(found.envelope), fresh)
+
+    free = rings()
+    monkeypatch.setattr("training.fit_envelope.SLACKS", (1.0,))
+    assert free > rings() + 0.05
 
 
 def test_a_model_without_witnesses_gets_bounds_of_the_light():

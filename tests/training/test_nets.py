@@ -11,13 +11,11 @@ import torch
 from engines.engine import open_engine
 from training.depthwise import DepthwiseConv2d, compiled
 from training.export import export, outputs, regrid, to_onnx
+from training.heads import Bins, Novelty, OpticsHead
 from training.muon import orthogonalise, split_parameters
 from training.nets import (
     DPN,
     RIN,
-    Bins,
-    Novelty,
-    OpticsHead,
     averaging_matrix,
     build,
     density,
