@@ -24,12 +24,12 @@ class Bench:
         self.guard = Guard(limits, self.stage, self.state, self.clock)
 
     def refused(self, target, reason):
-        before = list(self.stage.moves)
+        before, counted = list(self.stage.moves), self.guard.refused[reason]
         with pytest.raises(MoveRefused) as caught:
             self.guard.send_by_hand(target)
         assert caught.value.reason == reason
         assert self.stage.moves == before
-        assert self.guard.refused[reason] >= 1
+        assert self.guard.refused[reason] == counted + 1
 
 
 @given(st.floats())
@@ -52,6 +52,18 @@ def test_a_hand_needs_neither_frame_nor_sign_nor_short_steps():
     bench = Bench(dataclasses.replace(LIMITS, focus_direction=0))
     bench.guard.send_by_hand(900.0)
     assert bench.stage.moves == [900.0]
+
+
+def test_the_stage_is_told_where_it_was_believed_to_be():
+    bench = Bench()
+    bench.guard.send_by_hand(5.0)
+    bench.clock.now_ns += 100 * MS
+    told = []
+    bench.stage.move_to = lambda target, assumed: told.append((target, assumed))
+    bench.guard.send_by_hand(7.0)
+    assert told == [(7.0, 5.0)]
+    bench.refused(2000.0, "outside-window")
+    bench.refused(2000.0, "outside-window")
 
 
 def test_a_stage_that_moves_settles_or_is_latched():
