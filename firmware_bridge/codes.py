@@ -11,7 +11,7 @@ CONSTANTS = {
     "PROTOCOL_VERSION": 1,
     "MAX_PAYLOAD": MAX_PAYLOAD,
     "STATUS_PERIOD_MS": 20,
-    "WATCHDOG_MS": 250,
+    "WATCHDOG_MS": 190,  # + 100 ms to brake from top speed: at rest within 300 ms of silence
     "SESSION_ALIVE_MS": 1000,
 }
 PROTOCOL_VERSION = CONSTANTS["PROTOCOL_VERSION"]

@@ -8,7 +8,7 @@ from firmware_bridge import messages as m
 from firmware_bridge.conformance.probe import Probe, nacked_for, need, refused_for
 
 _FOREIGN = 0x7FFFFFF1
-WATCHDOG_LIMIT_MS = 300  # from the last frame to braking
+WATCHDOG_LIMIT_MS = 240  # from the last frame to braking
 
 
 def move(probe: Probe) -> None:
@@ -190,7 +190,7 @@ def latch_outlives_session(probe: Probe) -> None:
 
 
 def watchdog(probe: Probe) -> None:
-    """Silence in mid-move: braking begins 250 to 300 ms after the last frame, and latches."""
+    """Silence in mid-move: braking begins 190 to 240 ms after the last frame, and latches."""
     target = probe.origin_nm + probe.travel_nm * 9 // 10
     probe.move(1, target)
     last_us = probe.ask(m.Sync(probe.session, 1), m.SyncAck).time_us

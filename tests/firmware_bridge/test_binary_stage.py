@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import signal
@@ -163,8 +164,11 @@ def test_z_at_follows_the_motor(stage: BinaryStage, trace: MotorTrace) -> None:
     stage.move_to(6000, 5000)
     moments, answers = [], []
     while stage.status().moving:
-        moments.append(time.monotonic_ns())
-        answers.append(stage.z_at(moments[-1]))
+        now_ns = time.monotonic_ns()
+        # a machine that held the reader up for 50 ms is told so: no answer, never a guess
+        with contextlib.suppress(StageRefused):
+            answers.append(stage.z_at(now_ns))
+            moments.append(now_ns)
     truth = interpolated_um(trace, moments)
     assert len(moments) > 10
     errors = [abs(answer.z_um - z) for answer, z in zip(answers, truth, strict=True)]

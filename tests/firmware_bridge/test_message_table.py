@@ -83,7 +83,7 @@ def test_committed_header_is_the_generated_one() -> None:
 
 def test_hash_sees_names_widths_codes_and_constants(monkeypatch: pytest.MonkeyPatch) -> None:
     before = messages.canonical_table()
-    assert "const WATCHDOG_MS 250\n" in before
+    assert "const WATCHDOG_MS 190\n" in before
     assert "enum Reason.WINDOW 5\n" in before
     assert "message Stop 0x04 session:u32\n" in before
     monkeypatch.setitem(messages.CONSTANTS, "WATCHDOG_MS", 300)
