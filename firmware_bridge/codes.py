@@ -28,7 +28,7 @@ class Reason(IntEnum):
     HASH = 2  # another message table
     NO_SESSION = 3  # no handshake since boot
     OTHER_SESSION = 4  # another host holds the axis
-    WINDOW = 5  # target, or the dip below it that takes up backlash, is outside the window
+    WINDOW = 5  # target, or the dip past it that takes up backlash, is outside the window
     ASSUMED_DIFFERS = 6  # the axis is not where the host believes
     LATCHED = 7  # a latched stop waits for CLEAR
     STALE = 8  # older than the last move

@@ -39,7 +39,7 @@ class Hello:
     table_hash: U32
     z_min_nm: I32
     z_max_nm: I32
-    backlash_nm: U32  # downward moves dip this far below the target; 0 = never
+    backlash_nm: I32  # > 0: moves end coming up by this much, dipping first; < 0: coming down
     speed_nm_s: U32  # 0 = the firmware's own
     settle_ms: U16
 
@@ -99,7 +99,7 @@ class HelloAck:
     hard_max_nm: I32
     z_min_nm: I32
     z_max_nm: I32
-    backlash_nm: U32
+    backlash_nm: I32
     speed_nm_s: U32
     settle_ms: U16
     time_us: U64

@@ -40,6 +40,27 @@ def approach(probe: Probe) -> None:
     need(min(seen) == target - probe.backlash_nm, f"dipped {target - min(seen)} nm below")
 
 
+def approach_from_above(probe: Probe) -> None:
+    """A negative backlash: every move ends coming down, one that goes up overshoots first."""
+    probe.reopen(backlash_nm=-probe.backlash_nm)
+    ack = probe.hello()
+    need(ack.backlash_nm == -probe.backlash_nm, f"backlash {ack.backlash_nm} nm")
+    target = probe.origin_nm + probe.travel_nm // 3 // probe.step_nm * probe.step_nm
+    need(isinstance(probe.move(1, target), m.Accepted), "a move up was refused")
+    seen: list[int] = []
+
+    def at_rest(status: m.Status) -> bool:
+        seen.append(status.commanded_nm)
+        return bool(status.flags & m.Flag.SETTLED)
+
+    status = probe.until(at_rest, "at rest")
+    need(status.commanded_nm == target, f"ended at {status.commanded_nm} instead of {target} nm")
+    need(max(seen) == target + probe.backlash_nm, f"went {max(seen) - target} nm above")
+    high = probe.origin_nm + probe.travel_nm
+    answer = probe.move(2, high - probe.backlash_nm + probe.step_nm)
+    refused_for(answer, m.Reason.WINDOW, "an overshoot outside the window")
+
+
 def window(probe: Probe) -> None:
     """No target and no dip outside the window, to the nanometre."""
     low, high = probe.origin_nm - probe.travel_nm, probe.origin_nm + probe.travel_nm

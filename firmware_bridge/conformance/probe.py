@@ -41,6 +41,7 @@ class Probe:
         self._link = link
         self._frames = FrameReader()
         self._seq = 0
+        self._settings: dict[str, int] = {}  # of the present session, other than the usual ones
         self._kept_alive = 0.0
         self._session = int.from_bytes(time.monotonic_ns().to_bytes(8, "little")[:3], "little")
         self.heard: list[Heard] = []
@@ -132,7 +133,7 @@ class Probe:
 
     def _usual_hello(self) -> m.Hello:
         speed = round(self.travel_nm / _SPEED_DIVISOR)
-        return m.Hello(
+        usual = m.Hello(
             session=self._session,
             protocol=m.PROTOCOL_VERSION,
             table_hash=m.TABLE_HASH,
@@ -142,6 +143,7 @@ class Probe:
             speed_nm_s=min(speed, self.ack.speed_nm_s),
             settle_ms=SETTLE_MS,
         )
+        return replace(usual, **self._settings)
 
     @property
     def backlash_nm(self) -> int:
@@ -166,16 +168,18 @@ class Probe:
     def fresh(self) -> None:
         """A new session at rest at the origin, unlatched: where every check begins."""
         if self.status().commanded_nm != self.origin_nm:
-            self._open(speed_nm_s=0)
+            self.reopen(speed_nm_s=0)
             self.move(1, self.origin_nm)
             self.settled()
-        self._open()
+        self.reopen()
 
-    def _open(self, **changes: int) -> None:
+    def reopen(self, **settings: int) -> None:
+        """A new session, unlatched, whose settings differ from the usual ones in these."""
         self.bye()
+        self._settings = settings
         self._session += 1
         deadline = time.monotonic() + 3.0
-        while (ack := self.hello(**changes)).result != m.Reason.OK:
+        while (ack := self.hello()).result != m.Reason.OK:
             if time.monotonic() > deadline:
                 raise Failed(f"no new session: {m.Reason(ack.result).name}")
         status = self.wait(m.Status)

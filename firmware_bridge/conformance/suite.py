@@ -17,9 +17,10 @@ CHECKS: tuple[Check, ...] = (
     wire.handshake, wire.hash_mismatch, wire.foreign_version, wire.impossible_settings,
     wire.no_session, wire.other_session, wire.corrupt_frame, wire.resync,
     wire.unknown_and_malformed, wire.sync_time, wire.status_stream,
-    motion.move, motion.approach, motion.window, motion.assumed_position, motion.copies,
-    motion.move_numbers, motion.refusal_is_final, motion.newest_wins, motion.superseded_is_told,
-    motion.settings_hold, motion.stop, motion.anyone_may_stop, motion.clear_while_braking,
+    motion.move, motion.approach, motion.approach_from_above, motion.window,
+    motion.assumed_position, motion.copies, motion.move_numbers,
+    motion.refusal_is_final, motion.newest_wins, motion.superseded_is_told, motion.settings_hold,
+    motion.stop, motion.anyone_may_stop, motion.clear_while_braking,
     motion.old_clear, motion.latch_outlives_session, motion.watchdog,
     motion.watchdog_is_not_fed_by_others, motion.silence_at_rest, wire.take_over,
 )  # fmt: skip

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#define AF_TABLE_HASH 0x8C8CCE75U
+#define AF_TABLE_HASH 0xA6B1508CU
 #define AF_PROTOCOL_VERSION 1U
 #define AF_MAX_PAYLOAD 48U
 #define AF_STATUS_PERIOD_MS 20U
@@ -92,7 +92,7 @@ struct af_hello {
     uint32_t table_hash;
     int32_t z_min_nm;
     int32_t z_max_nm;
-    uint32_t backlash_nm;
+    int32_t backlash_nm;
     uint32_t speed_nm_s;
     uint16_t settle_ms;
 };
@@ -104,7 +104,7 @@ static inline void af_put_hello(uint8_t *at, const struct af_hello *m)
     af_put_uint(&at[5], m->table_hash, 4U);
     af_put_uint(&at[9], (uint32_t)m->z_min_nm, 4U);
     af_put_uint(&at[13], (uint32_t)m->z_max_nm, 4U);
-    af_put_uint(&at[17], m->backlash_nm, 4U);
+    af_put_uint(&at[17], (uint32_t)m->backlash_nm, 4U);
     af_put_uint(&at[21], m->speed_nm_s, 4U);
     af_put_uint(&at[25], m->settle_ms, 2U);
 }
@@ -116,7 +116,7 @@ static inline void af_get_hello(const uint8_t *at, struct af_hello *m)
     m->table_hash = (uint32_t)af_get_uint(&at[5], 4U);
     m->z_min_nm = af_get_i32(&at[9]);
     m->z_max_nm = af_get_i32(&at[13]);
-    m->backlash_nm = (uint32_t)af_get_uint(&at[17], 4U);
+    m->backlash_nm = af_get_i32(&at[17]);
     m->speed_nm_s = (uint32_t)af_get_uint(&at[21], 4U);
     m->settle_ms = (uint16_t)af_get_uint(&at[25], 2U);
 }
@@ -226,7 +226,7 @@ struct af_hello_ack {
     int32_t hard_max_nm;
     int32_t z_min_nm;
     int32_t z_max_nm;
-    uint32_t backlash_nm;
+    int32_t backlash_nm;
     uint32_t speed_nm_s;
     uint16_t settle_ms;
     uint64_t time_us;
@@ -244,7 +244,7 @@ static inline void af_put_hello_ack(uint8_t *at, const struct af_hello_ack *m)
     af_put_uint(&at[18], (uint32_t)m->hard_max_nm, 4U);
     af_put_uint(&at[22], (uint32_t)m->z_min_nm, 4U);
     af_put_uint(&at[26], (uint32_t)m->z_max_nm, 4U);
-    af_put_uint(&at[30], m->backlash_nm, 4U);
+    af_put_uint(&at[30], (uint32_t)m->backlash_nm, 4U);
     af_put_uint(&at[34], m->speed_nm_s, 4U);
     af_put_uint(&at[38], m->settle_ms, 2U);
     af_put_uint(&at[40], m->time_us, 8U);
@@ -262,7 +262,7 @@ static inline void af_get_hello_ack(const uint8_t *at, struct af_hello_ack *m)
     m->hard_max_nm = af_get_i32(&at[18]);
     m->z_min_nm = af_get_i32(&at[22]);
     m->z_max_nm = af_get_i32(&at[26]);
-    m->backlash_nm = (uint32_t)af_get_uint(&at[30], 4U);
+    m->backlash_nm = af_get_i32(&at[30]);
     m->speed_nm_s = (uint32_t)af_get_uint(&at[34], 4U);
     m->settle_ms = (uint16_t)af_get_uint(&at[38], 2U);
     m->time_us = (uint64_t)af_get_uint(&at[40], 8U);

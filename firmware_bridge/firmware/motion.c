@@ -67,7 +67,7 @@ void af_motion_init(struct af_motion *m, const struct af_axis_limits *limits, in
     if (m->accel_q8 < 1) {
         m->accel_q8 = 1;
     }
-    m->climbed_q8 = 0; /* unknown at boot: the first small move up takes up the backlash too */
+    m->approach_q8 = 0; /* unknown at boot: the first small move takes up the backlash too */
     m->settle_ticks = 0;
     m->target_nm = af_motion_round_nm(m, start_nm);
     m->goal_nm = m->target_nm;
@@ -80,13 +80,25 @@ void af_motion_init(struct af_motion *m, const struct af_axis_limits *limits, in
     m->speed_q8 = (int32_t)(((int64_t)limits->speed_nm_s * Q8) / AF_TICKS_PER_S);
 }
 
-/* Keeps count of how far the axis has come up since it last went down. */
-static void count_climb(struct af_motion *m, int64_t way_q8)
+/* The direction in which every move ends: +1 up, -1 down. */
+static int32_t side(const struct af_motion *m)
 {
-    const int64_t enough_q8 = (int64_t)m->settings.backlash_nm * Q8;
-    m->climbed_q8 = (way_q8 < 0) ? 0 : (m->climbed_q8 + way_q8);
-    if (m->climbed_q8 > enough_q8) {
-        m->climbed_q8 = enough_q8;
+    return (m->settings.backlash_nm < 0) ? -1 : 1;
+}
+
+static int64_t backlash_q8(const struct af_motion *m)
+{
+    return (int64_t)m->settings.backlash_nm * side(m) * Q8;
+}
+
+/* Keeps count of how far the axis has come from its side since it last went the other way. */
+static void count_approach(struct af_motion *m, int64_t way_q8)
+{
+    const int64_t enough_q8 = backlash_q8(m);
+    const int64_t along_q8 = way_q8 * side(m);
+    m->approach_q8 = (along_q8 < 0) ? 0 : (m->approach_q8 + along_q8);
+    if (m->approach_q8 > enough_q8) {
+        m->approach_q8 = enough_q8;
     }
 }
 
@@ -96,14 +108,18 @@ bool af_motion_configure(struct af_motion *m, const struct af_axis_settings *set
     const bool window = (settings->z_min_nm >= limits->hard_min_nm)
                      && (settings->z_max_nm <= limits->hard_max_nm)
                      && (settings->z_min_nm < settings->z_max_nm);
-    const bool rest = (settings->backlash_nm >= 0) && (settings->settle_ms >= 0)
-                   && (settings->speed_nm_s > 0) && (settings->speed_nm_s <= limits->speed_nm_s);
+    const bool rest = (settings->settle_ms >= 0) && (settings->speed_nm_s > 0)
+                   && (settings->speed_nm_s <= limits->speed_nm_s);
     if (!window || !rest || af_motion_moves(m)) {
         return false;
     }
+    const int32_t old_side = side(m);
     m->settings = *settings;
     m->settings.backlash_nm = (int32_t)round_to(settings->backlash_nm, limits->nm_per_step);
-    count_climb(m, 0);
+    if (side(m) != old_side) {
+        m->approach_q8 = 0;
+    }
+    count_approach(m, 0);
     m->speed_q8 = (int32_t)(((int64_t)settings->speed_nm_s * Q8) / AF_TICKS_PER_S);
     return true;
 }
@@ -124,30 +140,30 @@ bool af_motion_moves(const struct af_motion *m)
     return (m->phase == AF_MOVING) || (m->phase == AF_BRAKING);
 }
 
-/* A load that was last moved down hangs on the other flank of the thread: end every move upwards,
- * by at least the backlash, so that the same target is always the same height. */
+/* A load that was last moved the other way hangs on the other flank of the thread: end every move
+ * from the same side, by at least the backlash, so that the same target is always the same height. */
 static bool needs_dip(const struct af_motion *m, int64_t target_nm)
 {
-    const int64_t turn_q8 = rest_q8(m);
-    const int64_t target_q8 = target_nm * Q8;
-    const int64_t climbed_q8 = (m->velocity_q8 < 0) ? 0 : m->climbed_q8;
+    const int64_t ahead_q8 = ((target_nm * Q8) - rest_q8(m)) * side(m);
+    const int64_t done_q8 = ((m->velocity_q8 * side(m)) < 0) ? 0 : m->approach_q8;
     if (m->settings.backlash_nm == 0) {
         return false;
     }
-    if (target_q8 < turn_q8) {
-        return true; /* it must come down at some point */
+    if (ahead_q8 < 0) {
+        return true; /* it must go back at some point */
     }
-    return (climbed_q8 + (target_q8 - turn_q8)) < ((int64_t)m->settings.backlash_nm * Q8);
+    return (done_q8 + ahead_q8) < backlash_q8(m);
 }
 
 bool af_motion_allows(const struct af_motion *m, int64_t target_nm)
 {
     const struct af_axis_settings *s = &m->settings;
-    int64_t lowest = target_nm;
+    int64_t turn = target_nm;
     if (needs_dip(m, target_nm)) {
-        lowest -= s->backlash_nm;
+        turn -= s->backlash_nm;
     }
-    return (lowest >= s->z_min_nm) && (target_nm <= s->z_max_nm);
+    return (turn >= s->z_min_nm) && (turn <= s->z_max_nm) && (target_nm >= s->z_min_nm)
+        && (target_nm <= s->z_max_nm);
 }
 
 void af_motion_start(struct af_motion *m, int32_t target_nm)
@@ -174,12 +190,12 @@ void af_motion_halt(struct af_motion *m)
 
 bool af_motion_descends(const struct af_motion *m, int64_t target_nm)
 {
-    return needs_dip(m, target_nm) || ((target_nm * Q8) < m->position_q8);
+    return ((side(m) > 0) && needs_dip(m, target_nm)) || ((target_nm * Q8) < m->position_q8);
 }
 
 bool af_motion_ascends(const struct af_motion *m, int64_t target_nm)
 {
-    return (target_nm * Q8) > m->position_q8;
+    return ((side(m) < 0) && needs_dip(m, target_nm)) || ((target_nm * Q8) > m->position_q8);
 }
 
 int32_t af_motion_between_nm(const struct af_motion *m, int32_t since_us)
@@ -202,7 +218,7 @@ static void advance(struct af_motion *m)
             : -next_speed(-way, -m->velocity_q8, m->accel_q8, m->speed_q8);
     }
     m->position_q8 += m->velocity_q8;
-    count_climb(m, m->position_q8 - before_q8);
+    count_approach(m, m->position_q8 - before_q8);
 }
 
 /* Braking may end between two steps: stand on the step the motor is on. */

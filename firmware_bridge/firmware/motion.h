@@ -21,7 +21,7 @@ struct af_axis_limits {
 struct af_axis_settings {
     int32_t z_min_nm;
     int32_t z_max_nm;
-    int32_t backlash_nm;
+    int32_t backlash_nm; /* moves end coming up by at least this much; negative: coming down */
     int32_t speed_nm_s;
     int32_t settle_ms;
 };
@@ -38,13 +38,13 @@ struct af_motion {
     int32_t speed_q8;
     int32_t goal_nm;      /* end of the present leg */
     int32_t target_nm;    /* end of the move */
-    int64_t climbed_q8;   /* upward travel since the last downward one, at most the backlash */
+    int64_t approach_q8;  /* way from its side since the last other way, at most the backlash */
     int32_t settle_ticks; /* still to wait */
 };
 
 enum af_motion_event {
     AF_NO_EVENT,
-    AF_TURNED,  /* the dip below the target is done, the way up begins */
+    AF_TURNED,  /* the dip past the target is done, the way back begins */
     AF_ARRIVED, /* at rest: on the target, or where braking ended */
     AF_SETTLED
 };

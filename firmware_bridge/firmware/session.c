@@ -2,7 +2,7 @@
 #include "protocol_parts.h"
 
 #define SETTLE_MS_MAX 10000U
-#define BACKLASH_NM_MAX 1000000U
+#define BACKLASH_NM_MAX 1000000
 
 uint8_t af_session_reason(const struct af_protocol *p, uint32_t session)
 {
@@ -26,7 +26,7 @@ static uint8_t configure(struct af_protocol *p, const struct af_hello *hello)
     const uint32_t fastest = (uint32_t)m->limits.speed_nm_s;
     const uint32_t speed = (hello->speed_nm_s == 0U) ? fastest : hello->speed_nm_s;
     if ((hello->settle_ms > SETTLE_MS_MAX) || (hello->backlash_nm > BACKLASH_NM_MAX)
-        || (speed > fastest)) {
+        || (hello->backlash_nm < -BACKLASH_NM_MAX) || (speed > fastest)) {
         return AF_REASON_CONFIG;
     }
     const struct af_axis_settings wanted = {
@@ -90,7 +90,7 @@ void af_on_hello(struct af_protocol *p, const struct af_frame *in, uint64_t now_
     ack.hard_max_nm = p->motion.limits.hard_max_nm;
     ack.z_min_nm = s->z_min_nm;
     ack.z_max_nm = s->z_max_nm;
-    ack.backlash_nm = (uint32_t)s->backlash_nm;
+    ack.backlash_nm = s->backlash_nm;
     ack.speed_nm_s = (uint32_t)s->speed_nm_s;
     ack.settle_ms = (uint16_t)s->settle_ms;
     ack.time_us = now_us;

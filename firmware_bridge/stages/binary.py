@@ -37,14 +37,15 @@ class BinaryStage(Stage):
     ) -> None:
         """Open `port` and a session with the window z_min_um..z_max_um, which the firmware keeps.
 
-        `speed_um_s` None = the firmware's own; `backlash_um` 0 = no approach from below;
+        `speed_um_s` None = the firmware's own; `backlash_um`: every move ends coming up by this
+        much, coming down when it is negative, dipping past the target first; 0 = direct;
         `assumed_tolerance_um`: how far off `assumed_um` of a move may be. Raises StageRefused
         (PORT_LOCKED, WINDOW, CONFIG, OTHER_SESSION), ProtocolError or LinkLost; nothing moves.
         """
         self._axis = AxisRequest(
             z_min_nm=_nm(z_min_um, "z_min_um"),
             z_max_nm=_nm(z_max_um, "z_max_um"),
-            backlash_nm=_size_nm(backlash_um, "backlash_um"),
+            backlash_nm=_nm(backlash_um, "backlash_um"),
             speed_nm_s=_size_nm(speed_um_s or 0.0, "speed_um_s"),
             settle_ms=settle_ms,
         )

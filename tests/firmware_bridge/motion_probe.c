@@ -4,7 +4,7 @@
 /* script: rows of { ticks to run first, target nm, 1 = brake instead }.
  * out: lowest nm, highest nm, largest step nm, largest change of speed (nm * 256 per tick^2),
  * final nm, last target accepted, accepted moves, ticks until rest after the script (-1: never),
- * way of the last upward run nm */
+ * way of the last run in one direction nm, positive = up */
 void motion_probe(const struct af_axis_limits *limits, const struct af_axis_settings *settings,
                   int32_t start_nm, const int32_t *script, int32_t rows, int64_t out[9]);
 
@@ -26,7 +26,7 @@ static void step(struct af_motion *m, int64_t out[9])
     out[2] = (magnitude(way) > out[2]) ? magnitude(way) : out[2];
     out[3] = (change > out[3]) ? change : out[3];
     if (way != 0) {
-        out[8] = (way > 0) ? (out[8] + way) : 0;
+        out[8] = ((way > 0) == (out[8] > 0)) ? (out[8] + way) : way;
     }
 }
 

@@ -107,7 +107,7 @@ def test_window_and_assumed_position(stage: BinaryStage) -> None:
         {"z_min_um": -1.0},
         {"z_max_um": 10_000.1},
         {"z_min_um": math.nan},
-        {"backlash_um": -1.0},
+        {"backlash_um": -1000.1},
         {"settle_ms": 70_000},
         {"speed_um_s": 5000.0},
         {"assumed_tolerance_um": math.inf},
@@ -135,6 +135,22 @@ def test_approach_from_below(stage: BinaryStage, trace: MotorTrace) -> None:
     turn = int(motor.argmin())
     assert (np.diff(motor[:turn]) < 0).all()
     assert (np.diff(motor[turn:]) > 0).all()
+
+
+def test_approach_from_above(open_stage: OpenStage, trace: MotorTrace) -> None:
+    stage = open_stage(backlash_um=-2.0)
+    stage.move_to(4900, 5000)
+    stage.wait(2.0)
+    _, motor = trace.read_new()
+    assert motor.min() == motor[-1] == 4_900_000  # all the way down: no detour
+    stage.move_to(4950, 4900)
+    stage.wait(2.0)
+    _, motor = trace.read_new()
+    assert motor.max() == 4_952_000
+    assert motor[-1] == 4_950_000
+    turn = int(motor.argmax())
+    assert (np.diff(motor[:turn]) > 0).all()
+    assert (np.diff(motor[turn:]) < 0).all()
 
 
 def test_approach_can_be_switched_off(open_stage: OpenStage, trace: MotorTrace) -> None:

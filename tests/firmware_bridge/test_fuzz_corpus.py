@@ -63,9 +63,10 @@ def test_the_target_notices(tmp_path: Path) -> None:
         (copy / path.name).write_bytes(path.read_bytes())
     motion = copy / "motion.c"
     text = motion.read_text()
-    right = "return (lowest >= s->z_min_nm) && (target_nm <= s->z_max_nm);"
+    check = "(target_nm >= s->z_min_nm)"
+    right = f"(turn <= s->z_max_nm) && {check}\n        && (target_nm <= s->z_max_nm);"
     assert right in text
-    motion.write_text(text.replace(right, "return lowest >= s->z_min_nm;"))
+    motion.write_text(text.replace(right, f"{check};"))
     options = ("-O1", "-DREPLAY", f"-I{copy}")
     broken = compile_c(
         "replay-broken", (str(TARGET), *CORE), options, TARGET.read_bytes(), folder=copy

@@ -40,7 +40,7 @@ class Run:
     target_nm: int
     accepted: int
     ticks_to_rest: int
-    last_climb_nm: int
+    last_run_nm: int
 
 
 Probe = Callable[..., Run]
@@ -67,7 +67,7 @@ def probe() -> Probe:
     return run
 
 
-@given(rows=ROWS, backlash_nm=st.sampled_from([0, 50, BACKLASH, 30_000]))
+@given(rows=ROWS, backlash_nm=st.sampled_from([0, 50, BACKLASH, 30_000, -50, -BACKLASH, -30_000]))
 def test_no_script_leaves_the_window_or_exceeds_speed_and_acceleration(
     probe: Probe, rows: list[tuple[int, int, int]], backlash_nm: int
 ) -> None:
@@ -79,14 +79,14 @@ def test_no_script_leaves_the_window_or_exceeds_speed_and_acceleration(
     assert 0 <= run.ticks_to_rest < 10_000
 
 
-@given(rows=ROWS)
-def test_without_a_stop_it_ends_on_the_last_target_coming_from_below(
-    probe: Probe, rows: list[tuple[int, int, int]]
+@given(rows=ROWS, side=st.sampled_from([1, -1]))
+def test_without_a_stop_it_ends_on_the_last_target_coming_from_its_side(
+    probe: Probe, rows: list[tuple[int, int, int]], side: int
 ) -> None:
-    run = probe([(ticks, target, 0) for ticks, target, _ in rows])
+    run = probe([(ticks, target, 0) for ticks, target, _ in rows], side * BACKLASH)
     assert run.final_nm == run.target_nm
     if run.accepted:
-        assert run.last_climb_nm >= BACKLASH
+        assert run.last_run_nm * side >= BACKLASH
 
 
 def test_time_of_a_long_move_is_the_trapezoids(probe: Probe) -> None:
@@ -101,6 +101,12 @@ def test_a_dip_below_the_window_is_refused(probe: Probe) -> None:
     assert probe([(0, WINDOW[0] + BACKLASH, 0)]).accepted == 1
     assert probe([(0, WINDOW[0] + BACKLASH - STEP, 0)]).accepted == 0
     assert probe([(0, WINDOW[0], 0)], backlash_nm=0).accepted == 1
+
+
+def test_an_overshoot_above_the_window_is_refused(probe: Probe) -> None:
+    assert probe([(0, WINDOW[1] - BACKLASH, 0)], -BACKLASH).accepted == 1
+    assert probe([(0, WINDOW[1] - BACKLASH + STEP, 0)], -BACKLASH).accepted == 0
+    assert probe([(0, WINDOW[0], 0)], -BACKLASH).accepted == 1
 
 
 def test_rounding_never_leaves_the_window(probe: Probe) -> None:
