@@ -6,8 +6,10 @@ The median is the paper's (section 4.2). The interval is ours: it gates every mo
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,9 @@ from edge.per_k import PerK, at_k, per_k
 from engines.manifest import EngineRejected, Manifest
 
 MAD_TO_SIGMA = 1.4826  # of a normal distribution
+TYPICAL_COLOUR = 0.06  # of a stained slide, where nobody looked
+_GREATEST_LOG = 700.0  # exp() of more overflows
+_GREATEST_EXPONENT = 4.0
 
 
 class Reason(str, Enum):
@@ -61,12 +66,14 @@ class NoFocus:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Coefficients of the interval, all >= 0: a quadratic sum, times a factor for the k.
+    """Exponents of the interval: a product of powers, times a factor for the k.
 
-    floor_um: what remains with many sure patches; network: per um of the network's own spread;
-    patches: per um of standard error between patches; relative: per um of defocus; importance:
-    um per unit that the chosen patches' mean importance falls short of 1.
-    factors: by k, from the conformal step of training.calibrate; least_um: no interval is narrower.
+    network: of the network's own spread; patches: of the standard error between patches; distance:
+    of |defocus|, negative where far frames have a wider spread than they deserve; importance: of
+    what the chosen patches' mean importance falls short of 1; colour: of how coloured the frame is
+    (edge.photometry). The first, second and fourth are >= 0: doubt never narrows an interval.
+    scale_um: the whole; factors: by k, from the conformal step of training.calibrate; least_um:
+    no interval is narrower, and none is narrower than two standard errors between the patches.
     disagree_um, disagree_relative: spread between patches, or the network's own in the middle
     patch, above which there is no focus.
     range_um: |defocus| up to this was calibrated. The defaults are cautious; a model's manifest
@@ -74,11 +81,12 @@ class Calibration:
     """
 
     range_um: float
-    floor_um: float = 0.3
+    scale_um: float = 2.0
     network: float = 1.0
-    patches: float = 2.0
-    relative: float = 0.05
+    patches: float = 0.0
+    distance: float = 0.0
     importance: float = 0.0
+    colour: float = 0.0
     least_um: float = 0.1
     factors: PerK[float] = ((1, 1.0),)
     disagree_um: float = 4.0
@@ -96,7 +104,7 @@ class Calibration:
             try:
                 if key not in allowed:
                     raise ValueError
-                values[key] = per_k(value, _factor) if key == "factors" else _coefficient(value)
+                values[key] = _READ.get(key, _coefficient)(value)
             except ValueError as error:
                 where = f"{manifest.file}: calibration.interval.{key} = {value!r}"
                 raise EngineRejected(where) from error
@@ -109,33 +117,53 @@ class Calibration:
         spread_um: float,
         k: int,
         importance: float = 1.0,
+        colour: float = TYPICAL_COLOUR,
     ) -> float:
         """Half-width of the 95 % interval of a median over `k` patches.
 
-        Patches of one field err together, so the network's own spread shrinks with k only from
-        two standard deviations to one; the scatter between patches shrinks with sqrt(k).
-        `importance` is the mean of the chosen patches', 0..1.
+        `importance` is the mean of the chosen patches', 0..1; `colour` as in edge.photometry. A sum
+        of squares was tried first and separated clean slides from thick ones less well
+        (docs/ablations.md).
         """
-        half_um = at_k(self.factors, k) * math.hypot(
-            self.floor_um,
-            self.network * network_um * (1 + 1 / math.sqrt(k)),
-            self.patches * spread_um / math.sqrt(k),
-            self.relative * defocus_um,
-            self.importance * (1 - importance),
-        )
-        return self.least_um if half_um < self.least_um else half_um  # NaN stays NaN
+        logs = interval_logs(defocus_um, network_um, spread_um, k, importance, colour)
+        exponents = (self.network, self.patches, self.distance, self.importance, self.colour)
+        power = sum(e * x for e, x in zip(exponents, logs, strict=True))
+        half_um = at_k(self.factors, k) * self.scale_um * math.exp(min(power, _GREATEST_LOG))
+        least_um = max(self.least_um, 2.0 * spread_um / math.sqrt(k))
+        return least_um if half_um < least_um else half_um  # NaN stays NaN
 
     def disagree(self, defocus_um: float, spread_um: float) -> bool:
         """Whether the patches contradict each other (two layers, dust, a fold)."""
         return not spread_um <= self.disagree_um + self.disagree_relative * abs(defocus_um)
 
 
+def interval_logs(
+    defocus_um: float, network_um: float, spread_um: float, k: int, importance: float, colour: float
+) -> tuple[float, float, float, float, float]:
+    """Logarithms of what the exponents of a Calibration apply to, in their order.
+
+    What can be 0 has a least value, below which it says nothing more.
+    """
+    return (
+        math.log(max(network_um, 1e-3)),  # max() keeps a NaN that comes first
+        math.log(math.hypot(spread_um / math.sqrt(k), 0.05)),
+        math.log1p(abs(defocus_um)),
+        math.log(max(1.002 - importance, 0.002)),
+        math.log(max(colour, 0.0) + 0.01),
+    )
+
+
 def aggregate(
-    measured: PatchDefocus, frame: Frame, calibration: Calibration, shift: Shift | None = None
+    measured: PatchDefocus,
+    frame: Frame,
+    calibration: Calibration,
+    shift: Shift | None = None,
+    light: Mapping[str, float] = MappingProxyType({}),
 ) -> FocusEstimate | NoFocus:
     """Median, spread and interval of the patches, all in um (paper section 4.2).
 
     `shift`: how far the frame lies outside the training; None when that was not measured.
+    `light`: the frame's photometry.
     """
     start_ns, mid_ns, sparsity = frame.exposure_start_ns, frame.exposure_mid_ns, measured.sparsity
     if not measured.finite:
@@ -148,7 +176,8 @@ def aggregate(
     spread = MAD_TO_SIGMA * float(np.median(np.abs(defocus - median)))
     network = float(np.median(measured.spread_um.astype(np.float64)))
     importance = float(np.mean(measured.importance.astype(np.float64)))
-    interval = calibration.interval_um(median, network, spread, k, importance)
+    colour = light.get("colour", TYPICAL_COLOUR)
+    interval = calibration.interval_um(median, network, spread, k, importance, colour)
     if not math.isfinite(interval):  # finite inputs can still overflow
         return NoFocus(Reason.NOT_FINITE, sparsity, start_ns, mid_ns)
     reason = _doubt(calibration, median, spread, network, shift)
@@ -188,3 +217,33 @@ def _factor(value: Any) -> float:
     if not factor > 0:
         raise ValueError
     return factor
+
+
+def _factors(value: Any) -> PerK[float]:
+    return per_k(value, _factor)
+
+
+def _exponent(value: Any) -> float:
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise ValueError
+    if not abs(value) <= _GREATEST_EXPONENT:
+        raise ValueError
+    return float(value)
+
+
+def _doubt_exponent(value: Any) -> float:
+    exponent = _exponent(value)
+    if exponent < 0:
+        raise ValueError
+    return exponent
+
+
+_READ: Mapping[str, Callable[[Any], Any]] = {
+    "factors": _factors,
+    "scale_um": _factor,
+    "network": _doubt_exponent,
+    "patches": _doubt_exponent,
+    "importance": _doubt_exponent,
+    "distance": _exponent,
+    "colour": _exponent,
+}

@@ -119,7 +119,7 @@ def measure(sensor: FocusSensor, frame: Frame, lap: Lap) -> Measurement:
     defocus = lap("dpn", sensor.defocus(patches, ranked))  # signed um, one per patch
     light = photometry(patches.small)
     shift = sensor.envelope(light, defocus)  # how far outside the training
-    estimate = lap("aggregate", aggregate(defocus, frame, sensor.calibration, shift))
+    estimate = lap("aggregate", aggregate(defocus, frame, sensor.calibration, shift, light))
     return Measurement(ranked, defocus, estimate, shift, light)
 
 

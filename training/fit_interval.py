@@ -2,10 +2,11 @@
 
 The shape is `edge.aggregate.Calibration.interval_um`. It is fitted as the 95 % quantile of the
 error given what is known at run time, by quantile regression on log |error| (so that near and far,
-sure and vague frames count alike), and leaned towards equal coverage in every group: the groups
-are not known at run time, but here they are. Its factors per number of patches are conformal: each
-half of the slides is judged by an interval fitted on the other, and the interval fitted on all is
-made wider by what that showed (cross-conformal, Vovk 2015: no slide judges itself, none is wasted).
+sure and vague frames count alike), and leaned towards equal coverage in every group and condition:
+they are not known at run time, but here they are. Its factors per number of patches are conformal:
+each half of the slides is judged by an interval fitted on the other, and the interval fitted on all
+is made wider by what that showed (cross-conformal, Vovk 2015: no slide judges itself, none is
+wasted).
 """
 
 from __future__ import annotations
@@ -17,19 +18,21 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from edge.aggregate import Calibration
+from edge.aggregate import Calibration, interval_logs
 from edge.per_k import PerK, at_k
 from training.conformal import F64, slide_quantile, weights
 from training.frame_rows import FrameRow, k_keys, slide_numbers
 
 LEVEL = 0.95
-SHAPE = ("floor_um", "network", "patches", "relative", "importance")
+EXPONENTS = ("network", "patches", "distance", "importance", "colour")
+DOUBT = ("network", "patches", "importance")  # never narrow an interval
+GREATEST = 4.0  # size of an exponent
 LEAST_SLIDES = 40  # per factor: twice what its quantile needs to exist
 LEAST_UM = 1e-3  # errors below are as good as this one
 EVEN = 10.0  # how strongly unequal coverage of the groups counts
 SOFT, BLUR = 0.02, 0.1  # of the pinball's edge and of being covered, in log um
-GREATEST = 999.0
-SMALL = -5.0  # log of the share in the width below which a coefficient is left out
+CALM = 1e-3  # what a large exponent costs
+LEAST_SPREAD = 0.05  # of a logarithm; one that hardly varies explains nothing
 
 
 def fit_interval(
@@ -69,45 +72,37 @@ def _fitted(rows: Sequence[FrameRow], start: Calibration) -> Calibration:
 
 
 def shape(rows: Sequence[FrameRow], start: Calibration) -> Calibration:
-    """The coefficients; their common scale is only a first guess at the factors."""
-    squares = _squares(rows)
-    scale = np.maximum(np.sqrt(squares.mean(axis=0)), 1e-6)
-    squares = squares / scale**2
+    """The exponents and the scale; the scale is only a first guess at the factors."""
+    logs = _logs(rows)
+    middle, unit = logs.mean(axis=0), np.maximum(logs.std(axis=0), LEAST_SPREAD)
+    given = np.column_stack([(logs - middle) / unit, np.ones(len(rows))])
     error = np.log(np.maximum([row.error_um for row in rows], LEAST_UM))
-    keys = np.array(k_keys(rows, LEAST_SLIDES))
-    of_k = np.searchsorted(keys, [row.k for row in rows], side="right") - 1
-    of_k = np.maximum(of_k, 0)
     share, belongs = _group_shares(rows)
 
     def loss(parameters: F64) -> tuple[float, F64]:
-        parts = squares * np.exp(2 * parameters[: len(SHAPE)])
-        width = parts.sum(axis=1)
-        above = error - 0.5 * np.log(width) - parameters[len(SHAPE) :][of_k]
+        above = error - given @ parameters
         pinball = LEVEL * above + SOFT * np.logaddexp(0.0, -above / SOFT)
         inside = expit(-above / BLUR)
         uneven = belongs @ inside - LEVEL
-        value = share @ pinball + EVEN * (uneven**2).mean()
+        calm = parameters[:-1]
+        value = share @ pinball + EVEN * (uneven**2).mean() + CALM * (calm**2).sum()
         slope = share * (LEVEL - expit(-above / SOFT))
         slope -= 2 * EVEN / len(uneven) * (uneven @ belongs) * inside * (1 - inside) / BLUR
-        of_shape = -slope @ (parts / width[:, None])
-        return float(value), np.append(of_shape, -np.bincount(of_k, slope, len(keys)))
+        return float(value), -slope @ given + 2 * CALM * np.append(calm, 0.0)
 
     size = float(np.quantile(error, LEVEL))
-    least = size + SMALL
-    bounds = [(least, size + 4)] * len(SHAPE) + [(-2.0, 2.0)] * len(keys)
-    bounds[-1] = (0.0, 0.0)  # one factor is in the coefficients
+    signs = [(0.0 if name in DOUBT else -GREATEST, GREATEST) for name in EXPONENTS]
+    bounds = [(low * step, high * step) for (low, high), step in zip(signs, unit, strict=True)]
     fits = [
-        minimize(loss, [size - lower] * len(SHAPE) + [0.0] * len(keys), bounds=bounds,
-                 jac=True, method="L-BFGS-B")
-        for lower in (0.5, 1.5, 3.0)
+        minimize(loss, [*np.zeros(len(EXPONENTS)), size + more], jac=True, method="L-BFGS-B",
+                 bounds=[*bounds, (None, None)])
+        for more in (-0.5, 0.0, 0.5)
     ]  # fmt: skip
-    logs = min(fits, key=lambda found: float(found.fun)).x[: len(SHAPE)]
-    found = {
-        name: round(min(float(np.exp(log) / unit), GREATEST), 4) if log > least + 0.1 else 0.0
-        for name, log, unit in zip(SHAPE, logs, scale, strict=True)
-    }
-    found["floor_um"] = max(found["floor_um"], LEAST_UM)  # the sum must not be 0
-    return dataclasses.replace(start, factors=((1, 1.0),), **found)
+    best = min(fits, key=lambda found: float(found.fun)).x
+    powers = best[:-1] / unit
+    found = {name: round(float(p), 4) for name, p in zip(EXPONENTS, powers, strict=True)}
+    scale_um = float(np.exp(best[-1] - powers @ middle))
+    return dataclasses.replace(start, factors=((1, 1.0),), scale_um=_rounded(scale_um), **found)
 
 
 def factors(rows: Sequence[FrameRow], shaped: Calibration) -> PerK[float]:
@@ -119,7 +114,7 @@ def factors(rows: Sequence[FrameRow], shaped: Calibration) -> PerK[float]:
 def _ratios(rows: Sequence[FrameRow], calibration: Calibration) -> F64:
     """(n,) error over half-width, without the least half-width."""
     plain = dataclasses.replace(calibration, least_um=0.0)
-    return np.array([row.error_um for row in rows]) / intervals(rows, plain)
+    return np.array([row.error_um for row in rows]) / np.maximum(intervals(rows, plain), LEAST_UM)
 
 
 def _quantiles(ratios: F64, rows: Sequence[FrameRow]) -> PerK[float]:
@@ -136,7 +131,9 @@ def intervals(rows: Sequence[FrameRow], calibration: Calibration) -> F64:
     """(n,) um: what the runtime would claim for each row."""
     return np.array(
         [
-            calibration.interval_um(r.found_um, r.network_um, r.between_um, r.k, r.importance)
+            calibration.interval_um(
+                r.found_um, r.network_um, r.between_um, r.k, r.importance, r.colour
+            )
             for r in rows
         ]
     )
@@ -145,7 +142,7 @@ def intervals(rows: Sequence[FrameRow], calibration: Calibration) -> F64:
 def as_json(calibration: Calibration) -> dict[str, object]:
     """calibration.interval of a manifest."""
     table = {str(k): factor for k, factor in calibration.factors}
-    plain = {name: getattr(calibration, name) for name in (*SHAPE, "least_um")}
+    plain = {name: getattr(calibration, name) for name in ("scale_um", *EXPONENTS, "least_um")}
     return {**plain, "factors": table}
 
 
@@ -157,23 +154,34 @@ def _answered(rows: Sequence[FrameRow], name: str) -> list[FrameRow]:
     return chosen
 
 
-def _squares(rows: Sequence[FrameRow]) -> F64:
-    """(n, coefficients) what the square of each coefficient of SHAPE is multiplied by."""
-    k = np.array([row.k for row in rows], np.float64)
-    columns = (
-        np.ones(len(rows)),
-        np.array([row.network_um for row in rows]) * (1 + 1 / np.sqrt(k)),
-        np.array([row.between_um for row in rows]) / np.sqrt(k),
-        np.array([row.found_um for row in rows]),
-        np.array([1 - row.importance for row in rows]),
+def _logs(rows: Sequence[FrameRow]) -> F64:
+    """(n, exponents) what each exponent of EXPONENTS is multiplied by."""
+    return np.array(
+        [
+            interval_logs(r.found_um, r.network_um, r.between_um, r.k, r.importance, r.colour)
+            for r in rows
+        ]
     )
-    return np.stack(columns, axis=1) ** 2
+
+
+def _rounded(value: float) -> float:
+    """Four significant digits."""
+    return float(f"{value:.4g}")
 
 
 def _group_shares(rows: Sequence[FrameRow]) -> tuple[F64, F64]:
-    """Weight of each frame in the loss (n,), all groups alike; and per group (groups, n)."""
-    names = np.array([row.group for row in rows])
+    """Weight of each frame in the loss (n,), all groups and all conditions alike; and per group and
+    per condition (each, n)."""
     weight = weights(slide_numbers(rows))
-    belongs = np.stack([np.where(names == name, weight, 0.0) for name in dict.fromkeys(names)])
+    belongs = np.stack(
+        [
+            np.where(names == name, weight, 0.0)
+            for names in (
+                np.array([row.group for row in rows]),
+                np.array([row.condition for row in rows]),
+            )
+            for name in dict.fromkeys(names.tolist())
+        ]
+    )
     belongs /= belongs.sum(axis=1, keepdims=True)
     return np.asarray(belongs.mean(axis=0)), belongs

@@ -20,6 +20,9 @@ from engines.manifest import NOMINAL_OPTICS, EngineRejected, Manifest
 
 FRAME = Frame(PIXELS, PixelFormat.RGB8, 7, 1000, 3000)
 CALIBRATION = Calibration(range_um=25.0)
+FITTED = Calibration(
+    25.0, scale_um=50.0, network=1.5, patches=0.4, distance=-0.5, importance=0.1, colour=0.3
+)
 
 
 def _measured(defocus, spread=None, finite=True, importance=1.0):
@@ -30,8 +33,8 @@ def _measured(defocus, spread=None, finite=True, importance=1.0):
     return PatchDefocus(defocus, spread, weights, cells, Sparsity.SPARSE, finite)
 
 
-def _aggregate(*args, calibration=CALIBRATION, shift=None, **more):
-    return aggregate(_measured(*args, **more), FRAME, calibration, shift)
+def _aggregate(*args, calibration=CALIBRATION, shift=None, light=None, **more):
+    return aggregate(_measured(*args, **more), FRAME, calibration, shift, light or {})
 
 
 def test_median_ignores_an_outlier():
@@ -44,13 +47,26 @@ def test_median_ignores_an_outlier():
 
 
 def test_interval_grows_with_what_makes_it_uncertain():
-    base = _aggregate([2.0] * 9).interval_um
-    assert base == pytest.approx(math.hypot(0.3, 0.3 * (1 + 1 / 3), 0.05 * 2.0), rel=1e-6)
-    assert _aggregate([2.0] * 3).interval_um > base
-    assert _aggregate([2.0] * 9, [0.9] * 9).interval_um > base
-    assert _aggregate([1, 1.5, 2, 2, 2, 2, 2, 2.5, 3]).interval_um >= base
-    assert _aggregate([20.0] * 9).interval_um > base
-    assert _aggregate([2.0]).interval_um > _aggregate([2.0] * 3).interval_um
+    assert _aggregate([2.0] * 9).interval_um == pytest.approx(0.6, rel=1e-6)  # twice the network's
+    base = _aggregate([2.0] * 9, calibration=FITTED).interval_um
+    assert base == pytest.approx(
+        50 * 0.3**1.5 * 0.05**0.4 * 3.0**-0.5 * 0.002**0.1 * 0.07**0.3, rel=1e-5
+    )
+    assert _aggregate([2.0] * 9, [0.9] * 9, calibration=FITTED).interval_um > base
+    little = _aggregate([1.8, 1.8, 1.9, 2, 2, 2, 2.1, 2.2, 2.2], calibration=FITTED).interval_um
+    much = _aggregate([1, 1, 1, 2, 2, 2, 3, 3, 3], calibration=FITTED).interval_um
+    assert base < little < much
+    assert _aggregate([20.0] * 9, calibration=FITTED).interval_um < base  # a negative exponent
+    grey = _aggregate([2.0] * 9, calibration=FITTED, light={"colour": 0.0}).interval_um
+    red = _aggregate([2.0] * 9, calibration=FITTED, light={"colour": 0.3}).interval_um
+    assert grey < base < red
+
+
+def test_no_interval_is_narrower_than_two_standard_errors_of_the_patches():
+    sure = dataclasses.replace(CALIBRATION, scale_um=1e-3)
+    spread_um = 1.4826  # half of the patches are 1 um off
+    answer = _aggregate([1, 1, 1, 1, 2, 3, 3, 3, 3], calibration=sure)
+    assert answer.interval_um == pytest.approx(2 * spread_um / 3)
 
 
 def test_interval_has_a_factor_for_the_number_of_patches():
@@ -62,25 +78,25 @@ def test_interval_has_a_factor_for_the_number_of_patches():
 
 
 def test_interval_grows_where_the_importance_falls_short():
-    doubtful = dataclasses.replace(CALIBRATION, importance=4.0)
+    doubtful = dataclasses.replace(CALIBRATION, scale_um=90.0, importance=0.5)
     base = _aggregate([2.0] * 2, calibration=doubtful).interval_um
-    assert base == pytest.approx(_aggregate([2.0] * 2).interval_um)
     short = _aggregate([2.0] * 2, calibration=doubtful, importance=[0.7, 0.9]).interval_um
-    assert short == pytest.approx(math.hypot(base, 4.0 * 0.2), rel=1e-5)  # of the mean, 0.8
+    assert short / base == pytest.approx(math.sqrt(0.202 / 0.002), rel=1e-5)  # of the mean, 0.8
 
 
 def test_interval_has_a_least_width():
-    sure = Calibration(25.0, floor_um=0.01, relative=0.0, factors=((1, 0.1),))
+    sure = Calibration(25.0, factors=((1, 0.1),))
     assert _aggregate([2.0] * 9, [0.0] * 9, calibration=sure).interval_um == 0.1
-    narrow = dataclasses.replace(sure, least_um=0.0)
-    assert _aggregate([2.0] * 9, [0.0] * 9, calibration=narrow).interval_um == pytest.approx(1e-3)
+    narrow = dataclasses.replace(sure, least_um=0.0)  # and a spread of 0 is taken for 1 nm
+    assert _aggregate([2.0] * 9, [0.0] * 9, calibration=narrow).interval_um == pytest.approx(2e-4)
 
 
 @pytest.mark.parametrize(
     "numbers", [(math.nan, 0.1, 0.1), (1.0, math.nan, 0.1), (1.0, 0.1, math.nan)]
 )
-def test_least_width_does_not_hide_what_is_not_a_number(numbers):
-    assert math.isnan(CALIBRATION.interval_um(*numbers, k=3))
+@pytest.mark.parametrize("calibration", [CALIBRATION, FITTED])
+def test_least_width_does_not_hide_what_is_not_a_number(calibration, numbers):
+    assert math.isnan(calibration.interval_um(*numbers, k=3))
 
 
 @pytest.mark.parametrize("defocus", [[3.0] * 9, [25.1] * 9, [-9, -8, -9, 9, 8, 9]])
@@ -144,7 +160,7 @@ floats = st.floats(width=32, allow_nan=False, allow_infinity=False)
 @settings(derandomize=True)
 @given(arrays.arrays(np.float32, 3, elements=floats), arrays.arrays(np.float32, 3, elements=floats))
 def test_any_finite_answer_is_an_estimate_inside_the_range_or_a_reason(defocus, spread):
-    answer = _aggregate(defocus, spread)
+    answer = _aggregate(defocus, spread, calibration=FITTED)
     if isinstance(answer, FocusEstimate):
         assert abs(answer.defocus_um) <= 25
         assert 0 <= answer.interval_um < math.inf
@@ -156,8 +172,8 @@ def _manifest(**calibration):
 
 def test_calibration_comes_from_the_manifest():
     shipped = Calibration(range_um=NOMINAL_OPTICS.range_um)
-    got = Calibration.of(_manifest(interval={"floor_um": 0.5, "network": 2}, other=1))
-    assert got == dataclasses.replace(shipped, floor_um=0.5, network=2)
+    got = Calibration.of(_manifest(interval={"scale_um": 0.5, "distance": -2}, other=1))
+    assert got == dataclasses.replace(shipped, scale_um=0.5, distance=-2.0)
     assert Calibration.of(_manifest()) == shipped
     new = {"importance": 0.7, "least_um": 0.2, "factors": {"9": 1.5, "1": 2}}
     assert Calibration.of(_manifest(interval=new)) == dataclasses.replace(
@@ -169,10 +185,16 @@ def test_calibration_comes_from_the_manifest():
     "bad",
     [
         {"flor": 1},
-        {"floor_um": -1},
-        {"floor_um": "1"},
-        {"floor_um": math.nan},
+        {"scale_um": 0},
+        {"scale_um": "1"},
+        {"scale_um": math.nan},
         {"network": None},
+        {"network": -0.1},
+        {"patches": -0.1},
+        {"distance": 4.1},
+        {"distance": math.nan},
+        {"colour": -4.1},
+        {"floor_um": 0.3},
         {"range_um": 99},
         {"importance": -0.1},
         {"factors": {}},
