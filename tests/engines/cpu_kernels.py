@@ -6,19 +6,29 @@ behind a frame is found.
 """
 
 import ctypes
+import hashlib
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 
+from edge.preprocess import crop_origin
+from edge.raw_pixels import width_px
 from engines import kernels
 from engines.kernels.launch import AGGREGATE, FORMATS, KERNELS, SELECT
 from engines.kernels.result import RESULT
 
 HERE = Path(__file__).parent
-STRICT = ("-std=c++17", "-Wall", "-Wextra", "-Werror", "-Wshadow", "-ffp-contract=off", "-pthread")
+SHIM = HERE / "cuda_on_cpu.h"
+BUILD = HERE.parents[1] / "build" / "kernels"
+COMPILER = os.environ.get("CXX", "g++")
+STRICT = (
+    "-std=c++17", "-Wall", "-Wextra", "-Werror", "-Wshadow", "-ffp-contract=off", "-pthread",
+    "-O2", "-g", "-shared", "-fPIC",
+)  # fmt: skip
 SANITIZERS = {
     "asan": ("-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
     "tsan": ("-fsanitize=thread",),
@@ -45,20 +55,30 @@ def _layout():
     return f'extern "C" const size_t result_layout[] = {{sizeof(Result), {fields}}};\n'
 
 
-def build(folder, changes=(), sanitize=None, level="-O2"):
-    """Compile the kernels, with (old, new) text `changes` to them, each of which must apply."""
+def build(changes=(), sanitize=None):
+    """The library of the kernels, with (old, new) text `changes`, each of which must apply once.
+
+    Compiled once per content into build/kernels; several processes may ask at a time.
+    """
     text = kernels.source()
     for old, new in changes:
         assert text.count(old) == 1, f"{old!r} is there {text.count(old)} times"
         text = text.replace(old, new)
     callers = "".join(_caller(kernel) for kernel in KERNELS.values())
-    source = folder / "kernels.cpp"
-    source.write_text(f'#include "cuda_on_cpu.h"\n{text}\n#line 1 "callers"\n{callers}{_layout()}')
-    library = folder / f"kernels-{sanitize or 'plain'}.so"
-    command = [os.environ.get("CXX", "g++"), *STRICT, level, "-g", "-shared", "-fPIC", f"-I{HERE}"]
-    command += [*SANITIZERS.get(sanitize, ()), "-o", str(library), str(source)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
+    text = f'{SHIM.read_text()}{text}\n#line 1 "callers"\n{callers}{_layout()}'
+    options = (*STRICT, *SANITIZERS.get(sanitize, ()))
+    digest = hashlib.sha256("\0".join((COMPILER, *options, text)).encode()).hexdigest()[:16]
+    BUILD.mkdir(parents=True, exist_ok=True)
+    library = BUILD / f"kernels-{digest}.so"
+    if not library.exists():
+        with tempfile.TemporaryDirectory(dir=BUILD) as folder:
+            fresh = Path(folder) / library.name
+            command = [COMPILER, *options, "-o", str(fresh), "-x", "c++", "-"]
+            done = subprocess.run(
+                command, input=text, capture_output=True, text=True, timeout=120, check=False
+            )
+            assert done.returncode == 0, done.stderr
+            fresh.replace(library)
     return library
 
 
@@ -75,12 +95,10 @@ class CpuKernels:
         )
         return words[0], [(words[i], words[i + 1]) for i in range(1, len(words), 2)]
 
-    def launch(self, kernel, slots=1, block=None, grid=None, **values):
-        """Run a kernel; arrays are passed by address."""
+    def launch(self, kernel, depth=1, block=None, **values):
+        """Run a kernel, `depth` slots deep; arrays are passed by address."""
         given = {k: v.ctypes.data if isinstance(v, np.ndarray) else v for k, v in values.items()}
-        shape = (ctypes.c_uint * 6)(
-            *(grid or kernel.grid(slots, block)), *(block or kernel.block)
-        )
+        shape = (ctypes.c_uint * 6)(*kernel.grid(depth, block), *(block or kernel.block))
         getattr(self._library, f"run_{kernel.name}")(shape, *kernel.arguments(**given))
 
     def prepare(self, frame, result, block=None):
@@ -130,9 +148,6 @@ def new_result():
 
 
 def _view(frame, red):
-    from edge.preprocess import crop_origin
-    from edge.raw_pixels import width_px
-
     top, left = crop_origin(frame)
     pixels = frame.pixels
     return {
@@ -149,7 +164,7 @@ def _view(frame, red):
 def sanitized(script, library, sanitizer):
     """Run a Python script on a library with a sanitizer under it: (exit status, stderr)."""
     runtime = subprocess.run(
-        [os.environ.get("CXX", "g++"), f"-print-file-name=lib{sanitizer}.so"],
+        [COMPILER, f"-print-file-name=lib{sanitizer}.so"],
         capture_output=True,
         text=True,
         check=True,

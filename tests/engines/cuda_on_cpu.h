@@ -4,8 +4,6 @@
  * march(): the threads of a block as threads of the system, so that barriers are met and a data
  *          race is a real one. A thread that returns while others wait ends the process too.
  */
-#pragma once
-
 #include <cmath>
 #include <condition_variable>
 #include <cstddef>
