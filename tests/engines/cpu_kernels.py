@@ -161,8 +161,8 @@ def _view(frame, red):
     }
 
 
-def sanitized(script, library, sanitizer):
-    """Run a Python script on a library with a sanitizer under it: (exit status, stderr)."""
+def sanitized(script, library, sanitizer, *arguments):
+    """Run a Python script on a library with a sanitizer under it: (exit status, stdout, stderr)."""
     runtime = subprocess.run(
         [COMPILER, f"-print-file-name=lib{sanitizer}.so"],
         capture_output=True,
@@ -173,15 +173,16 @@ def sanitized(script, library, sanitizer):
         **os.environ,
         "LD_PRELOAD": runtime,
         "ASAN_OPTIONS": "detect_leaks=0",
+        "UBSAN_OPTIONS": "print_stacktrace=1",
         "TSAN_OPTIONS": "exitcode=66",
         "PYTHONPATH": os.pathsep.join((str(HERE), str(HERE.parents[1]))),
     }
     done = subprocess.run(
-        [sys.executable, str(HERE / script), str(library)],
+        [sys.executable, str(HERE / script), str(library), *arguments],
         env=environment,
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
-    return done.returncode, done.stderr
+    return done.returncode, done.stdout, done.stderr
