@@ -50,7 +50,7 @@ extern "C" __global__ void __launch_bounds__(LANES)
     int k = result->k < slots ? result->k : slots;
     bool finite = all_finite(defocus_um, k) && all_finite(spread_um, k)
                   && all_finite(optics, 4 * k) && all_finite(novelty, k);
-    double middle = __builtin_nan(""), between = middle, network = middle, importance = middle;
+    double middle = nan(""), between = middle, network = middle, importance = middle;
     if (k > 0 && finite) {  // alike in all threads: the barriers need that
         double own = lane < k ? defocus_um[lane] : 0.0;
         middle = median(own, k);
