@@ -73,7 +73,8 @@ class CpuPreprocessor(Preprocessor):
         self._patches = np.empty((MAX_PATCHES, PATCH_PX, PATCH_PX, 3), np.uint8)
 
     def __call__(self, frame: Frame) -> Patches:
-        """2016 -> 1008 by area, -> 512 bilinear: area-correct within 1 grey level, 10x faster.
+        """2016 -> 1008 by area, -> 512 bilinear: half a grey level from area averaging on a blurred
+        picture, a few on a sharp one, and up to 10x faster (docs/kernels.md).
 
         Both steps are integer arithmetic, halves rounded up: the same on every processor.
         """
