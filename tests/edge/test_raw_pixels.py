@@ -82,8 +82,8 @@ def test_beyond_the_edge_lies_the_mirror_image(phase):
 
 @functools.cache
 def _soft_picture():
-    """(2019, 2020, 3) uint8: an odd margin above, an even one at the left."""
-    y, x = np.arange(2019)[:, None], np.arange(2020)
+    """(2021, 2020, 3) uint8: two lines above the crop, three below."""
+    y, x = np.arange(2021)[:, None], np.arange(2020)
     waves = [np.cos(y / 70 + c) * np.sin(x / 90 + 2 * c) * 100 + 128 for c in range(3)]
     rgb = np.stack(waves, -1).astype(np.uint8)
     plain = CpuPreprocessor()
@@ -109,7 +109,7 @@ def test_a_raw_frame_becomes_the_picture_it_shows(name):
 
 @pytest.mark.parametrize(("name", "depth"), [("Mono10p", 10), ("Mono12p", 12)])
 def test_packed_mono_is_mono(name, depth):
-    values = RNG.integers(0, 1 << depth, (2018, 2020), dtype=np.uint16)
+    values = RNG.integers(0, 1 << depth, (2022, 2020), dtype=np.uint16)
     packed, plain = CpuPreprocessor(), CpuPreprocessor()
     patches = packed(_frame(_pack(values, depth), name))
     want = plain(_frame((values >> (depth - 8)).astype(np.uint8), "Mono8"))
