@@ -12,8 +12,8 @@ ARM    := $(filter aarch64,$(shell uname -m))
 VENV_OPTIONS := $(if $(JETSON),--system-site-packages)
 EXTRA        := $(if $(JETSON),,$(if $(ARM),[opencv]))
 # a comma would end an argument of $(if)
-WITH_OPENCV  := [opencv,test,train]
-WITHOUT      := [test,train]
+WITH_OPENCV  := [opencv,test,train,cuda]
+WITHOUT      := [test,train,cuda]
 TEST_EXTRA   := $(if $(JETSON),[test],$(if $(ARM),$(WITH_OPENCV),$(WITHOUT)))
 PIP          := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 

@@ -25,15 +25,30 @@ class PixelFormat(str, Enum):
     MONO8 = "Mono8"
     RGB8 = "RGB8"
     BGR8 = "BGR8"
+    BAYER_RG8 = "BayerRG8"
+    BAYER_GR8 = "BayerGR8"
+    BAYER_GB8 = "BayerGB8"
+    BAYER_BG8 = "BayerBG8"
+    MONO10P = "Mono10p"
+    MONO12P = "Mono12p"
+    BAYER_RG10P = "BayerRG10p"
+    BAYER_GR10P = "BayerGR10p"
+    BAYER_GB10P = "BayerGB10p"
+    BAYER_BG10P = "BayerBG10p"
+    BAYER_RG12P = "BayerRG12p"
+    BAYER_GR12P = "BayerGR12p"
+    BAYER_GB12P = "BayerGB12p"
+    BAYER_BG12P = "BayerBG12p"
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One exposure.
 
-    `pixels` is C-contiguous uint8, (height, width, 3) for RGB8/BGR8 and (height, width) for
-    Mono8. Times are CLOCK_MONOTONIC of the host in ns, of the exposure, never of arrival.
-    `frame_id` is the camera's own counter and steps by exactly 1.
+    `pixels` is C-contiguous uint8, (height, width, 3) for RGB8/BGR8, (height, width) for Mono8
+    and Bayer, (height, bytes of a row) for the packed 10p and 12p. Times are CLOCK_MONOTONIC of
+    the host in ns, of the exposure, never of arrival. `frame_id` is the camera's own counter and
+    steps by exactly 1.
     """
 
     pixels: npt.NDArray[np.uint8]

@@ -31,7 +31,12 @@ PHOTOMETRY = (
 
 def photometry(small: U8) -> Mapping[str, float]:
     """The features named in PHOTOMETRY, all finite, of (1, h, w, 3) uint8 RGB."""
-    sample = small[0, STEP // 2 :: STEP, STEP // 2 :: STEP].reshape(-1, 3)
+    return of_sample(small[0, STEP // 2 :: STEP, STEP // 2 :: STEP])
+
+
+def of_sample(pixels: U8) -> Mapping[str, float]:
+    """The features of (h, w, 3) uint8 RGB, every pixel of which is looked at."""
+    sample = pixels.reshape(-1, 3)
     counts = np.bincount((sample + _CHANNELS).reshape(-1), minlength=768).reshape(3, 256)
     n = len(sample)
     ground = np.argmax(np.cumsum(counts, axis=1) >= GROUND * n, axis=1)

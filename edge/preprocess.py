@@ -1,7 +1,8 @@
 """Frame to network input: centre crop, area-correct resize, patch gather.
 
-The crop is a view. Only the small image and the chosen patches are converted to RGB: touching
-the whole 15 MB frame would cost more than the resize. Source: paper section 4.1.
+The crop of a Mono8, RGB8 or BGR8 frame is a view. Only the small image and the chosen patches are
+converted to RGB: touching the whole 15 MB frame would cost more than the resize. What sensors send
+raw is unpacked and filled in once, the crop only (edge.raw_pixels). Source: paper section 4.1.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy.typing as npt
 
 from edge.camera import Frame, PixelFormat
 from edge.errors import ConfigError
+from edge.raw_pixels import bits, demosaic, red_at, unpack, width_px
 
 CROP_PX = 2016
 SMALL_PX = 512
@@ -36,7 +38,8 @@ _TO_RGB = {
 class Patches:
     """A frame made ready. Valid until the preprocessor sees the next frame.
 
-    crop: (2016, 2016[, 3]) uint8, a view into the frame in the frame's own pixel format;
+    crop: (2016, 2016[, 3]) uint8 in `pixel_format`, a view into the frame where that is the
+    frame's own, Mono8 or RGB8 made of a raw one;
     small: (1, 512, 512, 3) uint8 RGB, the crop scaled down; the RIN's input.
     """
 
@@ -70,14 +73,18 @@ class CpuPreprocessor(Preprocessor):
         self._patches = np.empty((MAX_PATCHES, PATCH_PX, PATCH_PX, 3), np.uint8)
 
     def __call__(self, frame: Frame) -> Patches:
-        """2016 -> 1008 by area, -> 512 bilinear: area-correct within 1 grey level, 10x faster."""
-        crop = centre_crop(frame)
+        """2016 -> 1008 by area, -> 512 bilinear: half a grey level from area averaging on a blurred
+        picture, a few on a sharp one, and up to 10x faster (docs/kernels.md).
+
+        Both steps are integer arithmetic, halves rounded up: the same on every processor.
+        """
+        crop, pixel_format = developed_crop(frame)
         channels = 1 if crop.ndim == 2 else 3
         half, small = self._half[channels], self._small[channels]
         cv2.resize(crop, (1008, 1008), dst=half, interpolation=cv2.INTER_AREA)
-        cv2.resize(half, (SMALL_PX, SMALL_PX), dst=small, interpolation=cv2.INTER_LINEAR)
-        _to_rgb(small, frame.pixel_format, self._rgb[0])
-        return Patches(crop, frame.pixel_format, self._rgb)
+        cv2.resize(half, (SMALL_PX, SMALL_PX), dst=small, interpolation=cv2.INTER_LINEAR_EXACT)
+        _to_rgb(small, pixel_format, self._rgb[0])
+        return Patches(crop, pixel_format, self._rgb)
 
     def gather(self, patches: Patches, cells: Sequence[Cell]) -> U8:
         """See Preprocessor.gather."""
@@ -88,22 +95,43 @@ class CpuPreprocessor(Preprocessor):
         return self._patches[: len(cells)]
 
 
+def developed_crop(frame: Frame) -> tuple[U8, PixelFormat]:
+    """The centre 2016 x 2016 as Mono8, RGB8 or BGR8; ConfigError as centre_crop."""
+    red, depth = red_at(frame), bits(frame)
+    if red is None and depth == 8:
+        return centre_crop(frame), frame.pixel_format
+    top, left = crop_origin(frame)
+    rows = slice(max(0, top - 1), top + CROP_PX + 1)
+    mono = frame.pixels[rows] if depth == 8 else unpack(frame.pixels[rows], depth)
+    if red is None:
+        top -= rows.start
+        return mono[top : top + CROP_PX, left : left + CROP_PX], PixelFormat.MONO8
+    red = (red[0], red[1] ^ rows.start & 1)
+    return demosaic(mono, red, top - rows.start, left, CROP_PX), PixelFormat.RGB8
+
+
 def centre_crop(frame: Frame) -> U8:
-    """The centre 2016 x 2016 of a frame, as a view; offset (216, 16) for 2448 x 2048."""
+    """The centre 2016 x 2016 of a Mono8, RGB8 or BGR8 frame, as a view; offset (216, 16) for
+    2448 x 2048."""
+    top, left = crop_origin(frame)
+    return frame.pixels[top : top + CROP_PX, left : left + CROP_PX]
+
+
+def crop_origin(frame: Frame) -> tuple[int, int]:
+    """(top, left) of the crop; ConfigError when the frame is too small or misdescribed."""
     pixels = frame.pixels
-    want = 2 if frame.pixel_format is PixelFormat.MONO8 else 3
+    want = 3 if frame.pixel_format in (PixelFormat.RGB8, PixelFormat.BGR8) else 2
     if pixels.dtype != np.uint8 or pixels.ndim != want or (want == 3 and pixels.shape[2] != 3):
         raise ConfigError(
             f"frame: {pixels.dtype}{pixels.shape} is not what {frame.pixel_format.value} means"
         )
-    height, width = pixels.shape[:2]
+    height, width = pixels.shape[0], width_px(frame)
     if height < CROP_PX or width < CROP_PX:
         raise ConfigError(
             f"frame: {width} x {height} px is too small, "
             f"{CROP_PX} x {CROP_PX} px is the least that can be measured"
         )
-    top, left = (height - CROP_PX) // 2, (width - CROP_PX) // 2
-    return pixels[top : top + CROP_PX, left : left + CROP_PX]
+    return (height - CROP_PX) // 2, (width - CROP_PX) // 2
 
 
 def _to_rgb(image: U8, pixel_format: PixelFormat, out: U8) -> None:
