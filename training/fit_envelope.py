@@ -4,9 +4,10 @@ Two kinds of features. Light and colour come first: their bounds are the whole r
 calibration frames, widened by what training varied on top of it, so they hardly ever alarm
 inside. The witnesses of the DPN (spherical aberration, axial colour, novelty) share the false
 alarms that are left: how wide each is against the others, or whether it is of any use, is searched
-for on one set of slides, where frames with foreign optics are known too, and the common scale is
-set on another set, so that a frame of a new slide inside the range alarms with 1 % at most; per
-number of patches where there are slides enough for that.
+for where frames with foreign optics are known too, and the common scale is cross-conformal as in
+`fit_interval`: each half of the slides is judged by a shape that was searched on the other half, so
+that a frame of a new slide inside the range alarms with 1 % at most; per number of patches where
+there are slides enough for that.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from training.conformal import F64, Slides, slide_quantile
 from training.frame_rows import FrameRow, k_keys, slide_numbers
 
 FALSE = 0.008  # below 1 %: few patches at the corners of the range must keep that too
+UNEVEN = 0.02  # in one condition alone: of few slides the worst 1 % is one frame
 WITNESSES = (*OPTICS, NOVELTY)
 LEFT_OUT = 1e3  # a witness that only costs false alarms
 SLACKS = (1.0, 1.2, 1.5, 2.0, LEFT_OUT)  # half-widths that the search tries, before the scale
@@ -84,29 +86,34 @@ def fit_envelope(
     outside: Sequence[FrameRow],
     action: str = "warn",
 ) -> EnvelopeFit:
-    """From frames inside the range, in two halves (search, scale), and frames outside (search).
+    """From frames inside the range, in two halves that share no slide, and frames outside.
 
     Without frames outside nothing is searched for: all witnesses are equally wide. ValueError
     when no frame inside has patches.
     """
     if action not in ACTIONS:
         raise ValueError(f"action {action!r} is none of {ACTIONS}")
-    search, scale = ([row for row in half if row.k] for half in inside)
-    if not search or not scale:
+    halves = [[row for row in half if row.k] for half in inside]
+    if not all(halves):
         raise ValueError("there are no frames inside the range with patches in them")
+    both = [*halves[0], *halves[1]]
     away = [row for row in outside if row.k]
-    keys = k_keys(scale, LEAST_SLIDES)
+    keys = k_keys(both, LEAST_SLIDES)
     bounds: dict[str, Any] = _light([*inside[0], *inside[1]])
     remarks: list[str] = []
-    tried = {combine: _search(combine, keys, search, away) for combine in COMBINE}
+    tried = {combine: _search(combine, keys, both, away) for combine in COMBINE}
     combine = max(COMBINE, key=lambda name: tried[name][0])
+    searched = [_search(combine, keys, half, away)[1] for half in halves]
     for low, high in _spans(keys):
         shape = tried[combine][1][low]
         if not shape.half:
             continue
-        frames = [row for row in scale if low <= row.k < high]
-        seen = _seen(frames, combine)
-        factor, remark = _limit(_stacked(shape, seen).max(axis=0), seen)
+        seen = [_seen([row for row in half if low <= row.k < high], combine) for half in halves]
+        strange = [
+            _stacked(other[low], part).max(axis=0)
+            for other, part in zip(searched[::-1], seen, strict=True)
+        ]
+        factor, remark = _limit(np.concatenate(strange), _joined(*seen))
         remarks += [f"k >= {low}: {remark}"] if remark else []
         for name, entry in _entries(shape, factor).items():
             bounds.setdefault(name, {})[str(low)] = entry
@@ -167,7 +174,7 @@ def _best(inside: _Seen, outside: _Seen, per_sd: float) -> tuple[float, _Shape]:
     here, away = _stacked(plain, inside), _stacked(plain, outside)
     conditions = np.array(outside.conditions, object)
     each_condition = [conditions == name for name in sorted(set(outside.conditions))]
-    best, best_slack = -1.0, np.ones(len(names))
+    best, best_slack, best_limit = -1.0, np.ones(len(names)), 1.0
     for slacks in itertools.product(SLACKS, repeat=len(names)):
         if min(slacks) > 1.0:
             continue  # only the ratios count
@@ -177,8 +184,10 @@ def _best(inside: _Seen, outside: _Seen, per_sd: float) -> tuple[float, _Shape]:
         shares = [float(rings[mine].mean()) for mine in each_condition]
         value = float(np.mean(shares))  # not the least: one condition may be beyond sight
         if value > best:
-            best, best_slack = value, slack[:, 0]
-    factor = {n: f for n, f in zip(names, best_slack.tolist(), strict=True) if f < LEFT_OUT}
+            best, best_slack, best_limit = value, slack[:, 0], limit
+    kept = best_slack < LEFT_OUT
+    # so wide that its own slides stay inside: shapes of different slides can be compared
+    factor = {n: f * best_limit for n, f, k in zip(names, best_slack, kept, strict=True) if k}
     half = {name: each * plain.half[name] for name, each in factor.items()}
     widen = {name: each * plain.per_sd[name] for name, each in factor.items()}
     return best, _Shape(plain.middle, half, widen)
@@ -203,10 +212,12 @@ def _shape(seen: _Seen, per_sd: float) -> _Shape:
 
 
 def _limit(score: F64, seen: _Seen) -> tuple[float, str]:
-    """The score that 1 % of a new slide's frames exceed, and of every condition's seen."""
+    """The score that 1 % of a new slide's frames exceed, and 2 % of every condition's seen."""
     conditions = np.array(seen.conditions, object)
     plain = [
-        slide_quantile(score[conditions == name], seen.slides[conditions == name], 1 - FALSE, new=0)
+        slide_quantile(
+            score[conditions == name], seen.slides[conditions == name], 1 - UNEVEN, new=0
+        )
         for name in sorted(set(conditions))
     ]
     promised = slide_quantile(score, seen.slides, 1 - FALSE)
@@ -214,6 +225,16 @@ def _limit(score: F64, seen: _Seen) -> tuple[float, str]:
         return max(promised, *plain), ""
     slides = len(np.unique(seen.slides))
     return float(score.max()), f"{slides} slides, 100 are needed for 1 %: the worst frame is inside"
+
+
+def _joined(one: _Seen, other: _Seen) -> _Seen:
+    """Two parts that share no slide."""
+    return _Seen(
+        {name: np.append(each, other.value[name]) for name, each in one.value.items()},
+        {name: np.append(each, other.sd[name]) for name, each in one.sd.items()},
+        np.append(one.slides, other.slides + 1 + max(one.slides, default=0)),
+        (*one.conditions, *other.conditions),
+    )
 
 
 def _entries(shape: _Shape, factor: float) -> dict[str, Any]:
