@@ -121,4 +121,3 @@ def check_options(name: str, settings: Mapping[str, Any]) -> None:
         read = getattr(module, "read_options", None)
         if read is not None:
             read(settings)
-

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from types import SimpleNamespace
@@ -20,7 +21,7 @@ from edge.cameras.aravis_library import RESEND_ALWAYS, RESEND_NEVER, SUCCESS, ar
 from edge.cameras.exposure_time import STAMPS, FrameTimes
 from edge.cameras.grabbing import Device, Grabbed, GrabbingCamera
 from edge.cameras.lent import lent
-from edge.cameras.options import Imaging, Options, read_imaging
+from edge.cameras.options import WHERE, Imaging, Options, read_imaging
 from edge.errors import CameraLost, CameraStalled, ConfigError, OptionError
 
 BUFFERS = 8
@@ -103,7 +104,8 @@ class AravisDevice(Device):
         buffer = self._arv.stream_timeout_pop_buffer(self._stream, round(timeout_s * 1e6))
         arrival_ns = time.monotonic_ns()
         if not buffer:
-            return self._silent()
+            self._silent()
+            return None
         self._heard_s = time.monotonic()
         if self._arv.buffer_get_status(buffer) != SUCCESS:
             self.incomplete += 1
@@ -124,10 +126,8 @@ class AravisDevice(Device):
         camera, self._camera = self._camera, None
         stream, self._stream = self._stream, None
         if camera and stream:
-            try:
+            with suppress(CameraLost):  # it cannot be told
                 self._arv.camera_stop_acquisition(camera)
-            except CameraLost:
-                pass  # it cannot be told
         for held in (stream, camera):
             if held:
                 self._arv.unref(held)
@@ -142,13 +142,11 @@ class AravisDevice(Device):
         width, height = ctypes.c_int(), ctypes.c_int()
         arv.camera_get_sensor_size(camera, ctypes.byref(width), ctypes.byref(height))
         wanted = (imaging.width or width.value, imaging.height or height.value)
-        left, top = ((have.value - want) // 4 * 2 for have, want in zip((width, height), wanted))
-        if left < 0 or top < 0:
-            raise OptionError(
-                "camera.options",
-                "width" if left < 0 else "height",
-                f"= {wanted[left >= 0]} must be at most {(width, height)[left >= 0].value} (px)",
-            )
+        for key, want, most in zip(("width", "height"), wanted, (width, height), strict=True):
+            if want > most.value:
+                raise OptionError(WHERE, key, f"= {want} must be at most {most.value} (px)")
+        # centred; even, so that the colour mosaic keeps its phase
+        left, top = (width.value - wanted[0]) // 4 * 2, (height.value - wanted[1]) // 4 * 2
         take("width", arv.camera_set_region, camera, left, top, *wanted)
         arv.camera_clear_triggers(camera)
         if imaging.rate_hz is not None:
@@ -207,11 +205,8 @@ class AravisDevice(Device):
 
     def _count(self, frame_id: int) -> int:
         """The camera's frame id without its wrap at 16 bits."""
-        step = frame_id - self._last_id
-        if step < 0 and self._last_id <= SHORT_IDS:
-            step += SHORT_IDS
+        self._counter += steps(self._last_id, frame_id)
         self._last_id = frame_id
-        self._counter += step
         return self._counter
 
     def _latched_ns(self) -> int | None:
@@ -234,6 +229,12 @@ class AravisDevice(Device):
         return value.value
 
 
+def steps(before: int, now: int) -> int:
+    """Exposures from one frame id to the next: 65535 is followed by 1 where ids have 16 bits."""
+    wrapped = SHORT_IDS if now < before <= SHORT_IDS else 0
+    return now - before + wrapped
+
+
 class _Taker:
     """Sets one feature; what the camera refuses becomes an OptionError that names our option."""
 
@@ -245,7 +246,7 @@ class _Taker:
             call(*values)
         except CameraLost as error:
             why = f"is not taken by the camera {self._device}: {error}"
-            raise OptionError("camera.options", key, why) from error
+            raise OptionError(WHERE, key, why) from error
 
 
 def _give_back(arv: SimpleNamespace, stream: int, buffer: int) -> None:

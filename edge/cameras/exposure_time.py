@@ -52,13 +52,15 @@ class CameraClock:
     arrivals of its frames. A clock that jumps (the camera restarted) is learned anew."""
 
     def __init__(self) -> None:
-        self._restart()
+        self._sync = ClockSync()
+        self._offsets: deque[int] = deque(maxlen=WINDOW)
+        self._newest_ns = 0
+        self._asked = False
 
     def latched(self, sent_ns: int, received_ns: int, camera_ns: int) -> None:
         """The camera read its clock somewhere between `sent_ns` and `received_ns`."""
         if not self._asked or camera_ns < self._newest_ns:
-            self._restart()
-        self._asked = True
+            self._restart(asked=True)
         self._newest_ns = camera_ns
         self._sync.add(sent_ns, received_ns, round(camera_ns / 1000))
 
@@ -68,7 +70,7 @@ class CameraClock:
         if self._asked:
             return
         if camera_ns < self._newest_ns:
-            self._restart()
+            self._restart(asked=False)
         self._newest_ns = camera_ns
         self._offsets.append(arrival_ns - camera_ns)
         delayed_ns = self._offsets[-1] - min(self._offsets)
@@ -80,11 +82,9 @@ class CameraClock:
         host_ns, half_ns = self._sync.host_ns(camera_ns / 1000)
         return host_ns, half_ns + _TICK_NS
 
-    def _restart(self) -> None:
-        self._sync = ClockSync()
-        self._offsets: deque[int] = deque(maxlen=WINDOW)
-        self._newest_ns = 0
-        self._asked = False
+    def _restart(self, asked: bool) -> None:
+        self._sync, self._asked = ClockSync(), asked
+        self._offsets.clear()
 
 
 class FrameTimes:

@@ -72,6 +72,10 @@ class Options:
             self.reject(key, f"= {value!r} must be true or false")
         return value
 
+    def anything(self, key: str) -> Any:
+        """Whatever was given, None when nothing was: who uses it checks it."""
+        return self._take(key, None)
+
     def done(self) -> None:
         """Stop at the first key that nobody took."""
         for key in self._given:

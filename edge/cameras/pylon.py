@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import re
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -79,7 +80,10 @@ def open_pylon(**options: Any) -> GrabbingCamera:
 def load_pylon() -> Any:
     """The module pypylon.pylon; ConfigError that names the extra."""
     try:
-        return importlib.import_module("pypylon.pylon")
+        # SWIG's classes lack __module__: where warnings are errors, loading them crashes Python
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return importlib.import_module("pypylon.pylon")
     except ImportError as error:
         raise ConfigError(
             f"camera.driver = pylon needs pypylon: pip install 'sparsefocus-edge[pylon]' ({error})"
@@ -180,8 +184,7 @@ class PylonDevice(Device):
 
     def _set_up(self) -> None:
         """Put the options into the camera; OptionError for what it does not take."""
-        pylon, imaging = self._pylon, self._imaging
-        software = imaging.trigger == "software"
+        imaging = self._imaging
         for name in ("ExposureAuto", "GainAuto"):
             if self._genicam.IsWritable(self._nodes.GetNode(name)):
                 self._nodes.GetNode(name).FromString("Off")
@@ -198,7 +201,7 @@ class PylonDevice(Device):
             self._set("rate_hz", "AcquisitionFrameRateEnable", True)
             self._set("rate_hz", self._present(_RATE), imaging.rate_hz)
         self._set("trigger", "TriggerSelector", "FrameStart")
-        if software:
+        if imaging.trigger == "software":
             self._set("trigger", "TriggerSource", "Software")
         elif imaging.trigger == "hardware":
             self._set("trigger_line", "TriggerSource", imaging.trigger_line)
@@ -253,7 +256,9 @@ class PylonDevice(Device):
     def _ns(self, ticks: int) -> int:
         """Older GigE cameras count ticks of another length; all others ns."""
         if self._readable("GevTimestampTickFrequency"):
-            return ticks * 1_000_000_000 // self._nodes.GetNode("GevTimestampTickFrequency").GetValue()
+            return (
+                ticks * 1_000_000_000 // self._nodes.GetNode("GevTimestampTickFrequency").GetValue()
+            )
         return ticks
 
 
@@ -262,7 +267,9 @@ class _Held:
 
     def __init__(self, result: Any) -> None:
         self._result = result
-        self.__array_interface__ = np.frombuffer(result.GetMemoryView(), np.uint8).__array_interface__
+        self.__array_interface__ = np.frombuffer(
+            result.GetMemoryView(), np.uint8
+        ).__array_interface__
 
 
 def _pixels(result: Any, pixel_format: PixelFormat) -> npt.NDArray[np.uint8]:

@@ -206,5 +206,7 @@ def test_empty_folder(tmp_path):
 
 
 def test_unknown_driver():
-    with pytest.raises(ConfigError, match="must be one of recorded, simulated"):
+    with pytest.raises(
+        ConfigError, match="must be one of aravis, gstreamer, pylon, recorded, simulated, v4l2"
+    ):
         open_camera("webcam", {})
