@@ -22,7 +22,7 @@ from edge.cameras.exposure_time import STAMPS, FrameTimes
 from edge.cameras.grabbing import Device, Grabbed, GrabbingCamera
 from edge.cameras.lent import lent
 from edge.cameras.options import WHERE, Imaging, Options, read_imaging
-from edge.errors import CameraLost, CameraStalled, ConfigError, OptionError
+from edge.errors import CameraLost, CameraStalled, OptionError
 
 BUFFERS = 8
 LISTEN_S = 1.0
@@ -107,7 +107,7 @@ class AravisDevice(Device):
             self._silent()
             return None
         self._heard_s = time.monotonic()
-        if self._arv.buffer_get_status(buffer) != SUCCESS:
+        if not self._complete(buffer):
             self.incomplete += 1
             self._arv.stream_push_buffer(self._stream, buffer)
             return None
@@ -190,16 +190,22 @@ class AravisDevice(Device):
         else:
             self._arv.camera_get_exposure_time(self._camera)
 
+    def _complete(self, buffer: int) -> bool:
+        """Every packet came, and they are as many bytes as the picture has."""
+        arv, size = self._arv, ctypes.c_size_t()
+        if arv.buffer_get_status(buffer) != SUCCESS:
+            return False
+        arv.buffer_get_data(buffer, ctypes.byref(size))
+        pixels = arv.buffer_get_image_width(buffer) * arv.buffer_get_image_height(buffer)
+        return bool(0 < pixels * self._imaging.pixel_format.channels <= size.value)
+
     def _grabbed(self, buffer: int, arrival_ns: int) -> Grabbed:
         arv, wanted = self._arv, self._imaging.pixel_format
-        size = ctypes.c_size_t()
-        address = arv.buffer_get_data(buffer, ctypes.byref(size))
+        address = arv.buffer_get_data(buffer, ctypes.byref(ctypes.c_size_t()))
         width, height = arv.buffer_get_image_width(buffer), arv.buffer_get_image_height(buffer)
         give_back = partial(_give_back, arv, arv.ref(self._stream), buffer)
         row = width * wanted.channels
         pixels = lent(address, height, width, wanted.channels, row, give_back)
-        if size.value < height * row:
-            raise ConfigError(f"camera: {size.value} bytes are too few for {width} x {height} px")
         when = self._times.of(arv.buffer_get_timestamp(buffer), arrival_ns)
         return Grabbed(pixels, wanted, self._count(arv.buffer_get_frame_id(buffer)), when)
 

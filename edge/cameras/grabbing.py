@@ -126,16 +126,21 @@ class GrabbingCamera(Camera):
         return CameraStalled(f"no frame within {timeout_s:g} s{refused}")
 
     def _run(self) -> None:
-        while not self._closing.is_set():
-            try:
-                if self._device is None:
-                    self._reopen()
-                else:
-                    self._put(self._device.grab(POLL_S))
-            except CameraLost as lost:
-                self._lose(str(lost))
-                if not self._retry_s:
-                    return
+        try:
+            while not self._closing.is_set() and (self._retry_s or self._why is None):
+                self._take()
+        finally:
+            if self._why is None:
+                self._why = "its thread ended"
+
+    def _take(self) -> None:
+        try:
+            if self._device is None:
+                self._reopen()
+            else:
+                self._put(self._device.grab(POLL_S))
+        except CameraLost as lost:
+            self._lose(str(lost))
 
     def _put(self, grabbed: Grabbed | None) -> None:
         if grabbed is None:
