@@ -87,6 +87,8 @@ class AravisDevice(Device):
         try:
             self._device = arv.camera_get_device(self._camera)
             self._gige = arv.camera_is_gv_device(self._camera)
+            if self._gige and not arv.gv_device_is_controller(self._device):
+                raise CameraLost(f"{options.device} is in use by another program")
             self._set_up()
             self._start()
         except BaseException:

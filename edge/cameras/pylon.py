@@ -25,6 +25,7 @@ from edge.cameras.options import WHERE, Imaging, Options, read_imaging
 from edge.errors import CameraLost, CameraStalled, ConfigError, OptionError
 
 LAYERS = {"usb": "BaslerUsb", "gige": "BaslerGigE", "emulated": "BaslerCamEmu"}
+READY_S = 1.0
 NO_COUNTER = (1 << 64) - 1
 # names of the same feature in SFNC and in older Basler cameras
 _EXPOSURE = ("ExposureTime", "ExposureTimeAbs")
@@ -118,8 +119,12 @@ class PylonDevice(Device):
         """See Device.grab."""
         try:
             self._times.synchronise()
-            wait = self._pylon.TimeoutHandling_Return
-            result = self._camera.RetrieveResult(round(timeout_s * 1e3), wait)
+            if not self._camera.IsGrabbing():
+                raise CameraLost("the camera stopped")
+            # Never let RetrieveResult wait: pylon times it with SIGALRM, and for ever in a process
+            # that has a handler of its own for that signal.
+            self._camera.GetGrabResultWaitObject().Wait(round(timeout_s * 1e3))
+            result = self._camera.RetrieveResult(0, self._pylon.TimeoutHandling_Return)
             arrival_ns = time.monotonic_ns()
             if not result.IsValid():
                 if self._camera.IsCameraDeviceRemoved():
@@ -136,12 +141,7 @@ class PylonDevice(Device):
     def trigger(self) -> None:
         """See Device.trigger."""
         try:
-            ready_ms = round(self._imaging.exposure_ms + self._imaging.readout_ns / 1e6 + 1000)
-            wait = self._pylon.TimeoutHandling_Return
-            if self._camera.CanWaitForFrameTriggerReady() and (
-                not self._camera.WaitForFrameTriggerReady(ready_ms, wait)
-            ):
-                raise CameraStalled("the camera is not ready for a trigger")
+            self._await_trigger_ready()
             self._times.triggered()
             self._camera.ExecuteSoftwareTrigger()
         except self._errors as error:
@@ -154,6 +154,16 @@ class PylonDevice(Device):
                 stop()
             except self._errors:
                 continue  # it cannot be told
+
+    def _await_trigger_ready(self) -> None:
+        """Asked again and again, for the reason given in `grab`."""
+        if not self._camera.CanWaitForFrameTriggerReady():
+            return
+        give_up_s = time.monotonic() + 2 * self._exposure_ns / 1e9 + READY_S
+        while not self._camera.WaitForFrameTriggerReady(0, self._pylon.TimeoutHandling_Return):
+            if time.monotonic() > give_up_s:
+                raise CameraStalled("the camera is not ready for a trigger")
+            time.sleep(0.0005)
 
     def _open(self) -> Any:
         pylon, options = self._pylon, self._options
