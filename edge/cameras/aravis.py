@@ -84,6 +84,7 @@ class AravisDevice(Device):
         if not self._camera:
             raise CameraLost(f"no camera answers at {options.device}")
         self._stream: int | None = None
+        self._answers = True  # else each question to it costs seconds
         try:
             self._device = arv.camera_get_device(self._camera)
             self._gige = arv.camera_is_gv_device(self._camera)
@@ -127,7 +128,7 @@ class AravisDevice(Device):
         """See Device.close. Frames still held keep their memory."""
         camera, self._camera = self._camera, None
         stream, self._stream = self._stream, None
-        if camera and stream:
+        if camera and stream and self._answers:
             with suppress(CameraLost):  # it cannot be told
                 self._arv.camera_stop_acquisition(camera)
         for held in (stream, camera):
@@ -185,6 +186,11 @@ class AravisDevice(Device):
         if time.monotonic() - self._heard_s < LISTEN_S:
             return
         self._heard_s = time.monotonic()
+        self._answers = False
+        self._ask_anything()
+        self._answers = True
+
+    def _ask_anything(self) -> None:
         if self._gige:
             if not self._arv.gv_device_is_controller(self._device):
                 raise CameraLost(f"{self._options.device} is no longer under our control")
