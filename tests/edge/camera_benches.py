@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.camera import Camera, open_camera
+from edge.camera import Camera, Frame, open_camera
 from edge.cameras.gstreamer import gstreamer
 from edge.errors import CameraStalled, ConfigError
 from firmware_bridge.firmware.host import HostFirmware
@@ -171,6 +171,7 @@ class FakeV4l2:
         subprocess.run(["cc", *flags, "-o", str(built), str(source)], check=True)
         self._c = ctypes.PyDLL(str(built), use_errno=True)
         self._c.fake_ioctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p]
+        self._c.fake_began_ns.restype = ctypes.c_int64
         self.path = folder / "video0"
         self.path.write_bytes(b"")
         self.reset()
@@ -197,6 +198,11 @@ class FakeV4l2:
 
     def pause(self) -> None:
         self._c.fake_pause()
+
+    def exposure_end_ns(self, frame: Frame, period_ms: int = 20) -> int:
+        """The truth; the first pixel is the frame's number."""
+        number = int(frame.pixels[0, 0])
+        return int(self._c.fake_began_ns()) + (number + 1) * period_ms * 1_000_000
 
     def exposure_ticks(self) -> int:
         return int(self._c.fake_exposure())

@@ -18,7 +18,7 @@
 enum { RED = 200, GREEN = 120, BLUE = 40, GREY = 77 };
 
 static struct {
-    int64_t period_ns, due_ns;
+    int64_t period_ns, due_ns, began_ns;
     uint32_t sequence, broken, unplugged, stamp_start, padding, no_exposure;
     struct v4l2_pix_format pix;
     uint32_t count, exposure;
@@ -51,6 +51,9 @@ void fake_break(unsigned frames) { dev.broken = frames; }
 void fake_unplug(int unplugged) { dev.unplugged = unplugged; }
 
 void fake_pause(void) { dev.due_ns = INT64_MAX; }
+
+/* the exposure of frame n ends n + 1 periods later */
+int64_t fake_began_ns(void) { return dev.began_ns; }
 
 int fake_exposure(void) { return (int)dev.exposure; }
 
@@ -209,7 +212,7 @@ int fake_ioctl(int fd, unsigned long request, void *argument)
     case VIDIOC_DQBUF:
         return dequeue(argument);
     case VIDIOC_STREAMON:
-        dev.streaming = 1, dev.due_ns = now_ns() + dev.period_ns;
+        dev.streaming = 1, dev.began_ns = now_ns(), dev.due_ns = dev.began_ns + dev.period_ns;
         return 0;
     case VIDIOC_STREAMOFF:
         dev.streaming = dev.waiting = 0;
