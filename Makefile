@@ -17,7 +17,7 @@ WITHOUT      := [test,train,cuda]
 TEST_EXTRA   := $(if $(JETSON),[test],$(if $(ARM),$(WITH_OPENCV),$(WITHOUT)))
 PIP          := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: run test lint types layers pytest env test-env firmware board-tools soak fuzz mutation clean
+.PHONY: run test lint types layers pytest env test-env firmware board-tools camera-tools soak fuzz mutation clean
 
 run: env firmware
 	$(BIN)/sparsefocus simulate --report report
@@ -34,7 +34,7 @@ types: test-env
 layers: test-env
 	$(BIN)/lint-imports --config setup.cfg
 
-pytest: test-env firmware board-tools
+pytest: test-env firmware board-tools camera-tools
 	OMP_NUM_THREADS=2 $(BIN)/python -m pytest
 
 env: $(VENV)/.run
@@ -92,6 +92,17 @@ board-tools:
 	  { apt-get -qq update && apt-get -qq install -y --no-install-recommends \
 	    qemu-system-arm gcc-arm-none-eabi; } >/dev/null; \
 	else echo "skipped: tests on the Cortex-M3 (apt install qemu-system-arm gcc-arm-none-eabi)"; \
+	fi
+
+# Aravis with its fake GigE camera, and GStreamer with its test source; likewise.
+camera-tools:
+	@if command -v arv-fake-gv-camera-0.8 >/dev/null && command -v gst-inspect-1.0 >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  export DEBIAN_FRONTEND=noninteractive; \
+	  { apt-get -qq update && apt-get -qq install -y --no-install-recommends \
+	    aravis-tools gstreamer1.0-tools gstreamer1.0-plugins-base; } >/dev/null; \
+	else echo "skipped: tests of the aravis and gstreamer cameras (apt install aravis-tools" \
+	  "gstreamer1.0-tools gstreamer1.0-plugins-base)"; \
 	fi
 
 clean:

@@ -18,10 +18,25 @@ class ConfigError(SparseFocusError):
     """
 
 
+class OptionError(ConfigError):
+    """One option of a driver is wrong: `key` names it, `why` says what it must be."""
+
+    def __init__(self, where: str, key: str, why: str) -> None:
+        super().__init__(f"{where}.{key} {why}")
+        self.key, self.why = key, why
+
+
 class CameraStalled(SparseFocusError):
     """No complete frame arrived in time, or the camera went away.
 
     Raised by `Camera.next` after its time-out, and by drivers when the device is lost.
+    """
+
+
+class CameraLost(CameraStalled):
+    """The camera went away: unplugged, its link down, or taken by another program.
+
+    Raised by drivers; what surrounds them tries to open the camera again.
     """
 
 

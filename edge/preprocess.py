@@ -120,7 +120,7 @@ def centre_crop(frame: Frame) -> U8:
 def crop_origin(frame: Frame) -> tuple[int, int]:
     """(top, left) of the crop; ConfigError when the frame is too small or misdescribed."""
     pixels = frame.pixels
-    want = 3 if frame.pixel_format in (PixelFormat.RGB8, PixelFormat.BGR8) else 2
+    want = 2 if frame.pixel_format.channels == 1 else 3
     if pixels.dtype != np.uint8 or pixels.ndim != want or (want == 3 and pixels.shape[2] != 3):
         raise ConfigError(
             f"frame: {pixels.dtype}{pixels.shape} is not what {frame.pixel_format.value} means"

@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edge.camera import PixelFormat
 from edge.cameras import image_file
 from edge.errors import ConfigError
 
@@ -102,16 +103,35 @@ def read_pixels(exposure: Exposure) -> U8:
     with defocus, and a scale that changes with it would be a sign of focus no camera gives.
     Raises ConfigError when the file cannot be read or has no such page.
     """
-    image = _decode(exposure.path, exposure.page)
+    pixels, pixel_format = read_plane(exposure.path, exposure.page, exposure.planes)
+    if pixel_format is PixelFormat.MONO8:
+        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB), np.uint8)
+    return np.ascontiguousarray(pixels[..., ::-1])
+
+
+def read_plane(path: Path, page: int | None, planes: tuple[Plane, ...]) -> tuple[U8, PixelFormat]:
+    """One picture as (h, w, 3) BGR8 or (h, w) Mono8, C-contiguous; alpha dropped, 16 bits as in
+    `read_pixels` by all of `planes` (none: by the picture itself). ConfigError likewise."""
+    image = _decode(path, page)
     bits = None
-    if image.dtype == np.uint16 and exposure.planes:
-        bits = _stack_bits(exposure.planes)
-    channels = image_file.count_channels(exposure.path, image)
+    if image.dtype == np.uint16 and planes:
+        bits = _stack_bits(planes)
+    channels = image_file.count_channels(path, image)
     pixels = image_file.to_8_bit(image, bits)
     if channels == 1:
-        grey = pixels.reshape(pixels.shape[:2])
-        return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8)
-    return np.ascontiguousarray(pixels[..., 2::-1])
+        return np.ascontiguousarray(pixels.reshape(pixels.shape[:2])), PixelFormat.MONO8
+    return np.ascontiguousarray(pixels[..., :3]), PixelFormat.BGR8
+
+
+def pages_of(path: Path) -> tuple[Plane, ...]:
+    """Every page of a multi-page TIFF, in order; ConfigError when it is none."""
+    if not image_file.is_tiff(path):
+        raise ConfigError(f"{path}: is not a TIFF file")
+    with image_file.quiet_decoder():
+        count = cv2.imcount(str(path))
+    if not 1 <= count <= MAX_PAGE + 1:
+        raise ConfigError(f"{path}: no page can be read: it is damaged or cut short")
+    return tuple((path, page) for page in range(count))
 
 
 @lru_cache(maxsize=64)

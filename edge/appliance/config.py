@@ -9,7 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge.appliance.strict_yaml import Section, read_yaml
-from edge.camera import CAMERAS
+from edge.camera import CAMERAS, check_options
+from edge.errors import ConfigError, OptionError
 from edge.importance import ClassRule
 from edge.optics import Objective
 from edge.preprocess import MAX_PATCHES
@@ -40,6 +41,12 @@ def _camera(s: Section) -> CameraSettings:
         options=s.options("options"),
     )
     s.done()
+    try:
+        check_options(settings.driver, settings.options)
+    except OptionError as error:
+        s.reject_option("options", error.key, error.why)
+    except ConfigError as error:
+        s.reject(None, "", f"{error}")
     return settings
 
 

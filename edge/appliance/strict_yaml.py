@@ -107,6 +107,12 @@ class Section:
         section = Section(self.file, f"{self.name}.{key}", node)
         return {name: section._value(value, name) for name, value in section._nodes.items()}
 
+    def reject_option(self, key: str, option: str, why: str) -> NoReturn:
+        """`reject` for one of the options that `options` read."""
+        node = self._nodes.get(key)
+        section = Section(self.file, f"{self.name}.{key}", node or yaml.MappingNode("", []))
+        section.reject(section._keys.get(option, node), option, why)
+
     def section(self, key: str, required: bool = True) -> Section:
         """A section inside this one; an empty one when it is absent and not required."""
         node = self._take(key, REQUIRED if required else None)

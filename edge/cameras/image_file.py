@@ -125,15 +125,20 @@ def _as_frame(
 ) -> tuple[npt.NDArray[np.uint8], PixelFormat]:
     channels = count_channels(path, image)
     height, width = image.shape[:2]
+    check_size(path, height, width)
+    pixels = to_8_bit(image[..., :3] if channels == 4 else image)
+    if channels == 1:
+        return np.ascontiguousarray(pixels.reshape(height, width)), PixelFormat.MONO8
+    return np.ascontiguousarray(pixels), PixelFormat.BGR8
+
+
+def check_size(path: Path, height: int, width: int) -> None:
+    """ConfigError when a picture is too small to be measured, or absurdly large."""
     if min(height, width) < CROP_PX or max(height, width) > MAX_SIDE_PX:
         raise ConfigError(
             f"{path}: {width} x {height} px is outside the limits: "
             f"{CROP_PX} to {MAX_SIDE_PX} px on each side"
         )
-    pixels = to_8_bit(image[..., :3] if channels == 4 else image)
-    if channels == 1:
-        return np.ascontiguousarray(pixels.reshape(height, width)), PixelFormat.MONO8
-    return np.ascontiguousarray(pixels), PixelFormat.BGR8
 
 
 def count_channels(path: Path, image: npt.NDArray[np.generic]) -> int:

@@ -1,63 +1,115 @@
-"""A camera that shows image files: to try the loop on pictures taken elsewhere."""
+"""A camera that shows pictures taken elsewhere: files, the pages of a TIFF, or a z-stack."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from edge.camera import Camera, Frame
-from edge.cameras.image_file import read_image
+import numpy as np
+import numpy.typing as npt
+
+from edge.camera import Camera, Frame, PixelFormat
+from edge.cameras.image_file import check_size, read_image
+from edge.cameras.options import WHERE, Options
 from edge.errors import CameraStalled, ConfigError
+from edge.zstack import Exposure, Plane, pages_of, read_manifest, read_plane, stacks
 
 SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
+SOURCES = ("folder", "files", "tiff", "manifest")
+
+Picture = Callable[[], tuple[npt.NDArray[np.uint8], PixelFormat]]
+
+
+def read_options(given: Mapping[str, Any]) -> None:
+    """Check the options without opening a file; ConfigError."""
+    options = Options(given)
+    if sum(bool(given.get(name)) for name in SOURCES) != 1:
+        raise ConfigError(f"{WHERE}: give either folder or files, tiff or manifest, and only one")
+    for name in SOURCES:
+        options.anything(name)
+    if options.anything("stack") is not None and not given.get("manifest"):
+        options.reject("stack", "needs a manifest")
+    rate_hz = options.number("rate_hz", 0, 1000, "frames per second", default=0.0)
+    exposure_ms = options.number("exposure_ms", 0.001, 1000, "ms", default=1.0)
+    options.truth("repeat", default=False)
+    if options.truth("live", default=False) and not 0 < rate_hz * exposure_ms <= 1000:
+        options.reject("live", "needs a rate_hz, and exposure_ms must fit between two frames")
+    options.done()
 
 
 class RecordedCamera(Camera):
-    """Shows each file once, in the order of the names, or for ever with `repeat`.
+    """Shows each picture once, in order, or for ever with `repeat`.
 
-    Give either `folder` or `files`. `rate_hz` is the frame rate, 0 = as fast as they are asked
-    for. A frame's exposure is stamped when it is shown: it is "now" of a microscope that sees
-    this picture. ConfigError when there are no images; a bad file fails when its turn comes.
+    Give one of `folder` (in the order of the names), `files`, `tiff` (a multi-page TIFF) or
+    `manifest` (a z-stack's, see edge.zstack; from the lowest to the highest z, `stack` chooses
+    one of several). `rate_hz` is the frame rate, 0 = as fast as they are asked for. A frame's
+    exposure is stamped when it is shown: it is "now" of a microscope that sees this picture.
+    `live` keeps the rate whether frames are taken or not, as a camera does: a late reader gets the
+    newest picture and the others count as dropped. ConfigError when there are no images; a bad
+    file fails when its turn comes.
     """
 
     def __init__(
         self,
         folder: str | Path | None = None,
         files: Sequence[str | Path] = (),
+        tiff: str | Path | None = None,
+        manifest: str | Path | None = None,
+        stack: str | None = None,
         rate_hz: float = 0.0,
         exposure_ms: float = 1.0,
         repeat: bool = False,
+        live: bool = False,
     ) -> None:
-        if (folder is None) == (not files):
-            raise ConfigError("camera.options: give either folder or files")
-        self._files = [Path(f) for f in files] if folder is None else _images_in(Path(folder))
-        if not 0 <= rate_hz <= 1000 or not 0 < exposure_ms <= 1000:
-            raise ConfigError("camera.options: rate_hz must be 0 to 1000, exposure_ms up to 1000")
+        sources = {"folder": folder, "files": files, "tiff": tiff, "manifest": manifest}
+        times = {"rate_hz": rate_hz, "exposure_ms": exposure_ms, "repeat": repeat, "live": live}
+        read_options({**sources, "stack": stack, **times})
+        self._pictures = _pictures(folder, files, tiff, manifest, stack)
         self._period_s = 1 / rate_hz if rate_hz else 0.0
-        self._exposure_ns = round(exposure_ms * 1e6)
-        self._repeat = repeat
+        self._exposure_s = exposure_ms / 1e3
+        self._repeat, self._live = repeat, live
         self._shown = 0
         self._due_s = time.monotonic()
 
     def next(self, timeout_s: float) -> Frame:
-        """See Camera.next. CameraStalled after the last file."""
-        if self._shown >= len(self._files) and not self._repeat:
-            raise CameraStalled(f"all {len(self._files)} recorded images were shown")
+        """See Camera.next. CameraStalled after the last picture."""
+        if self._live:
+            self._pass_over()
+        if self._shown >= len(self._pictures) and not self._repeat:
+            raise CameraStalled(f"all {len(self._pictures)} recorded images were shown")
         wait_s = self._due_s - time.monotonic()
         if wait_s > timeout_s:
             time.sleep(timeout_s)
             raise CameraStalled(f"no frame within {timeout_s:g} s")
-        pixels, pixel_format = read_image(self._files[self._shown % len(self._files)])
-        time.sleep(max(0.0, self._due_s - time.monotonic()) + self._exposure_ns / 1e9)
-        end_ns = time.monotonic_ns()
-        self._due_s = max(self._due_s + self._period_s, time.monotonic() - self._period_s)
+        pixels, pixel_format = self._pictures[self._shown % len(self._pictures)]()
+        end_s = self._due_s + self._exposure_s
+        if not self._live:
+            time.sleep(max(0.0, self._due_s - time.monotonic()) + self._exposure_s)
+            end_s = time.monotonic()
+        time.sleep(max(0.0, end_s - time.monotonic()))
+        self._due_s = max(self._due_s + self._period_s, end_s - self._period_s)
+        if self._live:
+            self._due_s = end_s - self._exposure_s + self._period_s
         self._shown += 1
-        return Frame(pixels, pixel_format, self._shown - 1, end_ns - self._exposure_ns, end_ns)
+        end_ns = round(end_s * 1e9)
+        start_ns = end_ns - round(self._exposure_s * 1e9)
+        return Frame(pixels, pixel_format, self._shown - 1, start_ns, end_ns)
 
     def close(self) -> None:
         """Nothing to release; no further frames."""
-        self._shown, self._repeat = len(self._files), False
+        self._shown, self._repeat = len(self._pictures), False
+
+    def _pass_over(self) -> None:
+        """Those whose exposure ended before a newer one's did are past."""
+        left = len(self._pictures) - 1 - self._shown
+        ended = (time.monotonic() - self._due_s - self._exposure_s) / self._period_s
+        skipped = max(0, int(ended) if self._repeat else min(left, int(ended)))
+        self.dropped += skipped
+        self._shown += skipped
+        self._due_s += skipped * self._period_s
 
 
 def still(path: str | Path, frame_id: int = 0) -> Frame:
@@ -65,6 +117,41 @@ def still(path: str | Path, frame_id: int = 0) -> Frame:
     pixels, pixel_format = read_image(path)
     now_ns = time.monotonic_ns()
     return Frame(pixels, pixel_format, frame_id, now_ns - 1_000_000, now_ns)
+
+
+def _pictures(
+    folder: str | Path | None,
+    files: Sequence[str | Path],
+    tiff: str | Path | None,
+    manifest: str | Path | None,
+    stack: str | None,
+) -> list[Picture]:
+    if tiff is not None:
+        pages = pages_of(Path(tiff))
+        return [partial(_page, *page, pages) for page in pages]
+    if manifest is not None:
+        exposures = _stack(Path(manifest), stack)
+        return [partial(_page, e.path, e.page, e.planes) for e in exposures]
+    named = [Path(f) for f in files] if folder is None else _images_in(Path(folder))
+    return [partial(read_image, path) for path in named]
+
+
+def _page(
+    path: Path, page: int | None, planes: tuple[Plane, ...]
+) -> tuple[npt.NDArray[np.uint8], PixelFormat]:
+    pixels, pixel_format = read_plane(path, page, planes)
+    check_size(path, *pixels.shape[:2])
+    return pixels, pixel_format
+
+
+def _stack(manifest: Path, wanted: str | None) -> tuple[Exposure, ...]:
+    found = stacks(read_manifest(manifest))
+    if wanted is None and len(found) == 1:
+        return next(iter(found.values()))
+    if wanted not in found:
+        names = ", ".join(list(found)[:20])
+        raise ConfigError(f"camera.options.stack = {wanted!r} must be one of {names}")
+    return found[wanted]
 
 
 def _images_in(folder: Path) -> list[Path]:

@@ -206,5 +206,15 @@ def test_empty_folder(tmp_path):
 
 
 def test_unknown_driver():
-    with pytest.raises(ConfigError, match="must be one of recorded, simulated"):
+    with pytest.raises(
+        ConfigError, match="must be one of aravis, gstreamer, pylon, recorded, simulated, v4l2"
+    ):
         open_camera("webcam", {})
+
+
+def test_a_file_is_no_video_device(tmp_path):
+    """The kernel's own answer."""
+    (tmp_path / "video0").write_bytes(b"")
+    options = {"exposure_ms": 4, "pixel_format": "Mono8", "device": str(tmp_path / "video0")}
+    with pytest.raises(ConfigError, match=r"video0' is not a video device: Inappropriate ioctl"):
+        open_camera("v4l2", options)

@@ -13,7 +13,7 @@ from edge.settings import Config, LoopSettings, ModelSettings
 
 GOOD = """\
 camera:
-  driver: recorded
+  driver: simulated
   period_ms: 50
   options: {folder: slides, rate_hz: 20, repeat: true, files: ["a", 'b', 1e-3]}
 stage:

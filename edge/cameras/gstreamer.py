@@ -1,0 +1,201 @@
+"""Cameras behind a GStreamer pipeline: CSI sensors on a Jetson or a Raspberry Pi, and whatever else
+has a source element.
+
+GStreamer's clock is the host's monotonic clock, so a buffer's time needs no synchronising; what it
+marks differs from source to source and is said in the config.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+from edge.cameras import gstreamer_library as g
+from edge.cameras.exposure_time import ExposureTime, arrived, started
+from edge.cameras.grabbing import Device, Grabbed, GrabbingCamera
+from edge.cameras.gstreamer_library import gstreamer
+from edge.cameras.lent import lent
+from edge.cameras.options import WHERE, Imaging, Options, read_imaging
+from edge.cameras.pipelines import SINK, SOURCES, Source, pipeline
+from edge.errors import CameraLost, CameraStalled, ConfigError, OptionError
+
+START_S = 5.0
+STAMPS = ("start", "arrival")
+
+
+@dataclass(frozen=True, slots=True)
+class GstreamerOptions:
+    """`pipeline` is the whole text; `stamp`: what a buffer's time marks."""
+
+    pipeline: str
+    imaging: Imaging
+    stamp: str
+
+
+def read_options(given: Mapping[str, Any]) -> GstreamerOptions:
+    """Check the options and build the pipeline; OptionError."""
+    options = Options(given)
+    imaging = read_imaging(options, triggers=("free",))
+    source = Source(
+        kind=options.choice("source", SOURCES),
+        sensor=options.text(
+            "sensor", r"[\w./:@\\-]{1,200}", "a number, name or path in quotes", None
+        ),
+    )
+    stamp = options.choice("timestamp", STAMPS, default="arrival")
+    options.done()
+    if imaging.width is None:
+        options.reject("width", "must be given")
+    return GstreamerOptions(pipeline(source, imaging), imaging, stamp)
+
+
+def open_gstreamer(**options: Any) -> GrabbingCamera:
+    """The driver behind `camera.driver: gstreamer`; see `read_options` and docs/cameras.md.
+
+    ConfigError for options, for elements that are not installed and without GStreamer;
+    CameraStalled when the pipeline does not start.
+    """
+    read = read_options(options)
+    return GrabbingCamera(partial(GstreamerDevice, read), read.imaging.retry_s)
+
+
+def missing_elements(text: str) -> list[str]:
+    """The elements of a pipeline that this machine lacks; ConfigError when the text is wrong in
+    any other way."""
+    gst = gstreamer()
+    context = gst.parse_context_new()
+    try:
+        made = gst.parse_launch_full(text.encode(), context, 0)
+        gst.object_unref(made)
+        return []
+    except ConfigError:
+        missing = gst.parse_context_get_missing_elements(context)
+        if not missing:
+            raise
+        names: list[str] = []
+        while missing[len(names)] is not None:
+            names.append(missing[len(names)].decode())
+        return names
+    finally:
+        gst.parse_context_free(context)
+
+
+class GstreamerDevice(Device):
+    """One running pipeline."""
+
+    def __init__(self, options: GstreamerOptions) -> None:
+        self._gst = gst = gstreamer()
+        self._options, self._imaging = options, options.imaging
+        self._pipeline: int | None = None
+        self._counter, self._last_offset = 0, g.NO_TIME
+        try:
+            self._pipeline = gst.parse_launch_full(options.pipeline.encode(), None, 1)
+        except ConfigError as error:
+            raise OptionError(WHERE, "source", f"makes no pipeline: {error}") from error
+        self._sink = gst.bin_get_by_name(self._pipeline, SINK.encode())
+        self._bus = gst.element_get_bus(self._pipeline)
+        try:
+            self._start()
+        except BaseException:
+            self.close()
+            raise
+
+    def grab(self, timeout_s: float) -> Grabbed | None:
+        """See Device.grab."""
+        sample = self._gst.pull(self._sink, round(timeout_s * 1e9))
+        if not sample:
+            self._check()
+            return None
+        arrival_ns = time.monotonic_ns()
+        buffer = self._gst.sample_get_buffer(sample)
+        mapped = g.MapInfo()
+        if not self._gst.buffer_map(buffer, ctypes.byref(mapped), g.MAP_READ):
+            self._gst.mini_object_unref(sample)
+            raise CameraLost("the pipeline's frames are not in memory that can be read")
+        give_back = partial(_give_back, self._gst, sample, buffer, mapped)
+        return self._grabbed(sample, buffer.contents, mapped, give_back, arrival_ns)
+
+    def trigger(self) -> None:
+        """See Device.trigger."""
+        raise CameraStalled("a GStreamer source has no trigger")
+
+    def close(self) -> None:
+        """See Device.close. Frames still held keep their memory."""
+        pipeline, self._pipeline = self._pipeline, None
+        if pipeline:
+            self._gst.element_set_state(pipeline, g.NULL)
+            for held in (self._sink, self._bus, pipeline):
+                self._gst.object_unref(held)
+
+    def _start(self) -> None:
+        gst = self._gst
+        gst.element_set_state(self._pipeline, g.PLAYING)
+        state = ctypes.c_int()
+        gst.element_get_state(self._pipeline, ctypes.byref(state), None, round(START_S * 1e9))
+        self._check()
+        if state.value != g.PLAYING:
+            raise CameraLost(f"the pipeline did not start within {START_S:g} s")
+        self._base_ns = gst.element_get_base_time(self._pipeline)
+
+    def _check(self) -> None:
+        """Has the pipeline ended? Its own words are the reason."""
+        gst = self._gst
+        message = gst.bus_timed_pop_filtered(self._bus, 0, g.MESSAGE_ERROR | g.MESSAGE_EOS)
+        if not message:
+            return
+        kind = ctypes.cast(message, ctypes.POINTER(g.Message)).contents.type
+        why = "the pipeline's source ended"
+        if kind == g.MESSAGE_ERROR:
+            error = ctypes.POINTER(g.GError)()
+            gst.message_parse_error(message, ctypes.byref(error), None)
+            why = (error.contents.message or b"").decode("utf-8", "replace")
+        gst.mini_object_unref(message)
+        raise CameraLost(why)
+
+    def _grabbed(
+        self, sample: int, buffer: g.Buffer, mapped: g.MapInfo, give_back: Any, arrival_ns: int
+    ) -> Grabbed | None:
+        wanted = self._imaging.pixel_format
+        width, height = self._size(sample)
+        row = -(-width * wanted.channels // 4) * 4  # GStreamer pads rows to four bytes
+        if buffer.flags & g.FLAG_CORRUPTED or mapped.size < row * height or width < 1:
+            self.incomplete += 1
+            give_back()
+            return None
+        pixels = lent(mapped.data, height, width, wanted.channels, row, give_back)
+        return Grabbed(pixels, wanted, self._count(buffer.offset), self._time(buffer, arrival_ns))
+
+    def _size(self, sample: int) -> tuple[int, int]:
+        gst, values = self._gst, []
+        structure = gst.caps_get_structure(gst.sample_get_caps(sample), 0)
+        for key in (b"width", b"height"):
+            value = ctypes.c_int()
+            gst.structure_get_int(structure, key, ctypes.byref(value))
+            values.append(value.value)
+        return values[0], values[1]
+
+    def _count(self, offset: int) -> int:
+        """By the source's own number where it gives one that grows; else by what arrives."""
+        numbered = g.NO_TIME not in (offset, self._last_offset) and offset > self._last_offset
+        self._counter += offset - self._last_offset if numbered else 1
+        self._last_offset = offset
+        return self._counter
+
+    def _time(self, buffer: g.Buffer, arrival_ns: int) -> ExposureTime:
+        exposure_ns, readout_ns = self._imaging.exposure_ns, self._imaging.readout_ns
+        if buffer.pts == g.NO_TIME:
+            return arrived(arrival_ns, exposure_ns, readout_ns)
+        stamp_ns = min(arrival_ns, self._base_ns + buffer.pts)
+        if self._options.stamp == "start":
+            return started(stamp_ns, exposure_ns, 1_000_000)
+        return arrived(stamp_ns, exposure_ns, readout_ns)
+
+
+def _give_back(gst: SimpleNamespace, sample: int, buffer: Any, mapped: g.MapInfo) -> None:
+    gst.buffer_unmap(buffer, ctypes.byref(mapped))
+    gst.mini_object_unref(sample)

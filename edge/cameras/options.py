@@ -1,0 +1,154 @@
+"""The options of a camera, taken one by one with unit and limits.
+
+They come from `camera.options` of the config, where they are free: each driver knows its own.
+Read without the driver's library, so `check-config` judges them on a machine without camera.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from edge.camera import PixelFormat
+from edge.errors import OptionError
+
+WHERE = "camera.options"
+REQUIRED: Any = object()
+TRIGGERS = ("free", "software", "hardware")
+EDGES = ("rising", "falling")
+FORMATS = tuple(f.value for f in PixelFormat)
+
+
+class Options:
+    """Take every key you know, then call `done`. Each raises OptionError."""
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        self._given, self._known = dict(given), list[str]()
+
+    def number(
+        self, key: str, least: float, most: float, unit: str, default: Any = REQUIRED
+    ) -> Any:
+        """A float in least..most of `unit`, both allowed."""
+        value = self._take(key, default)
+        if value is default:
+            return default
+        plain = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not plain or not least <= value <= most or math.isnan(value):
+            self.reject(key, f"= {value!r} must be a number {least:g} to {most:g} ({unit})")
+        return float(value)
+
+    def integer(self, key: str, least: int, most: int, unit: str, default: Any = REQUIRED) -> Any:
+        """An int in least..most of `unit`, both allowed."""
+        value = self._take(key, default)
+        if value is default:
+            return default
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            self.reject(key, f"= {value!r} must be a whole number {least} to {most} ({unit})")
+        return value
+
+    def choice(self, key: str, allowed: Sequence[str], default: Any = REQUIRED) -> Any:
+        """One of the words in `allowed`."""
+        value = self._take(key, default)
+        if value is not default and value not in allowed:
+            self.reject(key, f"= {value!r} must be one of {', '.join(allowed)}")
+        return value
+
+    def text(self, key: str, pattern: str, says: str, default: Any = REQUIRED) -> Any:
+        """A text that matches the regular expression as a whole; `says` describes it."""
+        value = self._take(key, default)
+        if value is default:
+            return default
+        if not isinstance(value, str) or not re.fullmatch(pattern, value, re.ASCII):
+            self.reject(key, f"= {value!r} must be {says}")
+        return value
+
+    def truth(self, key: str, default: Any = REQUIRED) -> Any:
+        """True or False."""
+        value = self._take(key, default)
+        if not isinstance(value, bool):
+            self.reject(key, f"= {value!r} must be true or false")
+        return value
+
+    def anything(self, key: str) -> Any:
+        """Whatever was given, None when nothing was: who uses it checks it."""
+        return self._take(key, None)
+
+    def done(self) -> None:
+        """Stop at the first key that nobody took."""
+        for key in self._given:
+            if key not in self._known:
+                self.reject(key, f"is not an option of this driver, which has {self.names}")
+
+    @property
+    def names(self) -> str:
+        """The keys that were asked for."""
+        return ", ".join(self._known)
+
+    def reject(self, key: str, why: str) -> NoReturn:
+        """Raise OptionError."""
+        raise OptionError(WHERE, key, why)
+
+    def _take(self, key: str, default: Any) -> Any:
+        self._known.append(key)
+        if key not in self._given and default is REQUIRED:
+            self.reject(key, "must be given")
+        return self._given.get(key, default)
+
+
+@dataclass(frozen=True, slots=True)
+class Imaging:
+    """What every live camera is asked for.
+
+    `width` and `height` = None: the camera's largest. `rate_hz` = None: what the camera does by
+    itself. `readout_ns`: the longest time from the end of the exposure until the frame is in
+    memory, if nothing disturbs it; it bounds the exposure's time where no clock of the camera
+    does. `retry_s` = 0: a lost camera stays lost.
+    """
+
+    exposure_ms: float
+    pixel_format: PixelFormat
+    width: int | None
+    height: int | None
+    rate_hz: float | None
+    trigger: str
+    trigger_line: str | None
+    trigger_edge: str
+    readout_ns: int
+    retry_s: float
+
+    @property
+    def exposure_ns(self) -> int:
+        """The exposure time that was asked for."""
+        return round(self.exposure_ms * 1e6)
+
+
+def read_imaging(options: Options, triggers: Sequence[str] = TRIGGERS) -> Imaging:
+    """Take the common options; `triggers` are those that the driver can do."""
+    imaging = Imaging(
+        exposure_ms=options.number("exposure_ms", 0.001, 10_000, "ms"),
+        pixel_format=PixelFormat(options.choice("pixel_format", FORMATS)),
+        width=options.integer("width", 16, 65_535, "px", default=None),
+        height=options.integer("height", 16, 65_535, "px", default=None),
+        rate_hz=options.number("rate_hz", 0.01, 10_000, "frames per second", default=None),
+        trigger=options.choice("trigger", triggers, default="free"),
+        trigger_line=options.text(
+            "trigger_line", r"[A-Za-z]\w{0,31}", "the name of an input like Line1", default=None
+        ),
+        trigger_edge=options.choice("trigger_edge", EDGES, default="rising"),
+        readout_ns=round(1e6 * options.number("readout_ms", 0, 1000, "ms", default=20.0)),
+        retry_s=options.number("retry_s", 0, 3600, "s", default=1.0),
+    )
+    if (imaging.width is None) != (imaging.height is None):
+        options.reject("width" if imaging.width is None else "height", "must be given")
+    if (imaging.trigger == "hardware") != (imaging.trigger_line is not None):
+        options.reject("trigger_line", "must be given with trigger: hardware, and only then")
+    if imaging.rate_hz is not None and imaging.exposure_ms * imaging.rate_hz > 1000:
+        options.reject(
+            "exposure_ms",
+            f"= {imaging.exposure_ms:g} must fit into the {1000 / imaging.rate_hz:g} ms "
+            f"between frames at rate_hz = {imaging.rate_hz:g}",
+        )
+    return imaging
