@@ -52,11 +52,11 @@ class Frame:
     """One exposure.
 
     `pixels` is C-contiguous uint8, (height, width, 3) for RGB8/BGR8, (height, width) for Mono8
-    and Bayer, (height, bytes of a row) for the packed 10p and 12p. It may be one of the few buffers
-    of the driver, which gets it back when the last reference to it goes: hold at most two. Times are
-    CLOCK_MONOTONIC of the host in ns, of the exposure, never of arrival; both may be wrong by
-    `time_uncertainty_ns` (half-width). `frame_id` is the camera's own counter and steps by exactly 1
-    with every exposure.
+    and Bayer, (height, bytes of a row) for the packed 10p and 12p. It may be one of the few
+    buffers of the driver, which gets it back when the last reference to it goes: hold at most two.
+    Times are CLOCK_MONOTONIC of the host in ns, of the exposure, never of arrival; both may be
+    wrong by `time_uncertainty_ns` (half-width). `frame_id` is the camera's own counter and steps
+    by exactly 1 with every exposure.
     """
 
     pixels: npt.NDArray[np.uint8]
