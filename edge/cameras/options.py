@@ -19,7 +19,8 @@ WHERE = "camera.options"
 REQUIRED: Any = object()
 TRIGGERS = ("free", "software", "hardware")
 EDGES = ("rising", "falling")
-FORMATS = tuple(f.value for f in PixelFormat)
+#: what the drivers deliver: packed pixels (10p, 12p) are known to the preprocessing only
+FORMATS = tuple(f.value for f in PixelFormat if f.value.endswith("8"))
 
 
 class Options:

@@ -133,8 +133,11 @@ def test_opening_twice_in_turn(bench: Bench) -> None:
         opened.close()
 
 
+EIGHT_BIT = [each for each in PixelFormat if each.value.endswith("8")]
+
+
 @LIVE
-@pytest.mark.parametrize("pixel_format", list(PixelFormat))
+@pytest.mark.parametrize("pixel_format", EIGHT_BIT)
 def test_pixel_formats(bench: Bench, pixel_format: PixelFormat) -> None:
     if bench.driver == "aravis" and pixel_format is PixelFormat.BGR8:
         with pytest.raises(ConfigError, match=r"camera\.options\.pixel_format is not taken"):
@@ -155,7 +158,7 @@ def test_pixel_formats(bench: Bench, pixel_format: PixelFormat) -> None:
         ({"exposure_ms": 0}, r"exposure_ms = 0 must be a number 0.001 to 10000 \(ms\)"),
         ({"exposure_ms": True}, "exposure_ms = True must be a number"),
         ({"exposure_ms": 21.0}, r"exposure_ms = 21 must fit into the 20 ms between frames"),
-        ({"pixel_format": "Mono12"}, r"pixel_format = 'Mono12' must be one of Mono8, RGB8, BGR8,"),
+        ({"pixel_format": "Mono12p"}, r"pixel_format = 'Mono12p' must be one of Mono8, RGB8,"),
         ({"width": 512.5}, r"width = 512.5 must be a whole number 16 to 65535 \(px\)"),
         ({"height": None}, "height must be given"),
         ({"rate_hz": "fast"}, r"rate_hz = 'fast' must be a number .* \(frames per second\)"),
