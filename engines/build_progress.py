@@ -1,4 +1,4 @@
-"""What TensorRT's builder says while it works: a bar for people, errors for the one line at the end.
+"""What the builder says while it works: a bar for people, its errors for the one line at the end.
 
 Both classes derive from TensorRT's own, so they exist once TensorRT is imported. TensorRT calls
 them from its threads; they only count, keep and print.
@@ -62,7 +62,7 @@ class Bar:
 def make_log(trt: Any) -> Any:
     """A TensorRT logger that keeps errors in `.errors` and prints nothing."""
 
-    class Log(trt.ILogger):  # type: ignore[misc]
+    class Log(trt.ILogger):
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
             self.errors: list[str] = []
@@ -77,7 +77,7 @@ def make_log(trt: Any) -> Any:
 def make_monitor(trt: Any, bar: Bar) -> Any:
     """A progress monitor that draws `bar`; `.interrupted` after Ctrl-C, which ends the build."""
 
-    class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
+    class Monitor(trt.IProgressMonitor):
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)
             self.interrupted = False
