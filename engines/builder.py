@@ -53,7 +53,7 @@ def build_plan(trt: Any, order: Order, bar: Bar, timing_cache: bytes = b"") -> B
     config = builder.create_builder_config()
     _configure(trt, config, order)
     _add_profiles(builder, config, network, order)
-    cache = _give_timing_cache(config, timing_cache)
+    timings = _give_timing_cache(config, timing_cache)
     monitor = make_monitor(trt, bar)
     config.progress_monitor = monitor
     plan = builder.build_serialized_network(network, config)
@@ -61,7 +61,7 @@ def build_plan(trt: Any, order: Order, bar: Bar, timing_cache: bytes = b"") -> B
         raise KeyboardInterrupt
     if plan is None:
         raise _failure(order.model.file, log.errors)
-    return Built(bytes(plan), bytes(cache.serialize()), half, layers)
+    return Built(bytes(plan), bytes(timings.serialize()), half, layers)
 
 
 def _parse(trt: Any, builder: Any, log: Any, order: Order) -> Any:
@@ -71,16 +71,25 @@ def _parse(trt: Any, builder: Any, log: Any, order: Order) -> Any:
     parser = trt.OnnxParser(network, log)
     if parser.parse(order.onnx):
         return network
-    file = order.model.file
-    for i in range(parser.num_errors):
-        error = parser.get_error(i)
-        if error.code() in (trt.ErrorCode.UNSUPPORTED_NODE, trt.ErrorCode.UNSUPPORTED_GRAPH):
-            raise OperatorUnsupported(
-                f"{file}: TensorRT {trt.__version__} does not take operator "
-                f"{error.node_operator()} of node {error.node_name()}: {_short(error.desc())}"
-            )
-    first = _short(parser.get_error(0).desc()) if parser.num_errors else "no reason given"
-    raise BuildFailed(f"{file}: TensorRT {trt.__version__} cannot read it: {first}")
+    if not parser.num_errors:
+        raise BuildFailed(f"{order.model.file}: TensorRT cannot read it and gives no reason")
+    raise _parse_failure(trt, parser, order.model.file)
+
+
+def _parse_failure(trt: Any, parser: Any, file: str) -> BuildFailed:
+    """What the parser's first error means; which code it gives for a missing operator varies."""
+    error = parser.get_error(0)
+    operator, said = str(error.node_operator()), _short(error.desc())
+    here = f"TensorRT {trt.__version__}"
+    if error.code() == trt.ErrorCode.MEM_ALLOC_FAILED:
+        return OutOfMemory(f"{file}: out of memory while it is read: close other programs: {said}")
+    unknown = bool(operator) and not parser.supports_operator(operator)
+    if unknown or "UNSUPPORTED" in str(error.code()):
+        node = error.node_name() or f"number {error.node()}"
+        return OperatorUnsupported(
+            f"{file}: {here} does not take operator {operator} of node {node}: {said}"
+        )
+    return BuildFailed(f"{file}: {here} cannot read it: {said}")
 
 
 def _configure(trt: Any, config: Any, order: Order) -> None:
@@ -99,17 +108,21 @@ def _add_profiles(builder: Any, config: Any, network: Any, order: Order) -> None
     for size in PROFILES[order.model.name]:
         shape = (size, *tuple(given.shape)[1:])
         profile = builder.create_optimization_profile()
-        profile.set_shape(given.name, shape, shape, shape)
-        if config.add_optimization_profile(profile) < 0:
+        try:
+            profile.set_shape(given.name, shape, shape, shape)
+            added = config.add_optimization_profile(profile)
+        except RuntimeError:  # pybind's, for shapes that contradict each other
+            added = -1
+        if added < 0:
             raise BuildFailed(f"{order.model.file}: TensorRT refuses the profile {shape}")
 
 
 def _give_timing_cache(config: Any, data: bytes) -> Any:
     """The cache in use; one from another TensorRT or GPU is replaced by an empty one."""
     for content in (data, b""):
-        cache = config.create_timing_cache(content)
-        if config.set_timing_cache(cache, False):
-            return cache
+        timings = config.create_timing_cache(content)
+        if config.set_timing_cache(timings, False):
+            return timings
     raise BuildFailed("TensorRT refuses an empty timing cache")
 
 

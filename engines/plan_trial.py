@@ -66,8 +66,7 @@ class Trial:
         if not context.set_input_shape(given, tuple(batch.shape)):
             raise BuildFailed(f"{self._model.file}: TensorRT refuses input {batch.shape}")
         with ExitStack() as memory:
-            held = self._upload(memory, np.ascontiguousarray(batch))
-            context.set_tensor_address(given, held)
+            self._place(given, self._upload(memory, np.ascontiguousarray(batch)))
             places: dict[str, tuple[int, npt.NDArray[np.float32]]] = {}
             for output in self._model.outputs:
                 if self._engine.get_tensor_dtype(output.name) != trt.DataType.FLOAT:
@@ -75,7 +74,7 @@ class Trial:
                 shape = tuple(int(n) for n in context.get_tensor_shape(output.name))
                 answer = np.full(shape, np.nan, np.float32)
                 places[output.name] = (self._upload(memory, answer), answer)
-                context.set_tensor_address(output.name, places[output.name][0])
+                self._place(output.name, places[output.name][0])
             if not context.execute_async_v3(stream):
                 raise BuildFailed(f"{self._model.file}: TensorRT does not run its plan")
             ask(self._driver, "cuStreamSynchronize", self._stream)
@@ -107,6 +106,10 @@ class Trial:
         memory.callback(ask, self._driver, "cuMemFree_v2", address)
         ask(self._driver, "cuMemcpyHtoD_v2", address, ctypes.c_void_p(values.ctypes.data), size)
         return address.value
+
+    def _place(self, name: str, address: int) -> None:
+        if not self._context.set_tensor_address(name, address):
+            raise BuildFailed(f"{self._model.file}: TensorRT has no tensor {name}")
 
     def _made(self, thing: Any, problem: str) -> Any:
         if thing is None:
