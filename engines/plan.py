@@ -94,7 +94,7 @@ class PlanManifest:
         if schema != SCHEMA:
             top.reject("schema", f"{schema} is not {SCHEMA}, the one this release reads")
         manifest = cls(
-            name=top.take("name", lambda v: v in PROFILES),
+            name=top.take("name", lambda v: v in tuple(PROFILES)),
             file=top.take("file", is_bare_name),
             sha256=top.take("sha256", is_sha256),
             size_bytes=top.take("size_bytes", lambda v: is_int(v) and 0 < v <= PLAN_LIMIT),
@@ -151,7 +151,8 @@ def load_plan(model: Manifest, host: Host, folder: Path = PLANS) -> Plan:
     if not path.exists():
         raise PlanRefused("missing", f"{path}: there is no plan: run build_engines.py")
     try:
-        _refuse_unsafe(folder, os.stat(folder))
+        _refuse_unsafe(folder, os.stat(folder), directory=True)
+        _refuse_unsafe(path, os.lstat(path))
         manifest = PlanManifest.read(path)
     except PlanRefused:
         raise
@@ -211,14 +212,17 @@ def _read(path: Path, size_bytes: int) -> bytes:
         raise PlanRefused("missing", f"{path}: there is no plan: run build_engines.py") from error
     except OSError as error:
         raise PlanRefused("unsafe", f"{path}: cannot be read: {error.strerror}") from error
-    with os.fdopen(handle, "rb") as stream:
-        _refuse_unsafe(path, os.fstat(stream.fileno()))
-        return stream.read(size_bytes + 1)
+    try:
+        _refuse_unsafe(path, os.fstat(handle))
+        with os.fdopen(handle, "rb", closefd=False) as stream:
+            return stream.read(size_bytes + 1)
+    finally:
+        os.close(handle)
 
 
-def _refuse_unsafe(path: Path, status: os.stat_result) -> None:
-    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
-        raise PlanRefused("unsafe", f"{path}: is not a plain file")
+def _refuse_unsafe(path: Path, status: os.stat_result, directory: bool = False) -> None:
+    if not (stat.S_ISDIR if directory else stat.S_ISREG)(status.st_mode):
+        raise PlanRefused("unsafe", f"{path}: is not a plain {'folder' if directory else 'file'}")
     if status.st_mode & stat.S_IWOTH:
         raise PlanRefused("unsafe", f"{path}: anyone may write it: chmod o-w")
 
