@@ -7,6 +7,7 @@ them from its threads; they only count, keep and print.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any, TextIO
 
 WIDTH = 28
@@ -75,7 +76,10 @@ def make_log(trt: Any) -> Any:
 
 
 def make_monitor(trt: Any, bar: Bar) -> Any:
-    """A progress monitor that draws `bar`; `.interrupted` after Ctrl-C, which ends the build."""
+    """A progress monitor that draws `bar`; `.interrupted` after Ctrl-C, which ends the build.
+
+    No exception may leave it: it would unwind through TensorRT.
+    """
 
     class Monitor(trt.IProgressMonitor):
         def __init__(self) -> None:
@@ -83,16 +87,21 @@ def make_monitor(trt: Any, bar: Bar) -> Any:
             self.interrupted = False
 
         def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
-            bar.start(phase_name, num_steps)
+            self._draw(bar.start, phase_name, num_steps)
 
         def step_complete(self, phase_name: str, step: int) -> bool:
-            try:
-                bar.step(phase_name, step)
-            except KeyboardInterrupt:  # must not unwind through TensorRT
-                self.interrupted = True
+            self._draw(bar.step, phase_name, step)
             return not self.interrupted
 
         def phase_finish(self, phase_name: str) -> None:
-            bar.finish(phase_name)
+            self._draw(bar.finish, phase_name)
+
+        def _draw(self, what: Callable[..., None], *arguments: Any) -> None:
+            try:
+                what(*arguments)
+            except KeyboardInterrupt:
+                self.interrupted = True
+            except OSError:  # nobody looks at the bar any more
+                pass
 
     return Monitor()

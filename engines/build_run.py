@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from engines import golden, half
-from engines.build_errors import BuildFailed, GpuUnusable, TensorRtMissing
+from engines.build_errors import BuildFailed, GpuUnusable, OutOfMemory, TensorRtMissing
 from engines.build_progress import Bar
 from engines.builder import Built, Order, build_plan
 from engines.engine import MODELS
@@ -74,6 +74,10 @@ def build_all(wishes: Wishes) -> Iterator[str]:
             f"{gpu.name} has compute capability {'{}.{}'.format(*gpu.compute_capability)}; "
             f"TensorRT needs {'{}.{}'.format(*LEAST_CAPABILITY)} or above"
         )
+    if wishes.workspace_bytes > gpu.memory_bytes:
+        raise OutOfMemory(
+            f"{gpu.name} has {gpu.memory_bytes >> 20} MiB: --workspace-mib must be below that"
+        )
     host, precision = Host.of(trt, gpu), _precision(trt, wishes)
     wishes.out.mkdir(mode=0o755, parents=True, exist_ok=True)
     with _alone(wishes.out):
@@ -100,13 +104,14 @@ def _build_one(trt: Any, model: Manifest, host: Host, precision: str, wishes: Wi
     start = time.monotonic()
     given = golden.batches(model.name)
     onnx = half.prepare(model.model_bytes(), precision)
-    estimate = _check_onnx(model, onnx, given)
+    expected = golden.reference(model, given)
+    estimate = _check_onnx(model, onnx, given, expected)
     cache = TimingCache(wishes.out, host)
     order = Order(model, onnx, precision, wishes.workspace_bytes)
     built = build_plan(trt, order, Bar(model.name, wishes.quiet), cache.read())
     cache.write(built.timing_cache)
     with Trial(trt, model, PROFILES[model.name], built.plan) as trial:
-        record = golden.examine(f"{model.name} plan", model, trial.run, given)
+        record = golden.examine(f"{model.name} plan", model, trial.run, given, expected)
         in_half = trial.half_layers()
     seconds = time.monotonic() - start
     facts = _facts(built, in_half, estimate, seconds, wishes)
@@ -117,13 +122,15 @@ def _build_one(trt: Any, model: Manifest, host: Host, precision: str, wishes: Wi
     return f"{model.name}: {wishes.out / manifest.file}, {seconds:.0f} s, {worst} of the CPU"
 
 
-def _check_onnx(model: Manifest, onnx: bytes, given: list[golden.U8]) -> dict[str, float]:
+def _check_onnx(
+    model: Manifest, onnx: bytes, given: list[golden.U8], expected: list[golden.Answers]
+) -> dict[str, float]:
     """Run the prepared network in ONNX Runtime: converters have written what only it refuses."""
     engine = OnnxEngine(model, data=onnx)
     names = [output.name for output in model.outputs]
     found = [dict(zip(names, engine.infer(batch), strict=True)) for batch in given]
     what = f"{model.name} as prepared for TensorRT"
-    worst = golden.compare(what, model, golden.reference(model, given), found)
+    worst = golden.compare(what, model, expected, found)
     return {name: float(f"{value:.3g}") for name, value in worst.items()}
 
 

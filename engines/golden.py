@@ -92,14 +92,19 @@ def compare(
 
 
 def examine(
-    what: str, model: Manifest, run: Callable[[U8], Answers], given: Sequence[U8]
+    what: str,
+    model: Manifest,
+    run: Callable[[U8], Answers],
+    given: Sequence[U8],
+    expected: Sequence[Answers],
 ) -> Mapping[str, Any]:
-    """Ask `run` the golden questions; the record for a plan's manifest.
+    """Ask `run` the golden questions `given`, compare with `expected` (see `reference`).
 
+    Returns the record for a plan's manifest.
     Keys: inputs_sha256, limits, worst, answers (of the last, largest batch). Raises PlanInaccurate.
     """
     found = [run(batch) for batch in given]
-    worst = compare(what, model, reference(model, given), found)
+    worst = compare(what, model, expected, found)
     return {
         "inputs_sha256": digest(given),
         "limits": {name: LIMITS[name] for name in worst if name in LIMITS},

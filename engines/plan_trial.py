@@ -38,7 +38,8 @@ class Trial:
     def __enter__(self) -> Trial:
         with ExitStack() as stack:
             self._take_context(stack)
-            ask(self._driver, "cuStreamCreate", ctypes.byref(self._stream), 1)  # non-blocking
+            # a blocking stream: it waits for the copies, which go by the default stream
+            ask(self._driver, "cuStreamCreate", ctypes.byref(self._stream), 0)
             stack.callback(ask, self._driver, "cuStreamDestroy_v2", self._stream)
             self._log = make_log(self._trt)
             self._runtime = self._trt.Runtime(self._log)
@@ -72,6 +73,8 @@ class Trial:
                 if self._engine.get_tensor_dtype(output.name) != trt.DataType.FLOAT:
                     raise BuildFailed(f"{self._model.file}: {output.name} is not float32")
                 shape = tuple(int(n) for n in context.get_tensor_shape(output.name))
+                if min(shape, default=0) < 1:
+                    raise BuildFailed(f"{self._model.file}: {output.name} has no shape {shape}")
                 answer = np.full(shape, np.nan, np.float32)
                 places[output.name] = (self._upload(memory, answer), answer)
                 self._place(output.name, places[output.name][0])
@@ -88,7 +91,10 @@ class Trial:
         """(layers that the inspector describes with an FP16 tensor, all layers) of the plan."""
         inspector = self._engine.create_engine_inspector()
         text = inspector.get_engine_information(self._trt.LayerInformationFormat.JSON)
-        layers = json.loads(text).get("Layers", [])
+        try:
+            layers = json.loads(text)["Layers"]
+        except (ValueError, KeyError):  # a record only; its form is TensorRT's affair
+            return 0, 0
         half = [each for each in layers if re.search(r"\b(FP16|Half)\b", json.dumps(each))]
         return len(half), len(layers)
 

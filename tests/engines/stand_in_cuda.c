@@ -37,7 +37,7 @@ int cuDeviceTotalMem_v2(size_t *out, int device) { *out = (size_t)8 << 30; retur
 int cuDevicePrimaryCtxRetain(void **out, int device) { contexts++; *out = &contexts; return device; }
 int cuDevicePrimaryCtxRelease_v2(int device) { contexts--; return device; }
 int cuCtxSetCurrent(void *context) { return context == &contexts ? OK : INVALID_VALUE; }
-int cuStreamCreate(void **out, unsigned flags) { streams++; *out = &streams; return flags > 1; }
+int cuStreamCreate(void **out, unsigned flags) { streams++; *out = &streams; return flags ? INVALID_VALUE : OK; }
 int cuStreamDestroy_v2(void *stream) { streams--; return stream == &streams ? OK : INVALID_VALUE; }
 
 int cuStreamSynchronize(void *stream) {

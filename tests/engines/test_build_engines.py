@@ -161,6 +161,11 @@ def test_wrong_gpu(driver, tiny, tmp_path, gpu, words):
     _one_line(done, 4, *words)
 
 
+def test_memory_limit_above_the_gpus_memory(driver, tiny, tmp_path):
+    done = _build(driver, "--out", tmp_path, "--models", tiny, "--workspace-mib", "9000")
+    _one_line(done, 4, "Orin has 8192 MiB", "--workspace-mib")
+
+
 def test_no_driver(tiny, tmp_path):
     rtx = stand_ins.fetched(f"rtx-{stand_ins.RTX_11}")
     (tmp_path / "tensorrt.py").write_text("from tensorrt_rtx_bindings import *\n__version__='11'")

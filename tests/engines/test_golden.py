@@ -47,9 +47,12 @@ def test_fp16_network_passes_on_the_cpu(name):
     model, given = _model(name), golden.batches(name)
     engine = OnnxEngine(model, threads=1, data=half.prepare(model.model_bytes(), TYPED))
     names = [output.name for output in model.outputs]
-    record = golden.examine(
-        name, model, lambda batch: dict(zip(names, engine.infer(batch), strict=True)), given
-    )
+    expected = golden.reference(model, given)
+
+    def run(batch):
+        return dict(zip(names, engine.infer(batch), strict=True))
+
+    record = golden.examine(name, model, run, given, expected)
     (key,) = record["limits"]
     assert 0 < record["worst"][key] < record["limits"][key]
     assert record["inputs_sha256"] == golden.digest(given)
