@@ -161,7 +161,7 @@ class Contract(ast.NodeVisitor):
     def visit_ClassDef(self, node):
         for base in map(self.infer, node.bases):
             for method in (m for m in node.body if isinstance(m, ast.FunctionDef)):
-                if isinstance(base, type) and not method.name.startswith("__"):
+                if isinstance(base, type) and not method.name.startswith("_"):
                     self.overridden(base, method)
         self.generic_visit(node)
 
