@@ -39,7 +39,7 @@ def run(arguments, *paths, libraries="", **environment):
     """Python with `arguments`, these folders first on its path; the finished process."""
     values = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join(map(str, paths)),
+        "PYTHONPATH": os.pathsep.join(map(str, (*paths, ROOT))),
         "LD_LIBRARY_PATH": str(libraries),
         "OMP_NUM_THREADS": "1",
         "PYTHONWARNINGS": "ignore",  # RTX calls the timing cache deprecated; TensorRT does not

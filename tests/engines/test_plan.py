@@ -195,13 +195,25 @@ def test_what_anyone_may_write_is_unsafe(model, folder):
     assert load_plan(model, ORIN, folder).data == DATA
 
 
-def test_stored_files_are_not_writable_by_others_whatever_the_umask(model, folder):
-    before = os.umask(0)
+@pytest.mark.parametrize("umask", [0, 0o077])
+def test_stored_files_are_for_all_to_read_and_ours_to_write(model, tmp_path, umask):
+    folder = tmp_path / "of-any-umask"
+    before = os.umask(umask)
     try:
-        store(_manifest(model), DATA + b"!", folder.parent / "open")
+        store(_manifest(model), DATA, folder)
     finally:
         os.umask(before)
-    assert load_plan(model, ORIN, folder.parent / "open").data == DATA + b"!"
+    assert load_plan(model, ORIN, folder).data == DATA
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o644}
+
+
+def test_bytes_are_on_the_disk_before_they_get_their_name(monkeypatch, model, tmp_path):
+    calls = []
+    for name in ("fsync", "replace"):
+        real = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *a, n=name, r=real: (calls.append(n), r(*a))[1])
+    store(_manifest(model), DATA, tmp_path / "new")
+    assert calls == ["fsync", "replace", "fsync"] * 2  # the file, its name, the folder
 
 
 @pytest.mark.parametrize(
