@@ -4,15 +4,18 @@ import shutil
 
 import cv2
 import numpy as np
+import onnx
 import pytest
+from tiny_models import write_dpn
 
 from engines import golden, half
 from engines.build_errors import PlanInaccurate
+from engines.build_run import Wishes, _build_one
 from engines.engine import MODELS
 from engines.errors import EngineRejected
 from engines.manifest import Manifest
 from engines.onnx_engine import OnnxEngine
-from engines.plan import TYPED
+from engines.plan import TYPED, Host
 
 
 def _model(name):
@@ -123,3 +126,23 @@ def test_mosaic_is_cut_in_reading_order(tmp_path):
     batch = golden.batches("dpn", tmp_path)[1]
     np.testing.assert_allclose(batch[:, 100, 100, 2], shades.reshape(-1), atol=3)
     np.testing.assert_allclose(batch[:, 100, 100, 0], 255 - shades.reshape(-1), atol=3)
+
+
+def test_a_wide_mosaic_is_cut_in_reading_order(tmp_path):
+    image = np.zeros((512, 1024, 3), np.uint8)
+    image[:, 512:] = 200
+    cv2.imwrite(str(tmp_path / "rin.jpg"), image, [cv2.IMWRITE_JPEG_QUALITY, 100])
+    first, second = golden.batches("rin", tmp_path)
+    assert first.max() < 10
+    assert second.min() > 190
+
+
+def test_a_badly_converted_network_never_reaches_tensorrt(tmp_path, monkeypatch):
+    model = Manifest.read(write_dpn(tmp_path))
+    proto = onnx.load_from_string(model.model_bytes())
+    middle = next(each for each in proto.graph.initializer if each.name == "mid")
+    middle.CopyFrom(onnx.numpy_helper.from_array(np.array(129, np.float32), "mid"))
+    monkeypatch.setattr(half, "prepare", lambda data, precision: proto.SerializeToString())
+    no_tensorrt, host = None, Host("11.4.0", "Orin", (8, 7))
+    with pytest.raises(PlanInaccurate, match=r"dpn as prepared for TensorRT.* by 0\.25 um"):
+        _build_one(no_tensorrt, model, host, TYPED, Wishes(out=tmp_path))
