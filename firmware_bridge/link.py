@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import select
 import threading
 from typing import Protocol
 
@@ -41,7 +43,6 @@ class SerialLink:
                 port,
                 baudrate,
                 timeout=READ_TIMEOUT_S,
-                write_timeout=WRITE_TIMEOUT_S,
                 exclusive=True,
             )
         except serial.SerialException as error:
@@ -58,9 +59,22 @@ class SerialLink:
     def write(self, data: bytes) -> None:
         try:
             with self._write_lock:
-                self._serial.write(data)
+                self._write(memoryview(data))
         except (OSError, TypeError, serial.SerialException) as error:  # TypeError: closed meanwhile
             raise LinkLost(f"{self._name}: {error}") from error
+
+    def _write(self, left: memoryview) -> None:
+        """Not pyserial's: that one also calls a time-out when all was taken but the thread was held
+        up meanwhile, and a busy computer would be taken for a lost line."""
+        port = self._serial.fileno()
+        while left:
+            _, free, _ = select.select([], [port], [], WRITE_TIMEOUT_S)
+            taken = 0
+            with contextlib.suppress(BlockingIOError):
+                taken = os.write(port, left)
+            left = left[taken:]
+            if not taken and not free:
+                raise OSError(f"nothing was taken within {WRITE_TIMEOUT_S} s")
 
     def read(self) -> bytes:
         try:
