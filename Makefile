@@ -17,7 +17,7 @@ WITHOUT      := [test,train,cuda]
 TEST_EXTRA   := $(if $(JETSON),[test],$(if $(ARM),$(WITH_OPENCV),$(WITHOUT)))
 PIP          := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: run test lint types layers pytest env test-env firmware board-tools soak fuzz mutation clean
+.PHONY: run test lint types layers pytest env test-env firmware board-tools tensorrt soak fuzz mutation clean
 
 run: env firmware
 	$(BIN)/sparsefocus simulate --report report
@@ -34,7 +34,7 @@ types: test-env
 layers: test-env
 	$(BIN)/lint-imports --config setup.cfg
 
-pytest: test-env firmware board-tools
+pytest: test-env firmware board-tools tensorrt
 	OMP_NUM_THREADS=2 $(BIN)/python -m pytest
 
 env: $(VENV)/.run
@@ -93,6 +93,25 @@ board-tools:
 	    qemu-system-arm gcc-arm-none-eabi; } >/dev/null; \
 	else echo "skipped: tests on the Cortex-M3 (apt install qemu-system-arm gcc-arm-none-eabi)"; \
 	fi
+
+# The genuine Python bindings of the TensorRT releases that Jetsons have, and TensorRT-RTX, which
+# compiles networks without a GPU, in its last release shaped like TensorRT 10 and one like 11:
+# what the engines' tests hold our code against. 180 MB, once; NVIDIA has them for x86-64 only.
+BINDINGS     := 10.3.0 10.13.3.9 10.16.1.11 11.4.0.106
+RTX          := 1.4.0.76 1.7.1.116
+TENSORRT     := $(addsuffix /.done,$(BINDINGS:%=build/tensorrt/bindings-%) $(RTX:%=build/tensorrt/rtx-%))
+tensorrt: $(if $(filter x86_64,$(shell uname -m)),$(TENSORRT))
+	@$(if $(filter x86_64,$(shell uname -m)),:,echo "skipped: tests on TensorRT's bindings (x86-64 only)")
+
+build/tensorrt/bindings-%/.done: $(VENV)/bin/python
+	rm -rf $(@D)
+	$(PIP) --no-deps --target $(@D) tensorrt-cu12-bindings==$*
+	touch $@
+
+build/tensorrt/rtx-%/.done: $(VENV)/bin/python
+	rm -rf $(@D)
+	$(PIP) --no-deps --target $(@D) tensorrt-rtx-cu12-libs==$* tensorrt-rtx-cu12-bindings==$*
+	touch $@
 
 clean:
 	rm -rf $(VENV) report build *.egg-info firmware_bridge/firmware/build

@@ -9,22 +9,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
+
+from engines.errors import EngineRejected, OutputNotFinite
+from engines.strict_json import (
+    Keys,
+    is_bare_name,
+    is_dict,
+    is_int,
+    is_list,
+    is_number,
+    is_positive,
+    is_sha256,
+    is_shape,
+    is_size,
+    is_text,
+    parse,
+)
 
 SCHEMA = 1
-SIZE_LIMIT = 1 << 20  # a manifest is a few KiB; more is not a manifest
-
-
-class EngineRejected(Exception):
-    """A model, its manifest or its outputs are not what they claim to be."""
-
-
-class OutputNotFinite(EngineRejected):
-    """A network answered NaN or infinity: this frame has no result; the engine itself is sound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,21 +110,21 @@ class Manifest:
     @classmethod
     def read(cls, path: Path) -> Manifest:
         """Read and check a manifest; EngineRejected names the file and the key."""
-        top = _Keys(path, "", _parse(path))
-        schema = top.take("schema", _is_int)
+        top = Keys(path, "", parse(path))
+        schema = top.take("schema", is_int)
         if schema != SCHEMA:
             top.reject("schema", f"{schema} is not {SCHEMA}, the one this release reads")
         manifest = cls(
             name=top.take("name", lambda v: v in ("rin", "dpn")),
-            file=top.take("file", _is_bare_name),
-            sha256=top.take("sha256", _is_sha256),
+            file=top.take("file", is_bare_name),
+            sha256=top.take("sha256", is_sha256),
             inputs=tuple(_input(k) for k in top.objects("inputs")),
             outputs=tuple(_output(k) for k in top.objects("outputs")),
             optics=_optics(top.object("optics")),
             preprocessing=_preprocessing(top.object("preprocessing")),
-            calibration=top.take("calibration", _is_dict),
-            accuracy=top.take("accuracy", _is_dict),
-            training=top.take("training", _is_dict),
+            calibration=top.take("calibration", is_dict),
+            accuracy=top.take("accuracy", is_dict),
+            training=top.take("training", is_dict),
             folder=Path(path).parent,
         )
         top.done()
@@ -146,67 +152,10 @@ class Manifest:
         return data
 
 
-class _Keys:
-    """One JSON object whose keys are taken one by one; what is left over is unknown."""
-
-    def __init__(self, path: Path, where: str, values: Any) -> None:
-        self.path, self.where = path, where
-        if not isinstance(values, dict):
-            raise EngineRejected(f"{path}: {where.rstrip('.') or 'the file'} must be a JSON object")
-        self.left = dict(values)
-
-    def reject(self, key: str, why: str) -> NoReturn:
-        raise EngineRejected(f"{self.path}: {self.where}{key}: {why}")
-
-    def take(self, key: str, valid: Callable[[Any], bool]) -> Any:
-        if key not in self.left:
-            self.reject(key, "is missing")
-        value = self.left.pop(key)
-        if not valid(value):
-            self.reject(key, f"{json.dumps(value)[:60]} is not valid here")
-        return value
-
-    def object(self, key: str) -> _Keys:
-        return _Keys(self.path, f"{self.where}{key}.", self.take(key, _is_dict))
-
-    def objects(self, key: str) -> list[_Keys]:
-        items = self.take(key, lambda v: isinstance(v, list) and 0 < len(v) <= 8)
-        return [_Keys(self.path, f"{self.where}{key}[{i}].", v) for i, v in enumerate(items)]
-
-    def done(self) -> None:
-        for key in self.left:
-            self.reject(key, "is unknown")
-
-
-def _parse(path: Path) -> Any:
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise EngineRejected(f"{path}: cannot be read: {error.strerror}") from error
-    if len(data) > SIZE_LIMIT:
-        raise EngineRejected(f"{path}: {len(data)} bytes is above the limit of {SIZE_LIMIT}")
-    try:
-        return json.loads(data, object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise EngineRejected(f"{path}: is not the JSON of a manifest: {error}") from error
-
-
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) != len(pairs):
-        seen: set[str] = set()
-        raise ValueError(f"key {next(k for k, _ in pairs if k in seen or seen.add(k))!r} twice")  # type: ignore[func-returns-value]
-    return values
-
-
-def _no_constant(word: str) -> NoReturn:
-    raise ValueError(f"{word} is not a number")
-
-
-def _input(keys: _Keys) -> Input:
+def _input(keys: Keys) -> Input:
     spec = Input(
-        name=keys.take("name", _is_text),
-        shape=tuple(keys.take("shape", _is_shape)),
+        name=keys.take("name", is_text),
+        shape=tuple(keys.take("shape", is_shape)),
         dtype=keys.take("dtype", lambda v: v == "uint8"),
         layout=keys.take("layout", lambda v: v == "NHWC"),
         channels=keys.take("channels", lambda v: v == "RGB"),
@@ -215,74 +164,46 @@ def _input(keys: _Keys) -> Input:
     return spec
 
 
-def _output(keys: _Keys) -> Output:
-    name, shape = keys.take("name", _is_text), tuple(keys.take("shape", _is_shape))
-    spec = Output(name, shape, keys.take("unit", _is_text))
+def _output(keys: Keys) -> Output:
+    name, shape = keys.take("name", is_text), tuple(keys.take("shape", is_shape))
+    spec = Output(name, shape, keys.take("unit", is_text))
     keys.done()
     return spec
 
 
-def _preprocessing(keys: _Keys) -> Preprocessing:
+def _preprocessing(keys: Keys) -> Preprocessing:
     spec = Preprocessing(
-        crop_px=keys.take("crop_px", _is_size),
-        resize_px=keys.take("resize_px", _is_size),
-        patch_px=keys.take("patch_px", _is_size),
-        grid=tuple(keys.take("grid", lambda v: _is_list(v, 2, _is_size))),
+        crop_px=keys.take("crop_px", is_size),
+        resize_px=keys.take("resize_px", is_size),
+        patch_px=keys.take("patch_px", is_size),
+        grid=tuple(keys.take("grid", lambda v: is_list(v, 2, is_size))),
     )
     keys.done()
     return spec
 
 
-def _optics(keys: _Keys) -> Optics:
+def _optics(keys: Keys) -> Optics:
     spec = Optics(
-        objective=keys.take("objective", _is_text),
-        na=keys.take("na", _is_positive),
-        magnification=keys.take("magnification", _is_positive),
-        um_per_px=keys.take("um_per_px", _is_positive),
-        wavelength_um=tuple(keys.take("wavelength_um", lambda v: _is_list(v, 3, _is_positive))),
-        w040_waves=tuple(keys.take("w040_waves", lambda v: _is_list(v, 2, _is_number))),
-        condenser_sigma=keys.take("condenser_sigma", _is_positive),
-        range_um=keys.take("range_um", _is_positive),
+        objective=keys.take("objective", is_text),
+        na=keys.take("na", is_positive),
+        magnification=keys.take("magnification", is_positive),
+        um_per_px=keys.take("um_per_px", is_positive),
+        wavelength_um=tuple(keys.take("wavelength_um", lambda v: is_list(v, 3, is_positive))),
+        w040_waves=tuple(keys.take("w040_waves", lambda v: is_list(v, 2, is_number))),
+        condenser_sigma=keys.take("condenser_sigma", is_positive),
+        range_um=keys.take("range_um", is_positive),
     )
     keys.done()
     return spec
 
 
-def _is_int(v: Any) -> bool:
-    return isinstance(v, int) and not isinstance(v, bool)
-
-
-def _is_number(v: Any) -> bool:
-    return (_is_int(v) and abs(v) < 1 << 53) or (isinstance(v, float) and math.isfinite(v))
-
-
-def _is_positive(v: Any) -> bool:
-    return _is_number(v) and v > 0
-
-
-def _is_size(v: Any) -> bool:
-    return _is_int(v) and 0 < v <= 65536
-
-
-def _is_text(v: Any) -> bool:
-    return isinstance(v, str) and 0 < len(v) <= 200
-
-
-def _is_dict(v: Any) -> bool:
-    return isinstance(v, dict)
-
-
-def _is_list(v: Any, length: int, each: Callable[[Any], bool]) -> bool:
-    return isinstance(v, list) and len(v) == length and all(map(each, v))
-
-
-def _is_shape(v: Any) -> bool:
-    return isinstance(v, list) and len(v) <= 4 and all(d in (-1, "k") or _is_size(d) for d in v)
-
-
-def _is_bare_name(v: Any) -> bool:
-    return _is_text(v) and Path(v).name == v and "\\" not in v and "\0" not in v
-
-
-def _is_sha256(v: Any) -> bool:
-    return isinstance(v, str) and len(v) == 64 and set(v) <= set("0123456789abcdef")
+__all__ = [
+    "NOMINAL_OPTICS",
+    "EngineRejected",
+    "Input",
+    "Manifest",
+    "Optics",
+    "Output",
+    "OutputNotFinite",
+    "Preprocessing",
+]

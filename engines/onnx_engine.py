@@ -15,14 +15,15 @@ from engines.manifest import EngineRejected, Manifest, OutputNotFinite
 class OnnxEngine(Engine):
     """One ONNX network on the CPU.
 
-    `threads` = 0 takes one thread per physical core. Raises EngineRejected when the file's
+    `threads` = 0 takes one thread per physical core. `data` = None reads the manifest's file;
+    a builder hands in the network it made of that file. Raises EngineRejected when the file's
     hash, names, types or shapes are not the manifest's.
     """
 
-    def __init__(self, manifest: Manifest, threads: int = 0) -> None:
+    def __init__(self, manifest: Manifest, threads: int = 0, data: bytes | None = None) -> None:
         self.manifest = manifest
         self._model = manifest.folder / manifest.file
-        data = manifest.model_bytes()
+        data = manifest.model_bytes() if data is None else data
         try:
             session = ort.InferenceSession(data, _options(threads), ["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's errors share no public base
