@@ -69,11 +69,11 @@ def _field(rng, dark, height=2048, width=2448):
 def painted(tmp_path_factory):
     """Frames of several formats and sizes; the number of patches rises and falls."""
     rng = np.random.default_rng(5)
-    frames = {f"RGB8 {i}": _field(rng, dark) for i, dark in enumerate((2, 40, 12, 0, 3, 31))}
-    frames["BGR8 smaller"] = _field(rng, 10, 2018, 2030)
-    frames["BayerGR8 mosaic"] = np.ascontiguousarray(_field(rng, 33)[..., 1])
+    frames = {f"RGB8 {i}": _field(rng, dark) for i, dark in enumerate((2, 40, 12, 0, 3, 39))}
+    frames["BGR8 smaller"] = _field(rng, 14, 2018, 2030)
+    frames["BayerGR8 mosaic"] = np.ascontiguousarray(_field(rng, 42)[..., 1])
     frames["Mono8 grey"] = np.ascontiguousarray(_field(rng, 5, 2016, 2021)[..., 1])
-    frames["RGB8 again"] = _field(rng, 9)
+    frames["RGB8 again"] = _field(rng, 14)
     path = tmp_path_factory.mktemp("painted") / "frames.npz"
     np.savez(path, **frames)
     return path
@@ -85,17 +85,18 @@ def grey(tmp_path_factory):
     rng = np.random.default_rng(6)
     frames = {
         f"Mono8 {dark}": np.ascontiguousarray(_field(rng, dark, 2016, 2016)[..., 1])
-        for dark in (3, 31, 10, 0, 31)
+        for dark in (3, 40, 12, 0, 42)
     }
     path = tmp_path_factory.mktemp("grey") / "frames.npz"
     np.savez(path, **frames)
     return path
 
 
-def _close(one, other):
+def _close(one, other, rtol=1e-5, atol=1e-4):
     if (one is None) or (other is None):
         return one is other
-    return np.allclose(one, other, rtol=1e-5, atol=1e-4, equal_nan=True)
+    one, other = np.array(one), np.array(other)
+    return one.shape == other.shape and np.allclose(one, other, rtol, atol, equal_nan=True)
 
 
 def _problems(found, um=0.02, importance=0.0):
@@ -103,9 +104,12 @@ def _problems(found, um=0.02, importance=0.0):
     told = []
     for way in found["gpu"]:
         for name, cpu, gpu in zip(found["names"], found["cpu"], way, strict=True):
-            exact = ("cells", "k", "sparsity", "reason", "light")
+            exact = ("k", "sparsity", "reason", "light")
+            order = sorted if importance else list  # the same patches; nearly equal ones may swap
+            if order(cpu["cells"]) != order(gpu["cells"]):
+                told.append(f"{name}: cells")
             told += [f"{name}: {key}" for key in exact if cpu[key] != gpu[key]]
-            if not np.allclose(cpu["importance"], gpu["importance"], rtol=0, atol=importance):
+            if not _close(cpu["importance"], gpu["importance"], 0, importance):
                 told.append(f"{name}: importance")
             both = np.array([cpu["um"], gpu["um"]])
             if not (np.isnan(both).all() or abs(both[0] - both[1]) <= um):
@@ -142,7 +146,7 @@ def test_formats_sizes_and_graphs(gpu, tiny, painted):
 def test_a_graph_does_what_plain_launches_do(gpu, tiny, grey, refuse):
     more = {"STAND_IN_NO_GRAPH": "1"} if refuse else {}
     found = gpu.run("graph_and_plain", tiny, grey, **more)
-    assert found["equal"]
+    assert found["equal"] == [True, True]
     assert found["different"] == 5
     assert found["modes"][1] == "plain: not asked for"
     if refuse:
@@ -191,6 +195,8 @@ def test_what_tensorrt_refuses_is_an_error_and_leaks_nothing(gpu, tiny, grey, me
     assert found["live"] == NOTHING
 
 
+#: one argument packed as if it were of another type
+WRONG = 'for c_type, _ in self.parameters).replace("{}", "{}", 1)'
 FRAME, CUDA, LAUNCH = "engines.gpu_frame", "engines.cuda", "engines.kernels.launch"
 
 
@@ -220,8 +226,9 @@ FRAME, CUDA, LAUNCH = "engines.gpu_frame", "engines.cuda", "engines.kernels.laun
         (LAUNCH, '("int", "left"),\n    ("int", "top")', '("int", "top"),\n    ("int", "left")'),
         (LAUNCH, '("int", "width"),\n    ("int", "height")',
          '("int", "height"),\n    ("int", "width")'),
-        (LAUNCH, '"float": "f"', '"float": "d"'),
-        (LAUNCH, '"int": "i"', '"int": "q"'),
+        (LAUNCH, "for c_type, _ in self.parameters)", WRONG.format("i", "q")),
+        (LAUNCH, "for c_type, _ in self.parameters)", WRONG.format("f", "d")),
+        (LAUNCH, "for c_type, _ in self.parameters)", WRONG.format("P", "i")),
     ],
 )  # fmt: skip
 def test_what_is_broken_is_seen(gpu, tiny, painted, module, old, new):
@@ -229,5 +236,5 @@ def test_what_is_broken_is_seen(gpu, tiny, painted, module, old, new):
     if done.returncode == 0:
         assert _problems(json.loads(done.stdout)) != []
     else:
-        assert "is there 0 times" not in done.stderr
-        assert "GpuFailed" in done.stderr or "EngineRejected" in done.stderr, done.stderr
+        # an error, or the memory fault that a GPU would report; not a change that did not apply
+        assert "AssertionError" not in done.stderr, done.stderr
