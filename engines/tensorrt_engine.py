@@ -66,7 +66,10 @@ class TensorRtEngine(Engine):
 
     def enqueue(self, size: int) -> None:
         """Run on the first `size` of `given`; the answers are there when the stream is."""
-        if not self._contexts[size].execute_async_v3(self._cuda.stream):
+        self._execute(self._contexts[size])
+
+    def _execute(self, context: Any) -> None:
+        if not context.execute_async_v3(self._cuda.stream):
             raise GpuFailed(f"{self._name}: TensorRT did not run it: {self._said()}")
 
     def infer(self, batch: npt.NDArray[np.uint8]) -> tuple[F32, ...]:

@@ -34,6 +34,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "edge.appliance.stage_verb",
         "find, move, stop or watch the Z axis; serve it as an ASI MS-2000; test a firmware",
     ),
+    "selftest": (
+        "edge.appliance.selftest_verb",
+        "the engines against the CPU reference, and their latency, on this machine",
+    ),
     "check-config": (
         "edge.appliance.check_config_verb",
         "read a config file and say what is wrong",

@@ -189,7 +189,7 @@ def graph_and_plain(models, frames):
 
 
 def thousand(models, frames):
-    """1,000 frames of one size: what lives on the GPU and in this process after 60 and at the end;
+    """1,000 frames of one size: what lives on the GPU and in this process after 160 and at the end;
     every fiftieth has many patches, which cost this computer much."""
     import tensorrt
 
@@ -197,7 +197,7 @@ def thousand(models, frames):
     few, many, some, none, _ = frames_of(frames)
     seen = []
     for number in range(1000):
-        if number in (60, 999):
+        if number in (160, 999):
             gc.collect()
             kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
             objects = len(gc.get_objects())
@@ -232,6 +232,68 @@ def refused(models, frames):
                 net.close()
     gc.collect()
     return {"said": said, "live": live()}
+
+
+def selftest(models, frames):
+    """The verb on this GPU: exit status, its JSON, and what still lives."""
+    from edge.appliance import selftest_verb
+    from edge.appliance.cli import main
+    from engines import gpu_open, gpu_ready
+
+    folder = Path(tempfile.mkdtemp(dir=os.environ["STAND_IN_SCRATCH"]))
+    write_plans(models, folder)
+    gpu_open.open_gpu.__defaults__ = gpu_ready.gpu_is_ready.__defaults__ = (folder,)
+    told, page = folder / "told.json", folder / "page.html"
+    words = ["selftest", "--frames", "2", "--quiet", "--json", str(told), "--report", str(page)]
+    status = main(words)
+    gc.collect()
+    return {
+        "status": status, "told": json.loads(told.read_text()), "page": page.read_text(),
+        "live": live(), "backend": selftest_verb.ModelSettings().backend,
+    }  # fmt: skip
+
+
+def ready(models, frames):
+    """Whether "auto" takes the GPU before and after there are plans."""
+    import logging
+
+    from engines.gpu_ready import gpu_is_ready
+
+    said = []
+    handler = logging.Handler()
+    handler.emit = lambda record: said.append(record.getMessage())
+    logging.getLogger("engines.gpu_ready").addHandler(handler)
+    folder = Path(tempfile.mkdtemp(dir=os.environ["STAND_IN_SCRATCH"]))
+    before = gpu_is_ready(folder)
+    write_plans(models, folder)
+    return {"before": before, "after": gpu_is_ready(folder), "said": said}
+
+
+def harmed(models, frames):
+    """What opening says when the DPN's plan was harmed, and how many plans TensorRT has seen."""
+    import tensorrt
+
+    from engines.errors import EngineRejected
+    from engines.gpu_open import open_gpu
+    from engines.manifest import Manifest
+
+    folder = Path(tempfile.mkdtemp(dir=os.environ["STAND_IN_SCRATCH"]))
+    write_plans(models, folder)
+    (plan,) = folder.glob("dpn-*.plan")
+    data = bytearray(plan.read_bytes())
+    if os.environ["STAND_IN_HARM"] == "tampered":
+        data[len(data) // 2] ^= 1
+    elif os.environ["STAND_IN_HARM"] == "truncated":
+        del data[-1:]
+    else:
+        tensorrt.__version__ = "10.3.1"
+    plan.write_bytes(data)
+    said = ""
+    try:
+        open_gpu(*(Manifest.read(models / f"{name}.json") for name in ("rin", "dpn")), folder)
+    except EngineRejected as error:
+        said = str(error)
+    return {"said": said, "seen": len(tensorrt.alive), "live": live()}
 
 
 def golden(models, frames):

@@ -175,6 +175,63 @@ def test_engines_answer_their_golden_pictures(gpu, tiny, grey):
     assert found["live"] == NOTHING
 
 
+def test_selftest_on_this_gpu(gpu, slides):
+    found = gpu.run("selftest", SHIPPED, slides)
+    told = found["told"]
+    names = [check["name"] for check in told["checks"]]
+    assert found["status"] == 0, told["checks"]
+    assert (told["backend"], told["ok"], len(names)) == ("gpu", True, 11)
+    assert "kernels, BayerGB12p" in names
+    assert "graph; equal" in told["checks"][-1]["detail"]
+    assert told["facts"]["gpu"] == "Orin, sm_87, 8192 MiB"
+    assert told["facts"]["tensorrt"] == "10.3.0"
+    stages = told["latency_ms"]
+    assert {"total, frame memory copy", "total, frame memory mapped"} < set(stages)
+    assert all(0 < ms["p50"] <= ms["p99"] <= ms["max"] for ms in stages.values())
+    assert all(name in found["page"] for name in names)
+    assert found["live"] == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new", "failing"),
+    [
+        ("edge.gpu_sensor", "width_px(frame), left, top)", "width_px(frame), left, top + 1)",
+         "kernels, Mono8"),
+        ("engines.tensorrt_engine", "pixels[:k], pixels[k:] = batch, batch[0]",
+         "pixels[:k], pixels[k:] = batch[::-1], batch[0]", "golden pictures, dpn"),
+        ("edge.gpu_sensor", 'answers = {name: result[name][:k].copy()',
+         'answers = {name: result[name][:k] + np.float32(0.2)', "whole frame against the CPU"),
+        ("engines.gpu_frame", 'self._enqueue(name, slots), self._use_graphs',
+         'self._enqueue(name, 3), self._use_graphs', "graph against plain launches"),
+    ],
+)  # fmt: skip
+def test_selftest_fails_where_it_should(gpu, slides, module, old, new, failing):
+    done = gpu.attempt("selftest", SHIPPED, slides, module, old, new)
+    if done.returncode:  # what is broken did not even run
+        assert "AssertionError" not in done.stderr, done.stderr
+        return
+    found = json.loads(done.stdout)
+    assert found["status"] == 4
+    assert failing in [check["name"] for check in found["told"]["checks"] if not check["ok"]]
+
+
+def test_without_plans_auto_takes_the_cpu_and_says_so(gpu, tiny, tmp_path):
+    found = gpu.run("ready", tiny, tmp_path / "nothing")
+    assert found["before"] is False
+    assert "no plan of rin, dpn: running on the CPU; run build_engines.py" in found["said"]
+    assert found["after"] is True
+
+
+@pytest.mark.parametrize(
+    ("harm", "reason"), [("tampered", "SHA-256 is"), ("truncated", "of"), ("foreign", "built for")]
+)
+def test_a_plan_that_does_not_belong_here_never_reaches_tensorrt(gpu, tiny, tmp_path, harm, reason):
+    found = gpu.run("harmed", tiny, tmp_path / "nothing", STAND_IN_HARM=harm)
+    assert reason in found["said"]
+    assert found["seen"] == 0
+    assert found["live"] == [0, 0, 0, 0, 0, 0, 0]
+
+
 @pytest.mark.parametrize(
     "method",
     [
