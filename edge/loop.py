@@ -77,8 +77,9 @@ class Outcome:
 
     `frame_id`, times and `measurement` are None when no frame came. `plan` is what the
     controller proposed, also when the guard refused it; `sent_ns` is when it was sent, None if
-    it was not. `latency_ms` has preprocess, rin, select, dpn, aggregate, plan, move and total,
-    from the frame's arrival, as far as the frame got. `age_ms` is from mid-exposure to the end.
+    it was not. `latency_ms` has preprocess, rin, select, dpn (on a GPU instead of these: gpu),
+    aggregate, plan, move and total, from the frame's arrival, as far as the frame got. `age_ms`
+    is from mid-exposure to the end.
     """
 
     decision: Decision
