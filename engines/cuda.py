@@ -12,7 +12,7 @@ import atexit
 import ctypes
 import importlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -153,18 +153,20 @@ class Cuda:
             self._graphs.remove(each)
 
     def close(self) -> None:
-        """Give everything back, the context last; safe to call twice."""
+        """Give everything back, the context last; safe to call twice and after a failure."""
         if not self._open:
             return
         self._open = False
         atexit.unregister(self.close)
-        with self._asked("close"):
+        # a GPU that has failed refuses this too: then the driver cleans up when the process ends
+        with suppress(self._driver.Error):
             self.forget(list(self._graphs))
             for held in reversed(self._held):
                 held.free()
-            self._held.clear()
-            self._functions = {}
-            self._stream = self._module = None
+        self._held.clear()
+        self._functions.clear()
+        self._stream = self._module = None
+        with suppress(self._driver.Error):
             self._context.pop()
             self._context.detach()
 

@@ -241,6 +241,25 @@ def refused(models, frames):
     return {"said": said, "live": live()}
 
 
+def broken(models, frames):
+    """A GPU that fails for good: what is said, twice, and that closing still works."""
+    from engines.errors import GpuFailed
+
+    sensor, nets = opened(models)
+    frames = list(frames_of(frames))
+    good = measured(sensor, frames[:1])[0]["k"]
+    driver().stand_in_break()
+    said = []
+    for _ in range(2):
+        try:
+            measured(sensor, frames[:1])
+        except GpuFailed as error:
+            said.append(str(error))
+    for net in nets:
+        net.close()
+    return {"good": good, "said": said, "live": live()}
+
+
 def selftest(models, frames):
     """The verb on this GPU: exit status, its JSON, and what still lives."""
     from edge.appliance import selftest_verb

@@ -176,6 +176,14 @@ def test_engines_answer_their_golden_pictures(gpu, tiny, grey):
     assert found["live"] == NOTHING
 
 
+def test_a_gpu_that_fails_is_an_error_each_time_and_can_be_closed(gpu, tiny, grey):
+    found = gpu.run("broken", tiny, grey)
+    assert found["good"] == 3
+    assert len(found["said"]) == 2
+    assert all("illegal memory access" in said for said in found["said"])
+    assert found["live"][1] == 0  # the context
+
+
 def test_selftest_on_this_gpu(gpu, slides):
     found = gpu.run("selftest", SHIPPED, slides)
     told = found["told"]
