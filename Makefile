@@ -17,7 +17,7 @@ WITHOUT      := [test,train,cuda]
 TEST_EXTRA   := $(if $(JETSON),[test],$(if $(ARM),$(WITH_OPENCV),$(WITHOUT)))
 PIP          := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: run test lint types layers pytest env test-env firmware board-tools camera-tools tensorrt soak fuzz mutation clean
+.PHONY: run test lint types layers pytest env test-env firmware board-tools camera-tools tensorrt pycuda soak fuzz mutation clean
 
 run: env firmware
 	$(BIN)/sparsefocus simulate --report report
@@ -34,7 +34,7 @@ types: test-env
 layers: test-env
 	$(BIN)/lint-imports --config setup.cfg
 
-pytest: test-env firmware board-tools camera-tools tensorrt
+pytest: test-env firmware board-tools camera-tools tensorrt pycuda
 	OMP_NUM_THREADS=2 $(BIN)/python -m pytest
 
 env: $(VENV)/.run
@@ -123,6 +123,18 @@ build/tensorrt/rtx-%/.done: $(VENV)/bin/python
 	rm -rf $(@D)
 	$(PIP) --no-deps --target $(@D) tensorrt-rtx-cu12-libs==$* tensorrt-rtx-cu12-bindings==$*
 	touch $@
+
+# The real pycuda, for tests over a CUDA driver of our own; compiled once per Python, two minutes.
+PYCUDA     := 2026.1
+PYTHON_TAG  = $(shell $(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+pycuda: test-env
+ifeq ($(shell uname -m),x86_64)
+	@[ -e build/pycuda/.done-$(PYCUDA)-$(PYTHON_TAG) ] || { rm -f build/pycuda/.done-* \
+	  && tests/engines/software_gpu/build_pycuda.sh $(BIN)/python $(PYCUDA) constraints.txt \
+	  && touch build/pycuda/.done-$(PYCUDA)-$(PYTHON_TAG); }
+else
+	@echo "skipped: tests of the GPU path over a driver made of software (x86-64 only)"
+endif
 
 clean:
 	rm -rf $(VENV) report build *.egg-info firmware_bridge/firmware/build

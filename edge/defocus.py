@@ -49,7 +49,7 @@ class Defocus:
         """EngineRejected when the network's outputs are not a DPN's."""
         self._engine = engine
         self._preprocessor = preprocessor
-        self._names = _names(engine.manifest)
+        self._names = names(engine.manifest)
 
     def __call__(self, patches: Patches, ranked: Ranked) -> PatchDefocus:
         """Measure `ranked.cells`; nothing is run on a blank field."""
@@ -74,8 +74,9 @@ class Defocus:
         return dict(zip(self._names, answers, strict=True))
 
 
-def _names(manifest: Manifest) -> tuple[str, ...]:
-    """The outputs' names in the engine's order. Unknown ones are ignored: they harm nothing."""
+def names(manifest: Manifest) -> tuple[str, ...]:
+    """The outputs' names in the engine's order; EngineRejected when they are not a DPN's. Unknown
+    ones are ignored: they harm nothing."""
     shapes = {output.name: output.shape for output in manifest.outputs}
     for name, shape in SHAPES.items():
         if name in NEEDED and name not in shapes:

@@ -1,4 +1,4 @@
-"""The loop: one frame in, at most one guarded move out. Read `measure` and `step`; that is all.
+"""The loop: one frame in, at most one guarded move out. Read `FocusSensor.measure` and `step`.
 
 Every way a frame can end becomes an Outcome: errors that leave the glass where it is are
 reported, errors after which its position is unknown shut the rig down.
@@ -35,17 +35,6 @@ MAX_UNSETTLED = 100  # frames in a row in `focus_field`: then the stage does not
 
 
 @dataclass(frozen=True, slots=True)
-class FocusSensor:
-    """A frame's way as far as the estimate: needs no stage, moves nothing."""
-
-    preprocess: Preprocessor
-    importance: Importance
-    defocus: Defocus
-    calibration: Calibration
-    envelope: Envelope = field(default_factory=Envelope)
-
-
-@dataclass(frozen=True, slots=True)
 class Measurement:
     """What one frame says. `shift`: how far it lies outside the model's training, None when the
     model cannot tell; `photometry`: its light and colour, see edge.photometry."""
@@ -57,12 +46,20 @@ class Measurement:
     photometry: Mapping[str, float] = field(default_factory=dict)
 
 
+class Sensor(Protocol):
+    """A frame's way as far as the estimate: needs no stage, moves nothing. On the CPU FocusSensor,
+    on the GPU edge.gpu_sensor.GpuSensor."""
+
+    def measure(self, frame: Frame, lap: Lap) -> Measurement:
+        """Frame to estimate; the lap gets the stages' times."""
+
+
 class Parts(Protocol):
     """What `step` needs of a rig (edge.rig.Rig is one)."""
 
     camera: Camera
     stage: Stage
-    sensor: FocusSensor
+    sensor: Sensor
     controller: Controller
     guard: Guard
     state: RunState
@@ -80,8 +77,9 @@ class Outcome:
 
     `frame_id`, times and `measurement` are None when no frame came. `plan` is what the
     controller proposed, also when the guard refused it; `sent_ns` is when it was sent, None if
-    it was not. `latency_ms` has preprocess, rin, select, dpn, aggregate, plan, move and total,
-    from the frame's arrival, as far as the frame got. `age_ms` is from mid-exposure to the end.
+    it was not. `latency_ms` has preprocess, rin, select, dpn (on a GPU instead of these: gpu),
+    aggregate, plan, move and total, from the frame's arrival, as far as the frame got. `age_ms`
+    is from mid-exposure to the end.
     """
 
     decision: Decision
@@ -111,16 +109,31 @@ class Outcome:
         return self.measurement.ranked.scores if self.measurement else None
 
 
-def measure(sensor: FocusSensor, frame: Frame, lap: Lap) -> Measurement:
-    """Frame to estimate, in the order of the paper's figure 5."""
-    patches = lap("preprocess", sensor.preprocess(frame))
-    scores = lap("rin", sensor.importance(patches))  # which patches hold content
-    ranked = lap("select", sensor.importance.rank(scores))
-    defocus = lap("dpn", sensor.defocus(patches, ranked))  # signed um, one per patch
-    light = photometry(patches.small)
-    shift = sensor.envelope(light, defocus)  # how far outside the training
-    estimate = lap("aggregate", aggregate(defocus, frame, sensor.calibration, shift, light))
-    return Measurement(ranked, defocus, estimate, shift, light)
+@dataclass(frozen=True, slots=True)
+class FocusSensor:
+    """A frame's way on the CPU, part by part."""
+
+    preprocess: Preprocessor
+    importance: Importance
+    defocus: Defocus
+    calibration: Calibration
+    envelope: Envelope = field(default_factory=Envelope)
+
+    def measure(self, frame: Frame, lap: Lap) -> Measurement:
+        """Frame to estimate, in the order of the paper's figure 5."""
+        patches = lap("preprocess", self.preprocess(frame))
+        scores = lap("rin", self.importance(patches))  # which patches hold content
+        ranked = lap("select", self.importance.rank(scores))
+        defocus = lap("dpn", self.defocus(patches, ranked))  # signed um, one per patch
+        light = photometry(patches.small)
+        shift = self.envelope(light, defocus)  # how far outside the training
+        estimate = lap("aggregate", aggregate(defocus, frame, self.calibration, shift, light))
+        return Measurement(ranked, defocus, estimate, shift, light)
+
+
+def measure(sensor: Sensor, frame: Frame, lap: Lap) -> Measurement:
+    """Frame to estimate, on whatever the sensor runs on."""
+    return sensor.measure(frame, lap)
 
 
 def step(rig: Parts) -> Outcome:

@@ -15,12 +15,13 @@ from edge.envelope import Envelope
 from edge.errors import ConfigError, EngineRejected
 from edge.guard import Guard, GuardLimits
 from edge.importance import ClassRule, Importance
-from edge.loop import FocusSensor
+from edge.loop import FocusSensor, Sensor
 from edge.optics import Objective
 from edge.preprocess import CROP_PX, GRID, PATCH_PX, SMALL_PX, CpuPreprocessor
 from edge.settings import Config, LoopSettings, ModelSettings, StageSettings
 from edge.state import RunState
 from engines import engine as engines
+from engines.gpu_ready import gpu_is_ready
 from engines.manifest import Manifest, Preprocessing
 from firmware_bridge.errors import StageError
 from firmware_bridge.stage import STAGES, Stage, open_stage
@@ -35,7 +36,7 @@ class Rig:
     config: Config
     camera: Camera
     stage: Stage
-    sensor: FocusSensor
+    sensor: Sensor
     controller: Controller
     guard: Guard
     state: RunState
@@ -98,21 +99,41 @@ def build_rig(
 
 def build_sensor(
     models: ModelSettings, objective: Objective, classes: ClassRule
-) -> tuple[FocusSensor, tuple[engines.Engine, ...]]:
+) -> tuple[Sensor, tuple[engines.Engine, ...]]:
     """The frame's way as far as the estimate, and its engines (rin, dpn) to be closed."""
+    on_gpu = models.backend == "gpu" or (models.backend == "auto" and gpu_is_ready())
     try:
-        rin = engines.open_engine(models.rin, models.threads)
-        dpn = engines.open_engine(models.dpn, models.threads)
-        _check(rin.manifest, "rin", objective)
-        _check(dpn.manifest, "dpn", objective)
-        calibration = Calibration.of(dpn.manifest)
-        envelope = Envelope.of(dpn.manifest)
-        preprocess = CpuPreprocessor()
-        defocus = Defocus(dpn, preprocess)
+        build = _gpu_sensor if on_gpu else _cpu_sensor
+        return build(models, objective, classes)
     except engines.EngineRejected as error:
         raise EngineRejected(str(error)) from error
+
+
+def _cpu_sensor(
+    models: ModelSettings, objective: Objective, classes: ClassRule
+) -> tuple[Sensor, tuple[engines.Engine, ...]]:
+    rin = engines.open_engine(models.rin, models.threads)
+    dpn = engines.open_engine(models.dpn, models.threads)
+    _check(rin.manifest, "rin", objective)
+    _check(dpn.manifest, "dpn", objective)
+    calibration = Calibration.of(dpn.manifest)
+    envelope = Envelope.of(dpn.manifest)
+    preprocess = CpuPreprocessor()
+    defocus = Defocus(dpn, preprocess)
     importance = Importance(rin, classes)
     return FocusSensor(preprocess, importance, defocus, calibration, envelope), (rin, dpn)
+
+
+def _gpu_sensor(
+    models: ModelSettings, objective: Objective, classes: ClassRule
+) -> tuple[Sensor, tuple[engines.Engine, ...]]:
+    from edge.gpu_sensor import open_gpu_sensor
+
+    manifests = Manifest.read(models.rin), Manifest.read(models.dpn)
+    for manifest, name in zip(manifests, ("rin", "dpn"), strict=True):
+        _check(manifest, name, objective)
+        manifest.model_bytes()  # the plan was made of these
+    return open_gpu_sensor(*manifests, classes, models.frame_memory)
 
 
 def _check(manifest: Manifest, name: str, objective: Objective) -> None:
@@ -157,7 +178,7 @@ def _assemble(
     config: Config,
     camera: Camera,
     stage: Stage,
-    sensor: FocusSensor,
+    sensor: Sensor,
     nets: tuple[engines.Engine, ...],
     clock: Callable[[], int],
 ) -> Rig:

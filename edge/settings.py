@@ -45,11 +45,20 @@ class StageSettings:
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
-    """Paths of the manifests; `threads` = 0 lets the engine choose."""
+    """Paths of the manifests; `threads` = 0 lets the engine choose.
+
+    `backend`: "cpu", "gpu", or "auto": the GPU where there are TensorRT, a driver and plans, which
+    must then be usable. `frame_memory`: "copy" or "mapped", see engines.gpu_frame.
+    """
 
     rin: Path = MODELS / "rin.json"
     dpn: Path = MODELS / "dpn.json"
     threads: int = 0
+    backend: str = "auto"
+    frame_memory: str = "copy"
+
+
+BACKENDS = ("auto", "cpu", "gpu")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,3 +7,7 @@ class EngineRejected(Exception):
 
 class OutputNotFinite(EngineRejected):
     """A network answered NaN or infinity: this frame has no result; the engine itself is sound."""
+
+
+class GpuFailed(EngineRejected):
+    """The GPU, its driver or TensorRT did not do what was asked: nothing of this frame is known."""

@@ -38,6 +38,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "edge.appliance.camera_verb",
         "find cameras; check that the configured one delivers",
     ),
+    "selftest": (
+        "edge.appliance.selftest_verb",
+        "the engines against the CPU reference, and their latency, on this machine",
+    ),
     "check-config": (
         "edge.appliance.check_config_verb",
         "read a config file and say what is wrong",

@@ -14,7 +14,15 @@ from edge.errors import ConfigError, OptionError
 from edge.importance import ClassRule
 from edge.optics import Objective
 from edge.preprocess import MAX_PATCHES
-from edge.settings import CameraSettings, Config, LoopSettings, ModelSettings, StageSettings
+from edge.settings import (
+    BACKENDS,
+    CameraSettings,
+    Config,
+    LoopSettings,
+    ModelSettings,
+    StageSettings,
+)
+from engines.gpu_frame import MEMORY
 from firmware_bridge.stage import STAGES
 
 TRAVEL_UM = 100_000  # no microscope's focus drive travels 10 cm
@@ -88,6 +96,8 @@ def _models(s: Section) -> ModelSettings:
         rin=s.path("rin", default=shipped.rin),
         dpn=s.path("dpn", default=shipped.dpn),
         threads=s.integer("threads", 0, 64, default=0),
+        backend=s.choice("backend", BACKENDS, default=shipped.backend),
+        frame_memory=s.choice("frame_memory", MEMORY, default=shipped.frame_memory),
     )
     s.done()
     return settings

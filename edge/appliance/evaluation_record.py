@@ -21,7 +21,7 @@ from edge.camera import Frame, PixelFormat
 from edge.controller import Controller, ControllerSettings
 from edge.errors import ConfigError
 from edge.latency import Lap
-from edge.loop import FocusSensor, Measurement, measure
+from edge.loop import Measurement, Sensor, measure
 from edge.optics import Objective
 from edge.settings import LoopSettings
 from edge.zstack import Exposure
@@ -35,7 +35,7 @@ _OWN_COLUMN = ("condition", "group", "slide", "split")
 class Examiner:
     """Measures frames and says what the controller would do with each, taken alone."""
 
-    def __init__(self, sensor: FocusSensor, objective: Objective) -> None:
+    def __init__(self, sensor: Sensor, objective: Objective) -> None:
         loop = LoopSettings()
         self._sensor = sensor
         self._stage = RestingStage()

@@ -22,7 +22,7 @@ from edge.decision import Decision
 from edge.errors import ConfigError
 from edge.importance import ClassRule
 from edge.latency import Lap
-from edge.loop import FocusSensor, Measurement, measure
+from edge.loop import Measurement, Sensor, measure
 from edge.optics import Objective
 from edge.rig import build_sensor
 from edge.settings import ModelSettings
@@ -72,7 +72,7 @@ def _settings(path: Path | None) -> tuple[Objective, ModelSettings, ClassRule, f
     return config.objective, config.models, config.loop.classes, deadband
 
 
-def _measure(path: Path, sensor: FocusSensor, deadband_um: float) -> dict[str, Any]:
+def _measure(path: Path, sensor: Sensor, deadband_um: float) -> dict[str, Any]:
     pixels, pixel_format = read_image(path)
     now = monotonic_ns()
     lap = Lap()

@@ -87,6 +87,10 @@ class Compiler(ABC):
         ptx = self._ptx(arch.replace("sm_", "compute_"), text)
         return Built(self.name, arch, cubin, ptx, _usage(log))
 
+    def cubin(self, arch: str, text: str) -> bytes:
+        """Machine code alone; CompileError."""
+        return self._cubin(arch, text)[0]
+
     @abstractmethod
     def _cubin(self, arch: str, text: str) -> tuple[bytes, str]:
         """Machine code and what ptxas -v says."""

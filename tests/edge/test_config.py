@@ -94,6 +94,8 @@ def test_optional_sections(tmp_path):
         ("folder: slides", "folder: &a slides", 4, "anchors and aliases (&, *) are not allowed"),
         ("folder: slides", "folder: *a", 4, "anchors and aliases (&, *) are not allowed"),
         ("folder: slides", "folder: [[[[[[[[[1]]]]]]]]]", 4, "nested deeper than 8 levels"),
+        ("  threads: 2", "  backend: tpu", 17, "models.backend = tpu must be one of auto, cpu,"),
+        ("  threads: 2", "  frame_memory: c", 17, "frame_memory = c must be one of copy, mapped"),
         ("  threads: 2", "  threads: 2.0", 17, "models.threads = 2.0 must be a whole number"),
         ("  rin: ../models/rin.json", "  rin: no", 16, "models.rin = no must be in quotes"),
         ("  rin: ../models/rin.json", "  rin: [a]", 16, "models.rin must be text"),

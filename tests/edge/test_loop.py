@@ -11,6 +11,7 @@ from edge.errors import ConfigError, EngineRejected
 from edge.loop import MAX_STALLS, MAX_UNSETTLED, focus_field, step
 from edge.state import State
 from engines import manifest
+from engines.errors import GpuFailed
 from firmware_bridge.errors import LinkLost, StageRefused, StageUncertain
 
 
@@ -148,7 +149,7 @@ def test_uncertain_stage_shuts_down(monkeypatch, where, error):
 
 
 @pytest.mark.parametrize(
-    "error", [EngineRejected("a"), manifest.EngineRejected("a"), ConfigError()]
+    "error", [EngineRejected("a"), manifest.EngineRejected("a"), GpuFailed("a"), ConfigError()]
 )
 def test_broken_engine_or_camera_shuts_down(monkeypatch, error):
     rig, eye = microscope(monkeypatch)

@@ -40,11 +40,51 @@ def _caller(kernel):
     declared = ", ".join(f"{c_type} a{i}" for i, c_type in enumerate(types))
     given = ", ".join(f"a{i}" for i in range(len(types)))
     run = "march" if kernel.barriers else "walk"
-    return (
+    return _packed(kernel, run) + (
         f"static_assert(std::is_same<decltype({kernel.name}), void({', '.join(types)})>::value,"
         f' "{kernel.name} is not what launch.py says");\n'
         f'extern "C" void run_{kernel.name}(const Index *shape, {declared})\n'
         f"{{ {run}(shape[0], shape[1], [&] {{ {kernel.name}({given}); }}); }}\n"
+    )
+
+
+#: bytes that a kernel may reach through a pointer, in terms of its other arguments
+REACH = {
+    "frame": "(size_t)p.height * p.pitch",
+    "small": "SMALL * SMALL * 3",
+    "result": "sizeof(Result)",
+    "patches": "(size_t)shape[2] * PATCH * PATCH * 3",
+    "scores": "CELLS * 4",
+    "defocus_um": "p.slots * 4",
+    "spread_um": "p.slots * 4",
+    "optics": "p.slots * 16",
+    "novelty": "p.slots * 4",
+}
+MAY_BE_NULL = ("optics", "novelty")
+
+
+def _packed(kernel, run):
+    """The kernel called as a CUDA driver does: by one buffer of packed arguments, in which
+    addresses are the GPU's and `here` says where they lie; 1 + its place for a wrong one."""
+    fields = " ".join(f"{c_type} {name};" for c_type, name in kernel.parameters)
+    last = kernel.parameters[-1][1]
+    places = ""
+    for i, (c_type, name) in enumerate(kernel.parameters):
+        if c_type.endswith("*"):
+            null = f"p.{name} && " if name in MAY_BE_NULL else ""
+            found = f"p.{name} = ({c_type})here((unsigned long)p.{name}, {REACH[name]})"
+            places += f"if ({null}!({found})) return {i + 1};\n"
+    given = ", ".join(f"p.{name}" for _, name in kernel.parameters)
+    struct = f"Packed_{kernel.name}"
+    return (
+        f"struct {struct} {{ {fields} }};\n"
+        f'extern "C" const size_t packed_size_{kernel.name} ='
+        f" offsetof({struct}, {last}) + sizeof({struct}::{last});\n"
+        f'extern "C" int packed_{kernel.name}'
+        f"(const unsigned *shape, const char *bytes, void *(*here)(unsigned long, size_t)) {{\n"
+        f"{struct} p; std::memcpy(&p, bytes, packed_size_{kernel.name});\n{places}"
+        f"{run}({{shape[0], shape[1], shape[2]}}, {{shape[3], shape[4], shape[5]}},"
+        f" [&] {{ {kernel.name}({given}); }});\nreturn 0; }}\n"
     )
 
 

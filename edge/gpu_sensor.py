@@ -1,0 +1,100 @@
+"""A frame's way on the GPU, behind the same `measure` as on the CPU.
+
+The GPU leaves its choice, the DPN's answers and a sample of the picture in one struct
+(engines.kernels.result); from there on the same code as on the CPU path decides: envelope,
+aggregate, interval.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edge.aggregate import Calibration, aggregate
+from edge.camera import Frame
+from edge.defocus import NEEDED, SHAPES, PatchDefocus, names
+from edge.envelope import Envelope
+from edge.errors import EngineRejected
+from edge.importance import ClassRule, Ranked
+from edge.latency import Lap
+from edge.loop import Measurement
+from edge.photometry import of_sample
+from edge.preprocess import GRID, crop_origin
+from edge.raw_pixels import width_px
+from engines.engine import Engine
+from engines.gpu_frame import GpuFrame, Rule, View
+from engines.manifest import Manifest
+
+
+class GpuSensor:
+    """See edge.loop.FocusSensor. `manifest` is the DPN's."""
+
+    def __init__(self, gpu: GpuFrame, rule: ClassRule, manifest: Manifest) -> None:
+        self._gpu, self._rule = gpu, rule
+        self.calibration, self.envelope = Calibration.of(manifest), Envelope.of(manifest)
+        self._outputs = {output.name for output in manifest.outputs} & set(SHAPES)
+
+    def measure(self, frame: Frame, lap: Lap) -> Measurement:
+        """Frame to estimate. The lap has "gpu" for all that runs there, and "aggregate"."""
+        result = lap("gpu", self._gpu(view(frame)))
+        ranked = _ranked(result, self._rule)
+        defocus = _defocus(result, ranked, self._outputs)
+        light = of_sample(result["sample"])
+        shift = self.envelope(light, defocus)
+        estimate = aggregate(defocus, frame, self.calibration, shift, light)
+        return Measurement(ranked, defocus, lap("aggregate", estimate), shift, light)
+
+
+def open_gpu_sensor(
+    rin: Manifest, dpn: Manifest, rule: ClassRule, memory: str, graphs: bool = True
+) -> tuple[GpuSensor, tuple[Engine, ...]]:
+    """The sensor, and its engines to be closed; EngineRejected as engines.gpu_open.open_gpu."""
+    from engines.gpu_open import open_gpu
+
+    names(dpn)
+    cuda, rin_net, dpn_net = open_gpu(rin, dpn)
+    try:
+        choice = Rule(rule.threshold, rule.dense, rule.sparse, rule.ex_sparse)
+        sensor = GpuSensor(GpuFrame(cuda, rin_net, dpn_net, choice, memory, graphs), rule, dpn)
+    except BaseException:
+        rin_net.close()
+        dpn_net.close()
+        raise
+    return sensor, (rin_net, dpn_net)
+
+
+def view(frame: Frame) -> View:
+    """What the kernels need to know of a frame; ConfigError as edge.preprocess.crop_origin."""
+    top, left = crop_origin(frame)
+    pixels = np.ascontiguousarray(frame.pixels)
+    return View(pixels, frame.pixel_format.value, width_px(frame), left, top)
+
+
+def _ranked(result: np.void, rule: ClassRule) -> Ranked:
+    finite = bool(result["scores_finite"])
+    scores = result["scores"].copy() if finite else np.full((GRID, GRID), np.nan, np.float32)
+    sparsity, k = rule.classify(int(result["above"]) if finite else 0)
+    if k != result["k"] or (result["measured"] != k):
+        raise EngineRejected(
+            f"the GPU chose {result['k']} patches and measured {result['measured']}, not {k}"
+        )
+    cells = tuple((int(i) // GRID, int(i) % GRID) for i in result["cells"][:k])
+    return Ranked(scores, sparsity, k, cells, result["chosen"][:k].copy())
+
+
+def _defocus(result: np.void, ranked: Ranked, outputs: set[str]) -> PatchDefocus:
+    """As edge.defocus.Defocus answers: NaN in all that a network must say when one is not finite,
+    nothing of what it may."""
+    k, finite = ranked.k, bool(result["answers_finite"])
+    answers = {name: result[name][:k].copy() for name in outputs if finite and k}
+    for name in NEEDED:
+        answers.setdefault(name, np.full(k, np.nan, np.float32))
+    return PatchDefocus(
+        answers["defocus_um"],
+        answers["spread_um"],
+        ranked.importance,
+        ranked.cells,
+        ranked.sparsity,
+        ranked.finite and finite,
+        answers.get("optics"),
+        answers.get("novelty"),
+    )

@@ -1,0 +1,212 @@
+"""A whole frame on the GPU: pixels in, one small struct out.
+
+    copy -> prepare -> RIN -> select -> gather -> DPN -> aggregate -> copy back
+
+The host waits once. How many patches a frame has is known only on the GPU, so the DPN runs on as
+many as the last frame needed; when the struct says that this one needs more, the second half is
+run again with room for them.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engines.cuda import Cuda, Pinned, Repeated
+from engines.errors import EngineRejected, GpuFailed
+from engines.kernels.launch import AGGREGATE, FORMATS, SELECT
+from engines.kernels.result import RESULT
+from engines.tensorrt_engine import TensorRtEngine
+
+MEMORY = ("copy", "mapped")
+STAGES = ("copy", "preprocess", "rin", "select", "gather", "dpn", "aggregate")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A frame as kernels see it: `pixels` C-contiguous uint8, rows first; `pixel_format` by its
+    GenICam name; `left`, `top`: of the crop, px."""
+
+    pixels: npt.NDArray[np.uint8]
+    pixel_format: str
+    width: int
+    left: int
+    top: int
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """What must not change while the same memory and graphs are used."""
+        return self.pixels.shape, self.pixel_format, self.width, self.left, self.top
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """When a patch counts, and how many are measured: edge.importance.ClassRule."""
+
+    threshold: float
+    dense: int
+    sparse: int
+    ex_sparse: int
+
+
+class GpuFrame:
+    """Both networks and the kernels on one stream; closes neither.
+
+    `memory`: "copy" moves each frame to the GPU's memory, "mapped" lets the kernels read it in the
+    host's, which on a Jetson is the same chips; measure which is faster (`sparsefocus selftest`).
+    """
+
+    def __init__(
+        self, cuda: Cuda, rin: TensorRtEngine, dpn: TensorRtEngine, rule: Rule,
+        memory: str = "copy", graphs: bool = True,
+    ) -> None:  # fmt: skip
+        if memory not in MEMORY:
+            raise ValueError(f"frame memory {memory!r} must be one of {MEMORY}")
+        self._cuda, self._rin, self._dpn, self._rule = cuda, rin, dpn, rule
+        self._memory, self._use_graphs = memory, graphs
+        self._result = cuda.allocate(RESULT.itemsize)
+        self._back = cuda.pin(RESULT.itemsize)
+        self._kind: tuple[Any, ...] | None = None
+        self._pinned: Pinned | None = None
+        self._device = 0
+        self._work: dict[tuple[str, int], Repeated] = {}
+        self._slots = min(dpn.sizes)
+        self._mark: Callable[[str], None] = _nothing
+
+    def __call__(self, view: View) -> np.void:
+        """One frame; a copy of its struct (engines.kernels.result.RESULT). GpuFailed."""
+        self._take(view)
+        return self._finish(lambda name, slots: self._work_for(name, slots)())
+
+    def timed(self, view: View) -> tuple[np.void, dict[str, float]]:
+        """One frame enqueued plainly with events between: its struct, and ms on the GPU by stage
+        (STAGES; what was run again counts to it)."""
+        marks = [("", self._cuda.event())]
+        self._take(view)
+        self._mark = lambda name: marks.append((name, self._cuda.event()))
+        try:
+            result = self._finish(lambda name, slots: self._enqueue(name, slots))
+        finally:
+            self._mark = _nothing
+        spent = dict.fromkeys(STAGES, 0.0)
+        for (_, before), (name, after) in itertools.pairwise(marks):
+            spent[name] += float(after.time_since(before))
+        return result, spent
+
+    @property
+    def graph(self) -> str:
+        """ "graph", or why work is enqueued plainly; of the frames seen so far."""
+        reasons = {work.refused for work in self._work.values() if work.refused}
+        if reasons:
+            return "plain: " + "; ".join(sorted(reasons))
+        return "graph" if any(work.is_graph for work in self._work.values()) else "plain: new"
+
+    def _finish(self, run: Callable[[str, int], None]) -> np.void:
+        run("frame", self._slots)
+        self._cuda.synchronize()
+        result = np.frombuffer(self._back.array.tobytes(), RESULT)[0]
+        wanted = int(result["k"])
+        if wanted > max(self._dpn.sizes) or wanted < 0:
+            raise GpuFailed(f"the GPU chose {wanted} patches: its answer is not to be trusted")
+        slots = self._dpn.size_for(wanted)
+        if wanted > self._slots:
+            run("patches", slots)
+            self._cuda.synchronize()
+            result = np.frombuffer(self._back.array.tobytes(), RESULT)[0]
+        self._slots = slots
+        return result
+
+    def _take(self, view: View) -> None:
+        """The frame's pixels to where the GPU will read them."""
+        if view.kind != self._kind:
+            self._prepare_for(view)
+        assert self._pinned is not None
+        np.copyto(self._pinned.array, view.pixels.reshape(-1))
+
+    def _prepare_for(self, view: View) -> None:
+        if view.pixel_format not in FORMATS:
+            raise EngineRejected(f"the GPU has no kernels for {view.pixel_format}")
+        self._cuda.forget(list(self._work.values()))
+        self._work.clear()
+        mapped = self._memory == "mapped"
+        if self._pinned is None or self._pinned.array.nbytes != view.pixels.nbytes:
+            gone: list[int | Pinned] = [self._pinned] if self._pinned else []
+            gone += [self._device] if self._device else []
+            self._pinned, self._device, self._kind = None, 0, None
+            self._cuda.release(*gone)
+            self._pinned = self._cuda.pin(view.pixels.nbytes, mapped)
+            self._device = 0 if mapped else self._cuda.allocate(view.pixels.nbytes)
+        self._kind = view.kind
+        self._format = FORMATS[view.pixel_format]
+        self._view = {
+            "frame": self._pinned.address if mapped else self._device,
+            "width": view.width,
+            "height": view.pixels.shape[0],
+            "pitch": view.pixels.strides[0],
+            "left": view.left,
+            "top": view.top,
+            "red": self._format.red,
+        }
+
+    def _work_for(self, name: str, slots: int) -> Repeated:
+        key = (name, slots)
+        if key not in self._work:
+            self._work[key] = self._cuda.repeated(
+                lambda: self._enqueue(name, slots), self._use_graphs
+            )
+        return self._work[key]
+
+    def _enqueue(self, name: str, slots: int) -> None:
+        if name == "frame":
+            self._enqueue_choice()
+        self._enqueue_patches(slots)
+
+    def _enqueue_choice(self) -> None:
+        cuda, rin, rule = self._cuda, self._rin, self._rule
+        assert self._pinned is not None
+        if self._device:
+            cuda.copy_in(self._device, self._pinned.array)
+        self._mark("copy")
+        cuda.launch(self._format.prepare, **self._view, small=rin.given, result=self._result)
+        self._mark("preprocess")
+        rin.enqueue(1)
+        self._mark("rin")
+        cuda.launch(
+            SELECT,
+            scores=rin.answers["importance"],
+            threshold=rule.threshold,
+            dense=rule.dense,
+            sparse=rule.sparse,
+            ex_sparse=rule.ex_sparse,
+            result=self._result,
+        )
+        self._mark("select")
+
+    def _enqueue_patches(self, slots: int) -> None:
+        cuda, dpn = self._cuda, self._dpn
+        cuda.launch(
+            self._format.gather, slots, **self._view, result=self._result, patches=dpn.given
+        )
+        self._mark("gather")
+        dpn.enqueue(slots)
+        self._mark("dpn")
+        cuda.launch(
+            AGGREGATE,
+            defocus_um=dpn.answers["defocus_um"],
+            spread_um=dpn.answers["spread_um"],
+            optics=dpn.answers.get("optics"),
+            novelty=dpn.answers.get("novelty"),
+            slots=slots,
+            result=self._result,
+        )
+        cuda.copy_out(self._back.array, self._result)
+        self._mark("aggregate")
+
+
+def _nothing(_: str) -> None:
+    pass
