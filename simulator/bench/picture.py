@@ -35,7 +35,7 @@ def draw(record: Mapping[str, Any], period_ms: float) -> str:
 def _stages(record: Mapping[str, Any], y: float, period_ms: float) -> tuple[list[str], float]:
     """Medians of the stages, stacked; a line at the frame period."""
     rows = record["latency"]["ours"]
-    most = max(period_ms, *(row["total"]["p99"] for row in rows.values() if "total" in row))
+    most = max([period_ms, *(row["total"]["p99"] for row in rows.values() if "total" in row)])
     axis = Axis(0.0, most * 1.08, LEFT, RIGHT)
     parts = [_title(y, "Frame to accepted command, median by stage (p99: dot), ms")]
     for i, (stage, colour) in enumerate(zip(STAGES, COLOURS, strict=True)):
