@@ -6,7 +6,6 @@ import contextlib
 import importlib
 import importlib.util
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -20,7 +19,7 @@ from edge.errors import SparseFocusError
 from edge.importance import ClassRule, Importance
 from edge.loop import Outcome, step
 from edge.preprocess import GRID, PATCH_PX, SMALL_PX
-from edge.rig import Rig, build_rig
+from edge.rig import build_rig
 from edge.settings import Config
 from edge.state import State
 from engines.engine import MODELS
@@ -32,7 +31,8 @@ from simulator.bench.frames import EXPOSURE_NS, ShownCamera
 U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
 
-PATIENCE = 20  # attempts at one frame
+PATIENCE = 5  # attempts at one frame
+REST_S = 5.0
 FAR_UM = 20.0  # from the middle of the window: then the stage is brought back
 #: optional contender -> (what it needs, where it is, the extra that brings it)
 PAPER = ("torch", "training.paper_pipeline:PaperPipeline", "train")
@@ -49,58 +49,68 @@ class Ours:
     """The rig that `sparsefocus run` would build: every check, the guard, a serial port with the
     reference firmware behind it. Only the pictures are from a list and k is given.
 
-    Where other work keeps the process from the serial port for so long that the loop shuts down,
-    it is started again as a person would; `interruptions` says how often.
+    A context manager. Where other work keeps this process from the serial port for so long that
+    the session is lost, all is built anew, as a person would; `interruptions` says how often.
     """
 
-    def __init__(self, rig: Rig, camera: ShownCamera) -> None:
-        self._rig, self._camera = rig, camera
+    def __init__(self, config: Config) -> None:
+        self._config = replace(config, stage=replace(config.stage, max_moves_per_s=200))
+        self._camera = ShownCamera(np.zeros((2048, 2448, 3), np.uint8))
         self.interruptions = 0
-        self._middle_um = (rig.stage.z_min_um + rig.stage.z_max_um) / 2
-        self._settle_s = rig.config.stage.settle_ms / 1e3 + 2 * EXPOSURE_NS / 1e9
+
+    def __enter__(self) -> Ours:
+        stage = self._config.stage
+        low_nm, high_nm = (round(z * 1000) for z in (stage.z_min_um - 50, stage.z_max_um + 50))
+        self._middle_um = (stage.z_min_um + stage.z_max_um) / 2
+        with contextlib.ExitStack() as opened:
+            firmware = HostFirmware(
+                z_min_nm=low_nm, z_max_nm=high_nm, start_nm=round(self._middle_um * 1000)
+            )
+            opened.enter_context(firmware)
+            window = {"z_min_um": stage.z_min_um, "z_max_um": stage.z_max_um}
+            options = {"port": firmware.port, **window, **stage.options}
+            axis = open_stage(stage.driver, options)
+            self._rig = build_rig(self._config, camera=self._camera, stage=axis)
+            opened.callback(self._rig.close)
+            self._opened = opened.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
 
     def __call__(self, pixels: U8, k: int) -> Outcome:
         """One frame, from its arrival to the command that the stage has accepted."""
+        why: object = ""
+        for _ in range(PATIENCE):
+            try:
+                return self._once(pixels, k)
+            except (StageError, SparseFocusError, OSError) as error:
+                why = error
+            self.interruptions += 1
+            with contextlib.suppress(StageError, OSError):
+                self._opened.close()
+                self.__enter__()
+        raise SparseFocusError(f"the loop stopped {PATIENCE} times in a row: {why}")
+
+    def _once(self, pixels: U8, k: int) -> Outcome:
         rule = ClassRule(threshold=-1.0, dense=k, sparse=k, ex_sparse=k)  # always this k
         importance = Importance(self._rig.engines[0], rule)
         self._rig.sensor = replace(self._rig.sensor, importance=importance)
         self._camera.pixels = pixels
-        for _ in range(PATIENCE):
-            with contextlib.suppress(StageError):
-                if self._rig.state.value is State.SHUTDOWN:
-                    self.interruptions += 1
-                    self._rig.restart()
-                self._wait_until_settled()
-                self._rig.controller.new_field()
-                outcome = step(self._rig)
-                if self._rig.state.value is not State.SHUTDOWN:
-                    return outcome
-            time.sleep(0.2)
-        raise SparseFocusError(f"the loop shut down: {self._rig.state.reason}")
+        self._wait_until_settled()
+        self._rig.controller.new_field()
+        outcome = step(self._rig)
+        if self._rig.state.value is State.SHUTDOWN:
+            raise SparseFocusError(self._rig.state.reason)
+        return outcome
 
     def _wait_until_settled(self) -> None:
         stage = self._rig.stage
-        status = stage.wait(5.0)
+        status = stage.wait(REST_S)
         if abs(status.z_um - self._middle_um) > FAR_UM:
             stage.move_to(self._middle_um, status.z_um)
-            stage.wait(5.0)
-        time.sleep(self._settle_s)
-
-
-@contextlib.contextmanager
-def ours(config: Config) -> Iterator[Ours]:
-    """Our loop with its firmware."""
-    stage = config.stage
-    middle_nm = round((stage.z_min_um + stage.z_max_um) * 500)
-    low_nm, high_nm = (round(z * 1000) for z in (stage.z_min_um - 50, stage.z_max_um + 50))
-    config = replace(config, stage=replace(stage, max_moves_per_s=200))
-    with HostFirmware(z_min_nm=low_nm, z_max_nm=high_nm, start_nm=middle_nm) as firmware:
-        camera = ShownCamera(np.zeros((2048, 2448, 3), np.uint8))
-        window = {"z_min_um": stage.z_min_um, "z_max_um": stage.z_max_um}
-        options = {"port": firmware.port, **window, **stage.options}
-        rig = build_rig(config, camera=camera, stage=open_stage(stage.driver, options))
-        with contextlib.closing(rig):
-            yield Ours(rig, camera)
+            stage.wait(REST_S)
+        time.sleep(self._config.stage.settle_ms / 1e3 + 2 * EXPOSURE_NS / 1e9)
 
 
 def plain_crop(pixels: U8) -> tuple[U8, U8]:

@@ -18,7 +18,7 @@ from edge.appliance.progress import Progress
 from edge.errors import ConfigError
 from edge.settings import Config
 from simulator.bench import climb, floors, frames, latency
-from simulator.bench.contenders import others, ours
+from simulator.bench.contenders import Ours, others
 from simulator.bench.picture import draw
 from simulator.closed_loop import RANGE_UM, Scenario, SimulatedInstrument
 from simulator.simulate_verb import NOMINAL
@@ -70,7 +70,7 @@ def measure(config: Config, options: argparse.Namespace) -> dict[str, Any]:
     contenders, missing = others()
     for name, why in missing.items():
         print(f"sparsefocus: {name} is left out: {why}", file=sys.stderr)
-    with ours(config) as loop:
+    with Ours(config) as loop:
         run_ = latency.measure(loop, contenders, pictures, options.frames, progress.done)
         interruptions = loop.interruptions
     least = floors.measure(pictures.all)

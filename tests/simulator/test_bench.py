@@ -187,11 +187,18 @@ def test_without_torch_it_says_so(monkeypatch):
 
 
 def test_the_loop_is_the_whole_one_at_the_k_asked_for(picture):
-    with contenders.ours(read_config(NOMINAL)) as loop:
+    with contenders.Ours(read_config(NOMINAL)) as loop:
         for k in (3, 31):
             outcome = loop(picture, k)
             assert outcome.measurement.ranked.k == k
             assert set(latency.TO_ESTIMATE) <= set(outcome.latency_ms)
+
+
+def test_a_lost_session_is_built_anew_and_counted(picture):
+    with contenders.Ours(read_config(NOMINAL)) as loop:
+        loop._rig.stage.close()
+        assert loop(picture, 3).measurement.ranked.k == 3
+        assert loop.interruptions == 1
 
 
 def test_the_verb_writes_what_it_measured(tmp_path, monkeypatch, picture, capsys):
