@@ -74,16 +74,17 @@ def measure(
     others: Mapping[str, Contender],
     pictures: Pictures,
     frames: int,
+    every: int,
     done: Callable[[str], None],
 ) -> Run:
-    """`frames` frames at each k: the loop and every contender see each picture, and who begins
-    changes from frame to frame."""
+    """`frames` frames at each k for the loop, of which the contenders see each `every`-th; who
+    begins changes from frame to frame."""
     run = Run()
     for number in range(-WARM_UP, frames):
         for k, shown in pictures.by_k.items():
             picture = shown[number % len(shown)]
-            names = ["ours", *others]
-            turn = number % len(names)
+            names = ["ours", *(others if number % every == 0 or number < 0 else ())]
+            turn = number // every % len(names)
             for name in (*names[turn:], *names[:turn]):
                 if name == "ours":
                     outcome = loop(picture, k)

@@ -34,6 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's options."""
     add = parser.add_argument
     add("--frames", type=int, default=500, metavar="N", help="at each k (default: 500)")
+    add("--every", type=int, default=5, metavar="N",
+        help="the other pipelines see each N-th frame (default: 5)")  # fmt: skip
     add("--fields", type=int, default=6, metavar="N",
         help="for hill climbing, 0 = leave it out (default: 6)")  # fmt: skip
     add("--config", type=Path, default=NOMINAL, help="instrument (default: the nominal one)")
@@ -45,8 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """0 = measured, whatever came out."""
-    if options.frames < 1 or options.fields < 0:
-        raise ConfigError("--frames must be at least 1 and --fields at least 0")
+    if options.frames < 1 or options.every < 1 or options.fields < 0:
+        raise ConfigError("--frames and --every must be at least 1, --fields at least 0")
     config = read_config(options.config)
     for path in (options.json, options.picture):
         if path is not None and not path.parent.is_dir():
@@ -71,7 +73,9 @@ def measure(config: Config, options: argparse.Namespace) -> dict[str, Any]:
     for name, why in missing.items():
         print(f"sparsefocus: {name} is left out: {why}", file=sys.stderr)
     with Ours(config) as loop:
-        run_ = latency.measure(loop, contenders, pictures, options.frames, progress.done)
+        run_ = latency.measure(
+            loop, contenders, pictures, options.frames, options.every, progress.done
+        )
         interruptions = loop.interruptions
     least = floors.measure(pictures.all)
     progress.done("floors measured")

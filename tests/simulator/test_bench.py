@@ -206,12 +206,24 @@ def test_the_verb_writes_what_it_measured(tmp_path, monkeypatch, picture, capsys
         frames, "render", lambda seed: Pictures(dict.fromkeys((3, 9, 31), (picture,)))
     )
     where = [str(tmp_path / "bench.json"), str(tmp_path / "bench.svg")]
-    words = ["bench", "--frames", "2", "--fields", "0", "--json", where[0], "--picture", where[1]]
+    words = [
+        "bench",
+        "--frames",
+        "2",
+        "--every",
+        "2",
+        "--fields",
+        "0",
+        "--json",
+        where[0],
+        "--picture",
+        where[1],
+    ]
     assert cli.main(words) == 0
     record = json.loads((tmp_path / "bench.json").read_text())
     assert set(record["latency"]["others"]) == {"onnx", "pytorch"}
     assert record["latency"]["ours"]["31"]["dpn"]["count"] == 2
-    assert record["latency"]["others"]["onnx"]["3"]["count"] == 2
+    assert record["latency"]["others"]["onnx"]["3"]["count"] == 1
     assert record["machine"]["cores"] >= 1
     assert 0 < record["near_the_floor"]["dpn, k = 9"]["share"] < 2
     assert "hill_climbing" not in record
@@ -219,7 +231,9 @@ def test_the_verb_writes_what_it_measured(tmp_path, monkeypatch, picture, capsys
     assert "floors: frame read" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("wrong", [["--frames", "0"], ["--json", "no/such/folder/x.json"]])
+@pytest.mark.parametrize(
+    "wrong", [["--frames", "0"], ["--every", "0"], ["--json", "no/such/folder/x.json"]]
+)
 def test_wrong_use_is_told_before_anything_is_measured(wrong, capsys):
     assert cli.main(["bench", *wrong]) == 2
     assert "sparsefocus: " in capsys.readouterr().err

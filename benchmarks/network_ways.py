@@ -4,7 +4,7 @@
 distance from ONNX Runtime on the whole file: importance, um of a patch, um of a frame's median.
 OpenVINO takes part where it is installed (pip install openvino); the product does not use it.
 
-python benchmarks/engines.py [--repeats 40] [--threads 2] [--json FILE]
+python benchmarks/network_ways.py [--repeats 40] [--threads 2] [--json FILE]
 """
 
 from __future__ import annotations
