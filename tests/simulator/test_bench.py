@@ -138,15 +138,17 @@ def test_quantiles_and_ratios():
     }  # fmt: skip
     run = latency.Run()
     run.add_ours(9, _laps(8.0), moved=True)
-    run.add_ours(9, {**_laps(100.0), "move": 90.0}, moved=False)
-    run.others[9]["onnx"].append(14.0)
+    for _ in range(2):
+        run.add_ours(9, {**_laps(100.0), "move": 90.0}, moved=False)
+    run.others[9]["onnx"] += [13.0, 14.0, 15.0]
     found = run.record()
     ours = found["ours"]["9"]
     assert ours["to estimate"]["p50"] == 7.0
     assert found["ratios"] == {"onnx": {"9": 2.0}}
+    assert found["ratios_of_least"] == {"onnx": {"9": 1.86}}
     assert (ours["total"]["count"], ours["total"]["max"]) == (1, 8.0)  # a hold sends nothing
     assert ours["outside share"]["p50"] == pytest.approx(3.0 / 8.0)
-    assert found["frames_without_a_move"] == {"9": 1}
+    assert found["frames_without_a_move"] == {"9": 2}
 
 
 def test_goals_are_met_or_missed():
@@ -209,7 +211,7 @@ def test_the_verb_writes_what_it_measured(tmp_path, monkeypatch, picture, capsys
     words = [
         "bench",
         "--frames",
-        "2",
+        "3",
         "--every",
         "2",
         "--fields",
@@ -222,8 +224,8 @@ def test_the_verb_writes_what_it_measured(tmp_path, monkeypatch, picture, capsys
     assert cli.main(words) == 0
     record = json.loads((tmp_path / "bench.json").read_text())
     assert set(record["latency"]["others"]) == {"onnx", "pytorch"}
-    assert record["latency"]["ours"]["31"]["dpn"]["count"] == 2
-    assert record["latency"]["others"]["onnx"]["3"]["count"] == 1
+    assert record["latency"]["ours"]["31"]["dpn"]["count"] == 3
+    assert record["latency"]["others"]["onnx"]["3"]["count"] == 2
     assert record["machine"]["cores"] >= 1
     assert 0 < record["near_the_floor"]["dpn, k = 9"]["share"] < 2
     assert "hill_climbing" not in record
