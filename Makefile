@@ -1,6 +1,7 @@
 # Every target does its own set-up: a virtual environment in .venv and the host firmware.
 #   make run    focus thirteen simulated fields, page in report/index.html
 #   make test   lint, types, layers, tests
+#   make bench  latency by stage and k, beside other ways and the floors
 #   make soak, make fuzz, make mutation   the long ones: each says what it found
 PYTHON ?= python3
 VENV   ?= .venv
@@ -17,10 +18,15 @@ WITHOUT      := [test,train,cuda]
 TEST_EXTRA   := $(if $(JETSON),[test],$(if $(ARM),$(WITH_OPENCV),$(WITHOUT)))
 PIP          := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: run test lint types layers pytest env test-env firmware board-tools camera-tools tensorrt pycuda soak fuzz mutation clean
+.PHONY: run bench test lint types layers pytest env test-env firmware board-tools camera-tools tensorrt pycuda soak fuzz mutation clean
 
 run: env firmware
 	$(BIN)/sparsefocus simulate --report report
+
+# Needs a machine that does nothing else: 500 frames at each k, then hill climbing. Some minutes.
+bench: test-env firmware
+	$(BIN)/sparsefocus bench --json benchmarks/results/bench.json \
+	  --picture benchmarks/results/bench.svg
 
 test: lint types layers pytest
 

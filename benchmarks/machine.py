@@ -1,41 +1,13 @@
-"""What a result was measured on, written beside every number."""
+"""Numbers written with the machine they were measured on."""
 
 from __future__ import annotations
 
 import json
-import os
-import platform
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-
-def description() -> dict[str, Any]:
-    """Processor, cores, load, system, Python, and the emulator where there is one."""
-    model = ""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        model = next((x.partition(":")[2].strip() for x in lines if x.startswith("model name")), "")
-    except OSError:
-        pass
-    return {
-        "processor": model or platform.machine(),
-        "cores": os.cpu_count(),
-        "load_average": [round(value, 2) for value in os.getloadavg()],
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "qemu": _first_line("qemu-system-arm", "--version"),
-    }
-
-
-def _first_line(*command: str) -> str:
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split(
-            "\n"
-        )[0]
-    except OSError:
-        return ""
+from edge.appliance.machine import description
 
 
 def write(path: Path | None, numbers: dict[str, Any]) -> None:

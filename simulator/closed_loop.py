@@ -99,11 +99,11 @@ class SimulatedInstrument:
         truth = self.microscope.load_field(
             scenario.kind, scenario.sparsity, scenario.number, slide=scenario.number
         )
-        self._turn_knob(truth.z_focus_um + scenario.start_um)
+        self.turn_knob(truth.z_focus_um + scenario.start_um)
         self.camera.seen.clear()
-        start_ns, z_start = self._at_rest()
+        start_ns, z_start = self.at_rest()
         outcomes = focus_field(self.rig)
-        end_ns, z_final = self._at_rest()
+        end_ns, z_final = self.at_rest()
         blank = scenario.sparsity == "blank"
         return FieldRecord(
             number=scenario.number,
@@ -119,13 +119,14 @@ class SimulatedInstrument:
             start_ns=start_ns,
         )
 
-    def _turn_knob(self, height_um: float) -> None:
+    def turn_knob(self, height_um: float) -> None:
         """Bring the objective to `height_um`, as a person would: not the runtime's decision."""
         stage = self.rig.stage
         stage.move_to(self.mechanics.motor_for_um(height_um), stage.status().z_um)
         stage.wait(_REST_S)
 
-    def _at_rest(self) -> tuple[int, float]:
+    def at_rest(self) -> tuple[int, float]:
+        """Wait until nothing moves: the time (monotonic ns) and the objective's true height."""
         deadline = time.monotonic() + _REST_S
         while not self.mechanics.at_rest(time.monotonic_ns()) and time.monotonic() < deadline:
             time.sleep(0.005)

@@ -30,6 +30,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "edge.appliance.evaluate_verb",
         "the paper's metrics on z-stacks with known focus",
     ),
+    "bench": (
+        "simulator.bench.verb",
+        "how long a frame takes, beside other ways to do it and the machine's floors",
+    ),
     "stage": (
         "edge.appliance.stage_verb",
         "find, move, stop or watch the Z axis; serve it as an ASI MS-2000; test a firmware",

@@ -1,0 +1,176 @@
+"""Hill climbing, which scanners without a one-shot measurement do, against our loop: the same
+fields, starts, optics, motor and play.
+
+Seconds are those of an instrument: frame periods, moves as the motor made them, settling, and
+computing. How long the simulator takes to render a picture is left out.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from edge.camera import Frame
+from edge.loop import step
+from edge.preprocess import centre_crop
+from simulator.closed_loop import Scenario, SimulatedInstrument
+
+U8 = npt.NDArray[np.uint8]
+
+COARSE_UM = 5.0
+FINE_UM = 0.3  # a quarter of the depth of field of 20x/0.75
+MOST_COARSE = 24  # pictures uphill; then there is no hill
+GOLDEN = (math.sqrt(5) - 1) / 2
+MOST_FRAMES = 12  # of our loop on one field
+REST_S = 5.0
+
+
+@dataclass(slots=True)
+class Found:
+    """How one field ended. `error_um`: objective less best focus, absolute, at the end."""
+
+    field: str
+    start_um: float
+    images: int
+    seconds: float
+    error_um: float
+    ended: str
+
+
+def tenengrad(pixels: U8) -> float:
+    """Mean squared gradient (Sobel, 3 x 3) of the green channel; greater = sharper.
+
+    Source: Krotkov, Focusing, IJCV 1 (1987).
+    """
+    green = np.ascontiguousarray(pixels[..., 1])
+    x = cv2.Sobel(green, cv2.CV_32F, 1, 0)
+    y = cv2.Sobel(green, cv2.CV_32F, 0, 1)
+    return float((cv2.norm(x) ** 2 + cv2.norm(y) ** 2) / green.size)
+
+
+def climb(sharpness: Callable[[float], float], start_um: float) -> float:
+    """Uphill in coarse steps until it goes down again, then golden section; the height of the
+    sharpest picture seen. One picture per call of `sharpness`."""
+    seen: dict[float, float] = {}
+
+    def at(z_um: float) -> float:
+        if z_um not in seen:
+            seen[z_um] = sharpness(z_um)
+        return seen[z_um]
+
+    stride, behind, here = COARSE_UM, start_um, start_um + COARSE_UM
+    if at(here) < at(behind):
+        stride, behind, here = -COARSE_UM, here, behind
+    for _ in range(MOST_COARSE):
+        ahead = here + stride
+        if at(ahead) < at(here):
+            _narrow(at, min(behind, ahead), max(behind, ahead))
+            break
+        behind, here = here, ahead
+    return max(seen, key=lambda z_um: seen[z_um])
+
+
+def _narrow(at: Callable[[float], float], low: float, high: float) -> None:
+    left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
+    while high - low > 2 * FINE_UM:
+        if at(left) < at(right):
+            low, left, right = left, right, left + GOLDEN * (high - left)
+        else:
+            high, left, right = right, right - GOLDEN * (right - low), left
+
+
+def compare(
+    instrument: SimulatedInstrument, scenarios: Sequence[Scenario], done: Callable[[str], None]
+) -> dict[str, Any]:
+    """Every field twice from the same start: our loop, then hill climbing."""
+    ways: dict[str, list[Found]] = {"ours": [], "hill climbing": []}
+    for scenario in scenarios:
+        kind, sparsity, number = scenario.kind, scenario.sparsity, scenario.number
+        truth = instrument.microscope.load_field(kind, sparsity, number, slide=number)
+        for name, focus in (("ours", _ours), ("hill climbing", _climbed)):
+            instrument.turn_knob(truth.z_focus_um + scenario.start_um)
+            instrument.at_rest()
+            images, seconds, ended = focus(instrument)
+            _, height_um = instrument.at_rest()
+            error = abs(height_um - truth.z_focus_um)
+            words = f"{kind} {sparsity}"
+            found = Found(words, scenario.start_um, images, seconds, error, ended)
+            ways[name].append(found)
+            done(f"{words}, {name}: {images} images, {error:.2f} um")
+    return {
+        "note": "seconds without the time to render the pictures",
+        "coarse_um": COARSE_UM,
+        "fine_um": FINE_UM,
+        **{name: {**_summary(found), "fields": [_row(f) for f in found]}
+           for name, found in ways.items()},
+    }  # fmt: skip
+
+
+def _ours(instrument: SimulatedInstrument) -> tuple[int, float, str]:
+    rig = instrument.rig
+    rig.controller.new_field()
+    images, seconds, ended = 0, 0.0, "frames"
+    for _ in range(MOST_FRAMES):
+        outcome = step(rig)
+        images += 1
+        ms = outcome.latency_ms or {}
+        seconds += (rig.config.camera.period_ms + ms.get("total", 0.0)) / 1e3
+        ended = f"{outcome.decision.value}: {outcome.reason}"
+        if outcome.move is None:
+            break
+        seconds += _travelled(instrument)
+    return images, seconds, ended
+
+
+def _climbed(instrument: SimulatedInstrument) -> tuple[int, float, str]:
+    stage, camera = instrument.rig.stage, instrument.camera
+    period_s = instrument.rig.config.camera.period_ms / 1e3
+    spent = [0, 0.0]
+
+    def sharpness(z_um: float) -> float:
+        _move(z_um)
+        frame: Frame = camera.next(timeout_s=REST_S)
+        begin = time.perf_counter()
+        value = tenengrad(centre_crop(frame))
+        spent[0] += 1
+        spent[1] += period_s + time.perf_counter() - begin
+        return value
+
+    def _move(z_um: float) -> None:
+        now_um = stage.status().z_um
+        if abs(z_um - now_um) > stage.resolution_um:
+            stage.move_to(z_um, now_um)
+            spent[1] += _travelled(instrument)
+
+    best_um = climb(sharpness, stage.status().z_um)
+    _move(best_um)
+    return int(spent[0]), spent[1], "sharpest picture"
+
+
+def _travelled(instrument: SimulatedInstrument) -> float:
+    """Seconds until the move just begun is done and settled."""
+    begin = time.monotonic()
+    instrument.rig.stage.wait(REST_S)
+    return time.monotonic() - begin + instrument.rig.config.stage.settle_ms / 1e3
+
+
+def _summary(found: Sequence[Found]) -> dict[str, float]:
+    return {
+        "images": statistics.median(f.images for f in found),
+        "images_most": max(f.images for f in found),
+        "seconds": round(statistics.median(f.seconds for f in found), 3),
+        "mean_error_um": round(statistics.fmean(f.error_um for f in found), 3),
+        "worst_error_um": round(max(f.error_um for f in found), 3),
+    }
+
+
+def _row(found: Found) -> dict[str, Any]:
+    return {k: round(v, 3) if isinstance(v, float) else v for k, v in asdict(found).items()}

@@ -1,0 +1,183 @@
+"""`sparsefocus bench`: latency by stage and by k, against other ways and against the floors."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from edge.appliance.config import read_config
+from edge.appliance.machine import description, load_average
+from edge.appliance.progress import Progress
+from edge.errors import ConfigError
+from edge.settings import Config
+from simulator.bench import climb, floors, frames, latency
+from simulator.bench.contenders import Ours, others
+from simulator.bench.picture import draw
+from simulator.closed_loop import RANGE_UM, Scenario, SimulatedInstrument
+from simulator.simulate_verb import NOMINAL
+from simulator.slide import KINDS, SPARSITIES
+
+#: what the loop is to reach on two cores that do nothing else
+FASTER = 5.0
+OUTSIDE = 0.25
+OUTSIDE_K = 9
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The verb's options."""
+    add = parser.add_argument
+    add("--frames", type=int, default=500, metavar="N", help="at each k (default: 500)")
+    add("--every", type=int, default=5, metavar="N",
+        help="the other pipelines see each N-th frame (default: 5)")  # fmt: skip
+    add("--fields", type=int, default=6, metavar="N",
+        help="for hill climbing, 0 = leave it out (default: 6)")  # fmt: skip
+    add("--config", type=Path, default=NOMINAL, help="instrument (default: the nominal one)")
+    add("--seed", type=int, default=5, help="of slides, starts and noise (default: 5)")
+    add("--json", type=Path, metavar="FILE", help="write the numbers")
+    add("--picture", type=Path, metavar="FILE", help="write them as an SVG")
+    add("--quiet", action="store_true", help="no progress, no table")
+
+
+def run(options: argparse.Namespace) -> int:
+    """0 = measured, whatever came out."""
+    if options.frames < 1 or options.every < 1 or options.fields < 0:
+        raise ConfigError("--frames and --every must be at least 1, --fields at least 0")
+    config = read_config(options.config)
+    for path in (options.json, options.picture):
+        if path is not None and not path.parent.is_dir():
+            raise ConfigError(f"{path}: there is no folder {path.parent}")
+    record = measure(config, options)
+    if options.json is not None:
+        options.json.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", "utf-8")
+    if options.picture is not None:
+        options.picture.write_text(draw(record, config.camera.period_ms), "utf-8")
+    if not options.quiet:
+        print(table(record))
+    return 0
+
+
+def measure(config: Config, options: argparse.Namespace) -> dict[str, Any]:
+    """Everything, as JSON."""
+    progress = Progress(options.frames // 25 + 2 * options.fields + 2, options.quiet)
+    before = load_average()
+    pictures = frames.render(options.seed)
+    progress.done("pictures rendered")
+    contenders, missing = others()
+    for name, why in missing.items():
+        print(f"sparsefocus: {name} is left out: {why}", file=sys.stderr)
+    with Ours(config) as loop:
+        run_ = latency.measure(
+            loop, contenders, pictures, options.frames, options.every, progress.done
+        )
+        interruptions = loop.interruptions
+    least = floors.measure(pictures.all)
+    progress.done("floors measured")
+    record = {
+        "command": "sparsefocus " + " ".join(sys.argv[1:]),
+        "machine": {
+            **description(),
+            "load_average_before": before,
+            "onnxruntime": onnxruntime.__version__,
+        },
+        "left_out": missing,
+        "latency": run_.record(),
+        "interruptions": interruptions,
+        "floors": least,
+    }
+    record["near_the_floor"] = _near(record)
+    if options.fields:
+        with SimulatedInstrument(config, options.seed) as instrument:
+            record["hill_climbing"] = climb.compare(
+                instrument, _scenarios(options.fields, options.seed), progress.done
+            )
+    record["targets"] = _targets(record, config.camera.period_ms)
+    return record
+
+
+def _scenarios(count: int, seed: int) -> list[Scenario]:
+    groups = [(kind, sparsity) for sparsity in SPARSITIES for kind in KINDS]
+    starts = np.random.default_rng([seed, 25]).uniform(-RANGE_UM, RANGE_UM, count)
+    return [Scenario(n, *groups[n % len(groups)], float(z)) for n, z in enumerate(starts)]
+
+
+def _near(record: Mapping[str, Any]) -> dict[str, Any]:
+    """How much of the matrix product's GFLOP/s each network reaches, by its median time."""
+    floor, found = record["floors"], {}
+    for k, row in record["latency"]["ours"].items():
+        for name, count in (("rin", 1), ("dpn", int(k))):
+            speed = floor["gflop"][name] * count / row[name]["p50"] * 1e3
+            key = "rin" if name == "rin" else f"dpn, k = {k}"
+            share = round(speed / floor["peak_gflops"], 3)
+            found[key] = {"gflops": round(speed, 1), "share": share}
+    return found
+
+
+def _targets(record: Mapping[str, Any], period_ms: float) -> dict[str, dict[str, Any]]:
+    """Each goal with what was found. A busy machine misses them for no fault of the loop."""
+    rows = record["latency"]["ours"]
+    found: dict[str, tuple[float | None, float, bool]] = {}
+    for k, key in (("3", "p99"), ("9", "p99"), ("31", "p50")):
+        total = rows[k].get("total")
+        found[f"k = {k}: {key}, ms"] = (total and total[key], period_ms, False)
+    share = rows[str(OUTSIDE_K)].get("outside share")
+    found[f"k = {OUTSIDE_K}: outside the networks"] = (share and share["p50"], OUTSIDE, False)
+    for k, ratio in record["latency"]["ratios"].get("pytorch", {}).items():
+        found[f"k = {k}: times faster than PyTorch"] = (ratio, FASTER, True)
+    if "hill_climbing" in record:
+        ways = record["hill_climbing"]
+        climbed = ways["hill climbing"]["mean_error_um"]
+        found["images for a field"] = (ways["ours"]["images"], 2, False)
+        found["mean error, um, hill climbing's"] = (ways["ours"]["mean_error_um"], climbed, False)
+    return {
+        name: {
+            "found": value,
+            "at_least" if more else "at_most": limit,
+            "met": value is not None and (value >= limit if more else value <= limit),
+        }
+        for name, (value, limit, more) in found.items()
+    }
+
+
+def table(record: Mapping[str, Any]) -> str:
+    """Fixed width, for a terminal."""
+    found = record["latency"]
+    lines = [f"{'ms':<30}{'p50':>9}{'p99':>9}{'max':>9}"]
+    for k, row in found["ours"].items():
+        for stage in (*latency.TO_ESTIMATE, "plan", "move", "total"):
+            if stage in row:
+                lines.append(_line(f"k = {k:<3} {stage}", row[stage]))
+        for name, by_k in found["others"].items():
+            ratio = found["ratios"][name][k]
+            lines.append(_line(f"k = {k:<3} {name}, plain", by_k[k]) + f"   {ratio:.1f} x")
+    floor = record["floors"]
+    lines.append(
+        f"floors: frame read {floor['memory_read_ms']:.2f} ms, crop copied "
+        f"{floor['copy_crop_ms']:.2f} ms, matrix product {floor['peak_gflops']:.0f} GFLOP/s"
+    )
+    for name in ("ours", "hill climbing") if "hill_climbing" in record else ():
+        row = record["hill_climbing"][name]
+        lines.append(
+            f"{name}: {row['images']:g} images, {row['seconds']:.2f} s, "
+            f"mean error {row['mean_error_um']:.2f} um, worst {row['worst_error_um']:.2f} um"
+        )
+    for name, goal in record["targets"].items():
+        sign = ">=" if "at_least" in goal else "<="
+        limit = goal.get("at_least", goal.get("at_most"))
+        value = "none" if goal["found"] is None else f"{goal['found']:.3g}"
+        met = "met" if goal["met"] else "MISSED"
+        lines.append(f"{met:<7}{name}: {value} ({sign} {limit:.3g})")
+    load = record["machine"]["load_average"][0]
+    cores = record["machine"]["cores"]
+    lines.append(f"load average at the end {load:.1f} on {cores} cores: more than ours is noise")
+    return "\n".join(lines)
+
+
+def _line(name: str, row: Mapping[str, float]) -> str:
+    return f"{name:<30}{row['p50']:>9.2f}{row['p99']:>9.2f}{row['max']:>9.2f}"
