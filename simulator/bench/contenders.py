@@ -17,7 +17,7 @@ import onnxruntime as ort
 
 from edge.errors import SparseFocusError
 from edge.importance import ClassRule, Importance
-from edge.loop import Outcome, step
+from edge.loop import FocusSensor, Outcome, step
 from edge.preprocess import GRID, PATCH_PX, SMALL_PX
 from edge.rig import build_rig
 from edge.settings import Config
@@ -54,7 +54,11 @@ class Ours:
     """
 
     def __init__(self, config: Config) -> None:
-        self._config = replace(config, stage=replace(config.stage, max_moves_per_s=200))
+        self._config = replace(
+            config,
+            stage=replace(config.stage, max_moves_per_s=200),
+            models=replace(config.models, backend="cpu"),
+        )
         self._camera = ShownCamera(np.zeros((2048, 2448, 3), np.uint8))
         self.interruptions = 0
 
@@ -95,7 +99,9 @@ class Ours:
     def _once(self, pixels: U8, k: int) -> Outcome:
         rule = ClassRule(threshold=-1.0, dense=k, sparse=k, ex_sparse=k)  # always this k
         importance = Importance(self._rig.engines[0], rule)
-        self._rig.sensor = replace(self._rig.sensor, importance=importance)
+        sensor = self._rig.sensor
+        assert isinstance(sensor, FocusSensor)  # the CPU's, as asked for
+        self._rig.sensor = replace(sensor, importance=importance)
         self._camera.pixels = pixels
         self._wait_until_settled()
         self._rig.controller.new_field()
