@@ -93,29 +93,29 @@ def grey(tmp_path_factory):
     return path
 
 
-def _close(one, other, rtol=1e-5, atol=1e-4):
+def _close(one, other, rtol=1e-4, atol=2e-3):
     if (one is None) or (other is None):
         return one is other
     one, other = np.array(one), np.array(other)
     return one.shape == other.shape and np.allclose(one, other, rtol, atol, equal_nan=True)
 
 
-def _problems(found, um=0.02, importance=0.0):
-    """How the GPU's frames differ from the CPU's; with `importance`, by half precision."""
+def _problems(found, um=0.02, half=False):
+    """How the GPU's frames differ from the CPU's, which sums in another order (docs/speed.md)."""
     told = []
     for way in found["gpu"]:
         for name, cpu, gpu in zip(found["names"], found["cpu"], way, strict=True):
             exact = ("k", "sparsity", "reason", "light")
-            order = sorted if importance else list  # the same patches; nearly equal ones may swap
+            order = sorted if half else list  # the same patches; nearly equal ones may swap
             if order(cpu["cells"]) != order(gpu["cells"]):
                 told.append(f"{name}: cells")
             told += [f"{name}: {key}" for key in exact if cpu[key] != gpu[key]]
-            if not _close(cpu["importance"], gpu["importance"], 0, importance):
+            if not _close(cpu["importance"], gpu["importance"], 0, 0.02 if half else 1e-4):
                 told.append(f"{name}: importance")
             both = np.array([cpu["um"], gpu["um"]])
             if not (np.isnan(both).all() or abs(both[0] - both[1]) <= um):
                 told.append(f"{name}: {both} um")
-            if not importance:
+            if not half:
                 keys = ("patches_um", "spread_um", "optics", "novelty", "interval_um")
                 told += [f"{name}: {key}" for key in keys if not _close(cpu[key], gpu[key])]
     return told
@@ -131,7 +131,7 @@ def test_the_shipped_models_choose_and_measure_as_on_the_cpu(gpu, slides, scenar
 
 def test_in_half_precision_within_a_tenth_of_a_micrometre(gpu, slides):
     found = gpu.run("half_precision", SHIPPED, slides)
-    assert _problems(found, um=0.1, importance=0.02) == []
+    assert _problems(found, um=0.1, half=True) == []
     assert _problems(found) != []  # it was not the float32 network
 
 
