@@ -91,6 +91,8 @@ def _aravis(network: bool) -> list[str]:
     arv.disable_interface(b"Fake")
     (arv.enable_interface if network else arv.disable_interface)(b"GigEVision")
     arv.update_device_list()
+    # the switch is the whole process's: without it no GigE camera could be opened any more
+    arv.enable_interface(b"GigEVision")
     return [
         " ".join(
             (part(number) or b"").decode("utf-8", "replace")
