@@ -25,18 +25,24 @@ def move(probe: Probe) -> None:
     need(status.commanded_nm == target, "the axis crept after DONE")
 
 
-def approach(probe: Probe) -> None:
-    """Every move ends coming up: one that goes down dips below its target first."""
-    target = probe.origin_nm - probe.travel_nm // 3 // probe.step_nm * probe.step_nm
-    need(isinstance(probe.move(1, target), m.Accepted), "a move down was refused")
+def _way_to(probe: Probe, target_nm: int) -> list[int]:
+    """The positions told until the axis has settled, which must be on the target."""
     seen: list[int] = []
 
     def at_rest(status: m.Status) -> bool:
         seen.append(status.commanded_nm)
         return bool(status.flags & m.Flag.SETTLED)
 
-    status = probe.until(at_rest, "at rest")
-    need(status.commanded_nm == target, f"ended at {status.commanded_nm} instead of {target} nm")
+    end_nm = probe.until(at_rest, "at rest").commanded_nm
+    need(end_nm == target_nm, f"ended at {end_nm} instead of {target_nm} nm")
+    return seen
+
+
+def approach(probe: Probe) -> None:
+    """Every move ends coming up: one that goes down dips below its target first."""
+    target = probe.origin_nm - probe.travel_nm // 3 // probe.step_nm * probe.step_nm
+    need(isinstance(probe.move(1, target), m.Accepted), "a move down was refused")
+    seen = _way_to(probe, target)
     need(min(seen) == target - probe.backlash_nm, f"dipped {target - min(seen)} nm below")
 
 
@@ -47,14 +53,7 @@ def approach_from_above(probe: Probe) -> None:
     need(ack.backlash_nm == -probe.backlash_nm, f"backlash {ack.backlash_nm} nm")
     target = probe.origin_nm + probe.travel_nm // 3 // probe.step_nm * probe.step_nm
     need(isinstance(probe.move(1, target), m.Accepted), "a move up was refused")
-    seen: list[int] = []
-
-    def at_rest(status: m.Status) -> bool:
-        seen.append(status.commanded_nm)
-        return bool(status.flags & m.Flag.SETTLED)
-
-    status = probe.until(at_rest, "at rest")
-    need(status.commanded_nm == target, f"ended at {status.commanded_nm} instead of {target} nm")
+    seen = _way_to(probe, target)
     need(max(seen) == target + probe.backlash_nm, f"went {max(seen) - target} nm above")
     high = probe.origin_nm + probe.travel_nm
     answer = probe.move(2, high - probe.backlash_nm + probe.step_nm)

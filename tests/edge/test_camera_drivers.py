@@ -20,6 +20,7 @@ from camera_benches import (
     aravis,
     bench_of,
     kinds,
+    missing,
     picture,
     write_pictures,
 )
@@ -232,7 +233,7 @@ def test_incomplete_frames_are_refused_and_counted(opened: Open) -> None:
     assert camera.dropped >= 5
 
 
-@pytest.mark.skipif(bool(kinds("aravis")[0].marks[0].args[0]), reason="make camera-tools")
+@pytest.mark.skipif(bool(missing("aravis")), reason=missing("aravis"))
 def test_an_unplugged_camera_comes_back() -> None:
     with aravis("aravis", lost_per_thousand=0) as bench:
         camera = bench.open()
