@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from conftest import NEEDS_BOARD
 from raw_host import HELLO, RawHost
 
 from firmware_bridge import messages as m
@@ -15,15 +16,13 @@ from firmware_bridge.firmware import qemu
 from firmware_bridge.firmware.build import BuildError
 from firmware_bridge.firmware.qemu import QemuFirmware, build_qemu, missing_tools, section_sizes
 
-needs_board = pytest.mark.skipif(bool(missing_tools()), reason=missing_tools())
-
 
 def symbols(elf: Path) -> set[str]:
     out = subprocess.run(["arm-none-eabi-nm", str(elf)], capture_output=True, text=True, check=True)
     return set(re.findall(r" \w (\w+)$", out.stdout, re.MULTILINE))
 
 
-@needs_board
+@NEEDS_BOARD
 def test_size(capsys: pytest.CaptureFixture[str]) -> None:
     sizes = section_sizes(build_qemu())
     with capsys.disabled():
@@ -33,7 +32,7 @@ def test_size(capsys: pytest.CaptureFixture[str]) -> None:
     assert qemu.main([]) == 0
 
 
-@needs_board
+@NEEDS_BOARD
 def test_no_libc_and_no_faults_in_a_release() -> None:
     release, faulty = symbols(build_qemu()), symbols(build_qemu(faults=True))
     assert {"af_fault_due", "af_fault_arm"} <= faulty
@@ -41,7 +40,7 @@ def test_no_libc_and_no_faults_in_a_release() -> None:
     assert not {"malloc", "free", "printf", "_start", "__libc_init_array"} & release
 
 
-@needs_board
+@NEEDS_BOARD
 def test_the_hardware_timer_keeps_the_hosts_time() -> None:
     with QemuFirmware(start_nm=5_000_000, boot_id=11) as board:
         raw = RawHost(board.port)
@@ -58,7 +57,7 @@ def test_the_hardware_timer_keeps_the_hosts_time() -> None:
     assert second - first <= end_later - begin + 1e-4
 
 
-@needs_board
+@NEEDS_BOARD
 def test_ends_with_its_owner() -> None:
     board = QemuFirmware(start_nm=0, boot_id=1)
     assert board.running()

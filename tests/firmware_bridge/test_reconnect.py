@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import serial
-from conftest import QEMU
+from conftest import NEEDS_BOARD, QEMU
 from faulty_line import FaultyLine
 
 from firmware_bridge.errors import LinkLost, StageRefused
 from firmware_bridge.firmware.bench import Bench
 from firmware_bridge.firmware.host import HostFirmware
-from firmware_bridge.firmware.qemu import QemuFirmware, missing_tools
+from firmware_bridge.firmware.qemu import QemuFirmware
 from firmware_bridge.firmware.trace import MotorTrace
 from firmware_bridge.own_process import OwnProcessStage
 from firmware_bridge.stages.binary import BinaryStage
@@ -69,7 +69,7 @@ def test_a_pulled_plug_comes_back_under_its_name(tmp_path: Path) -> None:
     stage.close()
 
 
-@pytest.mark.skipif(bool(missing_tools()), reason=missing_tools())
+@NEEDS_BOARD
 def test_another_controller_under_the_same_name_is_refused(tmp_path: Path) -> None:
     by_id = tmp_path / "z-controller"
     with HostFirmware(start_nm=START) as ours:
