@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from training.pool import BLOCK_PX, Pool, window_truth
+from training.pool import BLOCK_PX, HEAD, Pool, window_truth
 
 F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]
@@ -58,9 +58,10 @@ def turn(image: npt.NDArray[np.generic], quarter: int, mirror: bool) -> npt.NDAr
 
 
 def dpn_batch(pool: Pool, ready: npt.NDArray[np.int64], rng: Rng, size: int, crop: int) -> Batch:
-    """Patches (size, crop, crop, 3) uint8; labels (size, 3): d um, W040 waves, colour um."""
+    """Patches (size, crop, crop, 3) uint8; labels (size, 4): d um, W040 waves, axial
+    colour um, thickness um."""
     images = np.empty((size, crop, crop, 3), np.uint8)
-    labels = np.empty((size, 3), np.float32)
+    labels = np.empty((size, 4), np.float32)
     done = 0
     while done < size:
         slot = int(rng.choice(ready))
@@ -78,7 +79,7 @@ def dpn_batch(pool: Pool, ready: npt.NDArray[np.int64], rng: Rng, size: int, cro
         if pool.labels[slot, 0] != label[0]:  # overwritten meanwhile
             continue
         images[done] = turn(relight(window, rng), int(rng.integers(4)), bool(rng.integers(2)))
-        labels[done] = correction[rows[pick], columns[pick]], label[1], label[2]
+        labels[done] = correction[rows[pick], columns[pick]], *label[1:HEAD]
         done += 1
     return images, labels
 

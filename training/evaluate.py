@@ -74,9 +74,7 @@ def judge_dpn(engine: Engine, seed: int, specimens: int) -> list[Judged]:
         specimen = make_specimen(kind, coverage, shape, NOMINAL.um_per_px, rng, variation)
         renderer, blocks = Renderer(specimen, variation.optics), block_truth(specimen)
         for draw, delta in _deltas(rng):
-            richness, correction = window_truth(
-                pack_truth(delta, *blocks, variation.optics), PATCH_PX
-            )
+            richness, correction = window_truth(pack_truth(delta, *blocks, variation), PATCH_PX)
             places = np.argwhere(richness > 0.3)
             if not len(places):
                 continue

@@ -22,7 +22,7 @@ from torch import nn
 
 from engines.engine import MODELS
 from engines.manifest import NOMINAL_OPTICS, Input, Manifest, Output
-from training.nets import RIN
+from training.nets import DPN, RIN
 from training.train import Run
 
 INPUTS = {
@@ -159,6 +159,13 @@ def regrid(net: RIN, grid: str) -> None:
     net.pool_rows, net.pool_columns = fresh.pool_rows, fresh.pool_columns
 
 
+def set_depth_share(run: Run, share: float) -> None:
+    """Give a trained DPN its `depth_share`; SystemExit for another network or a share not 0..2."""
+    if not isinstance(run.average, DPN) or not 0.0 <= share <= 2.0:
+        raise SystemExit(f"--depth-share {share:g}: a DPN takes 0 to 2")
+    run.average.depth_share.fill_(share)
+
+
 def main() -> None:
     """Command line; see the module."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -166,12 +173,15 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=MODELS)
     parser.add_argument("--accuracy", type=Path, help="JSON that training.evaluate wrote")
     parser.add_argument("--operating-point", type=float, default=0.8, help="RIN; see export")
+    parser.add_argument("--depth-share", type=float, help="DPN; see training.nets.DPN")
     parser.add_argument("--grid", default="9x9", help="RIN: rows x columns of patches")
     parser.add_argument("--data", default=SIMULATED, help="what it was trained on, in words")
     parser.add_argument("--weights", action="store_true", help=f"keep the weights in {WEIGHTS}")
     options = parser.parse_args()
     torch.set_num_threads(1)
     run = Run.load(options.checkpoint)
+    if options.depth_share is not None:
+        set_depth_share(run, options.depth_share)
     if options.weights:
         run.save_weights(WEIGHTS / f"{run.plan.kind}.pt")
     if isinstance(run.average, RIN):

@@ -1,4 +1,4 @@
-"""What a DPN answers, from the features of a patch: distance, the slide's optics, novelty.
+"""What a DPN answers, from the features of a patch: distance, optics, thickness, novelty.
 
 The distance as the posterior over bins (what ships) or as one number (the paper's, for reference).
 Only operations that TensorRT takes.
@@ -65,29 +65,42 @@ class Regression(nn.Module):
         return defocus, defocus * 0.0
 
 
-class OpticsHead(nn.Module):
-    """The slide's optics as a patch shows them: W040 in waves and axial colour in um.
+#: W040 in waves and axial colour in um: middle and width of what training shows
+OPTICS = ((0.5, 0.3), (1.05, 0.4))
+#: thickness of the section in um
+THICKNESS = ((1.0, 1.2),)
 
-    Nothing focuses by them. They tell when a slide's optics lie outside what the defocus was
-    calibrated on, which the defocus alone cannot tell.
+
+class SlideHead(nn.Module):
+    """What a patch shows of its slide, as normal distributions: `quantities` of (middle, width).
+
+    Nothing focuses by them. The optics tell when a slide lies outside what the defocus was
+    calibrated on, the thickness how far a median over patches can be off; the defocus alone tells
+    neither.
     """
 
     centre: Tensor
     scale: Tensor
 
-    def __init__(self, width: int, hidden: int = 96) -> None:
+    def __init__(
+        self, width: int, quantities: tuple[tuple[float, float], ...], hidden: int = 96
+    ) -> None:
         super().__init__()
-        self.body = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, 4))
-        self.register_buffer("centre", torch.tensor([0.5, 1.05]), persistent=False)
-        self.register_buffer("scale", torch.tensor([0.3, 0.4]), persistent=False)
+        self.count = len(quantities)
+        self.body = nn.Sequential(
+            nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, 2 * self.count)
+        )
+        for place, name in enumerate(("centre", "scale")):
+            values = torch.tensor([quantity[place] for quantity in quantities])
+            self.register_buffer(name, values, persistent=False)
 
     def normal(self, strongest: Tensor, texture: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log sd of a normal distribution, both (k, 2), in units of `scale`."""
+        """Mean and log sd of normal distributions, both (k, n), in units of `scale`."""
         out = self.body(torch.cat([strongest, texture], dim=1))
-        return out[:, :2], torch.clamp(out[:, 2:], -4.0, 2.0)
+        return out[:, : self.count], torch.clamp(out[:, self.count :], -4.0, 2.0)
 
     def loss(self, strongest: Tensor, texture: Tensor, truth: Tensor) -> Tensor:
-        """Negative log likelihood of `truth` (k, 2), weighted by the variance to the half so that
+        """Negative log likelihood of `truth` (k, n), weighted by the variance to the half so that
         sure patches do not run away with it (Seitzer et al. 2022)."""
         mean, log_sd = self.normal(strongest, texture)
         error = (truth - self.centre) / self.scale - mean
@@ -95,10 +108,11 @@ class OpticsHead(nn.Module):
         return (likelihood * torch.exp(log_sd).detach()).mean()
 
     def forward(self, strongest: Tensor, texture: Tensor) -> Tensor:
-        """The two of `DPN.summaries` -> (k, 4): W040, its sd, axial colour, its sd."""
+        """The two of `DPN.summaries` -> (k, 2 n): each quantity and its sd in turn."""
         mean, log_sd = self.normal(strongest, texture)
         mean, sd = mean * self.scale + self.centre, torch.exp(log_sd) * self.scale
-        return torch.stack([mean[:, 0], sd[:, 0], mean[:, 1], sd[:, 1]], dim=1)
+        columns = [part[:, i] for i in range(self.count) for part in (mean, sd)]
+        return torch.stack(columns, dim=1)
 
 
 class Novelty(nn.Module):

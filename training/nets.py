@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from training.depthwise import DepthwiseConv2d
-from training.heads import Bins, Novelty, OpticsHead, Regression
+from training.heads import OPTICS, THICKNESS, Bins, Novelty, Regression, SlideHead
 
 GRID = 9
 #: optical density of light background and of a well stained spot, roughly; fixed, not fitted
@@ -61,8 +61,12 @@ class DPN(nn.Module):
     optics it saw (k, 4) and its novelty (k,).
 
     Positive = raise the objective. `variant` "bins" is what ships; "regression" is the paper's
-    L2 head, kept as the reference.
+    L2 head, kept as the reference. In a thick section no height is everywhere in focus: the spread
+    has `depth_share` of the thickness that the patch shows added in squares (training.calibrate's
+    intervals need it; 0 until it is set).
     """
+
+    depth_share: Tensor
 
     def __init__(
         self,
@@ -85,7 +89,9 @@ class DPN(nn.Module):
         self._stage_ends = tuple(ends)
         self.features = nn.Sequential(*layers)
         self.head = nn.Linear(widths[-1], self.decode.count)
-        self.optics = OpticsHead(widths[-1] + 2 * sum(widths))
+        width = widths[-1] + 2 * sum(widths)
+        self.optics, self.thickness = SlideHead(width, OPTICS), SlideHead(width, THICKNESS)
+        self.register_buffer("depth_share", torch.zeros(()))
         self.novelty = Novelty(widths[-1])
 
     def summaries(self, image: Tensor) -> tuple[Tensor, Tensor]:
@@ -112,6 +118,8 @@ class DPN(nn.Module):
         """See the class."""
         strongest, texture = self.summaries(image)
         defocus, spread = self.decode(self.head(strongest))
+        thickness = torch.clamp(self.thickness(strongest, texture)[:, 0], min=0.0)
+        spread = torch.sqrt(spread.square() + (self.depth_share * thickness).square())
         return defocus, spread, self.optics(strongest, texture), self.novelty(strongest)
 
 

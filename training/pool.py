@@ -45,8 +45,9 @@ TRAINING, VALIDATION = 1, 2
 FIELD_PX = 512
 BLOCK_PX = 16
 BLOCKS = FIELD_PX // BLOCK_PX
-#: a DPN label: delta, W040, axial colour, energy blocks, moment blocks; a RIN label: delta, W*
-HEAD = 3
+#: a DPN label: delta, W040, axial colour, thickness, energy and moment blocks; a RIN label:
+#: delta, W*
+HEAD = 4
 LABELS = {"dpn": HEAD + 2 * BLOCKS * BLOCKS, "rin": 1 + GRID * GRID}
 COVERAGE = {"dense": 0.25, "sparse": 0.30, "ex-sparse": 0.45}
 RIN_COVERAGE = {"dense": 0.20, "sparse": 0.25, "ex-sparse": 0.35, "blank": 0.20}
@@ -103,6 +104,7 @@ class Pool:
 
 #: optics well beyond the calibrated range, on this share of the slides: the DPN learns to tell them
 WIDE_SHARE, WIDE_W040, WIDE_COLOUR = 0.5, (0.0, 1.25), (0.3, 2.0)
+LONE_DIRT = 1.6  # times the dirt beside a lone cell or shred, where nothing else can outvote it
 TEXTURE_SHARE = 0.4  # of the specimens, when there are photographs
 
 
@@ -142,6 +144,8 @@ def dpn_fields(
     variation = draw_slide(rng)
     coverage = str(rng.choice(list(COVERAGE), p=list(COVERAGE.values())))
     kind = draw_kind(rng, photographs)
+    if coverage == "ex-sparse":
+        dirt *= LONE_DIRT
     specimen = make_specimen(
         kind, coverage, (FIELD_PX, FIELD_PX), NOMINAL.um_per_px, rng, variation, dirt, photographs
     )
@@ -150,7 +154,7 @@ def dpn_fields(
     for _ in range(heights):
         delta = draw_delta(rng)
         image = expose(renderer.intensity(delta), variation, rng)
-        yield image, pack_truth(delta, energy, moment, variation.optics)
+        yield image, pack_truth(delta, energy, moment, variation)
 
 
 def block_truth(specimen: Specimen) -> tuple[F32, F32]:
@@ -164,9 +168,11 @@ def block_truth(specimen: Specimen) -> tuple[F32, F32]:
     return energy, moment
 
 
-def pack_truth(delta_um: float, energy: F32, moment: F32, optics: SlideOptics) -> F32:
-    """Flatten to a label: delta, W040, axial colour, energy blocks, moment blocks."""
-    head = np.array([delta_um, optics.w040_waves, optics.axial_colour_um], np.float32)
+def pack_truth(delta_um: float, energy: F32, moment: F32, slide: SlideVariation) -> F32:
+    """Flatten to a label: delta, W040, axial colour, thickness, energy blocks, moment blocks."""
+    optics = slide.optics
+    facts = delta_um, optics.w040_waves, optics.axial_colour_um, slide.thickness_um
+    head = np.array(facts, np.float32)
     return np.concatenate([head, energy.ravel(), moment.ravel()])
 
 

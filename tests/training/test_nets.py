@@ -10,8 +10,8 @@ import torch
 
 from engines.engine import open_engine
 from training.depthwise import DepthwiseConv2d, compiled
-from training.export import export, outputs, regrid, to_onnx
-from training.heads import Bins, Novelty, OpticsHead
+from training.export import export, outputs, regrid, set_depth_share, to_onnx
+from training.heads import OPTICS, Bins, Novelty, SlideHead
 from training.muon import orthogonalise, split_parameters
 from training.nets import (
     DPN,
@@ -91,7 +91,7 @@ def test_the_density_table_is_the_networks_own() -> None:
 
 def test_the_optics_head_learns_from_its_likelihood() -> None:
     torch.manual_seed(0)
-    head = OpticsHead(16)
+    head = SlideHead(16, OPTICS)
     optimiser = torch.optim.Adam(head.parameters(), 1e-2)
     for _ in range(250):
         truth = torch.rand(256, 2) * 0.6 + torch.tensor([0.2, 0.7])
@@ -105,6 +105,35 @@ def test_the_optics_head_learns_from_its_likelihood() -> None:
     # the posterior of a uniform prior and the noise: 0.05, and 0.13 where the prior helps
     assert found[:, 1].mean() == pytest.approx(0.05, rel=0.35)
     assert found[:, 3].mean() == pytest.approx(0.13, rel=0.35)
+
+
+def test_a_thick_section_widens_the_spread_in_squares() -> None:
+    net = DPN(widths=(8, 8), depths=(1, 1)).eval()
+    image = torch.randint(0, 256, (3, 64, 64, 3), dtype=torch.uint8)
+    strongest, texture = net.summaries(image)
+    with torch.no_grad():
+        last = net.thickness.body[-1]
+        assert isinstance(last, torch.nn.Linear)
+        last.weight.zero_()
+        last.bias.copy_(torch.tensor([(3.0 - 1.0) / 1.2, 0.0]))  # 3 um, surely
+        assert torch.allclose(net.thickness(strongest, texture)[:, 0], torch.tensor(3.0))
+        before, plain = net(image)[:2]
+        net.depth_share.fill_(0.5)
+        after, wider = net(image)[:2]
+        assert torch.equal(before, after)
+        assert torch.allclose(wider.square(), plain.square() + 1.5**2, rtol=1e-5)
+        last.bias[0] = -9.0  # no section is thinner than nothing
+        assert torch.allclose(net(image)[1], plain, rtol=1e-6)
+
+
+def test_the_depth_share_is_a_dpns_and_bounded() -> None:
+    run = Run(Plan("dpn"))
+    set_depth_share(run, 0.3)
+    assert isinstance(run.average, DPN)
+    assert run.average.depth_share.item() == pytest.approx(0.3)
+    for bad, other in ((Run(Plan("rin")), 0.3), (run, -0.1), (run, float("nan"))):
+        with pytest.raises(SystemExit, match="0 to 2"):
+            set_depth_share(bad, other)
 
 
 def test_the_texture_is_each_stages_mean_and_deviation() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,9 @@ from training.pool import (
 def flat_label(delta_um: float, height_um: float = 0.0) -> np.ndarray:
     """A field full of content at one height."""
     energy = np.full((BLOCKS, BLOCKS), 0.01, np.float32)
-    return pack_truth(delta_um, energy, energy * np.float32(height_um), SlideOptics(0.4, 1.1))
+    slide = draw_variation(np.random.default_rng(0))
+    slide = dataclasses.replace(slide, optics=SlideOptics(0.4, 1.1), thickness_um=2.5)
+    return pack_truth(delta_um, energy, energy * np.float32(height_um), slide)
 
 
 def test_an_objective_too_high_must_be_lowered() -> None:
@@ -42,9 +45,7 @@ def test_block_truth_is_the_simulators_patch_truth() -> None:
     rng = np.random.default_rng(5)
     variation = draw_variation(rng, tilt_um_per_mm=0.0, thickness_um=8.0)
     specimen = make_specimen("tissue", "sparse", (512, 512), 0.34, rng, variation)
-    richness, correction = window_truth(
-        pack_truth(3.0, *block_truth(specimen), variation.optics), 224
-    )
+    richness, correction = window_truth(pack_truth(3.0, *block_truth(specimen), variation), 224)
     for row, column in ((0, 0), (64, 112), (288, 288)):
         truth = patch_truth(specimen, (row, column), (1, 1))
         assert richness[row // 16, column // 16] == pytest.approx(truth.richness[0, 0], abs=1e-3)
@@ -83,7 +84,7 @@ def test_batches_pair_pictures_with_their_labels(tmp_path: Path) -> None:
     # a flat grey keeps its grey but for brightness 0.9..1.4
     ratio = images[:, 0, 0, 1] / -labels[:, 0]
     assert ((ratio > 0.88) & (ratio < 1.42)).all()
-    np.testing.assert_allclose(labels[:, 1:], np.tile([0.4, 1.1], (16, 1)), rtol=1e-6)
+    np.testing.assert_allclose(labels[:, 1:], np.tile([0.4, 1.1, 2.5], (16, 1)), rtol=1e-6)
 
 
 def test_rin_labels_turn_with_the_picture(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def fresh_patches(count: int) -> tuple[np.ndarray, np.ndarray]:
         index += 1
         for sign in (-1.0, 1.0, -1.0, 1.0):
             delta = float(sign * rng.uniform(3.0, 20.0))
-            richness, correction = window_truth(pack_truth(delta, *blocks, variation.optics), 224)
+            richness, correction = window_truth(pack_truth(delta, *blocks, variation), 224)
             row, column = np.unravel_index(int(richness.argmax()), richness.shape)
             if richness[row, column] > 0.8:
                 image = expose(renderer.intensity(delta), variation, rng)

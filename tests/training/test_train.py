@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from simulator.optics import SlideOptics
+from simulator.slide import draw_variation
+from training.export import WEIGHTS
 from training.pool import BLOCKS, Pool, pack_truth
 from training.train import Plan, Run, read_crops, train
 
@@ -21,9 +22,10 @@ def pool(tmp_path: Path) -> Pool:
     rng = np.random.default_rng(0)
     made = Pool.create(tmp_path / "pool", 6, "dpn")
     energy = np.full((BLOCKS, BLOCKS), 0.01, np.float32)
+    slide = draw_variation(np.random.default_rng(1))
     for index in range(6):
         image = rng.integers(20 * index, 20 * index + 60, (512, 512, 3), dtype=np.uint8)
-        made.write(index, image, pack_truth(8.0 * index - 20.0, energy, 0 * energy, SlideOptics()))
+        made.write(index, image, pack_truth(8.0 * index - 20.0, energy, 0 * energy, slide))
     return made
 
 
@@ -136,3 +138,10 @@ def test_crops_are_read_and_nonsense_is_refused() -> None:
     for wrong in ("128", "1:128,0.5:224", "1:100", "1:1024", "a:b"):
         with pytest.raises(SystemExit, match="--crops"):
             read_crops(wrong)
+
+
+def test_the_kept_weights_may_be_gone_on_from() -> None:
+    run = Run(Plan("dpn"))
+    run.begin_from(WEIGHTS / "dpn.pt")
+    assert run.samples > 4_000_000
+    assert run.plan.earlier_minutes > 200
