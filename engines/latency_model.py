@@ -4,9 +4,10 @@ A roofline: each layer takes the longer of its arithmetic and its memory traffic
 a kernel. Operations and bytes are counted from the shipped ONNX; what a GPU reaches of its peak is
 assumed as a range, so the answer is a range. Measure with `sparsefocus selftest`.
 
-python -m engines.latency_model [--board NAME] [--gpu-mhz MHZ] [--json FILE]
+sparsefocus bench --predict [--board NAME] [--power-mode MODE] [--gpu-mhz MHZ] [--json FILE]
 
-GPU clocks differ between power modes: `sudo nvpmodel -q` names the mode, --gpu-mhz takes its clock.
+The same without the bench's packages: python -m engines.latency_model. `sudo nvpmodel -q` names the
+mode a board is in; --gpu-mhz takes another clock than the mode's.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from engines.boards import NAMES, Board, chosen
 from engines.engine import MODELS
 from engines.errors import EngineRejected
 from engines.manifest import Manifest
@@ -34,32 +36,6 @@ CROP_PX, SMALL_PX, PATCH_PX = 2016**2, 512**2, 224**2
 ARITHMETIC, MEMORY = (0.15, 0.45), (0.5, 0.8)
 KERNEL_US = (6.0, 2.0)  # start and end of a kernel inside a graph
 WAIT_US = (150.0, 40.0)  # launch of the graph, waking of the host
-
-
-@dataclass(frozen=True, slots=True)
-class Board:
-    """A GPU by its data sheet. An Ampere tensor core does 256 fused multiply-adds of FP16 in a
-    clock, a CUDA core 2."""
-
-    name: str
-    cuda_cores: int
-    tensor_cores: int
-    gpu_mhz: float  # highest
-    memory_gb_s: float
-
-    def operations_per_s(self, on_tensor_cores: bool, gpu_mhz: float | None = None) -> float:
-        """Peak of FP16 operations; a multiply-add is two."""
-        per_clock = 256 * self.tensor_cores if on_tensor_cores else 2 * self.cuda_cores
-        return 2.0 * per_clock * (gpu_mhz or self.gpu_mhz) * 1e6
-
-
-#: data sheets of the modules, 2022 to 2024
-BOARDS = (
-    Board("Orin Nano 8GB", 1024, 32, 625, 68),
-    Board("Orin Nano 8GB Super", 1024, 32, 1020, 102),
-    Board("Orin NX 16GB", 1024, 32, 918, 102.4),
-    Board("AGX Orin 64GB", 2048, 64, 1300, 204.8),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,41 +128,97 @@ def _shaped(manifest: Manifest, k: int) -> Any:
 
 
 def table(board: Board, models: Path = MODELS, gpu_mhz: float | None = None) -> Iterator[str]:
-    """Lines for a person."""
+    """Lines for a person: every stage of one board in one mode."""
     clock = gpu_mhz or board.gpu_mhz
-    yield f"{board.name}, GPU at {clock:g} MHz, {board.memory_gb_s:g} GB/s: {LABEL}"
+    mode = f" {board.mode}" if board.mode else ""
+    yield f"{board.name}{mode}, GPU at {clock:g} MHz, {board.memory_gb_s:g} GB/s: {LABEL}"
     sizes = PROFILES["dpn"]
     columns = [predict(board, k, models, gpu_mhz) for k in sizes]
     yield f"  {'ms':<18}" + "".join(f"{f'k = {k}':>16}" for k in sizes)
     for stage in columns[0]:
-        cells = (f"{low:.2f} - {high:.2f}" for low, high in (each[stage] for each in columns))
-        yield f"  {stage:<18}" + "".join(f"{cell:>16}" for cell in cells)
+        yield f"  {stage:<18}" + "".join(f"{_span(each[stage]):>16}" for each in columns)
+
+
+def totals(boards: Sequence[Board], models: Path = MODELS) -> Iterator[str]:
+    """Lines for a person: the whole frame on each board in each mode."""
+    yield f"A frame, ms: {LABEL}"
+    sizes = PROFILES["dpn"]
+    yield f"{'':<22}{'mode':<12}{'GPU MHz':>8}{'GB/s':>7}" + "".join(
+        f"{f'k = {k}':>16}" for k in sizes
+    )
+    for board in boards:
+        spans = (_span(predict(board, k, models)["total"]) for k in sizes)
+        yield (
+            f"{board.name:<22}{board.mode:<12}{board.gpu_mhz:>8g}{board.memory_gb_s:>7g}"
+            + "".join(f"{span:>16}" for span in spans)
+        )
+
+
+def _span(ms: tuple[float, float]) -> str:
+    return f"{ms[0]:.2f} - {ms[1]:.2f}"
+
+
+def as_json(
+    boards: Sequence[Board], models: Path = MODELS, gpu_mhz: float | None = None
+) -> dict[str, Any]:
+    """Label, assumptions, and per board, mode and k the least and most ms of every stage."""
+    rows = [
+        {
+            "board": board.name,
+            "mode": board.mode,
+            "gpu_mhz": gpu_mhz or board.gpu_mhz,
+            "memory_gb_s": board.memory_gb_s,
+            "ms": {str(k): predict(board, k, models, gpu_mhz) for k in PROFILES["dpn"]},
+        }
+        for board in boards
+    ]
+    assumed = {
+        "share_of_peak_arithmetic": ARITHMETIC,
+        "share_of_peak_memory": MEMORY,
+        "us_per_kernel": KERNEL_US[::-1],
+        "us_launch_and_wait": WAIT_US[::-1],
+    }
+    return {"label": LABEL, "assumed": assumed, "boards": rows}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to predict for."""
+    parser.add_argument("--board", choices=NAMES, help="every stage of this one")
+    parser.add_argument("--power-mode", metavar="MODE", help="of nvpmodel, such as 15W")
+    parser.add_argument(
+        "--gpu-mhz", type=float, metavar="MHZ", help="another clock than the mode's"
+    )
+
+
+def told(options: argparse.Namespace, models: Path = MODELS) -> tuple[str, dict[str, Any]]:
+    """Text and JSON for the options of `add_arguments`.
+
+    ValueError for a mode or clock that cannot be, EngineRejected without the package onnx.
+    """
+    mhz = options.gpu_mhz
+    if mhz is not None and not 50 <= mhz <= 5000:
+        raise ValueError(f"--gpu-mhz {mhz:g} must be from 50 to 5000")
+    boards = chosen(options.board, options.power_mode)
+    if options.board is None and mhz is None:
+        lines = list(totals(boards, models))
+    else:
+        lines = [line for board in boards for line in table(board, models, mhz)]
+    return "\n".join(lines), as_json(boards, models, mhz)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the tables; 0, or 2 for wrong use."""
     parser = argparse.ArgumentParser(prog="engines.latency_model", description=LABEL)
-    parser.add_argument("--board", choices=[board.name for board in BOARDS])
-    parser.add_argument("--gpu-mhz", type=float, metavar="MHZ", help="clock of the power mode")
+    add_arguments(parser)
     parser.add_argument("--models", type=Path, default=MODELS)
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args(arguments)
-    if options.gpu_mhz is not None and not 50 <= options.gpu_mhz <= 5000:
-        parser.error(f"--gpu-mhz {options.gpu_mhz:g} must be from 50 to 5000")
-    boards = [board for board in BOARDS if options.board in (None, board.name)]
     try:
-        for board in boards:
-            print("\n".join(table(board, options.models, options.gpu_mhz)))
+        text, numbers = told(options, options.models)
+        print(text)
         if options.json:
-            told = {
-                board.name: {
-                    str(k): predict(board, k, options.models, options.gpu_mhz)
-                    for k in PROFILES["dpn"]
-                }
-                for board in boards
-            }
-            options.json.write_text(json.dumps({"label": LABEL, "ms": told}, indent=1) + "\n")
-    except (EngineRejected, OSError) as error:
+            options.json.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
+    except (EngineRejected, OSError, ValueError) as error:
         print(f"latency_model: {error}", file=sys.stderr)
         return 2
     return 0

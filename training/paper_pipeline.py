@@ -11,7 +11,7 @@ import torch
 
 from simulator.bench.contenders import plain_crop, plain_patches
 from training.export import WEIGHTS
-from training.nets import build
+from training.train import Plan, Run
 
 U8 = npt.NDArray[np.uint8]
 
@@ -25,11 +25,10 @@ class PaperPipeline:
         self._rin, self._dpn = (self._net(kind) for kind in ("rin", "dpn"))
 
     def _net(self, kind: str) -> torch.nn.Module:
-        net = build(kind)
+        run = Run(Plan(kind))
         if self.trained:
-            weights = torch.load(WEIGHTS / f"{kind}.pt", weights_only=True)["average"]
-            net.load_state_dict(weights)
-        return net.eval()
+            run.begin_from(WEIGHTS / f"{kind}.pt")
+        return run.average.eval()
 
     def __call__(self, pixels: U8, k: int) -> float:
         """(h, w, 3) uint8 RGB -> defocus in um, the median over k patches."""

@@ -17,6 +17,7 @@ from edge.appliance.machine import description, load_average
 from edge.appliance.progress import Progress
 from edge.errors import ConfigError
 from edge.settings import Config
+from engines import latency_model
 from simulator.bench import climb, floors, frames, latency
 from simulator.bench.contenders import Ours, others
 from simulator.bench.picture import draw
@@ -43,10 +44,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--json", type=Path, metavar="FILE", help="write the numbers")
     add("--picture", type=Path, metavar="FILE", help="write them as an SVG")
     add("--quiet", action="store_true", help="no progress, no table")
+    add("--predict", action="store_true",
+        help="measure nothing: estimate a frame on Jetsons from counted work")  # fmt: skip
+    latency_model.add_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """0 = measured, whatever came out."""
+    if options.predict:
+        return _predict(options)
+    for name in ("board", "power_mode", "gpu_mhz"):
+        if getattr(options, name) is not None:
+            raise ConfigError(f"--{name.replace('_', '-')} belongs to --predict")
     if options.frames < 1 or options.every < 1 or options.fields < 0:
         raise ConfigError("--frames and --every must be at least 1, --fields at least 0")
     config = read_config(options.config)
@@ -61,6 +70,29 @@ def run(options: argparse.Namespace) -> int:
     if not options.quiet:
         print(table(record))
     return 0
+
+
+def _predict(options: argparse.Namespace) -> int:
+    models = read_config(options.config).models
+    if models.rin.parent != models.dpn.parent:
+        raise ConfigError("--predict needs rin.json and dpn.json in one folder")
+    try:
+        text, numbers = latency_model.told(options, models.dpn.parent)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    if options.json is not None:
+        write_text(options.json, json.dumps(numbers, indent=1) + "\n")
+    if not options.quiet:
+        print(text)
+    return 0
+
+
+def write_text(path: Path, text: str) -> None:
+    """ConfigError where there is no such folder or the disk says no."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def measure(config: Config, options: argparse.Namespace) -> dict[str, Any]:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from engines.latency_model import BOARDS, LABEL, Board, Work, main, predict, work_of
+from engines.boards import BOARDS, NAMES, Board, chosen
+from engines.latency_model import LABEL, Work, main, predict, work_of
 from engines.manifest import NOMINAL_OPTICS, Input, Manifest, Output
 
 SLOW = Board("slow", 100, 10, 1000, 10)
@@ -63,7 +64,8 @@ def test_the_roofline_is_the_longer_of_the_two():
 
 
 def test_more_patches_take_longer_and_better_boards_less():
-    nano, nano_super, nx, agx = ([predict(board, k) for k in (3, 9, 31)] for board in BOARDS)
+    fastest = [chosen(name)[0] for name in NAMES]
+    nano, nano_super, nx, agx = ([predict(board, k) for k in (3, 9, 31)] for board in fastest)
     for board in (nano, nano_super, nx, agx):
         least = [each["total"][0] for each in board]
         assert least == sorted(least)
@@ -73,18 +75,42 @@ def test_more_patches_take_longer_and_better_boards_less():
             assert each["total"][0] == pytest.approx(sum(low for low, _ in stages))
         assert board[2]["dpn"][1] > 3 * board[0]["dpn"][1]
     assert nano[1]["total"] > nano_super[1]["total"] > agx[1]["total"]
-    slow = predict(BOARDS[3], 31, gpu_mhz=400)
+    slow = predict(fastest[3], 31, gpu_mhz=400)
     assert slow["dpn"][1] > agx[2]["dpn"][1]
     assert slow["copy"] == agx[2]["copy"]  # memory has its own clock
 
 
 def test_every_table_says_that_it_is_an_estimate(tmp_path, capsys):
-    assert main(["--board", "Orin NX 16GB", "--json", str(tmp_path / "p.json")]) == 0
+    words = ["--board", "Orin NX 16GB", "--power-mode", "15W", "--json", str(tmp_path / "p.json")]
+    assert main(words) == 0
     said = capsys.readouterr().out.splitlines()
-    assert said[0] == f"Orin NX 16GB, GPU at 918 MHz, 102.4 GB/s: {LABEL}"
+    assert said[0] == f"Orin NX 16GB 15W, GPU at 612 MHz, 102.4 GB/s: {LABEL}"
     told = json.loads((tmp_path / "p.json").read_text())
     assert told["label"] == LABEL
-    assert set(told["ms"]["Orin NX 16GB"]) == {"3", "9", "31"}
-    with pytest.raises(SystemExit):
-        main(["--gpu-mhz", "1"])
-    assert main(["--models", str(tmp_path)]) == 2
+    (row,) = told["boards"]
+    assert (row["board"], row["mode"], row["gpu_mhz"]) == ("Orin NX 16GB", "15W", 612)
+    assert set(row["ms"]) == {"3", "9", "31"}
+    assert told["assumed"]["share_of_peak_arithmetic"] == [0.15, 0.45]
+    for wrong in (["--gpu-mhz", "1"], ["--power-mode", "16W"], ["--models", str(tmp_path)]):
+        assert main(wrong) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_all_boards_in_all_modes_stand_in_one_table(capsys):
+    assert main([]) == 0
+    head, columns, *rows = capsys.readouterr().out.splitlines()
+    assert LABEL in head
+    assert len(rows) == len(BOARDS)
+    assert {row.split("  ")[0] for row in rows} == set(NAMES)
+    assert "k = 31" in columns
+
+
+def test_a_mode_with_fewer_clusters_or_a_lower_clock_is_slower():
+    for name in NAMES:
+        first, *others = chosen(name)
+        for board in others:
+            assert predict(board, 31)["dpn"][1] > predict(first, 31)["dpn"][1]
+    agx_15w = chosen("AGX Orin 64GB", "15W")[0]
+    assert (agx_15w.cuda_cores, agx_15w.tensor_cores) == (768, 24)
+    with pytest.raises(ValueError, match="one of MAXN, 50W, 30W, 15W"):
+        chosen("AGX Orin 64GB", "25W")

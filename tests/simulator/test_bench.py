@@ -239,3 +239,17 @@ def test_the_verb_writes_what_it_measured(tmp_path, monkeypatch, picture, capsys
 def test_wrong_use_is_told_before_anything_is_measured(wrong, capsys):
     assert cli.main(["bench", *wrong]) == 2
     assert "sparsefocus: " in capsys.readouterr().err
+
+
+def test_predict_measures_nothing_and_says_that_it_is_an_estimate(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(verb, "measure", lambda *_: pytest.fail("measured"))
+    path = tmp_path / "p.json"
+    assert cli.main(["bench", "--predict", "--json", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert "not measured" in said.splitlines()[0]
+    assert "Orin NX 16GB" in said
+    assert json.loads(path.read_text())["label"] == "estimate from counted work, not measured"
+    assert cli.main(["bench", "--predict", "--power-mode", "3W"]) == 2
+    assert "power mode '3W' must be one of" in capsys.readouterr().err
+    assert cli.main(["bench", "--board", "Orin NX 16GB"]) == 2
+    assert "--board belongs to --predict" in capsys.readouterr().err
