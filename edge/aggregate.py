@@ -12,8 +12,6 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
 from edge.camera import Frame
 from edge.defocus import PatchDefocus
 from edge.envelope import Shift
@@ -171,11 +169,11 @@ def aggregate(
     k = len(measured.cells)
     if k == 0:
         return NoFocus(Reason.BLANK, sparsity, start_ns, mid_ns)
-    defocus = measured.defocus_um.astype(np.float64)
-    median = float(np.median(defocus))
-    spread = MAD_TO_SIGMA * float(np.median(np.abs(defocus - median)))
-    network = float(np.median(measured.spread_um.astype(np.float64)))
-    importance = float(np.mean(measured.importance.astype(np.float64)))
+    defocus: list[float] = measured.defocus_um.tolist()  # NumPy's calls cost more than k numbers
+    median = middle(defocus)
+    spread = MAD_TO_SIGMA * middle([abs(each - median) for each in defocus])
+    network = middle(measured.spread_um.tolist())
+    importance = math.fsum(measured.importance.tolist()) / k
     colour = light.get("colour", TYPICAL_COLOUR)
     interval = calibration.interval_um(median, network, spread, k, importance, colour)
     if not math.isfinite(interval):  # finite inputs can still overflow
@@ -184,6 +182,14 @@ def aggregate(
     if reason is not None:
         return NoFocus(reason, sparsity, start_ns, mid_ns, median, interval)
     return FocusEstimate(median, interval, k, sparsity, start_ns, mid_ns, spread)
+
+
+def middle(values: list[float]) -> float:
+    """The median of at least one number, as numpy.median; none may be NaN."""
+    ordered, half = sorted(values), len(values) // 2
+    if len(values) % 2:
+        return ordered[half]
+    return (ordered[half - 1] + ordered[half]) / 2
 
 
 def _doubt(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from edge.budget import PatchBudget
 from edge.importance import Ranked, Sparsity
 from edge.preprocess import Cell, Patches, Preprocessor
 from engines.engine import Engine
@@ -42,36 +44,68 @@ class PatchDefocus:
     novelty: F32 | None = None
 
 
+#: whether what was measured so far is good enough
+Enough = Callable[[PatchDefocus], bool]
+
+
 class Defocus:
     """The DPN on the patches that the RIN chose (paper section 4.2)."""
 
-    def __init__(self, engine: Engine, preprocessor: Preprocessor) -> None:
+    def __init__(
+        self, engine: Engine, preprocessor: Preprocessor, budget: PatchBudget | None = None
+    ) -> None:
         """EngineRejected when the network's outputs are not a DPN's."""
         self._engine = engine
         self._preprocessor = preprocessor
+        self.budget = budget or PatchBudget(None)
         self._names = names(engine.manifest)
 
-    def __call__(self, patches: Patches, ranked: Ranked) -> PatchDefocus:
-        """Measure `ranked.cells`; nothing is run on a blank field."""
-        answer = self._infer(patches, ranked) if ranked.k else dict.fromkeys(NEEDED, _NONE)
+    def __call__(
+        self, patches: Patches, ranked: Ranked, enough: Enough | None = None
+    ) -> PatchDefocus:
+        """Measure `ranked.cells`, or the first of them when the budget ends there or `enough` says
+        so of what was measured; nothing is run on a blank field."""
+        if not ranked.k:
+            return self._of(dict.fromkeys(NEEDED, _NONE), ranked)
+        parts: list[tuple[F32, ...]] = []
+        first = 0
+        for last in self.budget.groups(ranked.k, stepwise=enough is not None):
+            if parts and not self.budget.fits(last - first):
+                break
+            self.budget.begin()
+            try:
+                cells = ranked.cells[first:last]
+                parts.append(self._engine.infer(self._preprocessor.gather(patches, cells)))
+            except OutputNotFinite:
+                return self._of(self._nothing(ranked.k), ranked)
+            self.budget.learn(last - first)
+            first = last
+            if enough is not None and last < ranked.k and enough(self._joined(parts, ranked)):
+                break
+        return self._joined(parts, ranked)
+
+    def _joined(self, parts: list[tuple[F32, ...]], ranked: Ranked) -> PatchDefocus:
+        columns = parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))
+        return self._of(dict(zip(self._names, columns, strict=True)), ranked)
+
+    @staticmethod
+    def _nothing(k: int) -> dict[str, F32]:
+        return dict.fromkeys(NEEDED, np.full(k, np.nan, np.float32))
+
+    @staticmethod
+    def _of(answer: Mapping[str, F32], ranked: Ranked) -> PatchDefocus:
+        k = len(answer[NEEDED[0]])
         finite = ranked.finite and all(bool(np.isfinite(each).all()) for each in answer.values())
         return PatchDefocus(
             answer["defocus_um"],
             answer["spread_um"],
-            ranked.importance,
-            ranked.cells,
+            ranked.importance[:k],
+            ranked.cells[:k],
             ranked.sparsity,
             finite,
             answer.get("optics"),
             answer.get("novelty"),
         )
-
-    def _infer(self, patches: Patches, ranked: Ranked) -> dict[str, F32]:
-        try:
-            answers = self._engine.infer(self._preprocessor.gather(patches, ranked.cells))
-        except OutputNotFinite:
-            return dict.fromkeys(NEEDED, np.full(ranked.k, np.nan, np.float32))
-        return dict(zip(self._names, answers, strict=True))
 
 
 def names(manifest: Manifest) -> tuple[str, ...]:

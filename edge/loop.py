@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.aggregate import Calibration, FocusEstimate, NoFocus, aggregate
+from edge.budget import PatchBudget
 from edge.camera import Camera, Frame
 from edge.controller import Controller
 from edge.decision import Decision, Hold, Move, Plan
-from edge.defocus import Defocus, PatchDefocus
+from edge.defocus import Defocus, Enough, PatchDefocus
 from edge.envelope import Envelope, Shift
 from edge.errors import CameraStalled, ConfigError, EngineRejected, MoveRefused, MoveUncertain
 from edge.guard import Guard
@@ -30,6 +31,7 @@ from engines import manifest
 from firmware_bridge.errors import StageError, StageUncertain
 from firmware_bridge.stage import Stage
 
+LATE = "late"  # how the reason of a dropped result begins
 MAX_STALLS = 10  # in a row; then the camera is gone
 MAX_UNSETTLED = 100  # frames in a row in `focus_field`: then the stage does not settle
 
@@ -65,6 +67,7 @@ class Parts(Protocol):
     state: RunState
     stall_s: float
     stalls: int
+    late_ms: float
 
     @property
     def clock(self) -> Callable[[], int]:
@@ -118,17 +121,32 @@ class FocusSensor:
     defocus: Defocus
     calibration: Calibration
     envelope: Envelope = field(default_factory=Envelope)
+    budget: PatchBudget = field(default_factory=lambda: PatchBudget(None))
+    enough_um: float | None = None  # an interval as narrow as this needs no more patches
 
     def measure(self, frame: Frame, lap: Lap) -> Measurement:
         """Frame to estimate, in the order of the paper's figure 5."""
+        self.budget.arrived()
         patches = lap("preprocess", self.preprocess(frame))
         scores = lap("rin", self.importance(patches))  # which patches hold content
         ranked = lap("select", self.importance.rank(scores))
-        defocus = lap("dpn", self.defocus(patches, ranked))  # signed um, one per patch
         light = photometry(patches.small)
+        enough = self._enough(frame, light)
+        defocus = lap("dpn", self.defocus(patches, ranked, enough))  # signed um, one per patch
         shift = self.envelope(light, defocus)  # how far outside the training
         estimate = lap("aggregate", aggregate(defocus, frame, self.calibration, shift, light))
         return Measurement(ranked, defocus, estimate, shift, light)
+
+    def _enough(self, frame: Frame, light: Mapping[str, float]) -> Enough | None:
+        if self.enough_um is None:
+            return None
+        most_um = self.enough_um
+
+        def enough(so_far: PatchDefocus) -> bool:
+            found = aggregate(so_far, frame, self.calibration, None, light)
+            return isinstance(found, FocusEstimate) and found.interval_um <= most_um
+
+        return enough
 
 
 def measure(sensor: Sensor, frame: Frame, lap: Lap) -> Measurement:
@@ -142,6 +160,9 @@ def step(rig: Parts) -> Outcome:
     try:
         trace.frame = frame = trace.arrived(rig.camera.next(timeout_s=rig.stall_s))
         trace.seen = seen = measure(rig.sensor, frame, trace.lap)
+        if (late := trace.lateness_ms()) is not None:
+            rig.state.follow(tracking=False)
+            return trace.end(Decision.HOLD, f"{LATE}: {late:.0f} ms after the exposure")
         trace.plan = plan = trace.lap("plan", rig.controller.plan(seen.estimate, rig.stage))
         rig.state.follow(tracking=not isinstance(plan, Hold))
         trace.sent_ns = sent_ns = trace.lap("move", rig.guard.send(plan, frame))
@@ -192,6 +213,12 @@ class _Trace:
         self._rig.stalls = 0
         self.lap.restart()
         return frame
+
+    def lateness_ms(self) -> float | None:
+        """How old the frame is when that is too old to act on (H8), else None."""
+        assert self.frame is not None
+        age_ms = (self._rig.clock() - self.frame.exposure_end_ns) / 1e6
+        return None if age_ms <= self._rig.late_ms else age_ms
 
     def stalled(self, why: str) -> Outcome:
         self._rig.stalls += 1

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from time import monotonic_ns
 
 from edge.aggregate import Calibration
+from edge.budget import PatchBudget
 from edge.camera import Camera, open_camera
 from edge.controller import Controller, ControllerSettings
 from edge.defocus import Defocus
@@ -44,6 +46,7 @@ class Rig:
     stall_s: float  # three frame periods
     clock: Callable[[], int] = monotonic_ns
     stalls: int = 0  # in a row
+    late_ms: float = math.inf  # after the exposure: later results are dropped
 
     def restart(self) -> None:
         """Leave a shutdown because a person asked for it: clears the stage's latched stop and
@@ -75,7 +78,10 @@ def build_rig(
     OSError from a driver. What was opened is closed again when a later part fails.
     """
     with contextlib.ExitStack() as opened:
-        sensor, nets = build_sensor(config.models, config.objective, config.loop.classes)
+        loop = config.loop
+        sensor, nets = build_sensor(
+            config.models, config.objective, loop.classes, loop.budget_ms, loop.enough_um
+        )
         for net in nets:
             opened.callback(net.close)
         calibrated_um = nets[1].manifest.optics.range_um
@@ -98,19 +104,33 @@ def build_rig(
 
 
 def build_sensor(
-    models: ModelSettings, objective: Objective, classes: ClassRule
+    models: ModelSettings,
+    objective: Objective,
+    classes: ClassRule,
+    budget_ms: float | None = None,
+    enough_um: float | None = None,
 ) -> tuple[Sensor, tuple[engines.Engine, ...]]:
-    """The frame's way as far as the estimate, and its engines (rin, dpn) to be closed."""
+    """The frame's way as far as the estimate, and its engines (rin, dpn) to be closed.
+
+    ConfigError for a budget on the GPU, where a frame's patches are measured at once.
+    """
     on_gpu = models.backend == "gpu" or (models.backend == "auto" and gpu_is_ready())
+    if on_gpu and (budget_ms, enough_um) != (None, None):
+        raise ConfigError("loop.budget_ms and loop.enough_um need models.backend = cpu")
     try:
-        build = _gpu_sensor if on_gpu else _cpu_sensor
-        return build(models, objective, classes)
+        if on_gpu:
+            return _gpu_sensor(models, objective, classes)
+        return _cpu_sensor(models, objective, classes, PatchBudget(budget_ms), enough_um)
     except engines.EngineRejected as error:
         raise EngineRejected(str(error)) from error
 
 
 def _cpu_sensor(
-    models: ModelSettings, objective: Objective, classes: ClassRule
+    models: ModelSettings,
+    objective: Objective,
+    classes: ClassRule,
+    budget: PatchBudget,
+    enough_um: float | None,
 ) -> tuple[Sensor, tuple[engines.Engine, ...]]:
     rin = engines.open_engine(models.rin, models.threads)
     dpn = engines.open_engine(models.dpn, models.threads)
@@ -119,9 +139,8 @@ def _cpu_sensor(
     calibration = Calibration.of(dpn.manifest)
     envelope = Envelope.of(dpn.manifest)
     preprocess = CpuPreprocessor()
-    defocus = Defocus(dpn, preprocess)
-    importance = Importance(rin, classes)
-    return FocusSensor(preprocess, importance, defocus, calibration, envelope), (rin, dpn)
+    parts = preprocess, Importance(rin, classes), Defocus(dpn, preprocess, budget)
+    return FocusSensor(*parts, calibration, envelope, budget, enough_um), (rin, dpn)
 
 
 def _gpu_sensor(
@@ -198,6 +217,7 @@ def _assemble(
         engines=nets,
         stall_s=3 * config.camera.period_ms / 1e3,
         clock=clock,
+        late_ms=_max_age_ms(config),
     )
 
 
@@ -218,13 +238,19 @@ def _controller(
 
 def guard_limits(config: Config) -> GuardLimits:
     """What no move of this instrument may exceed."""
-    stage, loop, period_ms = config.stage, config.loop, config.camera.period_ms
+    stage = config.stage
     return GuardLimits(
         z_min_um=stage.z_min_um,
         z_max_um=stage.z_max_um,
         focus_direction=stage.focus_direction,
         max_step_um=stage.max_step_um,
-        max_age_ms=2 * period_ms if loop.max_age_ms is None else loop.max_age_ms,
+        max_age_ms=_max_age_ms(config),
         settle_ms=stage.settle_ms,
         max_moves_per_s=stage.max_moves_per_s,
     )
+
+
+def _max_age_ms(config: Config) -> float:
+    """From an exposure's end to the move: above it the guard refuses, and the loop drops."""
+    given = config.loop.max_age_ms
+    return 2 * config.camera.period_ms if given is None else given

@@ -13,6 +13,7 @@ from typing import Any
 
 from edge.importance import ClassRule
 from edge.optics import Objective
+from edge.realtime import RealtimeSettings
 from engines.engine import MODELS
 
 
@@ -63,13 +64,20 @@ BACKENDS = ("auto", "cpu", "gpu")
 
 @dataclass(frozen=True, slots=True)
 class LoopSettings:
-    """`deadband_um` and `max_age_ms` = None follow the objective and the frame period."""
+    """`deadband_um` and `max_age_ms` = None follow the objective and the frame period.
+
+    `budget_ms`: from a frame's arrival to the command; fewer patches are measured where all would
+    take longer, and none after the interval is as narrow as `enough_um` (both on the CPU only, see
+    edge.budget). None = all that the class asks for.
+    """
 
     deadband_um: float | None = None
     verify_above_um: float = 5.0
     max_interval_um: float = 4.0
     max_age_ms: float | None = None
     max_shots: int = 4
+    budget_ms: float | None = None
+    enough_um: float | None = None
     classes: ClassRule = field(default_factory=ClassRule)
 
 
@@ -82,3 +90,4 @@ class Config:
     objective: Objective
     models: ModelSettings = ModelSettings()
     loop: LoopSettings = LoopSettings()
+    realtime: RealtimeSettings = field(default_factory=RealtimeSettings)

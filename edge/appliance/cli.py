@@ -26,6 +26,7 @@ VERBS: dict[str, tuple[str, str]] = {
         "focus fields of the simulated microscope, write a report",
     ),
     "focus": ("edge.appliance.focus_verb", "one shot on image files: the signed defocus of each"),
+    "run": ("edge.appliance.run_verb", "the appliance: keep what the camera sees in focus"),
     "evaluate": (
         "edge.appliance.evaluate_verb",
         "the paper's metrics on z-stacks with known focus",

@@ -14,6 +14,7 @@ from edge.errors import ConfigError, OptionError
 from edge.importance import ClassRule
 from edge.optics import Objective
 from edge.preprocess import MAX_PATCHES
+from edge.realtime import RealtimeSettings
 from edge.settings import (
     BACKENDS,
     CameraSettings,
@@ -37,6 +38,7 @@ def read_config(path: Path) -> Config:
         objective=_objective(top.section("objective")),
         models=_models(top.section("models", required=False)),
         loop=_loop(top.section("loop", required=False)),
+        realtime=_realtime(top.section("realtime", required=False)),
     )
     top.done()
     return config
@@ -111,7 +113,19 @@ def _loop(s: Section) -> LoopSettings:
         max_interval_um=s.number("max_interval_um", 0.1, 100, default=known.max_interval_um),
         max_age_ms=s.number("max_age_ms", 1, 10_000, default=None),
         max_shots=s.integer("max_shots", 1, 100, default=known.max_shots),
+        budget_ms=s.number("budget_ms", 1, 10_000, default=None),
+        enough_um=s.number("enough_um", 0.01, 100, default=None),
         classes=_classes(s),
+    )
+    s.done()
+    return settings
+
+
+def _realtime(s: Section) -> RealtimeSettings:
+    settings = RealtimeSettings(
+        priority=s.integer("priority", 0, 99, default=0),
+        cores=s.integers("cores", 0, 1023, default=()),
+        lock_memory=s.truth("lock_memory", default=False),
     )
     s.done()
     return settings

@@ -80,6 +80,30 @@ class Section:
             self.reject(node, key, f"= {_shown(node)} must be a whole number {least} to {most}")
         return int(node.value)
 
+    def integers(self, key: str, least: int, most: int, default: Any = REQUIRED) -> Any:
+        """A list of different ints in least..most, as a tuple."""
+        node = self._take(key, default)
+        if node is None:
+            return default
+        items = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        for item in items:
+            if not _plain(item, _INTEGER) or not least <= int(item.value) <= most:
+                span = f"whole numbers {least} to {most}"
+                self.reject(item, key, f"= {_shown(item)} must be a list of {span}")
+        found = tuple(int(item.value) for item in items)
+        if len(set(found)) != len(found):
+            self.reject(node, key, "must not name a number twice")
+        return found
+
+    def truth(self, key: str, default: Any = REQUIRED) -> Any:
+        """true or false, written so."""
+        node = self._take(key, default)
+        if node is None:
+            return default
+        if not _plain(node, _TRUTH):
+            self.reject(node, key, f"= {_shown(node)} must be true or false")
+        return node.value == "true"
+
     def choice(self, key: str, allowed: Sequence[str], default: Any = REQUIRED) -> Any:
         """One of the words in `allowed`."""
         node = self._take(key, default)

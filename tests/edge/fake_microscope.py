@@ -181,7 +181,7 @@ class SeeingSensor:
         monkeypatch.setattr("edge.loop.aggregate", lambda defocus, frame, *more: eye(frame))
         patches = SimpleNamespace(small=np.zeros((1, 8, 8, 3), np.uint8), cells=())
         patches.optics = patches.novelty = None
-        return FocusSensor(lambda f: patches, importance, lambda p, r: p, Calibration(25.0))
+        return FocusSensor(lambda f: patches, importance, lambda p, *_: p, Calibration(25.0))
 
 
 def microscope(monkeypatch, z_um=0.0, settings=SETTINGS, limits=LIMITS, **eye):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from edge.appliance.config import read_config
 from edge.appliance.strict_yaml import SIZE_LIMIT
 from edge.errors import ConfigError
+from edge.realtime import RealtimeSettings
 from edge.settings import Config, LoopSettings, ModelSettings
 
 GOOD = """\
@@ -33,6 +34,12 @@ loop:
   deadband_um: 0.4
   importance_threshold: 0.7
   k_dense: 20
+  budget_ms: 25
+  enough_um: 0.5
+realtime:
+  priority: 40
+  cores: [1, 0]
+  lock_memory: true
 """
 
 
@@ -53,6 +60,8 @@ def test_good_config(tmp_path):
     assert config.models.rin == tmp_path / "../models/rin.json"
     assert config.models.dpn == ModelSettings().dpn
     assert (config.loop.deadband_um, config.loop.max_age_ms) == (0.4, None)
+    assert (config.loop.budget_ms, config.loop.enough_um) == (25.0, 0.5)
+    assert config.realtime == RealtimeSettings(40, (1, 0), True)
     assert (config.loop.classes.threshold, config.loop.classes.dense) == (0.7, 20)
 
 
@@ -64,6 +73,13 @@ def test_optional_sections(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "line", "says"),
     [
+        ("  cores: [1, 0]", "  cores: [1, 1]", 26, "realtime.cores must not name a number twice"),
+        ("  cores: [1, 0]", "  cores: [1, -1]", 26, "cores = -1 must be a list of whole numbers 0"),
+        ("  cores: [1, 0]", "  cores: all", 26, "cores = all must be a list of whole numbers 0"),
+        ("priority: 40", "priority: 100", 25, "priority = 100 must be a whole number 0 to 99"),
+        ("memory: true", "memory: yes", 27, "lock_memory = yes must be true or false"),
+        ("budget_ms: 25", "budget_ms: 0", 22, "loop.budget_ms = 0 must be a number 1 to 10000"),
+        ("enough_um: 0.5", "enough_um: 0", 23, "loop.enough_um = 0 must be a number 0.01 to 100"),
         ("  z_max_um: 2000", "  z_max_um: -5", 8, "stage.z_max_um = -5 must be above z_min_um = 0"),
         ("  z_max_um: 2000", "  z_max_um: 0", 8, "stage.z_max_um = 0 must be above z_min_um = 0"),
         ("  z_max_um: 2000", "  z_max_um: 1e9", 8, "z_max_um = 1e9 must be a number 0 to 100000"),
