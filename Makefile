@@ -2,7 +2,7 @@
 #   make run    focus thirteen simulated fields, page in report/index.html
 #   make test   lint, types, layers, tests
 #   make bench  latency by stage and k, beside other ways and the floors
-#   make soak, make fuzz, make mutation   the long ones: each says what it found
+#   make soak, make soak-loop, make fuzz, make mutation   the long ones: each says what it found
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
@@ -18,7 +18,7 @@ WITHOUT      := [test,train,cuda]
 TEST_EXTRA   := $(if $(JETSON),[test],$(if $(ARM),$(WITH_OPENCV),$(WITHOUT)))
 PIP          := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: run bench test lint types layers pytest env test-env firmware board-tools camera-tools tensorrt pycuda soak fuzz mutation clean
+.PHONY: run bench test lint types layers pytest env test-env firmware board-tools camera-tools tensorrt pycuda soak soak-loop fuzz mutation clean
 
 run: env firmware
 	$(BIN)/sparsefocus simulate --report report
@@ -65,6 +65,10 @@ firmware: env
 # Ten minutes: 10^5 commands through a bad line, nothing lost, nothing made twice.
 soak: test-env firmware
 	$(BIN)/python benchmarks/soak.py --json benchmarks/results/soak.json
+
+# Half an hour: 10^5 frames through the whole loop, nothing grows.
+soak-loop: test-env firmware
+	OMP_NUM_THREADS=2 $(BIN)/python benchmarks/loop_soak.py --json benchmarks/results/loop_soak.json
 
 # libFuzzer on the firmware's protocol core; what it finds new stays in build/fuzz. SECONDS=60
 SECONDS ?= 60

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,13 +41,15 @@ _FORMATS = {PixelFormat.RGB8: ("RGB8", "RGB8Packed"), PixelFormat.BGR8: ("BGR8",
 @dataclass(frozen=True, slots=True)
 class PylonOptions:
     """`link` names the transport layer; `serial` = None: the only camera on it; `address`: of a
-    GigE camera, opened without looking for it."""
+    GigE camera, opened without looking for it; `images`: a folder whose pictures the emulated
+    camera shows in turn, instead of its own pattern."""
 
     link: str
     serial: str | None
     address: str | None
     imaging: Imaging
     stamp: str
+    images: str | None = None
 
 
 def read_options(given: Mapping[str, Any]) -> PylonOptions:
@@ -58,7 +61,12 @@ def read_options(given: Mapping[str, Any]) -> PylonOptions:
         address=options.text("address", r"[\d.]{7,15}", "an address like 192.168.1.20", None),
         imaging=read_imaging(options),
         stamp=options.choice("timestamp", STAMPS, default="start"),
+        images=options.text("images", r"[^\0]{1,1000}", "a folder", default=None),
     )
+    if read.images is not None and read.link != "emulated":
+        options.reject("images", "needs link: emulated")
+    if read.images is not None and not Path(read.images).is_dir():
+        options.reject("images", f"= {read.images} must be a folder")
     if (read.link == "gige") != (read.address is not None):
         options.reject("address", "must be given with link: gige, and only then")
     options.done()
@@ -207,6 +215,10 @@ class PylonDevice(Device):
         self._set("exposure_ms", self._present(_EXPOSURE), imaging.exposure_ms * 1e3)
         exposure_us = self._nodes.GetNode(self._present(_EXPOSURE)).GetValue()
         self._exposure_ns = round(exposure_us * 1e3)
+        if self._options.images is not None:
+            self._set("images", "TestImageSelector", "Off")
+            self._set("images", "ImageFilename", self._options.images)
+            self._set("images", "ImageFileMode", "On")
         if imaging.rate_hz is not None:
             self._set("rate_hz", "AcquisitionFrameRateEnable", True)
             self._set("rate_hz", self._present(_RATE), imaging.rate_hz)

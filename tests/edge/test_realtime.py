@@ -1,5 +1,6 @@
 """What the system may do for the loop, and that the loop needs no garbage collector."""
 
+import contextlib
 import ctypes
 import gc
 import os
@@ -76,9 +77,9 @@ def test_the_collector_is_off_inside_and_as_before_outside():
     for was_on in (True, False):
         (gc.enable if was_on else gc.disable)()
         try:
-            with pytest.raises(RuntimeError), without_collector():
+            with contextlib.suppress(KeyError), without_collector():
                 assert not gc.isenabled()
-                raise RuntimeError
+                raise KeyError
             assert gc.isenabled() is was_on
             assert gc.get_freeze_count() == 0
         finally:

@@ -1,0 +1,131 @@
+"""10^5 frames through the whole loop: does anything grow?
+
+Rendered pictures 4 um above and below focus through the shipped networks, controller, guard, and
+the reference firmware on a serial port. The garbage collector is off, as in `sparsefocus run`.
+Resident memory and Python allocations are read at every thousandth of the way; what counts is the
+growth after the first tenth, when every buffer has been made.
+
+python benchmarks/loop_soak.py [--frames 100000] [--k 3] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import sys
+import time
+import tracemalloc
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import machine
+import numpy as np
+
+from edge.appliance.config import read_config
+from edge.importance import ClassRule
+from edge.loop import step
+from edge.loop_statistics import LoopStatistics
+from edge.realtime import without_collector
+from edge.rig import build_rig
+from edge.state import State
+from firmware_bridge.firmware.host import HostFirmware
+from firmware_bridge.stage import open_stage
+from simulator.bench import frames
+from simulator.bench.frames import ShownCamera
+from simulator.simulate_verb import NOMINAL
+
+MIDDLE_UM, FAR_UM = 200.0, 60.0
+SAMPLES = 1000
+
+
+def main() -> int:
+    """0 = nothing grew."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--frames", type=int, default=100_000)
+    parser.add_argument("--k", type=int, default=3, choices=(3, 9, 31))
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    record = soak(options.frames, options.k)
+    machine.write(options.json, record)
+    return int(not record["nothing_grew"])
+
+
+def soak(count: int, k: int) -> dict[str, Any]:
+    """Run `count` frames; what memory did."""
+    config = read_config(NOMINAL)
+    rule = ClassRule(threshold=-1.0, dense=k, sparse=k, ex_sparse=k)
+    config = replace(
+        config,
+        stage=replace(config.stage, max_moves_per_s=200),
+        models=replace(config.models, backend="cpu"),
+        loop=replace(config.loop, classes=rule),
+    )
+    pictures = frames.render(5).by_k[k]
+    camera = ShownCamera(pictures[0])
+    window = {"z_min_um": config.stage.z_min_um, "z_max_um": config.stage.z_max_um}
+    with HostFirmware(z_min_nm=0, z_max_nm=400_000, start_nm=200_000) as firmware:
+        stage = open_stage("binary", {"port": firmware.port, **window})
+        rig = build_rig(config, camera=camera, stage=stage)
+        try:
+            return _frames(rig, camera, pictures, count)
+        finally:
+            rig.close()
+
+
+def _frames(rig: Any, camera: ShownCamera, pictures: Any, count: int) -> dict[str, Any]:
+    seen, every = LoopStatistics(), max(1, count // SAMPLES)
+    resident = np.zeros(count // every + 1)  # made before: it must not count as growth
+    traced = np.zeros(len(resident))
+    begin, taken, gone_back = time.monotonic(), 0, 0
+    tracemalloc.start()
+    with without_collector():
+        for number in range(count):
+            outcome = step(rig)
+            seen.add(outcome)
+            if rig.state.value is State.SHUTDOWN:
+                raise SystemExit(f"shut down after {number} frames: {rig.state.reason}")
+            if outcome.move is not None:  # another field, on the other side of focus
+                rig.controller.new_field()
+                camera.pixels = pictures[seen.moves % len(pictures)]
+            if abs(stage_um(rig) - MIDDLE_UM) > FAR_UM:
+                rig.guard.send_by_hand(MIDDLE_UM)
+                gone_back += 1
+            if number % every == 0:
+                resident[taken] = resident_kib()
+                traced[taken] = tracemalloc.get_traced_memory()[0]
+                taken += 1
+        unreachable = gc.collect()
+    tracemalloc.stop()
+    calm, ends = (
+        slice(taken // 10, taken // 10 + max(1, taken // 20)),
+        slice(taken - max(1, taken // 20), taken),
+    )
+    grown_kib = float(np.median(resident[ends]) - np.median(resident[calm]))
+    grown_bytes = float(np.median(traced[ends]) - np.median(traced[calm]))
+    return {
+        **seen.record(),
+        "seconds": round(time.monotonic() - begin, 1),
+        "sent_to_the_middle": gone_back,
+        "resident_mib": {"after_a_tenth": round(float(np.median(resident[calm])) / 1024, 1),
+                         "at_the_end": round(float(np.median(resident[ends])) / 1024, 1)},
+        "python_bytes_grown": round(grown_bytes),
+        "resident_kib_grown": round(grown_kib),
+        "unreachable_objects": unreachable,
+        "nothing_grew": grown_kib < 1024 and grown_bytes < 100_000 and unreachable == 0,
+    }  # fmt: skip
+
+
+def stage_um(rig: Any) -> float:
+    """Where the stage says it is."""
+    return float(rig.stage.status().z_um)
+
+
+def resident_kib() -> int:
+    """Of this process."""
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * 4
+
+
+if __name__ == "__main__":
+    sys.exit(main())
