@@ -1,5 +1,5 @@
 """pylon's emulator drives the whole loop: no move is begun on a frame that is too old, and every
-exposure is accounted for. How fast anything is, is not tested here (benchmarks/emulated_loop.py)."""
+exposure is accounted for. Speed is not tested here (benchmarks/emulated_loop.py measures it)."""
 
 import importlib.util
 import sys
