@@ -13,6 +13,7 @@ class Decision(str, Enum):
     MOVE = "MOVE"  # outside the deadband, interval small enough
     VERIFY = "VERIFY"  # a large move: the next settled frame decides whether it stands
     IN_FOCUS = "IN_FOCUS"
+    PREDICT = "PREDICT"  # nothing to see: a move to where the focus surface says focus is
     HOLD = "HOLD"  # nothing is known well enough to move
     REFUSE = "REFUSE"  # the guard, the driver or the firmware said no; nothing moved
     SHUTDOWN = "SHUTDOWN"  # no more moves until a person restarts
@@ -31,6 +32,16 @@ class Move:
     def decision(self) -> Decision:
         """VERIFY for a move that must be looked at again, MOVE otherwise."""
         return Decision.VERIFY if self.verify else Decision.MOVE
+
+
+@dataclass(frozen=True, slots=True)
+class Predict(Move):
+    """A move over a blank field, by the fields before it; only while the slide is scanned."""
+
+    @property
+    def decision(self) -> Decision:
+        """Always PREDICT."""
+        return Decision.PREDICT
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,12 @@ neither the controller nor the camera; the firmware repeats the window and posit
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic_ns
 from typing import TypeVar
 
@@ -36,6 +38,19 @@ class GuardLimits:
     max_age_ms: float  # from the end of the exposure to the move; about two frame periods
     settle_ms: float = 5.0  # the exposure must start this long after the stage settled
     max_moves_per_s: int = 20
+    tracking: TrackingLimits | None = (
+        None  # None = frames exposed while the stage moves are refused
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TrackingLimits:
+    """What makes a frame usable that was exposed while the stage moved: z must be known during all
+    of the exposure and hardly change in it, and the moves must be small."""
+
+    max_step_um: float
+    max_blur_um: float = 0.5  # way of the stage within the exposure
+    max_uncertainty_um: float = 0.3  # of z at its start and end
 
 
 class Guard:
@@ -76,10 +91,14 @@ class Guard:
                 self._check_sign()
                 self._check_frame(frame, now_ns)
                 status = self._ask(self._stage.status)
-                self._check_stage(status)
-                self._check_settled(frame, status)
+                tracking = self.limits.tracking
+                if tracking is None:
+                    self._check_exposed_at_rest(frame, status)
+                else:
+                    self._check_not_latched(status)
+                    self._check_exposed_while_tracking(frame, tracking)
                 self._check_window(plan.target_um)
-                self._check_step(plan, status)
+                self._check_step(plan, status, (tracking or self.limits).max_step_um)
                 return self._make(plan.target_um, plan.assumed_um, now_ns)
             except MoveRefused as refused:
                 self.refused[refused.reason] += 1
@@ -135,12 +154,35 @@ class Guard:
         age_ms = (now_ns - frame.exposure_end_ns) / 1e6
         if not age_ms <= self.limits.max_age_ms:
             raise MoveRefused("stale", f"frame is {age_ms:.0f} ms old, {self.limits.max_age_ms:g}")
+
+    def _check_exposed_at_rest(self, frame: Frame, status: StageStatus) -> None:
         if self._last_sent_ns is not None and not frame.exposure_start_ns >= self._last_sent_ns:
             raise MoveRefused("before-last-move", "exposed before the last move was sent")
+        self._check_stage(status)
+        self._check_settled(frame, status)
 
-    def _check_stage(self, status: StageStatus) -> None:
+    def _check_exposed_while_tracking(self, frame: Frame, limits: TrackingLimits) -> None:
+        """H2: z at exposure instead of rest. The stage is asked, whatever the controller knew."""
+        start, end = (
+            self._ask(partial(self._stage.z_at, when))
+            for when in (frame.exposure_start_ns, frame.exposure_end_ns)
+        )
+        worst_um = max(start.uncertainty_um, end.uncertainty_um)
+        if not (math.isfinite(start.z_um + end.z_um) and worst_um <= limits.max_uncertainty_um):
+            raise MoveRefused(
+                "z-unknown", f"z during the exposure is known to {worst_um:.2f} um only"
+            )
+        way_um = abs(end.z_um - start.z_um)
+        if not way_um <= limits.max_blur_um:
+            raise MoveRefused("blurred", f"the stage moved {way_um:.2f} um within the exposure")
+
+    @staticmethod
+    def _check_not_latched(status: StageStatus) -> None:
         if status.latched is not None:
             raise MoveRefused("latched", f"the stage refuses to move: {status.latched}")
+
+    def _check_stage(self, status: StageStatus) -> None:
+        self._check_not_latched(status)
         if status.moving or status.settled_ns is None:
             raise MoveRefused("moving", "the stage is moving or settling")
 
@@ -158,14 +200,14 @@ class Guard:
                 f"target {target:.2f} um is outside {limits.z_min_um:g}..{limits.z_max_um:g} um",
             )
 
-    def _check_step(self, move: Move, status: StageStatus) -> None:
-        limits, target = self.limits, move.target_um
+    def _check_step(self, move: Move, status: StageStatus, max_step_um: float) -> None:
+        target = move.target_um
         # A full step back starts where the stage came to rest, not exactly where it was sent.
         slack_um = min(2 * self._stage.resolution_um, MAX_SLACK_UM)
         for start_um in (status.z_um, move.assumed_um):
-            if not abs(target - start_um) <= limits.max_step_um + slack_um:
+            if not abs(target - start_um) <= max_step_um + slack_um:
                 raise MoveRefused(
-                    "step", f"{target - start_um:+.2f} um is above {limits.max_step_um:g} um"
+                    "step", f"{target - start_um:+.2f} um is above {max_step_um:g} um"
                 )
 
     def _check_nobody_stopped(self) -> None:

@@ -16,7 +16,6 @@ import numpy.typing as npt
 from edge.aggregate import Calibration, FocusEstimate, NoFocus, aggregate
 from edge.budget import PatchBudget
 from edge.camera import Camera, Frame
-from edge.controller import Controller
 from edge.decision import Decision, Hold, Move, Plan
 from edge.defocus import Defocus, Enough, PatchDefocus
 from edge.envelope import Envelope, Shift
@@ -56,18 +55,35 @@ class Sensor(Protocol):
         """Frame to estimate; the lap gets the stages' times."""
 
 
+class Proposer(Protocol):
+    """Proposes moves: edge.controller.Controller field by field, edge.tracking.TrackingController
+    while the slide moves."""
+
+    def plan(self, estimate: FocusEstimate | NoFocus, stage: Stage) -> Plan:
+        """Decide on one frame."""
+
+    def sent(self, sent_ns: int) -> None:
+        """The last proposal was sent."""
+
+    def new_field(self) -> None:
+        """Another field, or another scan line, lies under the objective."""
+
+
 class Parts(Protocol):
     """What `step` needs of a rig (edge.rig.Rig is one)."""
 
     camera: Camera
     stage: Stage
     sensor: Sensor
-    controller: Controller
     guard: Guard
     state: RunState
     stall_s: float
     stalls: int
     late_ms: float
+
+    @property
+    def controller(self) -> Proposer:
+        """Who proposes moves."""
 
     @property
     def clock(self) -> Callable[[], int]:

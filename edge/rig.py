@@ -15,13 +15,14 @@ from edge.controller import Controller, ControllerSettings
 from edge.defocus import Defocus
 from edge.envelope import Envelope
 from edge.errors import ConfigError, EngineRejected
-from edge.guard import Guard, GuardLimits
+from edge.guard import Guard, GuardLimits, TrackingLimits
 from edge.importance import ClassRule, Importance
 from edge.loop import FocusSensor, Sensor
 from edge.optics import Objective
 from edge.preprocess import CROP_PX, GRID, PATCH_PX, SMALL_PX, CpuPreprocessor
-from edge.settings import Config, LoopSettings, ModelSettings, StageSettings
+from edge.settings import Config, LoopSettings, ModelSettings, ScanSettings, StageSettings
 from edge.state import RunState
+from edge.tracking import ScanPath, SteadyScan, TrackingController, TrackingSettings
 from engines import engine as engines
 from engines.gpu_ready import gpu_is_ready
 from engines.manifest import Manifest, Preprocessing
@@ -39,7 +40,7 @@ class Rig:
     camera: Camera
     stage: Stage
     sensor: Sensor
-    controller: Controller
+    controller: Controller | TrackingController
     guard: Guard
     state: RunState
     engines: tuple[engines.Engine, ...]
@@ -71,8 +72,10 @@ def build_rig(
     camera: Camera | None = None,
     stage: Stage | None = None,
     clock: Callable[[], int] = monotonic_ns,
+    path: ScanPath | None = None,
 ) -> Rig:
-    """Open what the config names; a camera or stage given here is used instead of its driver.
+    """Open what the config names; a camera or stage given here is used instead of its driver, a
+    `path` instead of the steady speed that the config's scan section names.
 
     Raises ConfigError, EngineRejected (before anything is opened that can move), StageError or
     OSError from a driver. What was opened is closed again when a later part fails.
@@ -97,7 +100,7 @@ def build_rig(
         if stage is None:
             stage = open_stage_of(config.stage)
         opened.callback(stage.close)
-        rig = _assemble(config, camera, stage, sensor, nets, clock)
+        rig = _assemble(config, camera, stage, sensor, nets, clock, path)
         opened.pop_all()
     rig.state.ready()
     return rig
@@ -200,6 +203,7 @@ def _assemble(
     sensor: Sensor,
     nets: tuple[engines.Engine, ...],
     clock: Callable[[], int],
+    path: ScanPath | None = None,
 ) -> Rig:
     def stop() -> None:
         with contextlib.suppress(StageError, OSError):  # a dead link stops by its watchdog
@@ -211,7 +215,7 @@ def _assemble(
         camera=camera,
         stage=stage,
         sensor=sensor,
-        controller=Controller(_controller(config.stage, config.loop, config.objective)),
+        controller=_controller_of(config, clock, path),
         guard=Guard(guard_limits(config), stage, state, clock),
         state=state,
         engines=nets,
@@ -219,6 +223,24 @@ def _assemble(
         clock=clock,
         late_ms=_max_age_ms(config),
     )
+
+
+def _controller_of(
+    config: Config, clock: Callable[[], int], path: ScanPath | None
+) -> Controller | TrackingController:
+    scan = config.scan
+    if scan is None:
+        return Controller(_controller(config.stage, config.loop, config.objective))
+    settings = TrackingSettings(
+        focus_direction=config.stage.focus_direction,
+        period_ms=config.camera.period_ms,
+        max_step_um=scan.max_step_um,
+        lead_ms=scan.lead_ms,
+        max_interval_um=scan.max_interval_um,
+        predict_um=scan.predict_um,
+        feed_forward=scan.feed_forward,
+    )
+    return TrackingController(settings, path or SteadyScan(scan.scan_speed_um_s), clock)
 
 
 def _controller(
@@ -247,7 +269,12 @@ def guard_limits(config: Config) -> GuardLimits:
         max_age_ms=_max_age_ms(config),
         settle_ms=stage.settle_ms,
         max_moves_per_s=stage.max_moves_per_s,
+        tracking=None if config.scan is None else _tracking_limits(config.scan),
     )
+
+
+def _tracking_limits(scan: ScanSettings) -> TrackingLimits:
+    return TrackingLimits(scan.max_step_um, scan.max_blur_um, scan.max_uncertainty_um)
 
 
 def _max_age_ms(config: Config) -> float:

@@ -82,6 +82,25 @@ class LoopSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ScanSettings:
+    """Focus is followed while the slide moves (edge.tracking); what is not asked for is refused.
+
+    `scan_speed_um_s`: of the slide along a line, unless the program that builds the rig gives the
+    stage's own positions. The other limits are those of edge.guard.TrackingLimits and
+    edge.tracking.TrackingSettings.
+    """
+
+    scan_speed_um_s: float
+    max_step_um: float
+    max_blur_um: float = 0.5
+    max_uncertainty_um: float = 0.3
+    max_interval_um: float = 1.5
+    lead_ms: float = 16.0
+    predict_um: float = 0.6
+    feed_forward: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """Everything a rig is built from."""
 
@@ -91,3 +110,4 @@ class Config:
     models: ModelSettings = ModelSettings()
     loop: LoopSettings = LoopSettings()
     realtime: RealtimeSettings = field(default_factory=RealtimeSettings)
+    scan: ScanSettings | None = None

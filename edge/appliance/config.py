@@ -21,6 +21,7 @@ from edge.settings import (
     Config,
     LoopSettings,
     ModelSettings,
+    ScanSettings,
     StageSettings,
 )
 from engines.gpu_frame import MEMORY
@@ -39,6 +40,7 @@ def read_config(path: Path) -> Config:
         models=_models(top.section("models", required=False)),
         loop=_loop(top.section("loop", required=False)),
         realtime=_realtime(top.section("realtime", required=False)),
+        scan=_scan(top.section("scan")) if top.has("scan") else None,
     )
     top.done()
     return config
@@ -116,6 +118,24 @@ def _loop(s: Section) -> LoopSettings:
         budget_ms=s.number("budget_ms", 1, 10_000, default=None),
         enough_um=s.number("enough_um", 0.01, 100, default=None),
         classes=_classes(s),
+    )
+    s.done()
+    return settings
+
+
+def _scan(s: Section) -> ScanSettings:
+    known = ScanSettings(0.0, 0.0)
+    settings = ScanSettings(
+        scan_speed_um_s=s.number("scan_speed_um_s", 0, 1_000_000),
+        max_step_um=s.number("max_step_um", 0.01, 50),
+        max_blur_um=s.number("max_blur_um", 0.01, 5, default=known.max_blur_um),
+        max_uncertainty_um=s.number(
+            "max_uncertainty_um", 0.01, 5, default=known.max_uncertainty_um
+        ),
+        max_interval_um=s.number("max_interval_um", 0.1, 100, default=known.max_interval_um),
+        lead_ms=s.number("lead_ms", 0, 1000, default=known.lead_ms),
+        predict_um=s.number("predict_um", 0.01, 100, default=known.predict_um),
+        feed_forward=s.truth("feed_forward", default=known.feed_forward),
     )
     s.done()
     return settings

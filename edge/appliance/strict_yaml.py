@@ -143,6 +143,10 @@ class Section:
         name = f"{self.name}.{key}".lstrip(".")
         return Section(self.file, name, node or yaml.MappingNode("", [], self._mark, self._mark))
 
+    def has(self, key: str) -> bool:
+        """Whether the key is there; known from now on."""
+        return self._take(key, None) is not None
+
     def done(self) -> None:
         """Stop at the first key that nobody took."""
         for key, node in self._keys.items():

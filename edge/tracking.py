@@ -1,0 +1,178 @@
+"""Following focus while the slide moves: the controller of a continuous scan.
+
+The frame's defocus belongs to z and x at mid-exposure; it tells where the focus surface is there.
+The target is where the surface will be at the first exposure by which a move sent now is made
+(docs/decisions/0006). Every reading is also a judgement: what the way since the last reading did is
+compared with what it should have done, and two in a row that went wrong end in a shutdown.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import monotonic_ns
+from typing import Protocol
+
+from edge.aggregate import FocusEstimate, NoFocus
+from edge.controller import SIGN, STRIKES
+from edge.decision import Hold, InFocus, Move, Plan, Predict, Shutdown
+from edge.evidence import Finding, Reading, compare
+from edge.focus_surface import Expected, FocusSurface, SurfaceNoise
+from firmware_bridge.errors import StageRefused
+from firmware_bridge.stage import Stage
+
+
+#: no slide on a stage is tilted more
+STEEPEST_UM_PER_MM = 4.0
+
+
+class ScanPath(Protocol):
+    """Where along the scan the objective stands."""
+
+    def x_um(self, time_ns: int) -> float:
+        """Position along the scan at a moment (host's monotonic clock), past or near future."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SteadyScan:
+    """A stage that moves at one speed; only differences along one line are ever used."""
+
+    speed_um_s: float
+
+    def x_um(self, time_ns: int) -> float:
+        """See ScanPath."""
+        return self.speed_um_s * time_ns / 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class TrackingSettings:
+    """`focus_direction` as in ControllerSettings.
+
+    period_ms: between exposures; lead_ms: from a plan until its small move is made; max_step_um: a
+    longer way is gone in several moves; predict_um: over blank fields the surface is followed while
+    it is known this well; judge_um: smaller ways between two readings prove nothing.
+    """
+
+    focus_direction: int
+    period_ms: float
+    max_step_um: float
+    lead_ms: float = 16.0
+    deadband_um: float = 0.1
+    max_interval_um: float = 1.5
+    predict_um: float = 0.6
+    judge_um: float = 0.5
+    feed_forward: bool = True
+    noise: SurfaceNoise = field(default_factory=SurfaceNoise)
+
+
+class TrackingController:
+    """Proposes, like edge.controller.Controller; one per loop, not thread-safe."""
+
+    def __init__(
+        self, settings: TrackingSettings, path: ScanPath, clock: Callable[[], int] = monotonic_ns
+    ) -> None:
+        self._set, self._path, self._clock = settings, path, clock
+        self.surface = FocusSurface(settings.noise)
+        self.restart()
+
+    def restart(self) -> None:
+        """As new: no strikes, and nothing known of the surface."""
+        self.strikes = 0
+        self.last_finding: Finding | None = None
+        self.new_field()
+
+    def new_field(self) -> None:
+        """Another scan line: the surface is found anew. Strikes stay with the stage."""
+        self.surface.forget()
+        self._before: tuple[Reading, float] | None = None  # the last reading, and its x
+
+    def sent(self, sent_ns: int) -> None:
+        """Nothing to note: where the stage was at each exposure is asked of the stage."""
+
+    def plan(self, estimate: FocusEstimate | NoFocus, stage: Stage) -> Plan:
+        """Decide on one frame. StageUncertain and LinkLost pass through: position unknown."""
+        self.last_finding = None
+        try:
+            at = stage.z_at(estimate.exposure_mid_ns)
+        except StageRefused as refused:
+            return Hold(refused.reason)
+        x_um = self._path.x_um(estimate.exposure_mid_ns)
+        if not (math.isfinite(at.z_um) and at.uncertainty_um <= self._set.max_interval_um):
+            return Hold("position-uncertain")
+        if isinstance(estimate, NoFocus):
+            return self._blind(estimate.reason.value, stage, estimate.exposure_mid_ns)
+        interval = math.hypot(estimate.interval_um, at.uncertainty_um)
+        if not (math.isfinite(estimate.defocus_um) and interval <= self._set.max_interval_um):
+            return self._blind("uncertain", stage, estimate.exposure_mid_ns)
+        now = Reading(at.z_um, estimate.defocus_um, interval)
+        shutdown = self._judge(now, x_um)
+        if shutdown is not None:
+            return shutdown
+        focus_um = at.z_um + self._set.focus_direction * estimate.defocus_um
+        self.surface.read(x_um, focus_um, interval)
+        ahead = Expected(focus_um, interval)
+        if self._set.feed_forward:
+            expected = self.surface.at(self._next_x_um(estimate.exposure_mid_ns))
+            if expected.interval_um <= self._set.max_interval_um:
+                ahead = expected  # else it is the slope that is not known yet
+        return self._aim(ahead, stage)
+
+    def _aim(self, ahead: Expected, stage: Stage) -> Plan:
+        status = stage.status()
+        way_um = ahead.z_um - status.z_um
+        if abs(way_um) <= self._set.deadband_um:
+            return InFocus()
+        return Move(self._within_a_step(status.z_um, way_um), status.z_um, "track")
+
+    def _within_a_step(self, z_um: float, way_um: float) -> float:
+        most = self._set.max_step_um
+        return z_um + min(max(way_um, -most), most)
+
+    def _blind(self, why: str, stage: Stage, mid_ns: int) -> Plan:
+        """Nothing to see: the surface says where focus is, as long as it is sure enough."""
+        if not (self._set.feed_forward and self.surface.known):
+            return Hold(why)
+        ahead = self.surface.at(self._next_x_um(mid_ns))
+        if not ahead.interval_um <= self._set.predict_um:
+            return Hold(f"{why}, and the surface is not known")
+        status = stage.status()
+        way_um = ahead.z_um - status.z_um
+        if abs(way_um) <= self._set.deadband_um:
+            return InFocus(f"predicted: {why}")
+        target_um = self._within_a_step(status.z_um, way_um)
+        return Predict(target_um, status.z_um, f"predict: {why}")
+
+    def _next_x_um(self, mid_ns: int) -> float:
+        """Along the scan at the middle of the first exposure by which a move sent now is made."""
+        made_ms = (self._clock() - mid_ns) / 1e6 + self._set.lead_ms
+        periods = max(1, math.ceil(made_ms / self._set.period_ms))
+        return self._path.x_um(mid_ns + round(periods * self._set.period_ms * 1e6))
+
+    def _judge(self, now: Reading, x_um: float) -> Shutdown | None:
+        """Whether the way since the last reading did what it should have done.
+
+        What the surface rose between the two fields is not known, only how much it can be: the rise
+        that explains most is taken, so that a tilt is never held against the sign.
+        """
+        last, self._before = self._before, (now, x_um)
+        if last is None:
+            return None
+        before, before_x_um = last
+        moved_um = self._set.focus_direction * (now.z_um - before.z_um)
+        if abs(moved_um) < self._set.judge_um:
+            return None
+        most_um = STEEPEST_UM_PER_MM * abs(x_um - before_x_um) / 1e3
+        rest_um = now.defocus_um - before.defocus_um + moved_um
+        excused = now.defocus_um - min(max(rest_um, -most_um), most_um)
+        level = Reading(now.z_um, excused, now.interval_um)
+        finding = self.last_finding = compare(before, level, self._set.focus_direction)
+        if finding is Finding.AGREES:
+            self.strikes = 0
+        if finding is not Finding.CONTRADICTS:
+            return None
+        self.strikes += 1
+        if self.strikes < STRIKES:
+            return None
+        return Shutdown(f"{SIGN}: {STRIKES} corrections in a row went the wrong way")

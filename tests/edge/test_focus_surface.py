@@ -1,0 +1,103 @@
+"""The focus surface along a scan: height, slope, steps, and what one wrong reading does."""
+
+import math
+
+import numpy as np
+import pytest
+
+from edge.focus_surface import FocusSurface, SurfaceNoise
+
+PITCH_UM = 314.0  # 11 mm/s at 35 frames per second
+
+
+def scanned(heights, interval_um=0.2, pitch_um=PITCH_UM):
+    surface = FocusSurface()
+    believed = [surface.read(i * pitch_um, z, interval_um) for i, z in enumerate(heights)]
+    return surface, believed
+
+
+def test_before_the_first_reading_nothing_is_known():
+    surface = FocusSurface()
+    assert not surface.known
+    assert math.isinf(surface.at(0.0).interval_um)
+
+
+@pytest.mark.parametrize("slope", [-3.0, 0.0, 3.0])
+@pytest.mark.parametrize("way", [1, -1])
+def test_a_tilted_plane_is_predicted(slope, way):
+    x = way * PITCH_UM * np.arange(12)
+    z = 200 + slope * x / 1e3
+    surface = FocusSurface()
+    for place, height in zip(x, z, strict=True):
+        assert surface.read(place, height, 0.2)
+    ahead = surface.at(x[-1] + way * PITCH_UM)
+    assert surface.slope_um_per_mm == pytest.approx(slope, abs=0.05)
+    assert ahead.z_um == pytest.approx(z[-1] + slope * way * PITCH_UM / 1e3, abs=0.05)
+    assert 0.05 < ahead.interval_um < 0.4
+
+
+def test_the_interval_holds_what_it_promises():
+    inside, noise, sd = [], SurfaceNoise(), 0.1
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        surface, height, slope = FocusSurface(), 100.0, rng.normal(0, 2e-3)
+        for i in range(40):
+            mm = PITCH_UM / 1e3
+            slope += rng.normal(0, noise.slope_um_per_mm / 1e3 * math.sqrt(mm))
+            height += slope * PITCH_UM + rng.normal(0, noise.height_um * math.sqrt(mm))
+            if i > 5:
+                ahead = surface.at(i * PITCH_UM)
+                inside.append(abs(ahead.z_um - height) <= ahead.interval_um)
+            surface.read(i * PITCH_UM, height + rng.normal(0, sd), 1.96 * sd)
+    assert 0.90 < np.mean(inside) < 0.995
+
+
+def test_what_was_not_seen_for_long_is_known_less():
+    surface, _ = scanned([200.0] * 8)
+    spans = [surface.at((7 + n) * PITCH_UM).interval_um for n in (1, 3, 10)]
+    assert spans == sorted(spans)
+    assert spans[2] > 1.5 * spans[0]
+    before = surface.at(8 * PITCH_UM)
+    assert surface.at(8 * PITCH_UM) == before  # asking changes nothing
+
+
+def test_one_wrong_reading_is_set_aside():
+    heights = [200 + 0.9 * i for i in range(14)]
+    heights[9] += 12.0
+    surface, believed = scanned(heights)
+    assert believed == [i != 9 for i in range(14)]
+    ahead = surface.at(14 * PITCH_UM)
+    assert ahead.z_um == pytest.approx(200 + 0.9 * 14, abs=0.1)
+
+
+def test_two_wrong_readings_that_disagree_are_both_set_aside():
+    heights = [200.0] * 14
+    heights[8], heights[9] = 215.0, 185.0
+    _, believed = scanned(heights)
+    assert [i for i, kept in enumerate(believed) if not kept] == [8, 9]
+
+
+def test_a_step_is_followed_with_its_second_reading_and_the_slope_stays():
+    heights = [200 + 0.9 * i + (4.0 if i >= 9 else 0.0) for i in range(12)]
+    surface, believed = scanned(heights)
+    assert believed == [i != 9 for i in range(12)]
+    assert surface.slope_um_per_mm == pytest.approx(0.9 / 0.314, abs=0.15)
+    assert surface.at(12 * PITCH_UM).z_um == pytest.approx(204 + 0.9 * 12, abs=0.2)
+
+
+@pytest.mark.parametrize(
+    "reading", [(math.nan, 1.0, 0.2), (0.0, math.inf, 0.2), (0.0, 1.0, 0.0), (0.0, 1.0, math.nan)]
+)
+def test_what_is_no_number_is_refused_and_changes_nothing(reading):
+    surface, _ = scanned([200.0, 200.9, 201.8])
+    before = surface.at(1500.0)
+    with pytest.raises(ValueError, match="no reading"):
+        surface.read(*reading)
+    assert surface.at(1500.0) == before
+
+
+def test_it_forgets():
+    surface, _ = scanned([200.0, 201.0])
+    surface.forget()
+    assert not surface.known
+    assert surface.slope_um_per_mm == 0.0

@@ -1,0 +1,311 @@
+"""Focus is followed while the slide moves: feed-forward, blank stretches, a wrong sign, and what
+the guard asks of a frame that was exposed while the stage moved."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from fake_microscope import LIMITS, MS, Clock, FakeStage, estimate, frame_at, no_focus
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.aggregate import Reason
+from edge.camera import Frame, PixelFormat
+from edge.decision import Decision, Hold, InFocus, Move, Shutdown
+from edge.errors import MoveRefused, MoveUncertain
+from edge.guard import Guard, TrackingLimits
+from edge.state import RunState
+from edge.tracking import SteadyScan, TrackingController, TrackingSettings
+from firmware_bridge.errors import LinkLost, StageRefused
+from firmware_bridge.stage import ZAt
+
+SPEED_UM_S = 11_000.0
+PERIOD_MS = 28.6
+TRACKING = TrackingLimits(max_step_um=5.0)
+
+
+class Scan:
+    """A slide under a fake stage: every period a frame, `latency_ms` later its command."""
+
+    def __init__(self, surface, latency_ms=12.0, sign=1, blank=(), noise_um=0.05, seed=0, **more):
+        self.clock = Clock()
+        self.surface, self.latency_ms, self.sign, self.blank = surface, latency_ms, sign, blank
+        self.stage = FakeStage(self.clock, z_um=surface(0.0), travel_ms=14.0, settle_ms=5.0)
+        state = RunState(self.stage.stop)
+        state.ready()
+        self.state = state
+        limits = dataclasses.replace(LIMITS, tracking=TRACKING, max_moves_per_s=200)
+        self.guard = Guard(limits, self.stage, state, self.clock)
+        more = {"max_step_um": TRACKING.max_step_um, "lead_ms": 14.0, **more}
+        settings = TrackingSettings(1, PERIOD_MS, **more)
+        self.path = SteadyScan(SPEED_UM_S)
+        self.start_ns = self.clock()
+        self.control = TrackingController(settings, self, self.clock)
+        self.rng, self.noise_um = np.random.default_rng(seed), noise_um
+        self.errors, self.decisions, self.refused = [], [], 0
+
+    def x_um(self, time_ns):
+        return self.path.x_um(time_ns - self.start_ns)
+
+    def glass_um(self, time_ns):
+        """The true height: the stage's own, mirrored about the start where the sign is wrong."""
+        z = self.stage.z_at(time_ns).z_um
+        return z if self.sign == 1 else 2 * self.surface(0.0) - z
+
+    def frame(self, number):
+        """One frame to its command."""
+        mid = self.start_ns + round(number * PERIOD_MS * MS)
+        start, end = mid - 2 * MS, mid + 2 * MS
+        self.clock.now_ns = end + round(self.latency_ms * MS)
+        x = self.x_um(mid)
+        error = self.surface(x) - self.glass_um(mid)
+        self.errors.append(-error)
+        seen = error + self.rng.normal(0, self.noise_um)
+        if any(low <= x < high for low, high in self.blank):
+            found = no_focus(Reason.BLANK, start, mid)
+        else:
+            found = estimate(seen, 0.2, start, mid)
+        plan = self.control.plan(found, self.stage)
+        self.decisions.append(plan.decision)
+        picture = np.zeros((1, 1, 3), np.uint8)
+        try:
+            sent = self.guard.send(plan, Frame(picture, PixelFormat.RGB8, number, start, end))
+        except MoveRefused:
+            self.refused += 1
+            return plan
+        if sent is not None:
+            self.control.sent(sent)
+        return plan
+
+    def run(self, frames=120):
+        for number in range(1, frames + 1):
+            plan = self.frame(number)
+            if isinstance(plan, Shutdown):
+                return plan
+        return None
+
+    def share(self, limit_um=0.6, after=6):
+        return float(np.mean(np.abs(self.errors[after:]) <= limit_um))
+
+
+def tilted(slope_um_per_mm):
+    return lambda x: 200.0 + slope_um_per_mm * x / 1e3
+
+
+@pytest.mark.parametrize("slope", [3.0, -3.0])
+@pytest.mark.parametrize("latency_ms", [10.0, 20.0])
+def test_feed_forward_keeps_a_tilted_slide_in_focus(slope, latency_ms):
+    with_it, without = (Scan(tilted(slope), latency_ms, feed_forward=on) for on in (True, False))
+    with_it.run()
+    without.run()
+    assert with_it.share() >= 0.95
+    assert without.share() < 0.5
+    # what is lost without it: the rise between the exposure and the next one
+    assert np.median(np.abs(without.errors[6:])) > 0.8
+    assert with_it.refused <= 4  # while the slope is still being learned
+
+
+def test_relief_and_steps_are_followed():
+    def surface(x):
+        relief = 0.5 * math.sin(2 * math.pi * x / 9000.0)
+        return 200.0 + 3.0 * x / 1e3 + relief + (1.5 if x > 15_000 else 0.0)
+
+    scan = Scan(surface)
+    assert scan.run() is None
+    assert scan.share() >= 0.95
+
+
+def test_a_blank_stretch_is_crossed_by_the_surface_and_held_when_it_is_too_long():
+    scan = Scan(tilted(3.0), blank=[(8_000, 9_000), (20_000, 30_000)])
+    assert scan.run() is None
+    short = [d for n, d in enumerate(scan.decisions, 1) if 8_000 <= n * 314.6 < 9_000]
+    assert set(short) == {Decision.PREDICT}
+    long = [d for n, d in enumerate(scan.decisions, 1) if 20_000 <= n * 314.6 < 30_000]
+    assert long[0] is Decision.PREDICT
+    assert long[-1] is Decision.HOLD
+    assert Decision.PREDICT not in long[long.index(Decision.HOLD) :]
+    assert abs(scan.errors[-1]) < 0.6  # and found again behind it
+
+
+def test_before_anything_was_seen_a_blank_field_is_held():
+    scan = Scan(tilted(3.0), blank=[(0, 3_000)])
+    for number in range(1, 9):
+        assert isinstance(scan.frame(number), Hold)
+    assert scan.stage.moves == []
+
+
+@pytest.mark.parametrize("start_um", [-8.0, -3.0, 0.3, 2.0, 12.0])
+@pytest.mark.parametrize("slope", [0.0, 3.0])
+@pytest.mark.parametrize("feed_forward", [True, False])
+def test_a_wrong_sign_ends_in_a_shutdown_close_by(start_um, slope, feed_forward):
+    scan = Scan(tilted(slope), sign=-1, feed_forward=feed_forward, noise_um=0.03)
+    scan.stage._path = [(0, 200.0 - start_um, 200.0 - start_um)]
+    ended = scan.run()
+    assert isinstance(ended, Shutdown)
+    assert "sign" in ended.reason
+    assert max(map(abs, scan.errors)) <= 4 * abs(start_um) + 13.0
+    assert scan.control.strikes == 2
+
+
+def test_the_right_sign_is_never_taken_for_a_wrong_one():
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        steps = np.cumsum(rng.choice((0.0, 2.0, -2.0), 40, p=(0.8, 0.1, 0.1)))
+
+        def surface(x, steps=steps):
+            return 200.0 + 2.0 * x / 1e3 + steps[min(int(max(x, 0) // 1000), 39)]
+
+        scan = Scan(surface, noise_um=0.15, seed=seed)
+        assert scan.run() is None, seed
+
+
+def test_another_line_begins_anew_but_strikes_stay():
+    scan = Scan(tilted(3.0))
+    scan.run(20)
+    scan.control.strikes = 1
+    scan.control.new_field()
+    assert not scan.control.surface.known
+    assert scan.control.strikes == 1
+    scan.control.restart()
+    assert scan.control.strikes == 0
+
+
+def test_near_enough_is_left_alone():
+    scan = Scan(tilted(0.0), noise_um=0.0)
+    assert isinstance(scan.frame(1), InFocus)
+    assert scan.stage.moves == []
+
+
+@pytest.mark.parametrize("interval_um", [1.6, math.nan, math.inf])
+def test_an_uncertain_reading_moves_nothing_by_itself(interval_um):
+    scan = Scan(tilted(0.0))
+    mid = scan.clock()
+    plan = scan.control.plan(estimate(3.0, interval_um, mid, mid), scan.stage)
+    assert isinstance(plan, Hold)
+    assert not scan.control.surface.known
+
+
+def test_a_position_that_is_not_known_moves_nothing():
+    scan = Scan(tilted(0.0))
+    mid = scan.clock()
+    scan.stage.uncertainty_um = 2.0
+    plan = scan.control.plan(estimate(3.0, 0.2, mid, mid), scan.stage)
+    assert plan == Hold("position-uncertain")
+    scan.stage.fail_z = StageRefused("no-history", "x")
+    assert scan.control.plan(estimate(3.0, 0.2, mid, mid), scan.stage) == Hold("no-history")
+
+
+# ---- the guard ---------------------------------------------------------------------------------
+
+
+class MovingStage(FakeStage):
+    """A stage that says it moves, and where it was by `where`."""
+
+    where = staticmethod(lambda time_ns: ZAt(0.0, 0.01))
+
+    def status(self):
+        return dataclasses.replace(super().status(), moving=True, settled_ns=None)
+
+    def z_at(self, time_ns):
+        if self.fail_z:
+            raise self.fail_z
+        return self.where(time_ns)
+
+
+def bench(tracking=TRACKING, **stage):
+    clock = Clock()
+    moving = MovingStage(clock, **stage)
+    state = RunState(moving.stop)
+    state.ready()
+    limits = dataclasses.replace(LIMITS, tracking=tracking)
+    return Guard(limits, moving, state, clock), moving, clock
+
+
+def refusal(guard, clock, target=1.0, assumed=0.0, **of_frame):
+    with pytest.raises(MoveRefused) as caught:
+        guard.send(Move(target, assumed, "track"), frame_at(clock(), **of_frame))
+    return caught.value.reason
+
+
+def test_without_tracking_a_moving_stage_is_refused_and_with_it_not():
+    guard, stage, clock = bench(tracking=None)
+    assert refusal(guard, clock) == "moving"
+    guard, stage, clock = bench()
+    guard.send(Move(1.0, 0.0, "track"), frame_at(clock()))
+    clock.now_ns += 20 * MS  # the next frame was exposed after the last move was sent, or not
+    guard.send(Move(2.0, 0.5, "track"), frame_at(clock(), frame_id=1, exposure_ms=30))
+    assert stage.moves == [1.0, 2.0]
+
+
+def test_what_makes_a_frame_useless_while_tracking():
+    guard, stage, clock = bench()
+    stage.where = lambda time_ns: ZAt(time_ns / 1e6, 0.01)  # 1 um a millisecond
+    assert refusal(guard, clock, exposure_ms=0.6) == "blurred"
+    stage.where = lambda time_ns: ZAt(0.0, 0.4)
+    assert refusal(guard, clock, frame_id=1) == "z-unknown"
+    stage.where = lambda time_ns: ZAt(math.nan, 0.01)
+    assert refusal(guard, clock, frame_id=2) == "z-unknown"
+    stage.where = lambda time_ns: ZAt(0.0, math.nan)
+    assert refusal(guard, clock, frame_id=3) == "z-unknown"
+    stage.where = MovingStage.where
+    stage.fail_z = StageRefused("no-history", "x")
+    assert refusal(guard, clock, frame_id=4) == "no-history"
+    stage.fail_z = None
+    assert refusal(guard, clock, frame_id=5, age_ms=101) == "stale"
+    assert refusal(guard, clock, frame_id=5) == "frame-order"
+    stage.latched = "SAFE_STOP"
+    assert refusal(guard, clock, frame_id=6) == "latched"
+    assert stage.moves == []
+
+
+def test_limits_are_met_exactly():
+    guard, stage, clock = bench()
+    at_start = frame_at(clock()).exposure_start_ns
+    stage.where = lambda time_ns: ZAt(0.5 if time_ns > at_start else 0.0, 0.3)
+    guard.send(Move(1.0, 0.0, "track"), frame_at(clock()))
+    assert stage.moves == [1.0]
+
+
+def test_steps_are_small_while_tracking():
+    guard, stage, clock = bench()
+    assert refusal(guard, clock, target=5.2) == "step"
+    assert refusal(guard, clock, target=1.0, assumed=-4.2, frame_id=1) == "step"
+    guard.send(Move(5.0, 0.0, "track"), frame_at(clock(), frame_id=2))
+    assert stage.moves == [5.0]
+
+
+def test_a_link_that_is_lost_while_asking_is_uncertain():
+    guard, stage, clock = bench()
+    stage.fail_z = LinkLost("gone")
+    with pytest.raises(MoveUncertain):
+        guard.send(Move(1.0, 0.0, "track"), frame_at(clock()))
+    assert stage.moves == []
+
+
+@given(
+    target=st.floats(allow_nan=True, allow_infinity=True),
+    assumed=st.floats(allow_nan=True, allow_infinity=True),
+    z=st.floats(allow_nan=True, allow_infinity=True),
+    way=st.floats(-2, 2),
+    sure=st.floats(0, 2),
+)
+def test_no_input_moves_the_glass_outside_the_window_or_too_far(target, assumed, z, way, sure):
+    clock = Clock()
+    stage = MovingStage(clock, z_um=z if math.isfinite(z) else 0.0)
+    frame = frame_at(clock())
+    stage.where = lambda t: ZAt(way if t > frame.exposure_start_ns else 0.0, sure)
+    state = RunState(stage.stop)
+    state.ready()
+    limits = dataclasses.replace(LIMITS, z_min_um=-50.0, z_max_um=50.0, tracking=TRACKING)
+    guard = Guard(limits, stage, state, clock)
+    try:
+        guard.send(Move(target, assumed, "track"), frame)
+    except MoveRefused:
+        assert stage.moves == []
+        return
+    (made,) = stage.moves
+    assert -50.0 <= made <= 50.0
+    assert abs(made - stage._path[0][1]) <= 5.1
+    assert abs(way) <= 0.5
+    assert sure <= 0.3
