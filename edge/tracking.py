@@ -22,7 +22,6 @@ from edge.focus_surface import Expected, FocusSurface, SurfaceNoise
 from firmware_bridge.errors import StageRefused
 from firmware_bridge.stage import Stage
 
-
 #: no slide on a stage is tilted more
 STEEPEST_UM_PER_MM = 4.0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
+from firmware_bridge.codes import STATUS_PERIOD_MS
 from firmware_bridge.messages import Flag, Status
 
 KEEP = 512  # at one per 20 ms: about 10 s
@@ -45,13 +46,16 @@ class StatusHistory:
 
         The half-width adds the clock's (`time_width_us` at the local speed) and the bend that a
         straight line misses: for a constant acceleration that is at most dv * dt / 4, with dv the
-        change of speed against the neighbouring stretch. Needs `covers`.
+        change of speed against the neighbouring stretch. Between two reports of rest at one place
+        there is no bend: no move can begin without a report of its own. Needs `covers`.
         """
         right = min(bisect_right(self._times, firmware_us), len(self._times) - 1)
         left = max(right - 1, 0)
         start_us, end_us = self._times[left], self._times[right]
         start_nm = position_nm(self._entries[left])
         speed = self._speed(left)
+        if self._rests(left, right):
+            return start_nm + speed * (firmware_us - start_us), abs(speed) * time_width_us
         # Before the oldest stretch the axis may have been at rest: that bends the line most.
         near = [self._speed(left - 1) if left > 0 else 0.0]
         if left + 2 < len(self._times):
@@ -60,6 +64,21 @@ class StatusHistory:
         fastest = max(abs(value) for value in (speed, *near))
         position = start_nm + speed * (firmware_us - start_us)
         return position, bend + fastest * time_width_us
+
+    def _rests(self, left: int, right: int) -> bool:
+        """Whether the axis stood still from one entry to the next: at rest at the first, and at
+        the second in the same place, still at rest or about to begin a move.
+
+        Every move begins with a STATUS. Had that one been lost, the next one while moving would
+        come a period after it, so the two would be farther apart than a period.
+        """
+        a, b = self._entries[left], self._entries[right]
+        if a.flags & Flag.MOVING or a.commanded_nm != b.commanded_nm:
+            return False
+        if not b.flags & Flag.MOVING:
+            return a.last_move_id == b.last_move_id
+        begins = b.last_move_id == a.last_move_id + 1
+        return begins and b.time_us - a.time_us <= 1000 * (STATUS_PERIOD_MS + 1)
 
     def _speed(self, left: int) -> float:
         """nm per us between entry `left` and the next."""

@@ -103,7 +103,6 @@ def test_feed_forward_keeps_a_tilted_slide_in_focus(slope, latency_ms):
     assert without.share() < 0.5
     # what is lost without it: the rise between the exposure and the next one
     assert np.median(np.abs(without.errors[6:])) > 0.8
-    assert with_it.refused <= 4  # while the slope is still being learned
 
 
 def test_relief_and_steps_are_followed():

@@ -86,6 +86,40 @@ def test_constant_acceleration_lies_within_the_half_width(where: float, accel: i
         assert abs(z_nm - accel * t_ms**2 / 2) <= half_width_nm + 1
 
 
+def told(time_us: int, nm: int, moving: bool, move_id: int) -> Status:
+    """A STATUS as the firmware sends it around a move."""
+    flags = Flag.MOVING if moving else 0
+    return Status(time_us, 0, nm, nm, 1, 1, move_id, 0, 0, flags, 0, 0)
+
+
+def test_at_rest_until_a_move_begins_there_is_no_bend() -> None:
+    history = StatusHistory()
+    for entry in (
+        told(0, 0, True, 1), told(10_000, 900, False, 1),  # a move and its end
+        told(22_000, 900, False, 1), told(29_000, 900, True, 2), told(40_000, 2000, False, 2),
+    ):  # fmt: skip
+        history.append(entry)
+    assert history.at(15_000, 0) == (900, 0)
+    assert history.at(25_000, 0) == (900, 0)  # the second move began at 29 ms, not before
+    assert history.at(35_000, 0)[1] > 0
+    assert history.at(5_000, 0)[1] > 0
+
+
+def test_a_lost_report_of_a_beginning_leaves_the_bend() -> None:
+    lost = StatusHistory()
+    for entry in (told(0, 900, False, 1), told(30_000, 900, True, 2), told(50_000, 900, False, 2)):
+        lost.append(entry)
+    lost.append(told(60_000, 2000, False, 3))
+    assert lost.at(15_000, 0)[0] == 900
+    assert not lost._rests(0, 1)  # a period is 20 ms: something was not heard
+    assert not lost._rests(1, 2)  # it moved, wherever it came back to
+    assert not lost._rests(2, 3)
+    other = StatusHistory()
+    other.append(told(0, 900, False, 1))
+    other.append(told(10_000, 900, False, 3))  # two moves that nobody saw
+    assert not other._rests(0, 1)
+
+
 def test_encoder_goes_before_command() -> None:
     history = StatusHistory()
     history.append(status(0, 5, Flag.ENCODER, 100))
