@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from types import MappingProxyType
 from typing import Any
@@ -107,6 +107,10 @@ class Calibration:
                 where = f"{manifest.file}: calibration.interval.{key} = {value!r}"
                 raise EngineRejected(where) from error
         return cls(range_um=manifest.optics.range_um, **values)
+
+    def widened(self, factor: float) -> Calibration:
+        """The same with every interval `factor` times as wide."""
+        return replace(self, scale_um=self.scale_um * factor, least_um=self.least_um * factor)
 
     def interval_um(
         self,

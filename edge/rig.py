@@ -10,6 +10,7 @@ from time import monotonic_ns
 
 from edge.aggregate import Calibration
 from edge.budget import PatchBudget
+from edge.calibrated_stage import CalibratedStage
 from edge.camera import Camera, open_camera
 from edge.controller import Controller, ControllerSettings
 from edge.defocus import Defocus
@@ -100,6 +101,7 @@ def build_rig(
         if stage is None:
             stage = open_stage_of(config.stage)
         opened.callback(stage.close)
+        stage = calibrated(stage, config.stage)
         rig = _assemble(config, camera, stage, sensor, nets, clock, path)
         opened.pop_all()
     rig.state.ready()
@@ -139,7 +141,7 @@ def _cpu_sensor(
     dpn = engines.open_engine(models.dpn, models.threads)
     _check(rin.manifest, "rin", objective)
     _check(dpn.manifest, "dpn", objective)
-    calibration = Calibration.of(dpn.manifest)
+    calibration = Calibration.of(dpn.manifest).widened(models.interval_factor)
     envelope = Envelope.of(dpn.manifest)
     preprocess = CpuPreprocessor()
     parts = preprocess, Importance(rin, classes), Defocus(dpn, preprocess, budget)
@@ -155,7 +157,9 @@ def _gpu_sensor(
     for manifest, name in zip(manifests, ("rin", "dpn"), strict=True):
         _check(manifest, name, objective)
         manifest.model_bytes()  # the plan was made of these
-    return open_gpu_sensor(*manifests, classes, models.frame_memory)
+    sensor, nets = open_gpu_sensor(*manifests, classes, models.frame_memory)
+    sensor.calibration = sensor.calibration.widened(models.interval_factor)
+    return sensor, nets
 
 
 def _check(manifest: Manifest, name: str, objective: Objective) -> None:
@@ -172,6 +176,13 @@ def _check(manifest: Manifest, name: str, objective: Objective) -> None:
                 f"{here}: made for {key} = {model:g}, objective.{key} = {ours:g} "
                 f"({manifest.optics.objective}); take models for this objective, or calibrate"
             )
+
+
+def calibrated(stage: Stage, settings: StageSettings) -> Stage:
+    """The stage in um of focus, where the calibration found that its own um is another."""
+    if settings.um_per_unit == 1.0:
+        return stage
+    return CalibratedStage(stage, settings.um_per_unit, settings.reference_um)
 
 
 def open_stage_of(settings: StageSettings) -> Stage:

@@ -32,6 +32,10 @@ class StageSettings:
 
     The window is the guard's; `focus_direction` is +1 when a rising z raises the objective, -1
     when it lowers it, 0 when it is not known yet: then everything is measured, nothing moved.
+
+    `calibration`: where the direction comes from: a signed result file, "by-hand" when a person
+    vouches for it, "" when nobody does. The rest is the file's: um of focus for a commanded um,
+    about `reference_um`.
     """
 
     driver: str
@@ -42,6 +46,9 @@ class StageSettings:
     settle_ms: float = 5.0
     max_moves_per_s: int = 20
     options: Mapping[str, Any] = field(default_factory=dict)
+    calibration: str = ""
+    um_per_unit: float = 1.0
+    reference_um: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,7 @@ class ModelSettings:
 
     `backend`: "cpu", "gpu", or "auto": the GPU where there are TensorRT, a driver and plans, which
     must then be usable. `frame_memory`: "copy" or "mapped", see engines.gpu_frame.
+    `interval_factor`: what a calibration found that intervals must be multiplied by.
     """
 
     rin: Path = MODELS / "rin.json"
@@ -57,6 +65,7 @@ class ModelSettings:
     threads: int = 0
     backend: str = "auto"
     frame_memory: str = "copy"
+    interval_factor: float = 1.0
 
 
 BACKENDS = ("auto", "cpu", "gpu")

@@ -39,6 +39,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "edge.appliance.stage_verb",
         "find, move, stop or watch the Z axis; serve it as an ASI MS-2000; test a firmware",
     ),
+    "calibrate": (
+        "edge.appliance.calibrate_verb",
+        "learn an instrument: its drive by moving and looking, or its optics from z-stacks",
+    ),
     "camera": (
         "edge.appliance.camera_verb",
         "find cameras; check that the configured one delivers",

@@ -6,8 +6,11 @@ limit. No default hides a dangerous choice.
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
+from edge.appliance import calibration_file
 from edge.appliance.strict_yaml import Section, read_yaml
 from edge.camera import CAMERAS, check_options
 from edge.errors import ConfigError, OptionError
@@ -27,11 +30,18 @@ from edge.settings import (
 from engines.gpu_frame import MEMORY
 from firmware_bridge.stage import STAGES
 
+BY_HAND = "by-hand"  # a person vouches for focus_direction and for the stage's um
+#: drivers whose controller ends every move from one side, past the play (`backlash_um`)
+APPROACHING = ("binary", "binary-process")
+PLAY_MARGIN_UM = 0.5
 TRAVEL_UM = 100_000  # no microscope's focus drive travels 10 cm
 
 
-def read_config(path: Path) -> Config:
-    """Read and check a config file; ConfigError `file:line: section.key = value must ...`."""
+def read_config(path: Path, calibrating: bool = False) -> Config:
+    """Read and check a config file; ConfigError `file:line: section.key = value must ...`.
+
+    `calibrating`: the calibration file is only about to be made, and is not read.
+    """
     top = read_yaml(path)
     config = Config(
         camera=_camera(top.section("camera")),
@@ -43,7 +53,34 @@ def read_config(path: Path) -> Config:
         scan=_scan(top.section("scan")) if top.has("scan") else None,
     )
     top.done()
-    return config
+    return config if calibrating else _calibrated(top, config)
+
+
+def _calibrated(top: Section, config: Config) -> Config:
+    """The config with what the calibration file says; ConfigError where they disagree."""
+    stage = config.stage
+    if stage.calibration in ("", BY_HAND):
+        return config
+    found = calibration_file.read(Path(stage.calibration), config)
+    if stage.focus_direction not in (0, found.focus_direction):
+        raise ConfigError(
+            f"{top.file}: stage.focus_direction = {stage.focus_direction} contradicts "
+            f"{stage.calibration}, which found {found.focus_direction:+d}"
+        )
+    options = dict(stage.options)
+    if stage.driver in APPROACHING:
+        # the approach must cross the play that was found, whatever was written before
+        needed, given = math.ceil(found.play_um + PLAY_MARGIN_UM), options.get("backlash_um", 0.0)
+        options["backlash_um"] = math.copysign(max(abs(given), needed), given)
+    changed = replace(
+        stage,
+        focus_direction=found.focus_direction,
+        um_per_unit=found.um_per_unit,
+        reference_um=found.reference_um,
+        options=options,
+    )
+    models = replace(config.models, interval_factor=found.interval_factor)
+    return replace(config, stage=changed, models=models)
 
 
 def _camera(s: Section) -> CameraSettings:
@@ -64,19 +101,29 @@ def _camera(s: Section) -> CameraSettings:
 
 def _stage(s: Section) -> StageSettings:
     driver = s.choice("driver", sorted(STAGES))
+    named = _calibration_of(s)
     z_min_um = s.number("z_min_um", -TRAVEL_UM, TRAVEL_UM)
     settings = StageSettings(
         driver=driver,
         z_min_um=z_min_um,
         z_max_um=s.number("z_max_um", z_min_um, TRAVEL_UM, above="z_min_um"),
-        focus_direction=s.integer("focus_direction", -1, 1),
+        focus_direction=s.integer("focus_direction", -1, 1, **({"default": 0} if named else {})),
         max_step_um=s.number("max_step_um", 0.01, 1000, default=25.0),
         settle_ms=s.number("settle_ms", 0, 1000, default=5.0),
         max_moves_per_s=s.integer("max_moves_per_s", 1, 200, default=20),
         options=s.options("options"),
+        calibration=named,
     )
     s.done()
     return settings
+
+
+def _calibration_of(s: Section) -> str:
+    """ "" when it is not given, "by-hand", or the path of a file."""
+    if not s.has("calibration"):
+        return ""
+    path: Path = s.path("calibration")
+    return BY_HAND if path.name == BY_HAND else str(path)
 
 
 def _objective(s: Section) -> Objective:

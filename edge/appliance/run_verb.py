@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from edge.appliance.config import read_config
+from edge.appliance.config import BY_HAND, read_config
 from edge.appliance.machine import description
 from edge.decision import Decision, Shutdown
 from edge.errors import ConfigError
@@ -55,6 +55,11 @@ def run(options: argparse.Namespace) -> int:
     if options.json is not None and not options.json.absolute().parent.is_dir():
         raise ConfigError(f"--json {options.json}: {options.json.parent} is not a folder")
     config = read_config(options.config)
+    if not config.stage.calibration:
+        raise ConfigError(
+            f"{options.config}: stage.calibration must name the file of `sparsefocus calibrate`, "
+            f"or be {BY_HAND} where a person vouches for focus_direction and the stage's um"
+        )
     rig = build_rig(config)
     seen = LoopStatistics()
     begin = time.monotonic()

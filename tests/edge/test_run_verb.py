@@ -61,6 +61,13 @@ def test_a_camera_that_is_gone_ends_it_as_failed(monkeypatch):
     assert (seen.stalls, seen.frames) == (10, 0)
 
 
+def test_nobody_vouches_for_the_sign(instrument, capsys):
+    text = instrument.config.read_text().replace("  calibration: by-hand\n", "")
+    instrument.config.write_text(text)
+    assert cli.main(["run", "--config", str(instrument.config)]) == 2
+    assert "stage.calibration must name the file" in capsys.readouterr().err
+
+
 def test_options_out_of_range_are_named(tmp_path, capsys):
     for words, said in (
         (["--frames", "0"], "--frames 0 must be 1"),
@@ -89,6 +96,7 @@ stage:
   z_min_um: 100
   z_max_um: 300
   focus_direction: 1
+  calibration: by-hand
   options: {{port: {firmware.port}}}
 objective: {{na: 0.75, magnification: 20, um_per_px: 0.34}}
 models: {{rin: {models[0]}, dpn: {models[1]}, threads: 1, backend: cpu}}

@@ -1,0 +1,138 @@
+"""From looks at known commands to sign, scale, play, linear range, best focus and interval.
+
+The focus drive is a nut with play: coming up it is pushed at once, coming down it follows when
+the play is crossed. What the networks call defocus falls by one um for each um that the objective
+rises. So over the way of the nut the defocus is a line; its slope has sign and scale, and the play
+is the one for which up and down lie on the same line.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+F64 = npt.NDArray[np.float64]
+
+PLAY_UM = np.arange(0.0, 12.001, 0.02)  # that are tried
+CHI2 = 3.84  # 95 % of one parameter
+LEAST_LOOKS = 8
+#: what a look at the ends of the linear range may be off, um and share of its distance
+LINEAR_UM, LINEAR_SHARE = 0.6, 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One picture at rest. `z_um`: the stage's own; `defocus_um`, `interval_um` the networks'."""
+
+    z_um: float
+    defocus_um: float
+    interval_um: float
+    sharpness: float
+    part: str  # of the procedure: "up", "down", "again", "far", "fine"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """defocus = zero_um - um_per_unit * nut. um_per_unit: + where a rising z raises the objective;
+    all intervals are 95 % half-widths."""
+
+    um_per_unit: float
+    um_per_unit_95: float
+    zero_um: float
+    play_um: float  # in the stage's own units
+    play_95_um: float
+    scatter_um: float  # standard deviation of a look about the line
+
+    def defocus_at(self, nut_um: float | F64) -> F64:
+        """What the line says, um."""
+        return np.asarray(self.zero_um - self.um_per_unit * np.asarray(nut_um))
+
+
+def nut_of(z_um: Sequence[float], play_um: float) -> F64:
+    """Where the nut was at each of the stage's positions, in order; the play was taken up from
+    below before the first."""
+    nut, way = z_um[0], []
+    for z in z_um:
+        nut = min(max(nut, z), z + play_um)
+        way.append(nut)
+    return np.array(way)
+
+
+def fit_line(looks: Sequence[Look]) -> Line:
+    """Over looks in the order they were taken; ValueError for too few or no movement."""
+    if len(looks) < LEAST_LOOKS:
+        raise ValueError(f"{len(looks)} looks, {LEAST_LOOKS} are the least")
+    z = [look.z_um for look in looks]
+    defocus = np.array([look.defocus_um for look in looks])
+    if np.ptp(z) <= 0.0:
+        raise ValueError("the stage did not move")
+    rest = np.array([_line(nut_of(z, play), defocus)[2] for play in PLAY_UM])
+    best = int(rest.argmin())
+    slope, zero, least = _line(nut_of(z, float(PLAY_UM[best])), defocus)
+    free = len(looks) - 3
+    variance = max(least / free, 1e-6)
+    inside = PLAY_UM[rest <= least + CHI2 * variance]
+    nut = nut_of(z, float(PLAY_UM[best]))
+    spread = float(((nut - nut.mean()) ** 2).sum())
+    return Line(
+        um_per_unit=-slope,
+        um_per_unit_95=1.96 * math.sqrt(variance / spread),
+        zero_um=zero,
+        play_um=float(PLAY_UM[best]),
+        play_95_um=float(inside.max() - inside.min()) / 2,
+        scatter_um=math.sqrt(variance),
+    )
+
+
+def linear_range_um(looks: Sequence[Look], line: Line) -> float:
+    """The distance up to which, on both sides, every look lies near the line; um of defocus.
+
+    `looks` were all taken coming up, so that the nut is where the stage is.
+    """
+    reached = math.inf
+    sides = {1.0: 0.0, -1.0: 0.0}
+    for look in sorted(looks, key=lambda each: abs(float(line.defocus_at(each.z_um)))):
+        expected = float(line.defocus_at(look.z_um))
+        off = abs(look.defocus_um - expected)
+        if off > max(LINEAR_UM, LINEAR_SHARE * abs(expected)):
+            reached = min(reached, abs(expected))
+        elif abs(expected) < reached:
+            side = math.copysign(1.0, expected)
+            sides[side] = max(sides[side], abs(expected))
+    return min(sides.values())
+
+
+def sharpest_um(looks: Sequence[Look]) -> float:
+    """Where the focus measure peaks, by a parabola through the three best; ValueError when the
+    peak is at an end: then it was not gone through."""
+    rows = sorted(looks, key=lambda look: look.z_um)
+    values = np.array([look.sharpness for look in rows])
+    at = int(values.argmax())
+    if not 0 < at < len(rows) - 1:
+        raise ValueError("the sharpest picture is the first or the last of the through-focus")
+    z = np.array([look.z_um for look in rows[at - 1 : at + 2]])
+    a, b, _ = np.polyfit(z - z[1], values[at - 1 : at + 2], 2)
+    return float(z[1] - b / (2.0 * a)) if a < 0 else float(z[1])
+
+
+def interval_factor(looks: Sequence[Look], line: Line, play_um: float) -> float:
+    """What the networks' 95 % interval must be multiplied by to hold 95 % of the looks, from 1."""
+    nut = nut_of([look.z_um for look in looks], play_um)
+    off = np.abs(np.array([look.defocus_um for look in looks]) - line.defocus_at(nut))
+    ratios = off / np.maximum([look.interval_um for look in looks], 1e-3)
+    return max(1.0, float(np.quantile(ratios, 0.95)))
+
+
+def _line(nut: F64, defocus: F64) -> tuple[float, float, float]:
+    """Slope, defocus at nut 0 and the sum of squares left."""
+    middle = nut.mean()
+    spread = float(((nut - middle) ** 2).sum())
+    if spread <= 0.0:
+        return 0.0, float(defocus.mean()), float(((defocus - defocus.mean()) ** 2).sum())
+    slope = float(((nut - middle) * defocus).sum()) / spread
+    rest = defocus - defocus.mean() - slope * (nut - middle)
+    return slope, float(defocus.mean() - slope * middle), float((rest**2).sum())
