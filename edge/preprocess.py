@@ -18,9 +18,9 @@ import numpy.typing as npt
 from edge.camera import Frame, PixelFormat
 from edge.errors import ConfigError
 from edge.raw_pixels import bits, demosaic, red_at, unpack, width_px
+from edge.scale import SMALL_PX, Scaler
 
 CROP_PX = 2016
-SMALL_PX = 512
 PATCH_PX = 224
 GRID = 9  # patches per side; GRID * PATCH_PX == CROP_PX
 MAX_PATCHES = 31
@@ -64,11 +64,10 @@ class Preprocessor(ABC):
 
 
 class CpuPreprocessor(Preprocessor):
-    """OpenCV and NumPy on preallocated buffers; the reference for every other implementation."""
+    """On preallocated buffers; the reference for every other implementation."""
 
-    def __init__(self) -> None:
-        self._half = {c: np.empty((1008, 1008, c)[: 2 + (c > 1)], np.uint8) for c in (1, 3)}
-        self._small = {c: np.empty((512, 512, c)[: 2 + (c > 1)], np.uint8) for c in (1, 3)}
+    def __init__(self, threads: int = 0) -> None:
+        self._scale = Scaler(threads)
         self._rgb = np.empty((1, SMALL_PX, SMALL_PX, 3), np.uint8)
         self._patches = np.empty((MAX_PATCHES, PATCH_PX, PATCH_PX, 3), np.uint8)
 
@@ -79,10 +78,7 @@ class CpuPreprocessor(Preprocessor):
         Both steps are integer arithmetic, halves rounded up: the same on every processor.
         """
         crop, pixel_format = developed_crop(frame)
-        channels = 1 if crop.ndim == 2 else 3
-        half, small = self._half[channels], self._small[channels]
-        cv2.resize(crop, (1008, 1008), dst=half, interpolation=cv2.INTER_AREA)
-        cv2.resize(half, (SMALL_PX, SMALL_PX), dst=small, interpolation=cv2.INTER_LINEAR_EXACT)
+        small = self._scale(crop)
         _to_rgb(small, pixel_format, self._rgb[0])
         return Patches(crop, pixel_format, self._rgb)
 

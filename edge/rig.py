@@ -143,7 +143,7 @@ def _cpu_sensor(
     _check(dpn.manifest, "dpn", objective)
     calibration = Calibration.of(dpn.manifest).widened(models.interval_factor)
     envelope = Envelope.of(dpn.manifest)
-    preprocess = CpuPreprocessor()
+    preprocess = CpuPreprocessor(models.threads)
     parts = preprocess, Importance(rin, classes), Defocus(dpn, preprocess, budget)
     return FocusSensor(*parts, calibration, envelope, budget, enough_um), (rin, dpn)
 

@@ -9,17 +9,14 @@ training only takes longer. The exported network is an ordinary convolution.
 from __future__ import annotations
 
 import ctypes
-import hashlib
-import os
-import shutil
-import subprocess
-import tempfile
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from engines.native import load
 
 SOURCE = Path(__file__).with_suffix(".c")
 CHANNELS = 8  # side by side in one register
@@ -28,24 +25,10 @@ CHANNELS = 8  # side by side in one register
 @lru_cache(maxsize=1)
 def compiled() -> Any:
     """The C function, or None where there is no compiler or it fails."""
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
+    library = load(SOURCE, ["-ffast-math"])
+    if library is None:
         return None
-    name = hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sparsefocus"
-    library = cache / f"depthwise-{name}.so"
-    try:
-        if not library.exists():
-            cache.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=cache) as folder:
-                part = Path(folder) / library.name
-                options = ["-O3", "-march=native", "-ffast-math", "-shared", "-fPIC"]
-                command = [compiler, *options, str(SOURCE), "-o", str(part)]
-                subprocess.run(command, check=True, capture_output=True, timeout=60)
-                os.replace(part, library)
-        function = ctypes.CDLL(str(library)).depthwise_weight_gradient
-    except (OSError, subprocess.SubprocessError):
-        return None
+    function = library.depthwise_weight_gradient
     function.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_ssize_t] * 6
     return function
 

@@ -42,7 +42,7 @@ FINE = 4  # looks on each side of focus
 FAR_LOOKS_UM = (-18.0, -12.0, -6.0, 6.0, 12.0, 18.0)
 LEAST_SCALE, MOST_SCALE = 0.2, 5.0  # um per unit: beyond it the config has another unit
 MOST_SCATTER_UM = 0.8
-MOST_OFFSET_UM = 1.0
+MOST_OFFSET_UM = 1.5  # a focus measure may well peak a um off where contrast is best
 WAIT_S = 10.0
 FRAMES = 60  # to wait for one that was exposed at rest
 
@@ -55,7 +55,7 @@ class CalibrationRefused(SparseFocusError):
 class Calibrated:
     """What was found. `focus_direction` as the config has it; `um_per_unit` > 0: um of focus for a
     commanded um; `play_um` in commanded um; `zero_um`: what the networks read at the sharpest
-    picture; intervals are 95 % half-widths."""
+    picture, told and not applied; intervals are 95 % half-widths."""
 
     focus_direction: int
     um_per_unit: float
@@ -66,7 +66,7 @@ class Calibrated:
     zero_um: float
     scatter_um: float
     interval_factor: float
-    reference_um: float  # the stage's position at best focus
+    reference_um: float  # the stage's position where the networks read 0
     looks: tuple[Look, ...]
 
 
@@ -116,8 +116,8 @@ class Calibrator:
                 f"the networks read {zero_um:+.2f} um at the sharpest picture: other optics?"
             )
         ways = [look for look in self.looks if look.part in ("up", "down", "again")]
-        self._to(sharpest - TAKE_UP_UM)
-        self._to(sharpest)
+        self._to(focus_um - TAKE_UP_UM)
+        self._to(focus_um)
         return Calibrated(
             focus_direction=direction,
             um_per_unit=scale,
@@ -128,7 +128,7 @@ class Calibrator:
             zero_um=zero_um,
             scatter_um=line.scatter_um,
             interval_factor=interval_factor(ways, line, line.play_um),
-            reference_um=sharpest,
+            reference_um=focus_um,
             looks=tuple(self.looks),
         )
 

@@ -63,9 +63,7 @@ def seen_svg(found: Calibrated) -> str:
     parts += plot.x_axis(x, y.end_px, y.start_px, "commanded z, \u00b5m")
     slope = -found.focus_direction * found.um_per_unit
     for play in (0.0, found.play_um):
-        low, high = (
-            found.zero_um + slope * (z_um + play - found.reference_um) for z_um in (min(z), max(z))
-        )
+        low, high = (slope * (z_um + play - found.reference_um) for z_um in (min(z), max(z)))
         parts.append(plot.line(x(min(z)), y(low), x(max(z)), y(high), plot.MUTED))
     for look in found.looks:
         tip = f"{NAMES[look.part]}: z {look.z_um:.2f}, defocus {look.defocus_um:+.2f} \u00b5m"
