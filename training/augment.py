@@ -25,6 +25,7 @@ LUMA = np.array([0.299, 0.587, 0.114])
 FLOORS, FLOOR_ODDS = (0.7, 0.3, 0.05), (0.65, 0.32, 0.03)
 PATCH_PX = 224
 WHITE = 250.0
+SAME_UM = 1e-3
 RECOLOURED = 0.4  # share of the RIN's pictures
 
 
@@ -85,6 +86,8 @@ def pair_batch(pool: Pool, ready: npt.NDArray[np.int64], rng: Rng, size: int, cr
     ValueError for a pool that was not made with pairs.
     """
     first = np.intersect1d(ready[ready % 2 == 0], ready[ready % 2 == 1] - 1)
+    steps_um = pool.labels[first + 1, 0] - pool.labels[first, 0]
+    first = first[np.abs(steps_um - STEP_UM) < SAME_UM]
     if not len(first):
         raise ValueError(f"{pool.folder}: holds no pairs (training.pool pairs)")
     images = np.empty((size, 2, crop, crop, 3), np.uint8)
@@ -94,7 +97,7 @@ def pair_batch(pool: Pool, ready: npt.NDArray[np.int64], rng: Rng, size: int, cr
         slot = int(rng.choice(first))
         label, second = np.array(pool.labels[slot]), np.array(pool.labels[slot + 1])
         step_um = float(second[0] - label[0])
-        if not abs(step_um - STEP_UM) < 1e-3:  # half of it is being written
+        if not abs(step_um - STEP_UM) < SAME_UM:  # overwritten meanwhile
             continue
         place = _window(label, rng, crop)
         if place is None:
