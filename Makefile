@@ -2,6 +2,7 @@
 #   make run    focus thirteen simulated fields, page in report/index.html
 #   make test   lint, types, layers, tests
 #   make bench  latency by stage and k, beside other ways and the floors
+#   make paper  the paper's tables and figures with every rival, page in report/paper/index.html
 #   make soak, make soak-loop, make fuzz, make mutation   the long ones: each says what it found
 PYTHON ?= python3
 VENV   ?= .venv
@@ -18,7 +19,7 @@ WITHOUT      := [test,train,cuda]
 TEST_EXTRA   := $(if $(JETSON),[test],$(if $(ARM),$(WITH_OPENCV),$(WITHOUT)))
 PIP          := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: run bench test lint types layers pytest env test-env firmware board-tools camera-tools tensorrt pycuda soak soak-loop fuzz mutation clean
+.PHONY: run bench paper test lint types layers pytest env test-env firmware board-tools camera-tools tensorrt pycuda soak soak-loop fuzz mutation clean
 
 run: env firmware
 	$(BIN)/sparsefocus simulate --report report
@@ -27,6 +28,10 @@ run: env firmware
 bench: test-env firmware
 	$(BIN)/sparsefocus bench --json benchmarks/results/bench.json \
 	  --picture benchmarks/results/bench.svg
+
+# The paper's tables and figures on fresh slides, ours beside the rivals': half an hour on two cores.
+paper: test-env firmware
+	OMP_NUM_THREADS=1 $(BIN)/python -m training.paper --out report/paper
 
 test: lint types layers pytest
 

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from training.pool import BLOCK_PX, HEAD, Pool, window_truth
+from training.pool import BLOCK_PX, HEAD, STEP_UM, Pool, window_truth
 
 F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]
@@ -25,6 +25,7 @@ LUMA = np.array([0.299, 0.587, 0.114])
 FLOORS, FLOOR_ODDS = (0.7, 0.3, 0.05), (0.65, 0.32, 0.03)
 PATCH_PX = 224
 WHITE = 250.0
+SAME_UM = 1e-3
 RECOLOURED = 0.4  # share of the RIN's pictures
 
 
@@ -66,22 +67,72 @@ def dpn_batch(pool: Pool, ready: npt.NDArray[np.int64], rng: Rng, size: int, cro
     while done < size:
         slot = int(rng.choice(ready))
         label = np.array(pool.labels[slot])
-        richness, correction = window_truth(label, crop)
-        # a small window must hold as much detail as a whole patch of that W*, not as dense
-        richness = 1.0 - (1.0 - richness) ** ((crop / PATCH_PX) ** 2)
-        floor = float(rng.choice(FLOORS, p=FLOOR_ODDS))
-        rows, columns = np.nonzero(richness > floor)
-        if not len(rows) or not np.isfinite(label[0]):
+        place = _window(label, rng, crop)
+        if place is None:
             continue
-        pick = int(rng.integers(len(rows)))
-        top, left = int(rows[pick]) * BLOCK_PX, int(columns[pick]) * BLOCK_PX
+        top, left, correction = place
         window = np.array(pool.images[slot, top : top + crop, left : left + crop])
         if pool.labels[slot, 0] != label[0]:  # overwritten meanwhile
             continue
         images[done] = turn(relight(window, rng), int(rng.integers(4)), bool(rng.integers(2)))
-        labels[done] = correction[rows[pick], columns[pick]], *label[1:HEAD]
+        labels[done] = correction, *label[1:HEAD]
         done += 1
     return images, labels
+
+
+def pair_batch(pool: Pool, ready: npt.NDArray[np.int64], rng: Rng, size: int, crop: int) -> Batch:
+    """For a method that looks twice: (size, 2, crop, crop, 3) uint8, the second picture taken
+    higher by the pool's step, both lit and turned alike; labels as in `dpn_batch`, of the first.
+
+    ValueError for a pool that was not made with pairs.
+    """
+    first = np.intersect1d(ready[ready % 2 == 0], ready[ready % 2 == 1] - 1)
+    steps_um = pool.labels[first + 1, 0] - pool.labels[first, 0]
+    first = first[np.abs(steps_um - STEP_UM) < SAME_UM]
+    if not len(first):
+        raise ValueError(f"{pool.folder}: holds no pairs (training.pool pairs)")
+    images = np.empty((size, 2, crop, crop, 3), np.uint8)
+    labels = np.empty((size, 4), np.float32)
+    done = 0
+    while done < size:
+        slot = int(rng.choice(first))
+        label, second = np.array(pool.labels[slot]), np.array(pool.labels[slot + 1])
+        step_um = float(second[0] - label[0])
+        if not abs(step_um - STEP_UM) < SAME_UM:  # overwritten meanwhile
+            continue
+        place = _window(label, rng, crop)
+        if place is None:
+            continue
+        top, left, correction = place
+        rows, columns = slice(top, top + crop), slice(left, left + crop)
+        both = np.concatenate(
+            [pool.images[slot, rows, columns], pool.images[slot + 1, rows, columns]]
+        )
+        if pool.labels[slot, 0] != label[0] or pool.labels[slot + 1, 0] != second[0]:
+            continue
+        lit = relight(both, rng)  # one light for both
+        quarter, mirror = int(rng.integers(4)), bool(rng.integers(2))
+        images[done, 0] = turn(lit[:crop], quarter, mirror)
+        images[done, 1] = turn(lit[crop:], quarter, mirror)
+        labels[done] = correction, *label[1:HEAD]
+        done += 1
+    return images, labels
+
+
+def _window(label: F32, rng: Rng, crop: int) -> tuple[int, int, float] | None:
+    """A window with content: its top, left and true correction (um); None where there is none."""
+    if not np.isfinite(label[0]):
+        return None
+    richness, correction = window_truth(label, crop)
+    # a small window must hold as much detail as a whole patch of that W*, not as dense
+    richness = 1.0 - (1.0 - richness) ** ((crop / PATCH_PX) ** 2)
+    floor = float(rng.choice(FLOORS, p=FLOOR_ODDS))
+    rows, columns = np.nonzero(richness > floor)
+    if not len(rows):
+        return None
+    pick = int(rng.integers(len(rows)))
+    row, column = int(rows[pick]), int(columns[pick])
+    return row * BLOCK_PX, column * BLOCK_PX, float(correction[row, column])
 
 
 def rin_batch(pool: Pool, ready: npt.NDArray[np.int64], rng: Rng, size: int, crop: int) -> Batch:
@@ -107,4 +158,8 @@ def rin_batch(pool: Pool, ready: npt.NDArray[np.int64], rng: Rng, size: int, cro
 BATCHES: dict[str, Callable[[Pool, npt.NDArray[np.int64], Rng, int, int], Batch]] = {
     "dpn": dpn_batch,
     "rin": rin_batch,
+    "dastidar": pair_batch,
+    "liao": dpn_batch,
+    "jiang": dpn_batch,
+    "li": dpn_batch,
 }

@@ -150,9 +150,13 @@ class SqueezeExcite(nn.Module):
         return x * self.gate(x.mean(dim=(2, 3), keepdim=True))
 
 
-def _conv(cin: int, cout: int, kernel: int, stride: int, groups: int, act: str) -> list[nn.Module]:
+def conv_layers(
+    cin: int, cout: int, kernel: int, stride: int, groups: int, act: str
+) -> list[nn.Module]:
+    """Convolution, batch normalisation and activation, as a list to be put into a Sequential."""
     acts: dict[str, list[nn.Module]] = {
         "relu": [nn.ReLU(inplace=True)],
+        "relu6": [nn.ReLU6(inplace=True)],
         "hswish": [nn.Hardswish()],
         "none": [],
     }
@@ -171,10 +175,10 @@ class Bottleneck(nn.Module):
         self, cin: int, inner: int, cout: int, kernel: int, stride: int, act: str, gate: bool
     ) -> None:
         super().__init__()
-        layers: list[nn.Module] = [] if inner == cin else _conv(cin, inner, 1, 1, 1, act)
-        layers += _conv(inner, inner, kernel, stride, inner, act)
+        layers: list[nn.Module] = [] if inner == cin else conv_layers(cin, inner, 1, 1, 1, act)
+        layers += conv_layers(inner, inner, kernel, stride, inner, act)
         layers += [SqueezeExcite(inner)] if gate else []
-        layers += _conv(inner, cout, 1, 1, 1, "none")
+        layers += conv_layers(inner, cout, 1, 1, 1, "none")
         self.body = nn.Sequential(*layers)
         self.residual = stride == 1 and cin == cout
 
@@ -210,9 +214,9 @@ class RIN(nn.Module):
     def __init__(self, size_px: int = 512, grid: tuple[int, int] = (GRID, GRID)) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            *_conv(3, 16, 3, 2, 1, "hswish"),
+            *conv_layers(3, 16, 3, 2, 1, "hswish"),
             *(Bottleneck(*row) for row in SMALL),
-            *_conv(48, 96, 1, 1, 1, "hswish"),
+            *conv_layers(48, 96, 1, 1, 1, "hswish"),
         )
         self.head = nn.Sequential(nn.Conv2d(96, 96, 1), nn.Hardswish(), nn.Conv2d(96, 1, 1))
         for name, count in zip(("pool_rows", "pool_columns"), grid, strict=True):

@@ -45,10 +45,13 @@ TRAINING, VALIDATION = 1, 2
 FIELD_PX = 512
 BLOCK_PX = 16
 BLOCKS = FIELD_PX // BLOCK_PX
+#: of a pool made with pairs: how much higher the second picture of each field is taken
+STEP_UM = 2.0
 #: a DPN label: delta, W040, axial colour, thickness, energy and moment blocks; a RIN label:
 #: delta, W*
 HEAD = 4
 LABELS = {"dpn": HEAD + 2 * BLOCKS * BLOCKS, "rin": 1 + GRID * GRID}
+LABELS["pairs"] = LABELS["dpn"]
 COVERAGE = {"dense": 0.25, "sparse": 0.30, "ex-sparse": 0.45}
 RIN_COVERAGE = {"dense": 0.20, "sparse": 0.25, "ex-sparse": 0.35, "blank": 0.20}
 #: the RIN's field: 9 patches of 76.16 um at twice the nominal pixel, before the last resize
@@ -138,9 +141,14 @@ def draw_delta(rng: Rng) -> float:
 
 
 def dpn_fields(
-    rng: Rng, photographs: Photographs | None = None, heights: int = 5, dirt: float = 1.5
+    rng: Rng,
+    photographs: Photographs | None = None,
+    heights: int = 5,
+    dirt: float = 1.5,
+    above_um: Sequence[float] = (0.0,),
 ) -> Iterator[Field]:
-    """One specimen at `heights` random z, each with its truth on blocks (see `pack_truth`)."""
+    """One specimen at `heights` random z, each with its truth on blocks (see `pack_truth`); at
+    each z a picture for every entry of `above_um`, taken that much higher."""
     variation = draw_slide(rng)
     coverage = str(rng.choice(list(COVERAGE), p=list(COVERAGE.values())))
     kind = draw_kind(rng, photographs)
@@ -152,9 +160,17 @@ def dpn_fields(
     renderer = Renderer(specimen, variation.optics)
     energy, moment = block_truth(specimen)
     for _ in range(heights):
-        delta = draw_delta(rng)
-        image = expose(renderer.intensity(delta), variation, rng)
-        yield image, pack_truth(delta, energy, moment, variation)
+        height = draw_delta(rng)
+        for delta in (height + above for above in above_um):
+            image = expose(renderer.intensity(delta), variation, rng)
+            yield image, pack_truth(delta, energy, moment, variation)
+
+
+def pair_fields(
+    rng: Rng, photographs: Photographs | None = None, heights: int = 3, dirt: float = 1.5
+) -> Iterator[Field]:
+    """As `dpn_fields`, each height twice: there and STEP_UM higher, for methods that look twice."""
+    yield from dpn_fields(rng, photographs, heights, dirt, (0.0, STEP_UM))
 
 
 def block_truth(specimen: Specimen) -> tuple[F32, F32]:
@@ -241,7 +257,7 @@ def average_four(variation: SlideVariation) -> SlideVariation:
     )
 
 
-FIELDS = {"dpn": dpn_fields, "rin": rin_fields}
+FIELDS = {"dpn": dpn_fields, "pairs": pair_fields, "rin": rin_fields}
 
 
 def fill(
@@ -268,7 +284,7 @@ def fill(
 
 
 def main() -> None:
-    """`python -m training.pool dpn|rin --out FOLDER`."""
+    """`python -m training.pool dpn|pairs|rin --out FOLDER`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kind", choices=sorted(FIELDS))
     parser.add_argument("--out", type=Path, required=True)

@@ -1,9 +1,9 @@
 """Train one network from a pool: `python -m training.train dpn --pool P --minutes 35 --out D`.
 
-One thread, resumable, stops cleanly on SIGTERM. The schedule follows the share of the planned
-minutes (or `--steps`) that is done. With `--steps` and a pool that stands still, an interrupted
-and resumed run gives the same weights as one that ran through: the batch of step i is drawn from
-(seed, i) alone.
+Minutes are those of a core, not of the wall. One thread, resumable, stops cleanly on SIGTERM. The
+schedule follows the share of the planned minutes (or `--steps`) that is done. With `--steps` and a
+pool that stands still, an interrupted and resumed run gives the same weights as one that ran
+through: the batch of step i is drawn from (seed, i) alone.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from training.augment import BATCHES
+from training.baselines.networks import BASELINES, Baseline, grey_table
 from training.heads import Bins
 from training.memory import keep_memory
 from training.muon import Muon, split_parameters
@@ -82,7 +83,8 @@ class Run:
     def __init__(self, plan: Plan) -> None:
         torch.manual_seed(plan.seed)
         self.plan, self.step, self.samples, self.seconds = plan, 0, 0, 0.0
-        self.net = build(plan.kind, plan.variant)
+        rival = BASELINES.get(plan.kind)
+        self.net = rival() if rival else build(plan.kind, plan.variant)
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.net).eval()
         dense, rest = split_parameters(self.net)
@@ -106,7 +108,8 @@ class Run:
         make = BATCHES[self.plan.kind]
         images, labels = make(pool, pool.ready(), rng, self.plan.batch, crop)
         self.net.train()
-        loss = loss_of(self.net, look_up(images), torch.from_numpy(labels))
+        table = grey_table() if isinstance(self.net, Baseline) else density_table()
+        loss = loss_of(self.net, look_up(images, table), torch.from_numpy(labels))
         for optimiser, peak in zip(self.optimisers, self._peaks, strict=True):
             optimiser.zero_grad(set_to_none=True)
             optimiser.param_groups[0]["lr"] = peak * self.plan.rate(share)
@@ -193,18 +196,20 @@ class Run:
         return run
 
 
-def look_up(images: npt.NDArray[np.uint8]) -> Tensor:
-    """(n, h, w, 3) uint8 -> float32 optical density of the same shape, by a table."""
-    n, h, w, colours = images.shape
-    values = cv2.LUT(images.reshape(n * h, w, colours), density_table())
-    return torch.from_numpy(values).reshape(n, h, w, colours)
+def look_up(images: npt.NDArray[np.uint8], table: npt.NDArray[np.float32]) -> Tensor:
+    """(..., h, w, 3) uint8 -> float32 of the same shape: each grey level's entry in `table`."""
+    flat = images.reshape(-1, images.shape[-2], images.shape[-1])
+    return torch.from_numpy(cv2.LUT(flat, table)).reshape(images.shape)
 
 
-def loss_of(net: DPN | RIN, images: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy to Gaussian bins (DPN), L2 (its reference) or binary cross-entropy (RIN).
+def loss_of(net: DPN | RIN | Baseline, images: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy to Gaussian bins (DPN), L2 (its reference) or binary cross-entropy (RIN), or
+    a rival's own.
 
     A DPN's labels are (n, 4): d in um, W040 in waves, axial colour and thickness in um.
     """
+    if isinstance(net, Baseline):
+        return net.loss(images, labels[:, 0])
     if isinstance(net, RIN):
         return nn.functional.binary_cross_entropy_with_logits(net.logits(images), labels)
     strongest, texture = net.summaries(images)
@@ -250,7 +255,7 @@ def _log(run: Run, loss: float, out: Path) -> None:
     with (out / "log.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(entry) + "\n")
     print(
-        f"step {run.step}: {share:.0%} done, {entry['left_s'] / 60:.0f} min left, "
+        f"step {run.step}: {share:.0%} done, {entry['left_s'] / 60:.0f} core min left, "
         f"loss {loss:.4f}, {entry['per_s']:.0f} samples/s",
         flush=True,
     )
@@ -273,7 +278,7 @@ def read_crops(text: str) -> tuple[tuple[float, int], ...]:
 def main() -> None:
     """Command line; see the module."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kind", choices=("dpn", "rin"))
+    parser.add_argument("kind", choices=("dpn", "rin", *BASELINES))
     parser.add_argument("--pool", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=30.0)
@@ -296,7 +301,7 @@ def main() -> None:
     if options.resume:
         run = Run.load(options.out / "checkpoint.pt")
     else:
-        batch = options.batch or {"dpn": 64, "rin": 8}[options.kind]
+        batch = options.batch or {"rin": 8}.get(options.kind, 64)
         plan = Plan(options.kind, options.seed, options.minutes, options.steps, batch)
         plan.variant = options.variant
         plan.muon_lr, plan.adam_lr = options.muon_lr, options.adam_lr

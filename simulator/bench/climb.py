@@ -24,6 +24,7 @@ from edge.preprocess import centre_crop
 from simulator.closed_loop import Scenario, SimulatedInstrument
 
 U8 = npt.NDArray[np.uint8]
+Ended = tuple[int, float, str]  # images, seconds, how
 
 COARSE_UM = 5.0
 FINE_UM = 0.3  # a quarter of the depth of field of 20x/0.75
@@ -95,7 +96,8 @@ def compare(
     for scenario in scenarios:
         kind, sparsity, number = scenario.kind, scenario.sparsity, scenario.number
         truth = instrument.microscope.load_field(kind, sparsity, number, slide=number)
-        for name, focus in (("ours", _ours), ("hill climbing", _climbed)):
+        hill = climbed(climb, tenengrad)
+        for name, focus in (("ours", focused), ("hill climbing", hill)):
             instrument.turn_knob(truth.z_focus_um + scenario.start_um)
             instrument.at_rest()
             images, seconds, ended = focus(instrument)
@@ -114,7 +116,8 @@ def compare(
     }  # fmt: skip
 
 
-def _ours(instrument: SimulatedInstrument) -> tuple[int, float, str]:
+def focused(instrument: SimulatedInstrument) -> Ended:
+    """Our loop on the loaded field: images, seconds, how it ended."""
     rig = instrument.rig
     rig.controller.new_field()
     images, seconds, ended = 0, 0.0, "frames"
@@ -130,29 +133,42 @@ def _ours(instrument: SimulatedInstrument) -> tuple[int, float, str]:
     return images, seconds, ended
 
 
-def _climbed(instrument: SimulatedInstrument) -> tuple[int, float, str]:
-    stage, camera = instrument.rig.stage, instrument.camera
-    period_s = instrument.rig.config.camera.period_ms / 1e3
-    spent = [0, 0.0]
+def climbed(
+    search: Callable[[Callable[[float], float], float], float], measure: Callable[[U8], float]
+) -> Callable[[SimulatedInstrument], Ended]:
+    """A search that moves the stage of an instrument by a focus measure, to its best height."""
 
-    def sharpness(z_um: float) -> float:
-        _move(z_um)
-        frame: Frame = camera.next(timeout_s=REST_S)
+    def focus(instrument: SimulatedInstrument) -> Ended:
+        climber = _Climber(instrument, measure)
+        climber.move(search(climber.sharpness, instrument.rig.stage.status().z_um))
+        return climber.images, climber.seconds, "sharpest picture"
+
+    return focus
+
+
+class _Climber:
+    def __init__(self, instrument: SimulatedInstrument, measure: Callable[[U8], float]) -> None:
+        self.images, self.seconds = 0, 0.0
+        self._instrument, self._measure = instrument, measure
+        self._period_s = instrument.rig.config.camera.period_ms / 1e3
+
+    def sharpness(self, z_um: float) -> float:
+        """Go there, look, measure."""
+        self.move(z_um)
+        frame: Frame = self._instrument.camera.next(timeout_s=REST_S)
         begin = time.perf_counter()
-        value = tenengrad(centre_crop(frame))
-        spent[0] += 1
-        spent[1] += period_s + time.perf_counter() - begin
+        value = self._measure(centre_crop(frame))
+        self.images += 1
+        self.seconds += self._period_s + time.perf_counter() - begin
         return value
 
-    def _move(z_um: float) -> None:
+    def move(self, z_um: float) -> None:
+        """Go to `z_um`, unless the stage stands there."""
+        stage = self._instrument.rig.stage
         now_um = stage.status().z_um
         if abs(z_um - now_um) > stage.resolution_um:
             stage.move_to(z_um, now_um)
-            spent[1] += _travelled(instrument)
-
-    best_um = climb(sharpness, stage.status().z_um)
-    _move(best_um)
-    return int(spent[0]), spent[1], "sharpest picture"
+            self.seconds += _travelled(self._instrument)
 
 
 def _travelled(instrument: SimulatedInstrument) -> float:

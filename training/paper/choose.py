@@ -1,0 +1,128 @@
+"""From the answers on 81 patches to one number per frame, as each method chooses its patches.
+
+The rivals take the median over the whole grid (paper, section 2.3). The others differ from us in
+one thing each: who ranks the patches, how many are taken, whether an empty one may vote.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.appliance.metrics import Row
+from edge.importance import ClassRule
+from training.baselines.networks import BASELINES
+from training.paper.answers import SAME_TIME, Answers
+
+F64 = npt.NDArray[np.float64]
+THRESHOLD = ClassRule().threshold
+COUNTS = (1, 3, 9, 31)
+
+OURS = "SparseFocus, as shipped"
+OURS_SAME_TIME = "SparseFocus, DPN trained as long as the others"
+NAMES = {
+    "dastidar": "Dastidar et al.",
+    "liao": "Liao et al.",
+    "jiang": "Jiang et al.",
+    "li": "Li et al.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Who ranks the patches ("rin", "random", "dark", "true": highest first), how many are taken
+    (None = the class rule's), and whether those that the RIN scores at 0.8 or less are left out."""
+
+    rank: str = "rin"
+    k: int | None = None
+    threshold: bool = True
+
+
+#: what the shipped network would say with other patches
+CHOICES: Mapping[str, Choice] = {
+    "RIN, k by class, importance above 0.8": Choice(),
+    "RIN, k by class, no threshold": Choice(threshold=False),
+    **{f"RIN, k = {k}, importance above 0.8": Choice(k=k) for k in COUNTS},
+    **{f"RIN, k = {k}, no threshold": Choice(k=k, threshold=False) for k in COUNTS},
+    "random patches, k by class": Choice("random", threshold=False),
+    "darkest patches, k by class": Choice("dark", threshold=False),
+    "true richness, k by class": Choice("true", threshold=False),
+    "all 81 patches": Choice(k=81, threshold=False),
+}
+
+
+def median(values: F64) -> float | None:
+    """The median, None of nothing."""
+    return float(np.median(values)) if len(values) else None
+
+
+def pick(answers: Answers, choice: Choice) -> npt.NDArray[np.int64]:
+    """Indices of the patches that a choice takes, best first."""
+    score = _scores(answers, choice.rank)
+    order = np.argsort(-score, kind="stable")
+    above = int(np.count_nonzero(answers.importance > THRESHOLD))
+    k = ClassRule().classify(above)[1] if choice.k is None else choice.k
+    if choice.k is None and not choice.threshold:
+        # a chooser that cannot say "empty" takes what the true class would get
+        k = ClassRule().classify(max(1, int((answers.richness > THRESHOLD).sum())))[1]
+    order = order[:k]
+    return order[answers.importance[order] > THRESHOLD] if choice.threshold else order
+
+
+def _scores(answers: Answers, rank: str) -> F64:
+    if rank == "rin":
+        return answers.importance.astype(np.float64)
+    if rank == "true":
+        return answers.richness.astype(np.float64)
+    if rank == "dark":
+        return -answers.brightness.astype(np.float64)
+    # bound to the frame, not to the order of judging
+    words = [
+        answers.slide,
+        zlib.crc32(answers.group.encode()),
+        round(1e4 * answers.true_um) % 2**31,
+    ]
+    return np.random.default_rng(words).uniform(size=len(answers.importance))
+
+
+def compared(frames: Sequence[Answers]) -> list[Row]:
+    """Ours and the rivals': what the paper's tables compare."""
+    rows = [_row(OURS, a, None if np.isnan(a.found_um) else a.found_um, a.interval_um, a.k)
+            for a in frames]  # fmt: skip
+    for a in frames:
+        chosen = pick(a, Choice())
+        found = median(a.grid_um[SAME_TIME][chosen].astype(np.float64))
+        rows.append(_row(OURS_SAME_TIME, a, found, k=len(chosen)))
+    for name in BASELINES:
+        rows += [_row(NAMES[name], a, median(a.grid_um[name].astype(np.float64)), k=81)
+                 for a in frames]  # fmt: skip
+    return rows
+
+
+def ablated(frames: Sequence[Answers]) -> list[Row]:
+    """The shipped DPN on patches chosen otherwise."""
+    return list(_each(frames, CHOICES, lambda a: a.shipped_um))
+
+
+def _each(
+    frames: Sequence[Answers],
+    choices: Mapping[str, Choice],
+    values: Callable[[Answers], npt.NDArray[np.float32]],
+) -> Iterator[Row]:
+    for name, choice in choices.items():
+        for a in frames:
+            chosen = pick(a, choice)
+            yield _row(name, a, median(values(a)[chosen].astype(np.float64)), k=len(chosen))
+
+
+def _row(
+    condition: str, a: Answers, found: float | None, interval: float | None = None, k: int = 0
+) -> Row:
+    half = None if interval is None or np.isnan(interval) else float(interval)
+    return Row(condition, a.group, f"{a.group} {a.slide}", a.true_um, found, half,
+               "" if found is not None else "no patch", k,
+               name=f"{a.group} {a.slide} at {-a.true_um:+.1f} um")  # fmt: skip

@@ -1,0 +1,173 @@
+"""The page of `make paper`: one HTML file with everything in it, and the numbers beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from edge.appliance.metrics import ALL, Line, Row
+from edge.appliance.report import strict
+from simulator.bench.climb import Found
+from training.paper import climbing, figures, psf, tables
+from training.paper.choose import OURS, OURS_SAME_TIME
+from training.paper.published import GROUPS
+
+PAGE, DATA = "index.html", "paper.json"
+CSS = "report.css"
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """All that the page shows."""
+
+    rows: Sequence[Row]
+    lines: Sequence[Line]
+    choices: Sequence[Line]
+    climbs: Mapping[str, Sequence[Found]]
+    trained: Mapping[str, Mapping[str, Any]]
+    dof_um: float
+    facts: Mapping[str, str]
+
+    @property
+    def methods(self) -> list[str]:
+        """Ours first, then the rivals."""
+        return list(dict.fromkeys(line.condition for line in self.lines))
+
+    def mae_um(self, method: str, group: str) -> float | None:
+        """Mean error of a method on a group."""
+        key = (method, group, ALL)
+        found = (x for x in self.lines if (x.condition, x.group, x.distance) == key)
+        return next(found).values["mae_um"]
+
+    def times_better(self, method: str, group: str) -> float | None:
+        """The best rival's mean error over that of `method`."""
+        rivals = [m for m in self.methods if m not in (OURS, OURS_SAME_TIME)]
+        errors = [e for m in rivals if (e := self.mae_um(m, group)) is not None]
+        ours = self.mae_um(method, group)
+        return min(errors) / ours if errors and ours else None
+
+
+def write(found: Findings, folder: Path) -> Path:
+    """Write page and numbers, each in one piece; returns the page's path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {DATA: json.dumps(as_json(found), indent=1, allow_nan=False) + "\n", PAGE: html(found)}
+    for name, text in texts.items():
+        part = folder / f".{name}.{os.getpid()}.part"
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, folder / name)
+    return folder / PAGE
+
+
+def as_json(found: Findings) -> dict[str, Any]:
+    """Every number of the page."""
+    plain: dict[str, Any] = strict({
+        "facts": dict(found.facts),
+        "dof_um": found.dof_um,
+        "tables": [line.as_json() for line in found.lines],
+        "choices": [line.as_json() for line in found.choices],
+        "times_better_than_the_best_rival": {
+            method: {group: found.times_better(method, group) for group in GROUPS}
+            for method in (OURS, OURS_SAME_TIME)
+        },
+        "hill_climbing": climbing.as_json(found.climbs),
+        "trained": {name: dict(facts) for name, facts in found.trained.items()},
+    })  # fmt: skip
+    return plain
+
+
+def html(found: Findings) -> str:
+    """The whole page."""
+    here = Path(__file__)
+    css = here.parents[2] / "edge" / "appliance" / CSS
+    return Template(here.with_name("page.html").read_text(encoding="utf-8")).substitute(
+        css=css.read_text(encoding="utf-8"),
+        verdict=escape(verdict(found)),
+        better=_better(found),
+        mean_errors=tables.mean_errors(found.lines),
+        dof_accuracy=tables.dof_accuracy(found.lines),
+        direction=tables.direction(found.lines),
+        regression=figures.regression(found.rows, found.methods, found.dof_um),
+        by_distance=figures.by_distance(found.lines, found.methods),
+        point_spread=figures.point_spread(),
+        asymmetry=_asymmetry(),
+        choices=tables.measured(
+            found.choices, tables.mean_only, "The shipped DPN. Mean |error|, um; small: 95 % range "
+            "over slides, and frames with a patch where not all had one.",
+        ),
+        climbs=_climbs(found.climbs),
+        trained=_trained(found.trained),
+        dof=f"{found.dof_um:.2f}",
+        facts="\n".join(
+            f"<dt>{escape(key)}</dt><dd>{escape(value)}</dd>" for key, value in found.facts.items()
+        ),
+    )  # fmt: skip
+
+
+def verdict(found: Findings) -> str:
+    """The issue in a sentence: how much smaller the error is where little is to be seen."""
+    sparse = [g for g in GROUPS if not g.endswith("dense")]
+    ratios = [r for g in sparse if (r := found.times_better(OURS_SAME_TIME, g)) is not None]
+    if not ratios:
+        return "No frame could be compared."
+    return (
+        f"Where content is sparse, the mean error is {min(ratios):.0f} to {max(ratios):.0f} times "
+        "smaller than the best grid median's, after the same training time, on the same frames."
+    )
+
+
+def _better(found: Findings) -> str:
+    rows = {
+        method: [
+            "–" if (ratio := found.times_better(method, g)) is None else f"{ratio:.1f} x"
+            for g in GROUPS
+        ]
+        for method in (OURS_SAME_TIME, OURS)
+    }
+    return tables.plain("Best rival's mean error over ours.", "ours", GROUPS, rows)
+
+
+def _climbs(climbs: Mapping[str, Sequence[Found]]) -> str:
+    rows = {}
+    for name, row in climbing.as_json(climbs).items():
+        assert isinstance(row, dict)
+        errors = sorted(f["error_um"] for f in row["fields"])
+        rows[name] = [
+            f"{row['images']:g}", f"{row['seconds']:.2f}", f"{row['median_error_um']:.2f}",
+            f"{row['mean_error_um']:.2f}", f"{errors[-1]:.2f}", str(len(errors)),
+        ]  # fmt: skip
+    heads = ("images", "seconds", "median error, um", "mean", "worst", "fields")
+    if not rows:
+        return '<p class="card">Left out (--climb-fields 0).</p>'
+    return tables.plain("Medians per focus; seconds without rendering.", "way", heads, rows)
+
+
+def _trained(trained: Mapping[str, Mapping[str, Any]]) -> str:
+    rows = {
+        name: [
+            f"{f['parameters'] / 1e6:.2f} M", f"{f['core_minutes']:g}",
+            f"{f['samples'] / 1e3:.0f} k",
+        ]
+        for name, f in trained.items()
+    }  # fmt: skip
+    heads = ("parameters", "core minutes", "samples")
+    return tables.plain("One thread each, the same pool of slides.", "network", heads, rows)
+
+
+def _asymmetry() -> str:
+    rows = {
+        f"{a.delta_um:g} um": [
+            f"{100 * a.difference:.0f} %", f"{a.peak_above:.3f}", f"{a.peak_below:.3f}",
+        ]
+        for a in map(psf.asymmetry, (1.0, 2.0, 5.0, 10.0))
+    }  # fmt: skip
+    heads = ("differ by", "peak above", "peak below")
+    caption = (
+        "A point's picture at equal distances above and below; peaks as shares of that in focus."
+    )
+    return tables.plain(caption, "distance", heads, rows)
