@@ -59,13 +59,24 @@ class Rig:
         self.state.restart_by_person()
 
     def close(self) -> None:
-        """Shut down, release camera, stage and engines; safe to call twice."""
-        self.state.shutdown("closed")
+        """Shut down, release camera, stage and engines; safe to call twice.
+
+        An axis at rest is left as it is: nothing can move it once this session is over. One that
+        moves, or does not answer, is stopped, which latches it (`sparsefocus stage clear`).
+        """
+        self.state.shutdown("closed", stop=not _at_rest(self.stage))
         self.camera.close()
         with contextlib.suppress(StageError, OSError):
             self.stage.close()
         for engine in self.engines:
             engine.close()
+
+
+def _at_rest(stage: Stage) -> bool:
+    try:
+        return not stage.status().moving
+    except (StageError, OSError):
+        return False
 
 
 def build_rig(

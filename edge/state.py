@@ -59,13 +59,17 @@ class RunState:
             if self._state in (State.READY, State.TRACKING, State.HOLDING):
                 self._state = State.TRACKING if tracking else State.HOLDING
 
-    def shutdown(self, reason: str) -> bool:
-        """Stop for good. The first reason stays; True for the call that did it."""
+    def shutdown(self, reason: str, stop: bool = True) -> bool:
+        """Stop for good. The first reason stays; True for the call that did it.
+
+        `stop` = False: the axis is known to rest, and need not be told (a stop latches it).
+        """
         with self._lock:
             if self._state is State.SHUTDOWN:
                 return False
             self._state, self.reason = State.SHUTDOWN, reason
-        self._stop()
+        if stop:
+            self._stop()
         return True
 
     def restart_by_person(self) -> None:

@@ -23,6 +23,7 @@ from edge.appliance.calibration_fit import (
     fit_line,
     interval_factor,
     linear_range_um,
+    refined,
     sharpest_um,
 )
 from edge.camera import Frame
@@ -108,6 +109,11 @@ class Calibrator:
         fine = [self._at(focus_um + n * FINE_UM / scale, "fine", line, scale)
                 for n in range(-FINE, FINE + 1)]  # fmt: skip
         far = [self._at(focus_um + d / scale, "far", line, scale) for d in FAR_LOOKS_UM]
+        ways = [look for look in self.looks if look.part in ("up", "down", "again")]
+        reach_um = linear_range_um([*far, *fine], line)
+        near = [look for look in far if abs(look.defocus_um) <= reach_um + STEP_UM]
+        line = refined(line, ways, [*fine, *near])
+        scale, focus_um = abs(line.um_per_unit), line.zero_um / line.um_per_unit
         sharpest = sharpest_um(fine)
         zero_um = float(line.defocus_at(sharpest))
         self._sharpen(fine, far)
@@ -115,7 +121,6 @@ class Calibrator:
             raise CalibrationRefused(
                 f"the networks read {zero_um:+.2f} um at the sharpest picture: other optics?"
             )
-        ways = [look for look in self.looks if look.part in ("up", "down", "again")]
         self._to(focus_um - TAKE_UP_UM)
         self._to(focus_um)
         return Calibrated(
@@ -124,7 +129,7 @@ class Calibrator:
             um_per_unit_95=line.um_per_unit_95,
             play_um=line.play_um,
             play_95_um=line.play_95_um,
-            linear_range_um=linear_range_um([*far, *fine], line),
+            linear_range_um=reach_um,
             zero_um=zero_um,
             scatter_um=line.scatter_um,
             interval_factor=interval_factor(ways, line, line.play_um),

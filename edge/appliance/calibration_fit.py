@@ -88,6 +88,18 @@ def fit_line(looks: Sequence[Look]) -> Line:
     )
 
 
+def refined(line: Line, ways: Sequence[Look], others: Sequence[Look]) -> Line:
+    """The same play, but the slope over a longer way: with `others`, all of them taken coming up,
+    so that the nut is where the stage is."""
+    nut = np.concatenate([nut_of([w.z_um for w in ways], line.play_um), [o.z_um for o in others]])
+    defocus = np.array([look.defocus_um for look in (*ways, *others)])
+    slope, zero, least = _line(nut, defocus)
+    variance = max(least / (len(nut) - 2), 1e-6)
+    spread = float(((nut - nut.mean()) ** 2).sum())
+    return Line(-slope, 1.96 * math.sqrt(variance / spread), zero, line.play_um, line.play_95_um,
+                math.sqrt(variance))  # fmt: skip
+
+
 def linear_range_um(looks: Sequence[Look], line: Line) -> float:
     """The distance up to which, on both sides, every look lies near the line; um of defocus.
 

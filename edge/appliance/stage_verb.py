@@ -169,6 +169,15 @@ def _stop(options: argparse.Namespace) -> Any:
     return shown
 
 
+def _clear(options: argparse.Namespace) -> Any:
+    with _opened(options.config) as bench:
+        before = bench.stage.status().latched
+        bench.stage.clear()
+        shown = {"was": before, **_shown(bench.stage.status())}
+    _say(options, f"was {before or 'not latched'}; {_line(shown)}")
+    return shown
+
+
 def _watch(options: argparse.Namespace) -> Any:
     if not options.every_ms >= 1 or (options.count is not None and options.count < 1):
         raise ConfigError("--every-ms and --count must be 1 or more")
@@ -219,7 +228,8 @@ def _until_interrupted() -> Iterator[threading.Event]:
 ACTIONS: dict[str, tuple[Callable[[argparse.Namespace], Any], str]] = {
     "find": (_find, "list the serial ports; with --config, who answers there and where it is"),
     "move": (_move, "move to an absolute position, through the guard, and wait"),
-    "stop": (_stop, "stop the axis"),
+    "stop": (_stop, "stop the axis; it stays stopped until it is cleared"),
+    "clear": (_clear, "leave a latched stop, after looking why it stopped; moves nothing"),
     "watch": (_watch, "tell position and state again and again"),
     "serve-asi": (_serve_asi, "present the axis as an ASI MS-2000 on a pty"),
 }

@@ -20,6 +20,7 @@ from edge.optics import Objective
 from edge.rig import build_rig, build_sensor
 from edge.settings import CameraSettings, Config, LoopSettings, ModelSettings, StageSettings
 from edge.state import State
+from firmware_bridge.errors import StageError
 
 OBJECTIVE = Objective(na=0.75, magnification=20, um_per_px=0.34)
 
@@ -112,6 +113,16 @@ def test_a_built_rig_moves_by_what_it_sees(models):
     rig.close()
     assert rig.state.reason == "closed"
     assert (rig.stage.stops, rig.camera.closed > 0, rig.stage.closed > 0) == (1, True, True)
+
+
+def test_closing_leaves_an_axis_at_rest_as_it_is_and_stops_one_that_does_not_answer(models):
+    rig = _rig(models, _picture([]))
+    rig.close()
+    assert (rig.stage.stops, rig.stage.closed) == (0, 1)
+    rig = _rig(models, _picture([]))
+    rig.stage.fail_status = StageError("gone")
+    rig.close()
+    assert rig.stage.stops == 1
 
 
 def test_uncalibrated_direction_measures_and_never_moves(models):

@@ -157,3 +157,25 @@ def test_it_ends_by_itself_after_so_many_frames(instrument):
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (0, ""), err
     assert run_verb.STOPPED == 0
+
+
+def asked(capsys, *words):
+    assert cli.main(["stage", *words, "--json", "-"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_an_end_that_was_asked_for_leaves_no_latch_and_a_stop_is_cleared_by_hand(
+    instrument, capsys
+):
+    picture(instrument.folder, 0)
+    process = started(instrument, "--quiet", "--frames", "2")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    config = ["--config", str(instrument.config)]
+    assert asked(capsys, "find", *config)["latched"] is None
+    assert asked(capsys, "stop", *config)["latched"] == "STOPPED"
+    assert cli.main(["stage", "move", *config, "201"]) == 3  # it stays stopped
+    capsys.readouterr()
+    cleared = asked(capsys, "clear", *config)
+    assert (cleared["was"], cleared["latched"]) == ("STOPPED", None)
+    assert asked(capsys, "move", *config, "201")["z_um"] == pytest.approx(201.0, abs=0.1)
