@@ -61,19 +61,6 @@ class StackFolder:
         """Let other processes write here."""
         self._lock.close()
 
-    @contextmanager
-    def file(self, name: str) -> Iterator[Path]:
-        """A path to write a picture to; it takes its `name` when the block ends well."""
-        path = self.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(path.name + ".part")
-        try:
-            yield part
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-        os.replace(part, path)
-
     def add(self, exposures: Sequence[Row], patches: Sequence[Row]) -> None:
         """Enter one complete stack whose pictures are in place."""
         self._patches.append(_lines(PATCH_COLUMNS, patches))
@@ -122,6 +109,22 @@ class StackFolder:
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, self.path / name)
+
+
+@contextmanager
+def in_one_piece(path: Path) -> Iterator[Path]:
+    """A path to write a picture to; it takes its own name when the block ends well.
+
+    The temporary name is the process's own: two that write the same picture do not meet.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    os.replace(part, path)
 
 
 def _read(path: Path) -> list[dict[str, str]]:

@@ -29,9 +29,10 @@ from simulator.optics import NOMINAL, Instrument
 from simulator.photograph import Photographs
 from simulator.slide import TEXTURE
 from training.cases import ALL_PLANES, CALIBRATION, CASES, TEST, Case, Field, load, stage_z_um
+from training.cluster import add_arguments, in_order
 from training.memory import keep_memory
 from training.pool import TRAINING, VALIDATION
-from training.stack_folder import StackFolder
+from training.stack_folder import StackFolder, in_one_piece
 from training.tiff_pages import TiffPages
 
 DOMAINS = {
@@ -77,8 +78,13 @@ def slides(case: Case, count: int | None) -> Iterator[tuple[int, str]]:
             yield number * len(case.groups) + turn, group
 
 
-def render(folder: StackFolder, job: Job, case: Case, slide: int, group: str) -> int:
-    """Render one stack into the folder; returns how many frames it has."""
+def render(
+    folder: Path, job: Job, case: Case, slide: int, group: str
+) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+    """Render one stack's pictures into the folder; its rows of the manifest and of the patches.
+
+    May be run again: pictures take their names in one piece, and are the same each time.
+    """
     domain, planes = DOMAINS[job.domain], job.planes_of(case)
     field = load(
         case, job.seed, slide, group, domain, job.photographs, job.shape, job.instrument,
@@ -93,19 +99,18 @@ def render(folder: StackFolder, job: Job, case: Case, slide: int, group: str) ->
             "file": name, "page": str(page) if planes == "all" else "", "stack_id": stack_id,
             "z_um": f"{z_um:.4f}", **common,
         })  # fmt: skip
-    folder.add(rows, _patches(stack_id, field.truth))
-    return len(rows)
+    return rows, _patches(stack_id, field.truth)
 
 
 def _write(
-    folder: StackFolder, case: Case, slide: int, planes: int | str, field: Field,
+    folder: Path, case: Case, slide: int, planes: int | str, field: Field,
     heights: list[float],
 ) -> Iterator[tuple[str, float]]:  # fmt: skip
     """Write every frame; yields the name of its file and its z."""
     files = [heights] if planes == "all" else [[z_um] for z_um in heights]
     for index, pages in enumerate(files):
         name = f"{case.name}/{slide:04d}{'' if planes == 'all' else f'_{index:02d}'}.tif"
-        with folder.file(name) as path, TiffPages(path) as tiff:
+        with in_one_piece(folder / name) as path, TiffPages(path) as tiff:
             for z_um in pages:
                 tiff.add(field.picture(z_um))
         yield from ((name, z_um) for z_um in pages)
@@ -139,8 +144,19 @@ def _patches(stack_id: str, truth: FieldTruth) -> list[dict[str, str]]:
     ]  # fmt: skip
 
 
-def fill(out: Path, job: Job, names: Sequence[str], count: int | None, quiet: bool = False) -> int:
+def fill(
+    out: Path,
+    job: Job,
+    names: Sequence[str],
+    count: int | None,
+    quiet: bool = False,
+    workers: int | None = None,
+    scheduler: str | None = None,
+) -> int:
     """Render what is still missing of `count` slides per group of each case; returns the frames.
+
+    With `workers` or a `scheduler` on several processes (training.cluster): the same files, byte
+    for byte.
 
     ConfigError for textures without photographs and for a folder that cannot take the stacks:
     made with other settings, in use, or on a disk too full.
@@ -154,8 +170,11 @@ def fill(out: Path, job: Job, names: Sequence[str], count: int | None, quiet: bo
         frames = sum(ALL_PLANES if p == "all" else int(p) for p in planes)
         _room(out, frames * BYTES_PER_FRAME * math.prod(job.shape) / math.prod(SENSOR))
         progress, start, written = Progress(len(left), quiet), time.monotonic(), 0
-        for case, slide, group in left:
-            written += render(folder, job, case, slide, group)
+        jobs = [(out.resolve(), job, *each) for each in left]
+        rendered = in_order(render, jobs, workers, scheduler)
+        for (case, slide, group), (rows, patches) in zip(left, rendered, strict=True):
+            folder.add(rows, patches)
+            written += len(rows)
             pace = (time.monotonic() - start) / written
             progress.done(f"{case.name} {slide} {group}, {pace:.2f} s per frame")
     return written
@@ -210,7 +229,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--textures", type=Path, help="folder of sharp photographs")
     parser.add_argument("--hold-out", nargs="+", default=[], metavar="NAME",
                         help="its sub-folders that only calibration and test see")  # fmt: skip
-    parser.add_argument("--workers", type=partial(_at_least, 1), default=1, help="threads")
+    parser.add_argument("--threads", type=partial(_at_least, 1), default=1)
+    add_arguments(parser)
     parser.add_argument("--quiet", action="store_true")
     options = parser.parse_args(arguments)
     cv2.setNumThreads(1)
@@ -218,9 +238,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         job = Job(
             options.domain, options.seed, options.planes, options.split,
-            _photographs(options), workers=options.workers,
+            _photographs(options), workers=options.threads,
         )  # fmt: skip
-        frames = fill(options.out, job, options.case, options.slides, options.quiet)
+        frames = fill(
+            options.out, job, options.case, options.slides, options.quiet, options.workers,
+            options.scheduler,
+        )  # fmt: skip
     except (ConfigError, ValueError) as error:
         return _say(str(error), 2)
     except OSError as error:

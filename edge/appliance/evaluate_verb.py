@@ -8,11 +8,16 @@ else.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import importlib
 import itertools
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +25,7 @@ from edge.appliance.bootstrap import RESAMPLES
 from edge.appliance.evaluation import Evaluation
 from edge.appliance.evaluation_csv import rows_file
 from edge.appliance.evaluation_page import write_page
-from edge.appliance.evaluation_record import Examiner, row_of, where
+from edge.appliance.evaluation_record import Examiner, Record, row_of, where
 from edge.appliance.evaluation_text import blank_text, condition_text, unscored_text, worst_text
 from edge.appliance.metrics import PAPER_DOF_UM, Row, blanks, tables, worst
 from edge.appliance.progress import Progress
@@ -35,6 +40,7 @@ from engines.engine import MODELS
 from engines.manifest import Manifest
 
 MAX_DOF_UM = 1000.0
+CLUSTER = "training.cluster"  # where the extra `train` is installed
 #: an exposure, and what it counts as where its manifest does not say
 Item = tuple[Exposure, str]
 
@@ -51,6 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--json", type=Path, metavar="FILE", help="write the tables; - = standard output")
     add("--rows", type=Path, metavar="FILE", help="write a CSV row per frame")
     add("--report", type=Path, metavar="DIR", help="write a page with plots there")
+    add("--workers", type=int, metavar="N", help="local processes (default: this one)")
+    add("--scheduler", metavar="ADDRESS", help="of Dask, such as tcp://10.0.0.2:8786")
     add("--quiet", action="store_true", help="no progress, no tables")
 
 
@@ -107,24 +115,52 @@ def _objective(dpn: Path, items: Sequence[Item]) -> Objective:
 def _measure(
     items: Sequence[Item], models: ModelSettings, objective: Objective, options: argparse.Namespace
 ) -> list[Row]:
-    sensor, nets = build_sensor(models, objective, ClassRule())
-    examiner = Examiner(sensor, objective)
+    """Stack by stack, here or on the workers that were asked for; the rows are the same."""
+    groups = [list(group) for _, group in itertools.groupby(items, _stack)]
+    progress = Progress(len(groups), options.quiet)
     rows: list[Row] = []
-    pairs = enumerate(itertools.pairwise(items))
-    ends = {*(i for i, (a, b) in pairs if _stack(a) != _stack(b)), len(items) - 1}
-    progress = Progress(len(ends), options.quiet)
+    jobs = [(group, models, objective) for group in groups]
     try:
-        with rows_file(options.rows) as keep:
-            for number, (exposure, condition) in enumerate(items):
-                record = examiner.record(exposure, read_pixels(exposure), condition)
-                keep(record)
-                rows.append(row_of(record))
-                if number in ends:
-                    progress.done(f"{rows[-1].condition}, {rows[-1].group}")
+        with contextlib.closing(_measured(jobs, options)) as found, rows_file(options.rows) as keep:
+            for records in found:
+                for record in records:
+                    keep(record)
+                    rows.append(row_of(record))
+                progress.done(f"{rows[-1].condition}, {rows[-1].group}")
     finally:
-        for net in nets:
-            net.close()
+        _examiner.cache_clear()
     return rows
+
+
+def _measured(
+    jobs: list[tuple[Any, ...]], options: argparse.Namespace
+) -> Generator[list[Record], None, None]:
+    if options.workers is None and options.scheduler is None:
+        yield from (measure_stack(*job) for job in jobs)
+        return
+    try:
+        cluster = importlib.import_module(CLUSTER)
+    except ImportError as error:
+        raise ConfigError(
+            f"--workers needs the extra `train`: pip install 'sparsefocus-edge[train]' ({error})"
+        ) from error
+    one_thread = [(group, replace(models, threads=1), optics) for group, models, optics in jobs]
+    yield from cluster.in_order(measure_stack, one_thread, options.workers, options.scheduler)
+
+
+def measure_stack(
+    items: Sequence[Item], models: ModelSettings, objective: Objective
+) -> list[Record]:
+    """The record of every exposure; needs the files, writes nothing."""
+    examiner = _examiner(models, objective)
+    return [examiner.record(e, read_pixels(e), condition) for e, condition in items]
+
+
+@lru_cache(maxsize=1)
+def _examiner(models: ModelSettings, objective: Objective) -> Examiner:
+    """Once per process: opening the networks takes longer than measuring a frame."""
+    sensor, _ = build_sensor(models, objective, ClassRule())
+    return Examiner(sensor, objective)
 
 
 def _stack(item: Item) -> tuple[str, str]:

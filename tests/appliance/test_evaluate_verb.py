@@ -396,3 +396,18 @@ def test_blank_fields_alone_make_a_page_too(stacks, models, tmp_path):
     text = (folder / "index.html").read_text(encoding="utf-8")
     assert _Page(text).open == []
     assert "No frame with a known focus" in text
+
+
+@pytest.mark.filterwarnings("default")  # of Dask's own parts
+def test_two_workers_write_the_same_rows(measured, stacks, models, tmp_path):
+    rows = tmp_path / "rows.csv"
+    words = ["--workers", "2", "--rows", str(rows), "--quiet"]
+    assert cli.main(["evaluate", str(stacks), "--models", str(models), *words]) == 0
+    assert rows.read_bytes() == measured["rows"].read_bytes()
+
+
+def test_workers_need_the_library(stacks, models, monkeypatch, capsys):
+    monkeypatch.setattr(evaluate_verb, "CLUSTER", "training.nowhere")
+    words = ["evaluate", str(stacks), "--models", str(models), "--workers", "2", "--quiet"]
+    assert cli.main(words) == 2
+    assert "needs the extra `train`" in capsys.readouterr().err

@@ -173,12 +173,13 @@ def test_judging_goes_on_where_it_was_broken_off(
             return answered(group, slide, true_um)
 
     monkeypatch.setattr(judge, "Methods", FakeMethods)
+    judge._methods.cache_clear()
     monkeypatch.setattr(judge, "load", lambda *_: FakeField())
     job = Job(tmp_path, MODELS, tmp_path, count=1, planes=2)
     with pytest.raises(KeyboardInterrupt):
-        judge.judge(job, workers=0, quiet=True)
+        judge.judge(job, quiet=True)
     assert len(list(tmp_path.glob("*.npz"))) == 2
-    found = judge.judge(job, workers=0, quiet=True)
+    found = judge.judge(job, quiet=True)
     assert [a.group for a in found] == [g for g in GROUPS for _ in range(2)]
     assert len(judged) == 5 + 8  # the third slide began again, the first two did not
     assert len({a.true_um for a in found}) == 12

@@ -27,6 +27,7 @@ from simulator.closed_loop import RANGE_UM, Scenario, SimulatedInstrument
 from simulator.simulate_verb import NOMINAL
 from training.baselines.networks import BASELINES
 from training.baselines.weights import TRAINED, facts
+from training.cluster import add_arguments
 from training.paper import climbing
 from training.paper.answers import SAME_TIME
 from training.paper.choose import NAMES, OURS, OURS_SAME_TIME, ablated, compared
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     job = Job(options.out / "answers", options.models, options.weights, options.slides,
               options.planes, options.seed)  # fmt: skip
     try:
-        frames = judge(job, options.workers, options.quiet)
+        frames = judge(job, options.workers, options.scheduler, options.quiet)
         climbs = climb(options.climb_fields, options.seed, options.quiet)
         trained = {name: facts(options.weights / f"{file}.pt") for name, file in _files().items()}
     except (ConfigError, EngineRejected, SparseFocusError, OSError, ValueError) as error:
@@ -107,12 +108,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--planes", type=int, default=2, metavar="N", help="heights per slide (2)")
     add("--climb-fields", type=int, default=6, metavar="N", help="fields for hill climbing (6)")
     add("--seed", type=int, default=1)
-    add("--workers", type=int, default=2, metavar="N", help="processes (2); 0 = this one alone")
+    add_arguments(parser)
     add("--models", type=Path, default=MODELS, metavar="DIR", help="rin.json and dpn.json")
     add("--weights", type=Path, default=TRAINED, metavar="DIR", help="the rivals' weights")
     add("--quiet", action="store_true")
     options = parser.parse_args(arguments)
-    for name, least in (("slides", 1), ("planes", 1), ("climb_fields", 0), ("workers", 0)):
+    for name, least in (("slides", 1), ("planes", 1), ("climb_fields", 0)):
         if getattr(options, name) < least:
             parser.error(f"--{name.replace('_', '-')} must be at least {least}")
     cv2.setNumThreads(1)
