@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from edge.aggregate import FocusEstimate
-from edge.appliance import cli, evaluation_record
+from edge.appliance import cli, evaluate_verb, evaluation_record
 from edge.appliance.evaluation_csv import COLUMNS, read_rows, rows_file
 from edge.appliance.evaluation_record import row_of
 from edge.appliance.metrics import tables
