@@ -33,6 +33,7 @@ from training.memory import keep_memory
 from training.muon import Muon, split_parameters
 from training.nets import DPN, RIN, build, density_table
 from training.pool import FIELD_PX, Pool
+from training.team import Alone, Team, shared_state, team
 
 #: until this share of the run, this crop: small pictures first are cheap samples
 CURRICULUM = ((0.40, 96), (0.80, 128), (1.01, 224))
@@ -80,8 +81,13 @@ class Plan:
 class Run:
     """A network in training with its optimisers, average and counters."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, team: Team | None = None) -> None:
         torch.manual_seed(plan.seed)
+        self.team: Team = team or Alone()
+        if plan.batch % self.team.size:
+            raise SystemExit(
+                f"--batch {plan.batch}: {self.team.size} processes must share it evenly"
+            )
         self.plan, self.step, self.samples, self.seconds = plan, 0, 0, 0.0
         rival = BASELINES.get(plan.kind)
         self.net = rival() if rival else build(plan.kind, plan.variant)
@@ -107,6 +113,8 @@ class Run:
         rng = np.random.default_rng([self.plan.seed, self.step])
         make = BATCHES[self.plan.kind]
         images, labels = make(pool, pool.ready(), rng, self.plan.batch, crop)
+        mine = slice(self.team.rank, None, self.team.size)
+        images, labels = np.ascontiguousarray(images[mine]), np.ascontiguousarray(labels[mine])
         self.net.train()
         table = grey_table() if isinstance(self.net, Baseline) else density_table()
         loss = loss_of(self.net, look_up(images, table), torch.from_numpy(labels))
@@ -114,13 +122,16 @@ class Run:
             optimiser.zero_grad(set_to_none=True)
             optimiser.param_groups[0]["lr"] = peak * self.plan.rate(share)
         loss.backward()
+        told = loss.detach().reshape(1)
+        gradients = (p.grad for p in self.net.parameters() if p.grad is not None)
+        self.team.average([told, *gradients, *shared_state(self.net)])
         nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
         for optimiser in self.optimisers:
             optimiser.step()
         self._follow()
-        self.step, self.samples = self.step + 1, self.samples + len(images)
-        self.seconds += time.process_time() - start
-        return float(loss.detach())
+        self.step, self.samples = self.step + 1, self.samples + self.plan.batch
+        self.seconds = self.team.from_first(self.seconds + time.process_time() - start)
+        return float(told)
 
     @torch.no_grad()
     def _follow(self) -> None:
@@ -184,10 +195,10 @@ class Run:
         os.replace(part, path)
 
     @classmethod
-    def load(cls, path: Path) -> Run:
+    def load(cls, path: Path, team: Team | None = None) -> Run:
         """Continue from a checkpoint."""
         state = torch.load(path, weights_only=True)
-        run = cls(Plan(**state["plan"]))
+        run = cls(Plan(**state["plan"]), team)
         run.step, run.samples, run.seconds = state["counters"]
         run.net.load_state_dict(state["net"])
         run.average.load_state_dict(state["average"])
@@ -227,15 +238,17 @@ def train(run: Run, pool: Pool, out: Path, save_every_s: float = 120.0) -> bool:
     stop: list[int] = []
     previous = signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
     saved, mean = time.monotonic(), 0.0
-    while run.share < 1.0 and not stop:
+    first = run.team.rank == 0  # one of them writes
+    while run.share < 1.0 and not run.team.anybody(bool(stop)):
         loss = run.advance(pool)
         mean = loss if not mean else 0.98 * mean + 0.02 * loss
-        if run.step % LOG_EVERY == 0:
+        if first and run.step % LOG_EVERY == 0:
             _log(run, mean, out)
-        if time.monotonic() - saved > save_every_s:
+        if first and time.monotonic() - saved > save_every_s:
             run.save(out / "checkpoint.pt")
             saved = time.monotonic()
-    run.save(out / "checkpoint.pt")
+    if first:
+        run.save(out / "checkpoint.pt")
     signal.signal(signal.SIGTERM, previous)
     return not stop
 
@@ -298,15 +311,16 @@ def main() -> None:
     cv2.setNumThreads(1)
     keep_memory()
     options.out.mkdir(parents=True, exist_ok=True)
+    together = team()
     if options.resume:
-        run = Run.load(options.out / "checkpoint.pt")
+        run = Run.load(options.out / "checkpoint.pt", together)
     else:
         batch = options.batch or {"rin": 8}.get(options.kind, 64)
         plan = Plan(options.kind, options.seed, options.minutes, options.steps, batch)
         plan.variant = options.variant
         plan.muon_lr, plan.adam_lr = options.muon_lr, options.adam_lr
         plan.crops = read_crops(options.crops) if options.crops else CURRICULUM
-        run = Run(plan)
+        run = Run(plan, together)
         if options.start:
             run.begin_from(options.start)
     train(run, Pool.open(options.pool), options.out)

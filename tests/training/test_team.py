@@ -1,0 +1,171 @@
+"""Training in several processes: what they agree on, and that it is what is promised."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from simulator.slide import draw_variation
+from training import depthwise
+from training.pool import BLOCKS, Pool, pack_truth
+from training.team import Alone, shared_state
+from training.train import Plan, Run
+
+PLAN = Plan("dpn", seed=3, steps=3, batch=8, crops=((1.01, 64),))
+
+
+@pytest.fixture(autouse=True)
+def _without_our_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its buffer is one per process: two threads would write into it at once."""
+    monkeypatch.setattr(depthwise, "compiled", lambda: None)
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Pool:
+    """Six noisy fields."""
+    rng = np.random.default_rng(0)
+    made = Pool.create(tmp_path / "pool", 6, "dpn")
+    energy = np.full((BLOCKS, BLOCKS), 0.01, np.float32)
+    slide = draw_variation(np.random.default_rng(1))
+    for index in range(6):
+        image = rng.integers(20 * index, 20 * index + 60, (512, 512, 3), dtype=np.uint8)
+        made.write(index, image, pack_truth(8.0 * index - 20.0, energy, 0 * energy, slide))
+    return made
+
+
+class Threads:
+    """A team of threads: what Processes does, without processes."""
+
+    def __init__(self, rank: int, meeting: threading.Barrier, table: list[list[Tensor]]) -> None:
+        self.rank, self.size = rank, meeting.parties
+        self._meeting, self._table = meeting, table
+
+    def average(self, tensors: Iterable[Tensor]) -> None:
+        found = list(tensors)
+        self._table[self.rank] = [t.detach().clone() for t in found]
+        self._meeting.wait(60)
+        for place, tensor in enumerate(found):
+            tensor.detach().copy_(sum(row[place] for row in self._table) / self.size)
+        self._meeting.wait(60)
+
+    def anybody(self, flag: bool) -> bool:
+        return flag
+
+    def from_first(self, value: float) -> float:
+        return value
+
+
+def together(pool: Pool, steps: int, eval_mode: bool = False) -> list[Run]:
+    """Two runs that train as a team."""
+    meeting, table = threading.Barrier(2), [[], []]
+    runs = [Run(PLAN, Threads(rank, meeting, table)) for rank in (0, 1)]
+
+    def advance(run: Run) -> None:
+        if eval_mode:
+            still(run)
+        for _ in range(steps):
+            run.advance(pool)
+
+    threads = [threading.Thread(target=advance, args=(run,)) for run in runs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return runs
+
+
+def still(run: Run) -> None:
+    """Batch normalisation by its running statistics: no picture sees another."""
+    run.net.eval()
+    run.net.train = lambda mode=True: run.net  # type: ignore[method-assign]
+
+
+def test_all_have_the_same_weights_and_statistics(pool: Pool) -> None:
+    first, second = together(pool, 3)
+    for a, b in zip(first.net.state_dict().values(), second.net.state_dict().values(), strict=True):
+        assert torch.allclose(a, b, rtol=0, atol=0)
+    assert first.samples == second.samples == 24
+
+
+def test_a_step_is_that_of_the_whole_batch_where_pictures_do_not_see_each_other(pool: Pool) -> None:
+    alone = Run(PLAN)
+    still(alone)
+    for _ in range(3):
+        alone.advance(pool)
+    first, _ = together(pool, 3, eval_mode=True)
+    for a, b in zip(alone.net.parameters(), first.net.parameters(), strict=True):
+        assert torch.allclose(a, b, rtol=1e-3, atol=1e-5)
+
+
+def test_a_batch_that_cannot_be_shared_is_refused() -> None:
+    team = Threads(0, threading.Barrier(3), [[], [], []])
+    with pytest.raises(SystemExit, match="3 processes must share it evenly"):
+        Run(PLAN, team)
+
+
+def test_running_statistics_are_all_that_is_shared_beside_the_weights() -> None:
+    net = Run(PLAN, Alone()).net
+    names = {n for n, _ in net.named_buffers() if n.endswith(("running_mean", "running_var"))}
+    assert len(shared_state(net)) == len(names) > 10
+
+
+def torchrun(pool: Pool, out: Path, *words: str) -> subprocess.Popen[str]:
+    """Two processes on this machine, single-threaded."""
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port",
+        "0", "--standalone", "-m", "training.train", "dpn", "--pool", str(pool.folder), "--out",
+        str(out), "--seed", "3", "--batch", "8", "--crops", "1:64", *words,
+    ]  # fmt: skip
+    # no compiler on the path: PyTorch's own gradient, as in this process
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PATH": str(Path(sys.executable).parent)}
+    return subprocess.Popen(
+        command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def test_torchrun_trains_as_the_team_of_threads_does_and_resumes(
+    pool: Pool, tmp_path: Path
+) -> None:
+    process = torchrun(pool, tmp_path / "run", "--steps", "3")
+    said, _ = process.communicate(timeout=150)
+    assert process.returncode == 0, said
+    kept = Run.load(tmp_path / "run" / "checkpoint.pt")
+    assert (kept.step, kept.samples) == (3, 24)
+    (first, _) = together(pool, 3)
+    for a, b in zip(kept.net.state_dict().values(), first.net.state_dict().values(), strict=True):
+        assert torch.allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_a_killed_process_ends_all_and_the_checkpoint_is_whole(pool: Pool, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    Run(PLAN).save_weights(out / "before.pt")  # also makes the folder
+    process = torchrun(pool, out, "--steps", "100000")
+    try:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and not (out / "log.jsonl").exists():
+            time.sleep(0.2)
+        children = subprocess.run(
+            ["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True
+        ).stdout.split()
+        os.kill(int(children[-1]), signal.SIGKILL)
+        said, _ = process.communicate(timeout=60)
+        assert process.returncode != 0
+        assert "SIGKILL" in said or "Signal 9" in said
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    left = sorted(p.name for p in out.iterdir())
+    if "checkpoint.pt" in left:
+        assert Run.load(out / "checkpoint.pt").step > 0
