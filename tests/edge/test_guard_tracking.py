@@ -1,5 +1,5 @@
-"""What the guard asks of a frame that was exposed while the stage moved: only where the config wants
-it, z known during the exposure, little blur, small steps; and everything that it asks otherwise."""
+"""What the guard asks of a frame exposed while the stage moved: only where the config wants it,
+z known during the exposure, little blur, small steps; and everything that it asks otherwise."""
 
 import dataclasses
 import math
