@@ -167,11 +167,12 @@ class Guard:
             self._ask(partial(self._stage.z_at, when))
             for when in (frame.exposure_start_ns, frame.exposure_end_ns)
         )
-        worst_um = max(start.uncertainty_um, end.uncertainty_um)
-        if not (math.isfinite(start.z_um + end.z_um) and worst_um <= limits.max_uncertainty_um):
-            raise MoveRefused(
-                "z-unknown", f"z during the exposure is known to {worst_um:.2f} um only"
-            )
+        for at in (start, end):
+            if not (math.isfinite(at.z_um) and at.uncertainty_um <= limits.max_uncertainty_um):
+                raise MoveRefused(
+                    "z-unknown",
+                    f"z during the exposure is known to {at.uncertainty_um:.2f} um only",
+                )
         way_um = abs(end.z_um - start.z_um)
         if not way_um <= limits.max_blur_um:
             raise MoveRefused("blurred", f"the stage moved {way_um:.2f} um within the exposure")

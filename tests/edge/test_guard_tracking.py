@@ -42,9 +42,10 @@ def bench(tracking=TRACKING, **stage):
     return Guard(limits, moving, state, clock), moving, clock
 
 
-def refusal(guard, clock, target=1.0, assumed=0.0, **of_frame):
+def refusal(guard, clock, target=1.0, assumed=0.0, says="", **of_frame):
     with pytest.raises(MoveRefused) as caught:
         guard.send(Move(target, assumed, "track"), frame_at(clock(), **of_frame))
+    assert says in str(caught.value)
     return caught.value.reason
 
 
@@ -61,9 +62,11 @@ def test_without_tracking_a_moving_stage_is_refused_and_with_it_not():
 def test_what_makes_a_frame_useless_while_tracking():
     guard, stage, clock = bench()
     stage.where = lambda time_ns: ZAt(time_ns / 1e6, 0.01)  # 1 um a millisecond
-    assert refusal(guard, clock, exposure_ms=0.6) == "blurred"
+    says = "the stage moved 0.60 um within the exposure"
+    assert refusal(guard, clock, says=says, exposure_ms=0.6) == "blurred"
     stage.where = lambda time_ns: ZAt(0.0, 0.4)
-    assert refusal(guard, clock, frame_id=1) == "z-unknown"
+    says = "z during the exposure is known to 0.40 um only"
+    assert refusal(guard, clock, says=says, frame_id=1) == "z-unknown"
     stage.where = lambda time_ns: ZAt(math.nan, 0.01)
     assert refusal(guard, clock, frame_id=2) == "z-unknown"
     stage.where = lambda time_ns: ZAt(0.0, math.nan)
@@ -77,6 +80,25 @@ def test_what_makes_a_frame_useless_while_tracking():
     stage.latched = "SAFE_STOP"
     assert refusal(guard, clock, frame_id=6) == "latched"
     assert stage.moves == []
+
+
+@pytest.mark.parametrize("bad", [ZAt(math.nan, 0.01), ZAt(math.inf, 0.01), ZAt(0.0, math.nan),
+                                 ZAt(0.0, 0.31)])  # fmt: skip
+@pytest.mark.parametrize("at_the_end", [True, False])
+def test_both_ends_of_the_exposure_must_be_known(bad, at_the_end):
+    guard, stage, clock = bench()
+    start_ns = frame_at(clock()).exposure_start_ns
+    stage.where = lambda time_ns: bad if (time_ns > start_ns) is at_the_end else ZAt(0.0, 0.01)
+    assert refusal(guard, clock) == "z-unknown"
+    assert stage.moves == []
+
+
+def test_blur_is_the_way_within_the_exposure_wherever_the_stage_is():
+    guard, stage, clock = bench()
+    start_ns = frame_at(clock()).exposure_start_ns
+    stage.where = lambda time_ns: ZAt(-40.2 if time_ns > start_ns else -40.0, 0.01)
+    guard.send(Move(1.0, 0.0, "track"), frame_at(clock()))
+    assert stage.moves == [1.0]
 
 
 def test_limits_are_met_exactly():
