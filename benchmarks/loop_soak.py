@@ -47,14 +47,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--frames", type=int, default=100_000)
     parser.add_argument("--k", type=int, default=3, choices=(3, 9, 31))
+    parser.add_argument("--traced", action="store_true", help="Python's allocations too: slower")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    record = soak(options.frames, options.k)
+    record = soak(options.frames, options.k, options.traced)
     machine.write(options.json, record)
     return int(not record["nothing_grew"])
 
 
-def soak(count: int, k: int) -> dict[str, Any]:
+def soak(count: int, k: int, trace: bool) -> dict[str, Any]:
     """Run `count` frames; what memory did."""
     config = read_config(NOMINAL)
     rule = ClassRule(threshold=-1.0, dense=k, sparse=k, ex_sparse=k)
@@ -71,17 +72,20 @@ def soak(count: int, k: int) -> dict[str, Any]:
         stage = open_stage("binary", {"port": firmware.port, **window})
         rig = build_rig(config, camera=camera, stage=stage)
         try:
-            return _frames(rig, camera, pictures, count)
+            return _frames(rig, camera, pictures, count, trace)
         finally:
             rig.close()
 
 
-def _frames(rig: Any, camera: ShownCamera, pictures: Any, count: int) -> dict[str, Any]:
+def _frames(
+    rig: Any, camera: ShownCamera, pictures: Any, count: int, trace: bool
+) -> dict[str, Any]:
     seen, every = LoopStatistics(), max(1, count // SAMPLES)
     resident = np.zeros(count // every + 1)  # made before: it must not count as growth
     traced = np.zeros(len(resident))
     begin, taken, gone_back, interruptions = time.monotonic(), 0, 0, 0
-    tracemalloc.start()
+    if trace:
+        tracemalloc.start()
     with without_collector():
         for number in range(count):
             outcome = step(rig)
@@ -121,6 +125,9 @@ def _frames(rig: Any, camera: ShownCamera, pictures: Any, count: int) -> dict[st
         "python_bytes_grown": round(grown_bytes),
         "resident_kib_grown": round(grown_kib),
         "unreachable_objects": unreachable,
+        "resident_mib_on_the_way": [
+            round(float(v) / 1024, 1) for v in resident[:taken][:: max(1, taken // 40)]
+        ],
         "nothing_grew": grown_kib < 1024 and grown_bytes < 100_000 and unreachable == 0,
     }  # fmt: skip
 
