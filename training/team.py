@@ -33,6 +33,9 @@ class Team(Protocol):
     def from_first(self, value: float) -> float:
         """The value that the first process has."""
 
+    def part(self) -> None:
+        """Wait for the others, then end what connects them."""
+
 
 class Alone:
     """One process."""
@@ -49,6 +52,9 @@ class Alone:
     def from_first(self, value: float) -> float:
         """Its own."""
         return value
+
+    def part(self) -> None:
+        """Nobody to wait for."""
 
 
 class Processes:
@@ -78,6 +84,11 @@ class Processes:
         told = torch.tensor([value], dtype=torch.float64)
         distributed.broadcast(told, 0)
         return float(told.item())
+
+    def part(self) -> None:
+        """See Team. Left to the exit, gloo's threads outlive what they use and abort the process."""
+        distributed.barrier()
+        distributed.destroy_process_group()
 
 
 def team() -> Team:

@@ -324,6 +324,7 @@ def main() -> None:
         if options.start:
             run.begin_from(options.start)
     train(run, Pool.open(options.pool), options.out)
+    together.part()
 
 
 if __name__ == "__main__":

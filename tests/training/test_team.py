@@ -65,6 +65,9 @@ class Threads:
     def from_first(self, value: float) -> float:
         return value
 
+    def part(self) -> None:
+        """Threads end by themselves."""
+
 
 def together(pool: Pool, steps: int, eval_mode: bool = False) -> list[Run]:
     """Two runs that train as a team."""
