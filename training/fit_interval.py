@@ -27,6 +27,7 @@ LEVEL = 0.95
 EXPONENTS = ("network", "patches", "distance", "importance", "colour")
 DOUBT = ("network", "patches", "importance")  # never narrow an interval
 GREATEST = 4.0  # size of an exponent
+LEAST_DISTANCE = -0.4  # steeper, a law drawn from far frames makes those in focus unreadable
 LEAST_SLIDES = 40  # per factor: twice what its quantile needs to exist
 LEAST_UM = 1e-3  # errors below are as good as this one
 EVEN = 10.0  # how strongly unequal coverage of the groups counts
@@ -91,7 +92,8 @@ def shape(rows: Sequence[FrameRow], start: Calibration) -> Calibration:
         return float(value), -slope @ given + 2 * CALM * np.append(calm, 0.0)
 
     size = float(np.quantile(error, LEVEL))
-    signs = [(0.0 if name in DOUBT else -GREATEST, GREATEST) for name in EXPONENTS]
+    lows = {**dict.fromkeys(DOUBT, 0.0), "distance": LEAST_DISTANCE}
+    signs = [(lows.get(name, -GREATEST), GREATEST) for name in EXPONENTS]
     bounds = [(low * step, high * step) for (low, high), step in zip(signs, unit, strict=True)]
     fits = [
         minimize(loss, [*np.zeros(len(EXPONENTS)), size + more], jac=True, method="L-BFGS-B",
