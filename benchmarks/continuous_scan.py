@@ -39,7 +39,7 @@ NOMINAL = Objective(na=0.75, magnification=20, um_per_px=0.34)
 def strips(count: int, length_mm: float) -> list[tuple[str, Strip]]:
     """Tilt, with steps of a section's thickness and blank stretches; each line its own."""
     found = [
-        ("tilt 3 um/mm", Strip(tilt_um_per_mm=3.0, relief_um=0.0)),
+        ("tilt 3 um/mm", Strip(z_um=160.0, tilt_um_per_mm=3.0, relief_um=0.0)),
         ("tilt -3 um/mm, relief", Strip(z_um=280.0, tilt_um_per_mm=-3.0, relief_um=0.5)),
         ("tilt 3 um/mm, relief, steps of 1 to 2 um, a blank millimetre",
          Strip(tilt_um_per_mm=2.4, steps=((length_mm * 0.3, 1.0), (length_mm * 0.6, -2.0)),
