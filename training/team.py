@@ -86,7 +86,7 @@ class Processes:
         return float(told.item())
 
     def part(self) -> None:
-        """See Team. Left to the exit, gloo's threads outlive what they use and abort the process."""
+        """See Team. Left to the exit, gloo's threads outlive what they use and abort it."""
         distributed.barrier()
         distributed.destroy_process_group()
 
