@@ -73,7 +73,7 @@ class Calibration:
     scale_um: the whole; factors: by k, from the conformal step of training.calibrate; least_um:
     no interval is narrower, and none is narrower than two standard errors between the patches.
     disagree_um, disagree_relative: spread between patches, or the network's own in the middle
-    patch, above which there is no focus.
+    patch, above which there is no focus. lone_um: that of a patch which nothing confirms (k = 1).
     range_um: |defocus| up to this was calibrated. The defaults are cautious; a model's manifest
     carries measured ones in calibration.interval.
     """
@@ -89,6 +89,7 @@ class Calibration:
     factors: PerK[float] = ((1, 1.0),)
     disagree_um: float = 4.0
     disagree_relative: float = 0.25
+    lone_um: float = math.inf
 
     @classmethod
     def of(cls, manifest: Manifest) -> Calibration:
@@ -182,7 +183,7 @@ def aggregate(
     interval = calibration.interval_um(median, network, spread, k, importance, colour)
     if not math.isfinite(interval):  # finite inputs can still overflow
         return NoFocus(Reason.NOT_FINITE, sparsity, start_ns, mid_ns)
-    reason = _doubt(calibration, median, spread, network, shift)
+    reason = _doubt(calibration, median, spread, network, k, shift)
     if reason is not None:
         return NoFocus(reason, sparsity, start_ns, mid_ns, median, interval)
     return FocusEstimate(median, interval, k, sparsity, start_ns, mid_ns, spread)
@@ -201,6 +202,7 @@ def _doubt(
     median_um: float,
     spread_um: float,
     network_um: float,
+    k: int,
     shift: Shift | None,
 ) -> Reason | None:
     """Why a finite median is not believed. Outside the training comes first: there, not even
@@ -211,7 +213,8 @@ def _doubt(
         return Reason.OUTSIDE_RANGE
     if calibration.disagree(median_um, spread_um):
         return Reason.PATCHES_DISAGREE
-    if calibration.disagree(median_um, network_um):
+    unsure = k == 1 and not network_um <= calibration.lone_um
+    if unsure or calibration.disagree(median_um, network_um):
         return Reason.AMBIGUOUS
     return None
 

@@ -145,6 +145,17 @@ def test_a_network_that_sees_two_distances_gives_none():
     assert isinstance(_aggregate([20.0] * 3, [8.5, 8.5, 8.5]), FocusEstimate)  # 4 + 20 / 4
 
 
+def test_a_patch_that_nothing_confirms_must_be_surer():
+    """A bubble's rim looks like a lone cell: the network's own doubt is all there is to go by."""
+    strict = dataclasses.replace(CALIBRATION, lone_um=3.0)
+    alone = _aggregate([-19.0], [3.1], calibration=strict)
+    assert isinstance(alone, NoFocus)
+    assert alone.reason is Reason.AMBIGUOUS
+    assert isinstance(_aggregate([-19.0], [3.0], calibration=strict), FocusEstimate)
+    assert isinstance(_aggregate([-19.0] * 2, [3.1] * 2, calibration=strict), FocusEstimate)
+    assert isinstance(_aggregate([-19.0], [3.1]), FocusEstimate)  # a model that does not ask for it
+
+
 def test_range_is_inclusive():
     assert isinstance(_aggregate([25.0] * 9), FocusEstimate)
 
