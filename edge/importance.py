@@ -12,7 +12,7 @@ from enum import Enum
 import numpy as np
 import numpy.typing as npt
 
-from edge.preprocess import GRID, MAX_PATCHES, Cell, Patches
+from edge.preprocess import MAX_PATCHES, Cell, Patches
 from engines.engine import Engine
 from engines.manifest import OutputNotFinite
 
@@ -50,7 +50,8 @@ class ClassRule:
 class Ranked:
     """The chosen patches, best first.
 
-    scores: (9, 9) float32 in 0..1, NaN everywhere when the network failed on this frame;
+    scores: (9, 9), or the model's grid, float32 in 0..1, NaN everywhere when the network failed
+    on this frame;
     cells: k pairs (row, column); importance: (k,) float32, the scores of `cells`.
     """
 
@@ -74,11 +75,13 @@ class Importance:
         self._rule = rule
 
     def __call__(self, patches: Patches) -> npt.NDArray[np.float32]:
-        """(9, 9) float32 importance in 0..1; all NaN when the network's answer is not finite."""
+        """(9, 9), or the model's grid, float32 importance in 0..1; all NaN when the network's
+        answer is not finite."""
+        grid = self._engine.manifest.preprocessing.grid
         try:
-            return self._engine.infer(patches.small)[0].reshape(GRID, GRID)
+            return self._engine.infer(patches.small)[0].reshape(grid)
         except OutputNotFinite:
-            return np.full((GRID, GRID), np.nan, np.float32)
+            return np.full(grid, np.nan, np.float32)
 
     def rank(self, scores: npt.NDArray[np.float32]) -> Ranked:
         """Class and top k; equal scores keep reading order. No patch is chosen on NaN."""
@@ -86,5 +89,6 @@ class Importance:
         sparsity, k = self._rule.classify(n if np.isfinite(scores).all() else 0)
         flat = scores.reshape(-1)
         best = np.argsort(-flat, kind="stable")[:k]
-        cells = tuple((int(i) // GRID, int(i) % GRID) for i in best)
+        columns = scores.shape[1]
+        cells = tuple((int(i) // columns, int(i) % columns) for i in best)
         return Ranked(scores, sparsity, k, cells, flat[best])

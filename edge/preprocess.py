@@ -3,6 +3,8 @@
 The crop of a Mono8, RGB8 or BGR8 frame is a view. Only the small image and the chosen patches are
 converted to RGB: touching the whole 15 MB frame would cost more than the resize. What sensors send
 raw is unpacked and filled in once, the crop only (edge.raw_pixels). Source: paper section 4.1.
+
+The paper's crop is 9 x 9 patches; models adapted to a smaller sensor name fewer (`Layout`).
 """
 
 from __future__ import annotations
@@ -19,14 +21,73 @@ from edge.camera import Frame, PixelFormat
 from edge.errors import ConfigError
 from edge.raw_pixels import bits, demosaic, red_at, unpack, width_px
 from edge.scale import SMALL_PX, Scaler
+from engines.manifest import EngineRejected, Manifest, Preprocessing
 
 CROP_PX = 2016
 PATCH_PX = 224
 GRID = 9  # patches per side; GRID * PATCH_PX == CROP_PX
 MAX_PATCHES = 31
+RIN_STRIDE = 16  # px of its input per element of its feature map
 
 U8 = npt.NDArray[np.uint8]
 Cell = tuple[int, int]  # (row, column) of a patch in the grid, from the top left
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a frame is cut: `rows` x `columns` patches of 224 px around its centre."""
+
+    rows: int = GRID
+    columns: int = GRID
+
+    @classmethod
+    def of_frame(cls, height: int, width: int) -> Layout:
+        """As many patches as a frame of this size holds, at most 9 x 9; ConfigError for none."""
+        rows, columns = (min(GRID, side // PATCH_PX) for side in (height, width))
+        if not rows or not columns:
+            raise ConfigError(
+                f"frame: {width} x {height} px is too small, "
+                f"a patch of {PATCH_PX} x {PATCH_PX} px is the least that can be measured"
+            )
+        return cls(rows, columns)
+
+    @property
+    def crop_px(self) -> tuple[int, int]:
+        """Height and width of the crop."""
+        return self.rows * PATCH_PX, self.columns * PATCH_PX
+
+    @property
+    def small_px(self) -> tuple[int, int]:
+        """Height and width of the RIN's input: the paper's scale, in whole strides of the RIN."""
+        rows, columns = (
+            round(n * SMALL_PX / (GRID * RIN_STRIDE)) * RIN_STRIDE
+            for n in (self.rows, self.columns)
+        )
+        return rows, columns
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """As a manifest names it."""
+        crop, small = (
+            h if h == w else (h, w) for h, w in (self.crop_px, self.small_px)
+        )  # a square by one number
+        return Preprocessing(crop, small, PATCH_PX, (self.rows, self.columns))
+
+    @classmethod
+    def of_manifest(cls, manifest: Manifest) -> Layout:
+        """What the model was made for; EngineRejected for a way that this release lacks."""
+        layout = cls(*manifest.preprocessing.grid)
+        sides = range(1, GRID + 1)
+        known = layout.rows in sides and layout.columns in sides
+        if not known or manifest.preprocessing != layout.preprocessing:
+            raise EngineRejected(
+                f"{manifest.folder / manifest.file}: needs {manifest.preprocessing}, "
+                "which this release lacks"
+            )
+        return layout
+
+
+PAPER = Layout()
 
 _TO_RGB = {
     PixelFormat.BGR8: cv2.COLOR_BGR2RGB,
@@ -41,6 +102,7 @@ class Patches:
     crop: (2016, 2016[, 3]) uint8 in `pixel_format`, a view into the frame where that is the
     frame's own, Mono8 or RGB8 made of a raw one;
     small: (1, 512, 512, 3) uint8 RGB, the crop scaled down; the RIN's input.
+    Both as large as the layout says; these are the paper's sizes.
     """
 
     crop: U8
@@ -66,9 +128,10 @@ class Preprocessor(ABC):
 class CpuPreprocessor(Preprocessor):
     """On preallocated buffers; the reference for every other implementation."""
 
-    def __init__(self, threads: int = 0) -> None:
-        self._scale = Scaler(threads)
-        self._rgb = np.empty((1, SMALL_PX, SMALL_PX, 3), np.uint8)
+    def __init__(self, threads: int = 0, layout: Layout = PAPER) -> None:
+        self.layout = layout
+        self._scale = Scaler(threads, crop_px=layout.crop_px, small_px=layout.small_px)
+        self._rgb = np.empty((1, *layout.small_px, 3), np.uint8)
         self._patches = np.empty((MAX_PATCHES, PATCH_PX, PATCH_PX, 3), np.uint8)
 
     def __call__(self, frame: Frame) -> Patches:
@@ -77,7 +140,7 @@ class CpuPreprocessor(Preprocessor):
 
         Both steps are integer arithmetic, halves rounded up: the same on every processor.
         """
-        crop, pixel_format = developed_crop(frame)
+        crop, pixel_format = developed_crop(frame, self.layout)
         small = self._scale(crop)
         _to_rgb(small, pixel_format, self._rgb[0])
         return Patches(crop, pixel_format, self._rgb)
@@ -91,29 +154,31 @@ class CpuPreprocessor(Preprocessor):
         return self._patches[: len(cells)]
 
 
-def developed_crop(frame: Frame) -> tuple[U8, PixelFormat]:
+def developed_crop(frame: Frame, layout: Layout = PAPER) -> tuple[U8, PixelFormat]:
     """The centre 2016 x 2016 as Mono8, RGB8 or BGR8; ConfigError as centre_crop."""
     red, depth = red_at(frame), bits(frame)
     if red is None and depth == 8:
-        return centre_crop(frame), frame.pixel_format
-    top, left = crop_origin(frame)
-    rows = slice(max(0, top - 1), top + CROP_PX + 1)
+        return centre_crop(frame, layout), frame.pixel_format
+    top, left = crop_origin(frame, layout)
+    height, width = layout.crop_px
+    rows = slice(max(0, top - 1), top + height + 1)
     mono = frame.pixels[rows] if depth == 8 else unpack(frame.pixels[rows], depth)
     if red is None:
         top -= rows.start
-        return mono[top : top + CROP_PX, left : left + CROP_PX], PixelFormat.MONO8
+        return mono[top : top + height, left : left + width], PixelFormat.MONO8
     red = (red[0], red[1] ^ rows.start & 1)
-    return demosaic(mono, red, top - rows.start, left, CROP_PX), PixelFormat.RGB8
+    return demosaic(mono, red, (top - rows.start, left), layout.crop_px), PixelFormat.RGB8
 
 
-def centre_crop(frame: Frame) -> U8:
+def centre_crop(frame: Frame, layout: Layout = PAPER) -> U8:
     """The centre 2016 x 2016 of a Mono8, RGB8 or BGR8 frame, as a view; offset (216, 16) for
     2448 x 2048."""
-    top, left = crop_origin(frame)
-    return frame.pixels[top : top + CROP_PX, left : left + CROP_PX]
+    top, left = crop_origin(frame, layout)
+    height, width = layout.crop_px
+    return frame.pixels[top : top + height, left : left + width]
 
 
-def crop_origin(frame: Frame) -> tuple[int, int]:
+def crop_origin(frame: Frame, layout: Layout = PAPER) -> tuple[int, int]:
     """(top, left) of the crop; ConfigError when the frame is too small or misdescribed."""
     pixels = frame.pixels
     want = 2 if frame.pixel_format.channels == 1 else 3
@@ -122,12 +187,13 @@ def crop_origin(frame: Frame) -> tuple[int, int]:
             f"frame: {pixels.dtype}{pixels.shape} is not what {frame.pixel_format.value} means"
         )
     height, width = pixels.shape[0], width_px(frame)
-    if height < CROP_PX or width < CROP_PX:
+    least_height, least_width = layout.crop_px
+    if height < least_height or width < least_width:
         raise ConfigError(
             f"frame: {width} x {height} px is too small, "
-            f"{CROP_PX} x {CROP_PX} px is the least that can be measured"
+            f"{least_width} x {least_height} px is the least that can be measured"
         )
-    return (height - CROP_PX) // 2, (width - CROP_PX) // 2
+    return (height - least_height) // 2, (width - least_width) // 2
 
 
 def _to_rgb(image: U8, pixel_format: PixelFormat, out: U8) -> None:

@@ -69,16 +69,20 @@ def unpack(rows: U8, depth: int) -> U8:
     return out.reshape(len(rows), -1)
 
 
-def demosaic(mosaic: U8, red: tuple[int, int], top: int, left: int, size: int) -> U8:
-    """A square of a Bayer mosaic as (size, size, 3) uint8 RGB, a view into a new array."""
+def demosaic(
+    mosaic: U8, red: tuple[int, int], origin: tuple[int, int], size: tuple[int, int]
+) -> U8:
+    """A part of a Bayer mosaic, from (top, left) on, as (h, w, 3) uint8 RGB for `size` (h, w); a
+    view into a new array."""
+    (top, left), (bottom, right) = origin, (origin[0] + size[0], origin[1] + size[1])
     height, width = mosaic.shape
     missing = (
         max(0, 1 - top),
-        max(0, top + size + 1 - height),
+        max(0, bottom + 1 - height),
         max(0, 1 - left),
-        max(0, left + size + 1 - width),
+        max(0, right + 1 - width),
     )
-    part = mosaic[max(0, top - 1) : top + size + 1, max(0, left - 1) : left + size + 1]
+    part = mosaic[max(0, top - 1) : bottom + 1, max(0, left - 1) : right + 1]
     if any(missing):
         part = np.asarray(cv2.copyMakeBorder(part, *missing, cv2.BORDER_REFLECT_101), np.uint8)
     phase = (red[0] ^ (left - 1) & 1, red[1] ^ (top - 1) & 1)

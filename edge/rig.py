@@ -20,13 +20,13 @@ from edge.guard import Guard, GuardLimits, TrackingLimits
 from edge.importance import ClassRule, Importance
 from edge.loop import FocusSensor, Sensor
 from edge.optics import Objective
-from edge.preprocess import CROP_PX, GRID, PATCH_PX, SMALL_PX, CpuPreprocessor
+from edge.preprocess import PAPER, CpuPreprocessor, Layout
 from edge.settings import Config, LoopSettings, ModelSettings, ScanSettings, StageSettings
 from edge.state import RunState
 from edge.tracking import ScanPath, SteadyScan, TrackingController, TrackingSettings
 from engines import engine as engines
 from engines.gpu_ready import gpu_is_ready
-from engines.manifest import Manifest, Preprocessing
+from engines.manifest import Manifest
 from firmware_bridge.errors import StageError
 from firmware_bridge.stage import STAGES, Stage, open_stage
 
@@ -152,9 +152,10 @@ def _cpu_sensor(
     dpn = engines.open_engine(models.dpn, models.threads)
     _check(rin.manifest, "rin", objective)
     _check(dpn.manifest, "dpn", objective)
+    layout = _layout(rin.manifest, dpn.manifest)
     calibration = Calibration.of(dpn.manifest).widened(models.interval_factor)
     envelope = Envelope.of(dpn.manifest)
-    preprocess = CpuPreprocessor(models.threads)
+    preprocess = CpuPreprocessor(models.threads, layout)
     parts = preprocess, Importance(rin, classes), Defocus(dpn, preprocess, budget)
     return FocusSensor(*parts, calibration, envelope, budget, enough_um), (rin, dpn)
 
@@ -168,18 +169,32 @@ def _gpu_sensor(
     for manifest, name in zip(manifests, ("rin", "dpn"), strict=True):
         _check(manifest, name, objective)
         manifest.model_bytes()  # the plan was made of these
+    if (layout := _layout(*manifests)) != PAPER:
+        raise EngineRejected(
+            f"{manifests[0].folder}: {layout.rows} x {layout.columns} patches; the GPU takes "
+            f"{PAPER.rows} x {PAPER.columns} only, use models.backend = cpu"
+        )
     sensor, nets = open_gpu_sensor(*manifests, classes, models.frame_memory)
     sensor.calibration = sensor.calibration.widened(models.interval_factor)
     return sensor, nets
 
 
+def _layout(rin: Manifest, dpn: Manifest) -> Layout:
+    """How both cut a frame; EngineRejected where they differ."""
+    layout = Layout.of_manifest(rin)
+    if Layout.of_manifest(dpn) != layout:
+        raise EngineRejected(
+            f"{dpn.folder / dpn.file}: made for a grid of {dpn.preprocessing.grid} patches, "
+            f"{rin.file} for {rin.preprocessing.grid}: they belong to different model folders"
+        )
+    return layout
+
+
 def _check(manifest: Manifest, name: str, objective: Objective) -> None:
-    """The model must be the one asked for, made for these optics and this preprocessing."""
+    """The model must be the one asked for, made for these optics."""
     here = f"{manifest.folder / manifest.file}"
     if manifest.name != name:
         raise EngineRejected(f"{here}: is a {manifest.name}, not a {name}")
-    if manifest.preprocessing != Preprocessing(CROP_PX, SMALL_PX, PATCH_PX, (GRID, GRID)):
-        raise EngineRejected(f"{here}: needs {manifest.preprocessing}, which this release lacks")
     for key in ("na", "magnification", "um_per_px"):
         model, ours = getattr(manifest.optics, key), getattr(objective, key)
         if not abs(model - ours) <= OPTICS_TOLERANCE * model:

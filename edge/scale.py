@@ -21,8 +21,9 @@ import numpy.typing as npt
 from engines.native import load
 
 U8 = npt.NDArray[np.uint8]
+Size = tuple[int, int]
 
-HALF_PX, SMALL_PX = 1008, 512
+CROP_PX, SMALL_PX = 2016, 512  # of the paper's 9 x 9 patches
 BANDS = 4  # of rows; taken by whichever thread is free
 
 
@@ -31,15 +32,21 @@ class Scaler:
 
     Means of 2 x 2, then bilinear, halves rounded up in each step: integer arithmetic, the same on
     every processor and in engines/kernels. `threads` = 0: one per core that the process may use;
-    `native` = False: OpenCV.
+    `native` = False, or any other size: OpenCV. Sizes are (height, width), the crop's even.
     """
 
-    def __init__(self, threads: int = 0, native: bool = True) -> None:
-        self._rows = _native() if native else None
-        self._small = {
-            c: np.empty((SMALL_PX, SMALL_PX, c)[: 2 + (c > 1)], np.uint8) for c in (1, 3)
-        }
-        self._half = {c: np.empty((HALF_PX, HALF_PX, c)[: 2 + (c > 1)], np.uint8) for c in (1, 3)}
+    def __init__(
+        self,
+        threads: int = 0,
+        native: bool = True,
+        crop_px: Size = (CROP_PX, CROP_PX),
+        small_px: Size = (SMALL_PX, SMALL_PX),
+    ) -> None:
+        paper = (crop_px, small_px) == ((CROP_PX, CROP_PX), (SMALL_PX, SMALL_PX))
+        self._rows = _native() if native and paper else None
+        half_px = crop_px[0] // 2, crop_px[1] // 2
+        self._small = {c: np.empty((*small_px, c)[: 2 + (c > 1)], np.uint8) for c in (1, 3)}
+        self._half = {c: np.empty((*half_px, c)[: 2 + (c > 1)], np.uint8) for c in (1, 3)}
         helpers = min(threads or len(os.sched_getaffinity(0)), BANDS) - 1
         self._helpers = helpers if self._rows is not None else 0
         self._pool = ThreadPoolExecutor(max(1, helpers), "sparsefocus-scale")
@@ -55,12 +62,10 @@ class Scaler:
         small = self._small[channels]
         if self._rows is None or crop.strides[1] != channels:
             half = self._half[channels]
-            cv2.resize(crop, (HALF_PX, HALF_PX), dst=half, interpolation=cv2.INTER_AREA)
+            cv2.resize(crop, half.shape[1::-1], dst=half, interpolation=cv2.INTER_AREA)
+            exact = cv2.INTER_LINEAR_EXACT
             return np.asarray(
-                cv2.resize(
-                    half, (SMALL_PX, SMALL_PX), dst=small, interpolation=cv2.INTER_LINEAR_EXACT
-                ),
-                np.uint8,
+                cv2.resize(half, small.shape[1::-1], dst=small, interpolation=exact), np.uint8
             )
         self._in_bands(crop, channels, small)
         return small

@@ -102,7 +102,7 @@ def import_tensorrt() -> Any:
 
 def _build_one(trt: Any, model: Manifest, host: Host, precision: str, wishes: Wishes) -> str:
     start = time.monotonic()
-    given = golden.batches(model.name)
+    given = golden.batches(model.name, shape=model.inputs[0].shape)
     onnx = half.prepare(model.model_bytes(), precision)
     expected = golden.reference(model, given)
     estimate = _check_onnx(model, onnx, given, expected)

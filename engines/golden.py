@@ -22,6 +22,7 @@ from engines.onnx_engine import OnnxEngine
 from engines.plan import PROFILES
 
 U8 = npt.NDArray[np.uint8]
+Shape = tuple["int | str", ...]
 Answers = dict[str, npt.NDArray[np.float32]]
 
 GOLDEN = MODELS / "golden"
@@ -31,12 +32,15 @@ SIDE = {"rin": 512, "dpn": 224}
 LIMITS: dict[str, float] = {"defocus_um": 0.1, "importance": 0.02}
 
 
-def batches(name: str, folder: Path = GOLDEN) -> list[U8]:
-    """What a network is asked: for each profile size k, batches (k, side, side, 3) uint8 RGB.
+def batches(name: str, folder: Path = GOLDEN, shape: Shape | None = None) -> list[U8]:
+    """What a network is asked: for each profile size k, batches (k, side, side, 3) uint8 RGB, as
+    large as its input `shape` where that is another.
 
     Raises EngineRejected when the pictures cannot be read.
     """
     pictures = _tiles(folder / f"{name}.jpg", SIDE[name])
+    if shape is not None:
+        pictures = _fitted(pictures, shape)
     largest = max(PROFILES[name])
     if largest == 1:
         return [picture[None] for picture in pictures]
@@ -115,6 +119,15 @@ def examine(
             if name in LIMITS
         },
     }
+
+
+def _fitted(pictures: U8, shape: Shape) -> U8:
+    """Cut from the top left, or repeated, to the height and width of an input."""
+    height, width = (int(size) for size in shape[1:3])
+    more = -(-height // pictures.shape[1]), -(-width // pictures.shape[2])
+    if more != (1, 1):
+        pictures = np.tile(pictures, (1, *more, 1))
+    return np.ascontiguousarray(pictures[:, :height, :width])
 
 
 def _tiles(path: Path, side: int) -> U8:

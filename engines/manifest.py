@@ -55,10 +55,11 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """How a frame becomes network input (paper section 4.1)."""
+    """How a frame becomes network input (paper section 4.1): `grid` patches of `patch_px`, cut from
+    its centre; `crop_px`, and `resize_px` for the RIN, (height, width) where that is no square."""
 
-    crop_px: int = 2016
-    resize_px: int = 512
+    crop_px: int | tuple[int, int] = 2016
+    resize_px: int | tuple[int, int] = 512
     patch_px: int = 224
     grid: tuple[int, int] = (9, 9)
 
@@ -173,13 +174,21 @@ def _output(keys: Keys) -> Output:
 
 def _preprocessing(keys: Keys) -> Preprocessing:
     spec = Preprocessing(
-        crop_px=keys.take("crop_px", is_size),
-        resize_px=keys.take("resize_px", is_size),
+        crop_px=_side(keys.take("crop_px", _is_side)),
+        resize_px=_side(keys.take("resize_px", _is_side)),
         patch_px=keys.take("patch_px", is_size),
         grid=tuple(keys.take("grid", lambda v: is_list(v, 2, is_size))),
     )
     keys.done()
     return spec
+
+
+def _is_side(v: Any) -> bool:
+    return is_size(v) or is_list(v, 2, is_size)
+
+
+def _side(v: Any) -> Any:
+    return tuple(v) if isinstance(v, list) else v
 
 
 def _optics(keys: Keys) -> Optics:

@@ -24,8 +24,8 @@ U8 = npt.NDArray[np.uint8]
 class View:
     """A frame as a person wants to see it, and what the networks said of it.
 
-    `picture` is the centre crop, RGB, scaled down to (side, side, 3); `outcome` carries scores,
-    chosen cells and their defocus.
+    `picture` is the centre crop, RGB, scaled down to `side` px on its longer side; `outcome`
+    carries scores, chosen cells and their defocus.
     """
 
     picture: U8

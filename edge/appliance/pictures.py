@@ -15,13 +15,14 @@ import numpy.typing as npt
 
 from edge.appliance.focus_record import View
 from edge.loop import Measurement
-from edge.preprocess import CROP_PX, GRID, Cell
+from edge.preprocess import GRID, PATCH_PX, Cell
 
 U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
 Color = tuple[int, int, int]
+Grid = tuple[int, int]  # rows and columns of patches
 
-SIDE = 84 * GRID  # px of a picture, unless its maker chose otherwise
+SIDE = 84 * GRID  # px of a picture's longer side, unless its maker chose otherwise
 STRIP = 40  # px of the legend below the picture
 THRESHOLD = 0.8  # the usual least importance of a chosen patch: the colour scale starts here
 PALE = 0.3  # how much white covers what was not chosen
@@ -44,18 +45,20 @@ _LIGHT: Color = (240, 243, 246)
 
 
 def thumbnail(crop: U8, side: int = SIDE) -> U8:
-    """The (2016, 2016, 3) RGB crop scaled down by area to (side, side, 3)."""
-    return np.asarray(cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
+    """The (2016, 2016, 3) RGB crop scaled down by area to (side, side, 3); one that is no square,
+    to `side` px on its longer side."""
+    height, width = (round(side * px / max(crop.shape[:2])) for px in crop.shape[:2])
+    return np.asarray(cv2.resize(crop, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def draw_patches(view: View, um_per_px: float | None = None) -> U8:
-    """The view with its chosen patches and a legend below: (side + STRIP, side, 3) RGB.
+    """The view with its chosen patches and a legend below: (height + STRIP, width, 3) RGB.
 
     `um_per_px` is that of a full-size frame; without it no scale bar is drawn.
     """
-    side = view.picture.shape[0]
-    sheet = np.full((side + STRIP, side, 3), _DARK, np.uint8)
-    canvas = sheet[:side]
+    height, width = view.picture.shape[:2]
+    sheet = np.full((height + STRIP, width, 3), _DARK, np.uint8)
+    canvas = sheet[:height]
     canvas[:] = view.picture
     measured = view.outcome.measurement
     if measured is None or not measured.ranked.cells:
@@ -63,20 +66,21 @@ def draw_patches(view: View, um_per_px: float | None = None) -> U8:
     else:
         low = scale_start(measured.ranked.importance)
         _patches(canvas, measured, low)
-        _color_bar(sheet[side:], low)
+        _color_bar(sheet[height:], low)
     if um_per_px:
-        _scale_bar(sheet[side:], um_per_px * CROP_PX / side)
+        _scale_bar(sheet[height:], um_per_px * PATCH_PX * _grid(view)[0] / height)
     return sheet
 
 
 def before_after(before: View, after: View) -> U8:
     """The same 3 x 3 patches of two views side by side, around the patch that counted most."""
-    row, column = _best_cell(after) or _best_cell(before) or (GRID // 2, GRID // 2)
-    side = before.picture.shape[0]
-    top = min(max(row - 1, 0), GRID - 3) * side // GRID
-    left = min(max(column - 1, 0), GRID - 3) * side // GRID
-    there = slice(top, top + side // 3), slice(left, left + side // 3)
-    gap = np.full((side // 3, 4, 3), 255, np.uint8)
+    grid = _grid(after)
+    best = _best_cell(after) or _best_cell(before) or (grid[0] // 2, grid[1] // 2)
+    there = tuple(
+        _three(at, count, px)
+        for at, count, px in zip(best, grid, before.picture.shape[:2], strict=True)
+    )
+    gap = np.full((there[0].stop - there[0].start, 4, 3), 255, np.uint8)
     return np.hstack([before.picture[there], gap, after.picture[there]])
 
 
@@ -94,6 +98,18 @@ def color(importance: float, low: float = THRESHOLD) -> Color:
     return red, green, blue
 
 
+def _three(at: int, count: int, px: int) -> slice:
+    """Three of `count` patches along a side of `px`, `at` in their middle where there is room."""
+    first, wide = max(min(at - 1, count - 3), 0), min(3, count) * px // count
+    return slice(first * px // count, first * px // count + wide)
+
+
+def _grid(view: View) -> Grid:
+    measured = view.outcome.measurement
+    rows, columns = (GRID, GRID) if measured is None else measured.ranked.scores.shape
+    return rows, columns
+
+
 def _best_cell(view: View) -> Cell | None:
     measured = view.outcome.measurement
     return measured.ranked.cells[0] if measured and measured.ranked.cells else None
@@ -106,25 +122,32 @@ def _why_empty(measured: Measurement | None) -> str:
 
 
 def _patches(canvas: U8, measured: Measurement, low: float) -> None:
-    chosen = measured.ranked.cells
+    chosen, (rows, columns) = measured.ranked.cells, measured.ranked.scores.shape
+
+    def place(cell: Cell) -> tuple[slice, slice]:
+        return _place(cell, (rows, columns), canvas.shape)
+
     original = canvas.copy()
     canvas[:] = cv2.addWeighted(canvas, 1 - PALE, np.full_like(canvas, 255), PALE, 0)
     for cell in chosen:
-        there = _place(cell, canvas.shape[0])
+        there = place(cell)
         canvas[there] = original[there]
     for cell, importance in zip(chosen, measured.ranked.importance, strict=True):
-        _frame(canvas[_place(cell, canvas.shape[0])], color(float(importance), low))
+        _frame(canvas[place(cell)], color(float(importance), low))
     for cell, defocus in zip(measured.patches.cells, measured.patches.defocus_um, strict=True):
-        patch = canvas[_place(cell, canvas.shape[0])]
+        patch = canvas[place(cell)]
         text = f"{defocus:+.1f}" if np.isfinite(defocus) else "?"
         height = max(patch.shape[0] // 7, 8)
         _plate(patch, text, height, (patch.shape[0] - height - 9, 4))
 
 
-def _place(cell: Cell, side: int) -> tuple[slice, slice]:
-    """Rows and columns of a patch in the scaled picture; exact for any side."""
-    (top, bottom), (left, right) = ((i * side // GRID, (i + 1) * side // GRID) for i in cell)
-    return slice(top, bottom), slice(left, right)
+def _place(cell: Cell, grid: Grid, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """Rows and columns of a patch in the scaled picture; exact for any size."""
+    rows, columns = (
+        slice(i * px // count, (i + 1) * px // count)
+        for i, px, count in zip(cell, shape[:2], grid, strict=True)
+    )
+    return rows, columns
 
 
 def _frame(patch: U8, ring: Color) -> None:
@@ -171,9 +194,9 @@ def _plate(canvas: U8, text: str, height: int, at: tuple[int, int]) -> None:
 
 
 def _note(canvas: U8, text: str) -> None:
-    side, height = canvas.shape[0], max(canvas.shape[0] // 36, 8)
+    (tall, wide), height = canvas.shape[:2], max(canvas.shape[0] // 36, 8)
     width = _word(text, height).shape[1]
-    _plate(canvas, text, height, ((side - height) // 2, max((side - width) // 2, 0)))
+    _plate(canvas, text, height, ((tall - height) // 2, max((wide - width) // 2, 0)))
 
 
 def _color_bar(strip: U8, low: float) -> None:

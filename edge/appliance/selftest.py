@@ -72,7 +72,7 @@ def golden_check(engine: Engine, one_by_one: bool = False) -> Check:
     """`engine` on its golden pictures against ONNX Runtime on the CPU. `one_by_one`: where that is
     the engine itself, a batch is compared with its pictures alone."""
     model = engine.manifest
-    given = golden.batches(model.name)
+    given = golden.batches(model.name, shape=model.inputs[0].shape)
     names = [output.name for output in model.outputs]
 
     def answers(batch: U8) -> golden.Answers:

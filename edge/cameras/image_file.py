@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from edge.camera import PixelFormat
 from edge.errors import ConfigError
-from edge.preprocess import CROP_PX
+from edge.preprocess import PATCH_PX
 
 SIZE_LIMIT = 1 << 30
 MAX_SIDE_PX = 30_000
@@ -133,11 +133,12 @@ def _as_frame(
 
 
 def check_size(path: Path, height: int, width: int) -> None:
-    """ConfigError when a picture is too small to be measured, or absurdly large."""
-    if min(height, width) < CROP_PX or max(height, width) > MAX_SIDE_PX:
+    """ConfigError when a picture does not hold one patch, or is absurdly large. Whether the models
+    need more is the preprocessing's to say."""
+    if min(height, width) < PATCH_PX or max(height, width) > MAX_SIDE_PX:
         raise ConfigError(
             f"{path}: {width} x {height} px is outside the limits: "
-            f"{CROP_PX} to {MAX_SIDE_PX} px on each side"
+            f"{PATCH_PX} to {MAX_SIDE_PX} px on each side"
         )
 
 

@@ -84,7 +84,7 @@ def colour(frame: Frame, row: int, column: int) -> list[int]:
     """Red, green, blue."""
     red = red_at(frame)
     if red is not None:
-        return list(demosaic(frame.pixels, red, row, column, 1)[0, 0].tolist())
+        return list(demosaic(frame.pixels, red, (row, column), (1, 1))[0, 0].tolist())
     pixel = frame.pixels[row, column].tolist()
     return pixel[::-1] if frame.pixel_format is PixelFormat.BGR8 else pixel
 

@@ -7,13 +7,14 @@ import pytest
 
 from edge.defocus import Defocus
 from edge.importance import ClassRule, Importance, Sparsity
-from engines.manifest import Output, OutputNotFinite
+from engines.manifest import Output, OutputNotFinite, Preprocessing
 
 
 class FakeEngine:
     manifest = SimpleNamespace(
         file="dpn.onnx",
         outputs=(Output("defocus_um", ("k",), "um"), Output("spread_um", ("k",), "um")),
+        preprocessing=Preprocessing(),
     )
 
     def __init__(self, *answers):

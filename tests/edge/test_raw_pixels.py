@@ -55,7 +55,7 @@ def test_one_colour_stays_that_colour(phase):
     mosaic = _mosaic(rgb, phase)
     for top in (0, 1, 2, 11, 21):
         for left in (0, 1, 4, 13, 23):
-            got = demosaic(mosaic, RED_AT[phase], top, left, 20)
+            got = demosaic(mosaic, RED_AT[phase], (top, left), (20, 20))
             assert got.shape == (20, 20, 3)
             assert (got == [10, 120, 230]).all(), (top, left)
 
@@ -68,7 +68,7 @@ def test_inside_a_mosaic_it_is_opencvs_demosaic(phase):
     )
     whole = cv2.cvtColor(mosaic, code)
     for top, left in ((1, 1), (2, 5), (7, 2), (39, 50)):
-        got = demosaic(mosaic, RED_AT[phase], top, left, 20)
+        got = demosaic(mosaic, RED_AT[phase], (top, left), (20, 20))
         assert np.array_equal(got, whole[top : top + 20, left : left + 20])
 
 
@@ -76,8 +76,8 @@ def test_inside_a_mosaic_it_is_opencvs_demosaic(phase):
 def test_beyond_the_edge_lies_the_mirror_image(phase):
     mosaic = RNG.integers(0, 256, (20, 20), dtype=np.uint8)
     mirrored = np.pad(mosaic, 2, mode="reflect")  # two: the phase stays
-    want = demosaic(mirrored, RED_AT[phase], 2, 2, 20)
-    assert np.array_equal(demosaic(mosaic, RED_AT[phase], 0, 0, 20), want)
+    want = demosaic(mirrored, RED_AT[phase], (2, 2), (20, 20))
+    assert np.array_equal(demosaic(mosaic, RED_AT[phase], (0, 0), (20, 20)), want)
 
 
 @functools.cache

@@ -46,30 +46,31 @@ def _manifest(path: Path, inputs, outputs, **changes) -> Path:
     return path.with_suffix(".json")
 
 
-def write_rin(folder: Path, **changes) -> Path:
+def write_rin(folder: Path, size=(512, 512), grid=(9, 9), **changes) -> Path:
     """Write rin.onnx and rin.json; returns the manifest's path."""
+    cell = [px // count for px, count in zip(size, grid, strict=True)]
     nodes = [
         helper.make_node("Cast", ["image"], ["f"], to=TensorProto.FLOAT),
         helper.make_node("Transpose", ["f"], ["nchw"], perm=[0, 3, 1, 2]),
         helper.make_node("Gather", ["nchw", "one"], ["green"], axis=1),
-        helper.make_node("AveragePool", ["green"], ["p"], kernel_shape=[56] * 2, strides=[56] * 2),
+        helper.make_node("AveragePool", ["green"], ["p"], kernel_shape=cell, strides=cell),
         helper.make_node("Reshape", ["p", "shape"], ["cells"]),
         helper.make_node("Div", ["cells", "full"], ["x"]),
         helper.make_node("Sub", ["unit", "x"], ["importance"]),
     ]
     constants = [
         _constant("one", [1], np.int64),
-        _constant("shape", [1, 9, 9], np.int64),
+        _constant("shape", [1, *grid], np.int64),
         _constant("full", 255.0),
         _constant("unit", 1.0),
     ]
-    given = helper.make_tensor_value_info("image", TensorProto.UINT8, [1, 512, 512, 3])
-    answer = helper.make_tensor_value_info("importance", TensorProto.FLOAT, [1, 9, 9])
+    given = helper.make_tensor_value_info("image", TensorProto.UINT8, [1, *size, 3])
+    answer = helper.make_tensor_value_info("importance", TensorProto.FLOAT, [1, *grid])
     path = _save(folder, "rin", nodes, given, [answer], constants)
     return _manifest(
         path,
-        (Input("image", (1, 512, 512, 3)),),
-        (Output("importance", (1, 9, 9), "1"),),
+        (Input("image", (1, *size, 3)),),
+        (Output("importance", (1, *grid), "1"),),
         **changes,
     )
 
