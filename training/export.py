@@ -12,6 +12,7 @@ import json
 import math
 import os
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ import onnxruntime as ort
 import torch
 from torch import nn
 
+from edge.preprocess import PAPER, Layout
 from engines.engine import MODELS
-from engines.manifest import NOMINAL_OPTICS, Input, Manifest, Output
+from engines.manifest import NOMINAL_OPTICS, Input, Manifest, Optics, Output
 from training.nets import DPN, RIN
 from training.train import Run
 
@@ -53,12 +55,18 @@ def outputs(net: nn.Module, kind: str) -> tuple[Output, ...]:
     return OUTPUTS[kind]
 
 
-def to_onnx(net: nn.Module, kind: str, path: Path) -> float:
+def input_of(kind: str, layout: Layout = PAPER) -> Input:
+    """What the exported file takes."""
+    given = INPUTS[kind]
+    return replace(given, shape=(1, *layout.small_px, 3)) if kind == "rin" else given
+
+
+def to_onnx(net: nn.Module, kind: str, path: Path, layout: Layout = PAPER) -> float:
     """Write `net` as ONNX; returns the largest difference to PyTorch on random pictures.
 
     Raises ValueError when that difference is above TOLERANCE.
     """
-    shape = [4 if d == "k" else int(d) for d in INPUTS[kind].shape]
+    shape = [4 if d == "k" else int(d) for d in input_of(kind, layout).shape]
     image = torch.from_numpy(_pictures(tuple(shape)))
     net.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     names = [output.name for output in outputs(net, kind)]
@@ -103,12 +111,15 @@ def export(
     calibration: dict[str, Any] | None = None,
     operating_point: float = 0.8,
     data: str = SIMULATED,
+    optics: Optics = NOMINAL_OPTICS,
+    layout: Layout = PAPER,
 ) -> Manifest:
     """Write `<kind>.onnx` and `<kind>.json` into `folder`, each in one piece.
 
     `operating_point` (RIN only) is the raw importance that is moved to the runtime's threshold
-    0.8 by a shift of the last bias; the ranking of the patches stays. Raises ValueError when
-    `accuracy` names another file's hash: numbers stay with their model.
+    0.8 by a shift of the last bias; the ranking of the patches stays. `optics` and `layout`: of
+    the instrument that it is for. Raises ValueError when `accuracy` names another file's hash:
+    numbers stay with their model.
     """
     kind = run.plan.kind
     folder.mkdir(parents=True, exist_ok=True)
@@ -116,7 +127,7 @@ def export(
         shift = math.log(4.0) - math.log(operating_point / (1.0 - operating_point))
         run.average.shift_logits(shift)
     part = folder / f".{kind}.onnx.part"
-    difference = to_onnx(run.average, kind, part)
+    difference = to_onnx(run.average, kind, part, layout)
     facts = {
         "samples": run.samples,
         "steps": run.step,
@@ -136,9 +147,10 @@ def export(
         name=kind,
         file=f"{kind}.onnx",
         sha256=digest,
-        inputs=(INPUTS[kind],),
+        inputs=(input_of(kind, layout),),
         outputs=outputs(run.average, kind),
-        optics=NOMINAL_OPTICS,
+        optics=optics,
+        preprocessing=layout.preprocessing,
         calibration=calibration or {},
         accuracy=accuracy or {},
         training=facts,
@@ -155,8 +167,7 @@ def regrid(net: RIN, grid: str) -> None:
     parts = grid.lower().split("x")
     if len(parts) != 2 or not all(p.isdigit() and 1 <= int(p) <= MAX_GRID for p in parts):
         raise SystemExit(f"--grid {grid}: expected ROWSxCOLUMNS, each 1..{MAX_GRID}, such as 9x9")
-    fresh = RIN(grid=(int(parts[0]), int(parts[1])))
-    net.pool_rows, net.pool_columns = fresh.pool_rows, fresh.pool_columns
+    net.take_shape(PAPER.small_px, (int(parts[0]), int(parts[1])))
 
 
 def set_depth_share(run: Run, share: float) -> None:

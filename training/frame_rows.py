@@ -62,7 +62,7 @@ def read_frames(paths: Iterable[Path]) -> list[FrameRow]:
     for path in paths:
         for line, record in enumerate(read_rows(path), 2):
             try:
-                rows.append(_frame(record))
+                rows.append(frame_of(record))
             except (TypeError, ValueError) as error:
                 raise ConfigError(f"{path}:{line}: {error}") from error
     return rows
@@ -117,7 +117,8 @@ def _slides(rows: Sequence[FrameRow], low: int, high: int) -> int:
     return len({(row.condition, row.slide) for row in rows if low <= row.k < high})
 
 
-def _frame(record: Mapping[str, Any]) -> FrameRow:
+def frame_of(record: Mapping[str, Any]) -> FrameRow:
+    """Of one record of `edge.appliance.evaluation_record`, as made or as read."""
     k = int(record["k"])
     true, found = record["true_um"], record["found_um"]
     importance = _floats(record, "patch_importance", (k,))

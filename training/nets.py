@@ -211,7 +211,9 @@ class RIN(nn.Module):
     pool_rows: Tensor
     pool_columns: Tensor
 
-    def __init__(self, size_px: int = 512, grid: tuple[int, int] = (GRID, GRID)) -> None:
+    def __init__(
+        self, size_px: tuple[int, int] = (512, 512), grid: tuple[int, int] = (GRID, GRID)
+    ) -> None:
         super().__init__()
         self.features = nn.Sequential(
             *conv_layers(3, 16, 3, 2, 1, "hswish"),
@@ -219,9 +221,15 @@ class RIN(nn.Module):
             *conv_layers(48, 96, 1, 1, 1, "hswish"),
         )
         self.head = nn.Sequential(nn.Conv2d(96, 96, 1), nn.Hardswish(), nn.Conv2d(96, 1, 1))
-        for name, count in zip(("pool_rows", "pool_columns"), grid, strict=True):
-            matrix = averaging_matrix(size_px // 16, count)
+        for name, size, count in zip(("pool_rows", "pool_columns"), size_px, grid, strict=True):
+            matrix = averaging_matrix(size // 16, count)
             self.register_buffer(name, matrix, persistent=False)
+
+    def take_shape(self, size_px: tuple[int, int], grid: tuple[int, int]) -> None:
+        """From now on (n, *size_px, 3) -> (n, *grid); sizes are multiples of 16."""
+        self.pool_rows, self.pool_columns = (
+            averaging_matrix(size // 16, count) for size, count in zip(size_px, grid, strict=True)
+        )
 
     def logits(self, image: Tensor) -> Tensor:
         """What the loss sees: (n, 512, 512, 3) uint8 -> (n, rows, columns)."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -195,14 +196,15 @@ def pack_truth(delta_um: float, energy: F32, moment: F32, slide: SlideVariation)
 def window_truth(label: F32, size_px: int) -> tuple[F32, F32]:
     """Truth of every block-aligned window of `size_px`: (W*, correction d in um).
 
-    Both (n, n) with n = 33 - size/16; element (i, j) is the window from pixel (16 i, 16 j).
+    Both (n, n) with n = 33 - size/16 (of a tile of 512 px); element (i, j) is the window from
+    pixel (16 i, 16 j).
     d = local focus height - z_objective: positive = raise the objective.
     """
-    blocks = size_px // BLOCK_PX
-    energy, moment = label[HEAD:].reshape(2, BLOCKS, BLOCKS)
+    blocks, side = size_px // BLOCK_PX, math.isqrt((len(label) - HEAD) // 2)
+    energy, moment = label[HEAD:].reshape(2, side, side)
     boxes = []
     for plane in (energy, moment):
-        integral = np.zeros((BLOCKS + 1, BLOCKS + 1))
+        integral = np.zeros((side + 1, side + 1))
         integral[1:, 1:] = plane.astype(np.float64).cumsum(0).cumsum(1)
         rows = integral[blocks:] - integral[:-blocks]
         boxes.append((rows[:, blocks:] - rows[:, :-blocks]) / blocks**2)

@@ -16,7 +16,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -43,6 +43,7 @@ DOMAINS = {
 }
 SPLIT_OF_DOMAIN = {"training": "train", "validation": "validation", "test": "test"}
 MAX_PLANES = 1000
+UM_PER_PX = (0.1, 2.0)
 BYTES_PER_FRAME = 9.5e6  # measured, see `training.tiff_pages`
 
 
@@ -58,6 +59,12 @@ class Job:
     shape: tuple[int, int] = SENSOR
     instrument: Instrument = NOMINAL
     workers: int = 1
+    reversed_z: bool = False  # the stage's z rises as the objective sinks
+
+    @property
+    def up(self) -> int:
+        """Sign of the stage's z where the objective rises."""
+        return -1 if self.reversed_z else 1
 
     def planes_of(self, case: Case) -> int | str:
         """Number of heights of each field, or "all"."""
@@ -97,9 +104,9 @@ def render(
     for page, (name, z_um) in enumerate(_write(folder, case, slide, planes, field, heights)):
         rows.append({
             "file": name, "page": str(page) if planes == "all" else "", "stack_id": stack_id,
-            "z_um": f"{z_um:.4f}", **common,
+            "z_um": f"{job.up * z_um:.4f}", **common,
         })  # fmt: skip
-    return rows, _patches(stack_id, field.truth)
+    return rows, _patches(stack_id, field.truth, job.up)
 
 
 def _write(
@@ -120,7 +127,7 @@ def _common(job: Job, case: Case, slide: int, group: str, field: Field) -> dict[
     seen, forced = field.variation, case.dirt_of(slide)
     return {
         # nothing is in focus where there is nothing
-        "focus_z_um": "" if group == "blank" else f"{field.truth.z_focus_um:.4f}",
+        "focus_z_um": "" if group == "blank" else f"{job.up * field.truth.z_focus_um:.4f}",
         "um_per_px": f"{job.instrument.um_per_px:g}",
         "group": group,
         "condition": case.name,
@@ -134,11 +141,11 @@ def _common(job: Job, case: Case, slide: int, group: str, field: Field) -> dict[
     }
 
 
-def _patches(stack_id: str, truth: FieldTruth) -> list[dict[str, str]]:
+def _patches(stack_id: str, truth: FieldTruth, up: int) -> list[dict[str, str]]:
     return [
         {"stack_id": stack_id, "row": str(row), "column": str(column),
          "richness": f"{truth.richness[row, column]:.4f}",
-         "focus_z_um": f"{truth.focus_um[row, column]:.4f}"}
+         "focus_z_um": f"{up * truth.focus_um[row, column]:.4f}"}
         for row in range(truth.richness.shape[0])
         for column in range(truth.richness.shape[1])
     ]  # fmt: skip
@@ -188,6 +195,7 @@ def _settings(job: Job) -> dict[str, object]:
         "split": job.split,
         "shape_px": list(job.shape),
         "um_per_px": job.instrument.um_per_px,
+        **({"reversed_z": True} if job.reversed_z else {}),  # older folders do not say
     }
 
 
@@ -229,6 +237,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--textures", type=Path, help="folder of sharp photographs")
     parser.add_argument("--hold-out", nargs="+", default=[], metavar="NAME",
                         help="its sub-folders that only calibration and test see")  # fmt: skip
+    parser.add_argument("--um-per-px", type=float, default=NOMINAL.um_per_px, metavar="X",
+                        help="of another instrument, 0.1 to 2")  # fmt: skip
+    parser.add_argument("--reversed-z", action="store_true",
+                        help="of another instrument, whose z rises downwards")  # fmt: skip
     parser.add_argument("--threads", type=partial(_at_least, 1), default=1)
     add_arguments(parser)
     parser.add_argument("--quiet", action="store_true")
@@ -238,7 +250,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         job = Job(
             options.domain, options.seed, options.planes, options.split,
-            _photographs(options), workers=options.threads,
+            _photographs(options), instrument=_instrument(options.um_per_px),
+            workers=options.threads, reversed_z=options.reversed_z,
         )  # fmt: skip
         frames = fill(
             options.out, job, options.case, options.slides, options.quiet, options.workers,
@@ -252,6 +265,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _say(f"stopped; the same command goes on with {options.out}", 130)
     print(f"wrote {frames} frames into {options.out} in {time.monotonic() - start:.0f} s")
     return 0
+
+
+def _instrument(um_per_px: float) -> Instrument:
+    low, high = UM_PER_PX
+    if not low <= um_per_px <= high:
+        raise ConfigError(f"--um-per-px {um_per_px:g} must be {low:g} to {high:g}")
+    return replace(NOMINAL, um_per_px=um_per_px)
 
 
 def _photographs(options: argparse.Namespace) -> Photographs | None:

@@ -89,6 +89,7 @@ class Run:
                 f"--batch {plan.batch}: {self.team.size} processes must share it evenly"
             )
         self.plan, self.step, self.samples, self.seconds = plan, 0, 0, 0.0
+        self.make = BATCHES[plan.kind]  # pictures and labels from a pool
         rival = BASELINES.get(plan.kind)
         self.net = rival() if rival else build(plan.kind, plan.variant)
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -111,8 +112,7 @@ class Run:
         share = self.share
         crop = next((px for until, px in self.plan.crops if share < until), self.plan.crops[-1][1])
         rng = np.random.default_rng([self.plan.seed, self.step])
-        make = BATCHES[self.plan.kind]
-        images, labels = make(pool, pool.ready(), rng, self.plan.batch, crop)
+        images, labels = self.make(pool, pool.ready(), rng, self.plan.batch, crop)
         mine = slice(self.team.rank, None, self.team.size)
         images, labels = np.ascontiguousarray(images[mine]), np.ascontiguousarray(labels[mine])
         self.net.train()
@@ -217,7 +217,8 @@ def loss_of(net: DPN | RIN | Baseline, images: Tensor, labels: Tensor) -> Tensor
     """Cross-entropy to Gaussian bins (DPN), L2 (its reference) or binary cross-entropy (RIN), or
     a rival's own.
 
-    A DPN's labels are (n, 4): d in um, W040 in waves, axial colour and thickness in um.
+    A DPN's labels are (n, 4): d in um, W040 in waves, axial colour and thickness in um; NaN where
+    a real slide does not tell the last three, which are then not trained.
     """
     if isinstance(net, Baseline):
         return net.loss(images, labels[:, 0])
@@ -227,6 +228,8 @@ def loss_of(net: DPN | RIN | Baseline, images: Tensor, labels: Tensor) -> Tensor
     output, defocus = net.head(strongest), labels[:, 0]
     if isinstance(net.decode, Bins):
         loss = nn.functional.cross_entropy(output, net.decode.targets(defocus))
+        if not torch.isfinite(labels[:, 1:]).all():
+            return loss
         optics, thickness = labels[:, 1:3], labels[:, 3:]
         loss = loss + OPTICS_SHARE * net.optics.loss(strongest, texture, optics)
         return loss + THICKNESS_SHARE * net.thickness.loss(strongest, texture, thickness)

@@ -1,0 +1,387 @@
+"""Adaptation: labels against the simulator's truth, every refusal, and a whole run on a strange
+instrument."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import made_stacks as made
+import numpy as np
+import pytest
+import torch
+
+from edge.appliance.cli import main
+from edge.camera import Frame, PixelFormat
+from edge.importance import ClassRule
+from edge.latency import Lap
+from edge.optics import Objective
+from edge.preprocess import Layout
+from edge.rig import build_sensor
+from edge.settings import ModelSettings
+from edge.zstack import read_manifest, read_pixels, stacks
+from engines.manifest import Manifest
+from training.adapt import tune, verb
+from training.adapt.interval import fit_few
+from training.adapt.label import label
+from training.adapt.material import AdaptRefused, read_material
+from training.adapt.pools import dpn_pool, rin_batch_for, rin_pool
+from training.adapt.sharpness import block_energy, locate, noise_floor
+from training.augment import dpn_batch
+from training.pool import Pool
+
+FINE = np.arange(-6.0, 6.1, 0.75)
+SHARED = Path(__file__).parents[3] / "shared" / "data" / "zstacks" / "manifest.csv"
+SMALL = Layout(2, 2)
+
+
+def silent(line):
+    """Say nothing."""
+
+
+def labelled(images, away_um, focus_um=None, layout=SMALL):
+    return label(list(made.FOCUS_UM + np.asarray(away_um)), lambda i: images[i], layout, focus_um)
+
+
+# --- where the focus is --------------------------------------------------------------------------
+
+
+def test_a_peak_is_found_between_uneven_planes():
+    z = np.array([-9.0, -5, -3, -1, 0.5, 2, 4, 8])
+    place = locate(z, np.exp(-0.5 * ((z - 0.8) / 2.0) ** 2))
+    assert place.z_um == pytest.approx(0.8, abs=0.05)
+    assert not place.edge
+    assert not place.reversed_contrast
+
+
+def test_a_dip_between_two_maxima_is_the_focus():
+    z = np.arange(-6.0, 6.1, 0.5)
+    curve = np.exp(-0.5 * ((z - 2.4) / 1.2) ** 2) + 0.8 * np.exp(-0.5 * ((z + 1.6) / 1.2) ** 2)
+    place = locate(z, curve)
+    assert place.reversed_contrast
+    assert place.z_um == pytest.approx(0.3, abs=0.3)
+
+
+def test_a_peak_at_an_end_is_marked():
+    place = locate(np.arange(5.0), np.array([0.1, 0.2, 0.4, 0.7, 1.0]))
+    assert place.edge
+    assert place.z_um == 4.0
+
+
+def test_a_ripple_is_no_reversal():
+    z = np.arange(-5.0, 5.1, 1.0)
+    curve = np.exp(-0.5 * (z / 2.0) ** 2)
+    curve[2] += 0.1  # a lump of dust
+    assert not locate(z, curve).reversed_contrast
+
+
+def test_noise_is_the_floor_and_detail_is_not():
+    rng = np.random.default_rng(0)
+    flat = np.clip(rng.normal(200, 4, (5, 128, 128, 3)), 0, 255).astype(np.uint8)
+    quiet = np.stack([block_energy(p, 0, 0)[0] for p in flat])
+    flat[2, 32:48, 32:48] = rng.integers(0, 256, (16, 16, 1))
+    lively = np.stack([block_energy(p, 0, 0)[0] for p in flat])
+    assert noise_floor(lively) == pytest.approx(noise_floor(quiet), rel=0.1)
+    assert lively[2, 2, 2] > 50 * noise_floor(lively)
+
+
+@pytest.mark.parametrize(("kind", "coverage"), [("cell", "dense"), ("tissue", "dense")])
+def test_measured_focus_is_the_truth_within_a_micrometre(kind, coverage):
+    field = made.field(3, kind=kind, coverage=coverage)
+    found = labelled(made.pictures(field, FINE), FINE)
+    assert found.measured_um == pytest.approx(made.FOCUS_UM, abs=1.0)
+    assert not found.edge
+    assert found.informative == 4
+
+
+def test_an_unstained_specimen_is_focused_where_contrast_reverses():
+    specimen, slide = made.field(4)
+    away = np.arange(-9.0, 9.1, 0.75)
+    images = made.pictures((made.phase_only(specimen), slide), away, made.optics(0.0, 0.0))
+    plain = [float(image[..., 1].std()) for image in images]
+    assert plain[len(away) // 2] < 0.8 * max(plain)  # least contrast in focus: the trap
+    found = labelled(images, away)
+    assert found.measured_um == pytest.approx(made.FOCUS_UM, abs=0.8)
+    assert found.reversed_contrast
+
+
+def test_tilt_is_seen_and_flat_stays_flat():
+    away = np.arange(-8.0, 8.1, 1.0)
+    shape, layout = (512, 1344), Layout(2, 6)
+    steep = made.pictures(made.field(5, shape, tilt=10.0), away)
+    found = labelled(steep, away, made.FOCUS_UM, layout)
+    true = 10.0 * shape[1] * 0.34e-3
+    assert found.tilt_um == pytest.approx(true, rel=0.35)
+    assert found.height_um[:, -1].mean() > 1.0 > -1.0 > found.height_um[:, 0].mean()
+    flat = labelled(made.pictures(made.field(5, shape), away), away, made.FOCUS_UM, layout)
+    assert not flat.tilt_um
+    assert not flat.height_um.any()
+
+
+def test_dirt_on_another_plane_is_no_content():
+    away = np.arange(-12.0, 12.1, 1.5)
+    images = made.pictures(made.field(6, coverage="blank"), away)
+    rng = np.random.default_rng(1)
+    dirt = rng.integers(0, 2, (60, 60, 1)) * 90
+    images[-2, 60:120, 60:120] -= np.minimum(dirt, images[-2, 60:120, 60:120]).astype(np.uint8)
+    assert labelled(images, away, made.FOCUS_UM).informative == 0
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the real stacks are beside the checkout only")
+def test_real_unstained_yeast():
+    planes = stacks(read_manifest(SHARED))["yeast_bf"]
+    images = [np.pad(read_pixels(p), ((0, 20), (0, 17), (0, 0)), "edge") for p in planes]
+    z = np.array([p.z_um for p in planes])
+    curve = np.array([block_energy(image, 0, 0)[1][:3, :3].mean() for image in images])
+    place = locate(z, curve - curve.min())
+    assert place.reversed_contrast
+    assert abs(place.z_um - planes[0].focus_z_um) < 1.0
+
+
+# --- what is refused -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory):
+    """A stack of 13 planes of a dense field, as pictures."""
+    away = np.arange(-12.0, 12.1, 2.0)
+    return away, made.pictures(made.field(7), away)
+
+
+def refused(manifest, hold_out=(), um_per_px=None):
+    with pytest.raises(AdaptRefused) as caught:
+        read_material(manifest, hold_out, um_per_px, silent)
+    return str(caught.value)
+
+
+def test_stacks_that_cannot_teach_are_refused(tmp_path, one):
+    away, images = one
+    few = slice(3, 9)
+    manifest = made.write(tmp_path, {"a": (away[few], images[few])})
+    assert "'a': 6 planes are too few, 7 are the least" in refused(manifest)
+    manifest = made.write(tmp_path, {"a": (away[5:], images[5:])})
+    assert "1 planes more than 1 um below focus" in refused(manifest)
+    assert "0 planes more than 1 um below focus, 2 are the least: no sign" in refused(
+        made.write(tmp_path, {"a": (away[6:], images[6:])})
+    )
+    assert "the sharpest plane is at an end of z 100..112 um" in refused(
+        made.write(tmp_path, {"a": (away[6:], images[6:])}, focus_um=None)
+    )
+
+
+def test_a_field_without_content_is_refused(tmp_path):
+    away = np.arange(-12.0, 12.1, 2.0)
+    empty = made.pictures(made.field(8, coverage="blank"), away)
+    assert "no content" in refused(made.write(tmp_path, {"a": (away, empty)}))
+
+
+def test_step_pixel_size_and_names_must_be_known(tmp_path, one):
+    manifest = made.write(tmp_path, {"a": one})
+    assert "there is no such stack (a)" in refused(manifest, ["b"])
+    assert "names every stack" in refused(manifest, ["a"])
+    silent_one = made.write(tmp_path, {"a": one}, um_per_px="")
+    assert "um_per_px is empty: name it with --um-per-px" in refused(silent_one)
+    assert read_material(silent_one, (), 0.5, silent).um_per_px == 0.5
+    text = manifest.read_text().replace(",88.000,", ",,", 1)
+    manifest.write_text(text)
+    with pytest.raises(Exception, match=r"manifest\.csv:2: z_um must not be empty"):
+        read_material(manifest, (), None, silent)
+
+
+def test_two_sensors_in_one_manifest_are_refused(tmp_path, one):
+    away, images = one
+    stacks_of = {"a": one, "b": (away, images[:, :480])}
+    assert "512 x 480 px, the first frame has 512 x 512" in refused(made.write(tmp_path, stacks_of))
+    tiny = {"a": (away, images[:, :60, :63])}
+    assert "63 x 60 px is too small, a patch of 224 x 224 px" in refused(made.write(tmp_path, tiny))
+
+
+def test_a_useless_stack_among_good_ones_is_left_out(tmp_path, one):
+    away, images = one
+    lines: list[str] = []
+    manifest = made.write(tmp_path, {"a": one, "b": (away[:5], images[:5]), "c": one})
+    material = read_material(manifest, (), None, lines.append)
+    assert [s.name for s in (*material.taught, *material.kept)] == ["a", "c"]
+    assert "'b': 5 planes are too few" in material.left_out[0]
+    assert any(line.startswith("left out: stack 'b'") for line in lines)
+
+
+# --- dealing out and cutting ---------------------------------------------------------------------
+
+
+def test_of_one_stack_planes_are_kept_and_of_many_a_quarter(tmp_path, one):
+    material = read_material(made.write(tmp_path, {"a": one}), (), None, silent)
+    taught, kept = ([p.z_um for p in s[0].planes] for s in (material.taught, material.kept))
+    assert len(taught) == 10
+    assert len(kept) == 3
+    assert not set(taught) & set(kept)
+    assert min(taught) == 88.0
+    assert max(taught) == 112.0  # the ends teach: they are the reach
+    names = [f"s{i}" for i in range(8)]
+    many = read_material(made.write(tmp_path, dict.fromkeys(names, one)), ["s1"], None, silent)
+    assert [s.name for s in many.held] == ["s1"]
+    assert [s.name for s in many.kept] == ["s4"]
+    assert len(many.taught) == 6
+
+
+def test_tiles_say_how_far_to_go(tmp_path, one):
+    """The label of a window is focus minus z, in the manifest's own direction."""
+    material = read_material(made.write(tmp_path, {"a": one}, up=-1), (), None, silent)
+    pool = dpn_pool(material, tmp_path, np.random.default_rng(0))
+    images, labels = dpn_batch(pool, pool.ready(), np.random.default_rng(1), 64, 128)
+    assert images.shape == (64, 128, 128, 3)
+    true = {material.taught[0].defocus_um(p) for p in material.taught[0].planes}
+    assert {round(float(d), 3) for d in labels[:, 0]} <= {round(d, 3) for d in true}
+    assert np.isnan(labels[:, 1:]).all()  # nobody knows the optics of a real slide
+
+
+def test_pictures_of_another_sensor_for_the_rin(tmp_path):
+    away = np.arange(-12.0, 12.1, 2.0)
+    images = made.pictures(made.field(9, (512, 704)), away)
+    material = read_material(made.write(tmp_path, {"a": (away, images)}), (), None, silent)
+    layout = material.layout
+    assert (layout.rows, layout.columns) == (2, 3)
+    pool = rin_pool(material, tmp_path)
+    assert pool.images.shape[1:] == (112, 176, 3)
+    batch, importance = rin_batch_for(layout)(pool, pool.ready(), np.random.default_rng(0), 4, 0)
+    assert batch.shape == (4, 112, 176, 3)
+    assert importance.shape == (4, 2, 3)
+
+
+def test_a_mirrored_dpn_answers_the_negative():
+    run = tune.start("dpn", SMALL)
+    patches = torch.from_numpy(
+        np.random.default_rng(0).integers(0, 256, (3, 224, 224, 3), np.uint8)
+    )
+    run.average.eval()
+    with torch.no_grad():
+        before = run.average(patches)
+        tune.mirror(run)
+        after = run.average(patches)
+    torch.testing.assert_close(after[0], -before[0], atol=1e-3, rtol=1e-4)
+    torch.testing.assert_close(after[1], before[1], atol=1e-3, rtol=1e-4)
+
+
+def test_the_interval_is_as_wide_as_the_worst_stack_needs():
+    from edge.aggregate import Calibration
+
+    def record(stack, error):
+        return {
+            "stack_id": stack, "condition": "c", "group": "g", "slide": stack, "k": 1,
+            "true_um": 0.0, "found_um": error, "network_um": 1.0, "between_um": 0.0,
+            "patch_importance": [1.0], "patch_defocus_um": [error], "patch_spread_um": [1.0],
+            "optics": None, "novelty": [1.0], "photometry": {},
+        }  # fmt: skip
+
+    shipped = Calibration(20.0, scale_um=1.0, factors=((1, 2.0), (9, 1.0)))
+    calm, wild = [record("a", 0.4)] * 10, [record("b", 6.0)] * 10
+    assert fit_few(calm, shipped)["interval"]["factors"] == {"1": 1.0, "9": 0.5}
+    assert fit_few([*calm, *wild], shipped)["interval"]["factors"] == {"1": 6.0, "9": 3.0}
+    with pytest.raises(ValueError, match="0 of 1 kept frames have an answer"):
+        fit_few([{**record("a", 0.0), "found_um": None}], shipped)
+
+
+# --- the whole -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def strange(tmp_path_factory):
+    """Six stacks of an instrument whose z falls as the objective rises; 704 x 512 px."""
+    folder = tmp_path_factory.mktemp("strange")
+    away = np.arange(-20.0, 20.1, 4.0) + 0.5
+    found = {}
+    for i in range(6):
+        field = made.field(20 + i, (512, 704), ("cell", "tissue")[i % 2])
+        found[f"s{i}"] = away, made.pictures(field, away, made.optics(0.7, 1.2), i)
+    return made.write(folder, found, up=-1)
+
+
+def options(manifest, out, **more):
+    given = {
+        "zstacks": manifest, "hold_out": [], "out": out, "minutes": 0.06, "json": None,
+        "report": None, "quiet": True, "um_per_px": None, "na": None, "magnification": None,
+    }  # fmt: skip
+    return argparse.Namespace(**{**given, **more})
+
+
+def test_a_strange_instrument_is_learned(strange, tmp_path, capsys):
+    out, result = tmp_path / "models", tmp_path / "result.json"
+    arguments = ["calibrate", "--zstacks", str(strange), "--hold-out", "s4", "s5",
+                 "--out", str(out), "--minutes", "0.06", "--json", str(result),
+                 "--report", str(tmp_path / "page"), "--quiet"]  # fmt: skip
+    assert main(arguments) == 0
+    found = json.loads(result.read_text())
+    assert found["mirrored"]
+    assert found["grid"] == [2, 3]
+    assert found["after"]["left_um"] < 0.2 * found["before"]["left_um"]
+    assert found["after"]["direction"] >= 0.98
+    assert found["after"]["coverage"] > 0.8
+    assert "held-out stacks, 22 planes" in capsys.readouterr().out
+    page = (tmp_path / "page" / "index.html").read_text()
+    assert page.count("<svg") == 2
+    assert "z has the other sign" in page
+    dpn = Manifest.read(out / "dpn.json")
+    assert dpn.preprocessing == Layout(2, 3).preprocessing
+    assert dpn.optics.range_um == pytest.approx(19.5, abs=0.01)
+    assert "optics" not in dpn.calibration["envelope"]["bounds"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["models", "page", "result.json"]
+    focus(out, strange)
+
+
+def focus(models, manifest):
+    """What `run` and `focus` would do with the folder."""
+    files = ModelSettings(rin=models / "rin.json", dpn=models / "dpn.json", backend="cpu")
+    sensor, nets = build_sensor(files, Objective(0.75, 20.0, 0.34), ClassRule())
+    plane = next(p for p in stacks(read_manifest(manifest))["s5"] if p.defocus_um < -5)
+    frame = Frame(read_pixels(plane), PixelFormat.RGB8, 1, 0, 0)
+    seen = sensor.measure(frame, Lap())
+    for net in nets:
+        net.close()
+    assert seen.ranked.scores.shape == (2, 3)
+    assert seen.estimate.defocus_um == pytest.approx(plane.defocus_um, abs=3.0)
+
+
+def test_an_instrument_without_a_sign_is_refused(tmp_path):
+    """Pictures that are the same above and below focus: nothing is written."""
+    away = np.arange(-20.0, 20.1, 4.0)
+    found = {}
+    for i in range(3):
+        images = made.pictures(made.field(30 + i), np.abs(away), made.optics(0.0, 0.0), i)
+        found[f"s{i}"] = away, images
+    out = tmp_path / "models"
+    with pytest.raises(AdaptRefused, match=r"no sign: on .* above and below focus look alike"):
+        verb.run(options(made.write(tmp_path, found), out))
+    assert not out.exists()
+    assert not list(tmp_path.glob(".adapting-*"))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"minutes": 0.0}, "--minutes 0 must be 0.05 to 600"),
+        ({"na": 2.0}, "--na 2 must be above 0 and at most 1.6"),
+    ],
+)
+def test_options_out_of_range(strange, tmp_path, change, words):
+    with pytest.raises(Exception, match=words):
+        verb.run(options(strange, tmp_path / "models", **change))
+
+
+def test_a_folder_with_other_things_is_left_alone(strange, tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(Exception, match="holds other things than adapted models"):
+        verb.run(options(strange, tmp_path))
+    with pytest.raises(Exception, match="is not a folder"):
+        verb.run(options(strange, tmp_path / "no" / "models"))
+    assert (tmp_path / "thesis.txt").read_text() == "mine"
+
+
+def test_pools_of_other_sizes_are_read_by_the_same_code(tmp_path):
+    """A tile of 256 px has 16 x 16 blocks."""
+    labels = np.full((1, 4 + 2 * 16 * 16), 0.001, np.float32)
+    labels[:, 0] = 3.0
+    labels[:, 4 + 256 :] = 0.0
+    pool = Pool(tmp_path, np.zeros((1, 256, 256, 3), np.uint8), labels)
+    _, found = dpn_batch(pool, pool.ready(), np.random.default_rng(0), 4, 224)
+    assert found[:, 0].tolist() == [-3.0] * 4

@@ -1,0 +1,60 @@
+"""The interval and the envelope of adapted models, from stacks that did not teach.
+
+A handful of stacks is far below what `training.calibrate` asks for, so nothing is shaped here: the
+interval keeps the shipped form, made wider by one factor, the largest that any kept stack needs for
+95 % of its frames; the envelope holds every kept frame, and novelty half as much again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from edge.aggregate import Calibration
+from edge.appliance.evaluation_record import Record
+from training.fit_envelope import fit_envelope
+from training.fit_interval import LEVEL, as_json, intervals
+from training.frame_rows import FrameRow, frame_of
+
+LEAST_FRAMES = 2
+NOVELTY_ROOM = 1.5
+LEAST = 0.5  # of the factor: few frames may all be good ones
+
+
+def fit_few(found: Sequence[Record], shipped: Calibration) -> dict[str, Any]:
+    """calibration of a DPN's manifest. ValueError when fewer than two frames have an answer."""
+    rows = [frame_of(record) for record in found]
+    known = [
+        (record["stack_id"], row) for record, row in zip(found, rows, strict=True) if row.answered
+    ]
+    if len(known) < LEAST_FRAMES:
+        raise ValueError(f"{len(known)} of {len(rows)} kept frames have an answer")
+    stacks, answered = np.array([name for name, _ in known]), [row for _, row in known]
+    plain = replace(shipped, least_um=0.0)
+    ratio = np.array([row.error_um for row in answered]) / np.maximum(
+        intervals(answered, plain), 1e-3
+    )
+    worst = max(_upper(ratio[stacks == name]) for name in dict.fromkeys(stacks.tolist()))
+    factors = tuple((k, round(max(worst, LEAST) * factor, 4)) for k, factor in shipped.factors)
+    calibration = replace(shipped, factors=factors)
+    return {"interval": as_json(calibration), "envelope": _envelope(rows)}
+
+
+def _upper(ratios: Any) -> float:
+    """The least that 95 % of a stack's frames do not exceed; one more is counted as the worst."""
+    at = math.ceil((len(ratios) + 1) * LEVEL) - 1
+    return float(np.sort(ratios)[min(at, len(ratios) - 1)])
+
+
+def _envelope(rows: Sequence[FrameRow]) -> dict[str, Any]:
+    # the optics were not tuned: what they say of another instrument means nothing
+    bare = [replace(row, patches=replace(row.patches, optics=None)) for row in rows if row.k]
+    envelope = fit_envelope((bare[::2], bare[1::2]), ()).envelope
+    novelty = envelope["bounds"].get("novelty")
+    if novelty:
+        envelope["bounds"]["novelty"] = {k: round(NOVELTY_ROOM * v, 4) for k, v in novelty.items()}
+    return envelope

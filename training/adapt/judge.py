@@ -1,0 +1,97 @@
+"""What models are worth on stacks, measured as the instrument would use them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.appliance.evaluation_record import Examiner, Record
+from edge.importance import ClassRule
+from edge.optics import Objective
+from edge.rig import build_sensor
+from edge.settings import ModelSettings
+from edge.zstack import Exposure, read_pixels
+from engines.manifest import Manifest
+from training.adapt.material import CLEAR_UM, Stack
+
+Each = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Over frames. `left_um`: mean distance from focus after one shot, a frame without an answer
+    staying where it is; `mae_um` of the answered; `direction` for |d| >= 1 um, of all frames;
+    `coverage` of the 95 % interval. None where there is nothing to take the mean of."""
+
+    frames: int
+    answered: int
+    away_um: float
+    left_um: float
+    mae_um: float | None
+    direction: float | None
+    coverage: float | None
+    interval_um: float | None
+
+
+def records(models: Path, stacks: Iterable[Stack], each: Each | None = None) -> list[Record]:
+    """Every plane of the stacks through the networks in `models`; truth is the stacks' labels."""
+    optics = Manifest.read(models / "dpn.json").optics
+    objective = Objective(optics.na, optics.magnification, optics.um_per_px)
+    files = ModelSettings(rin=models / "rin.json", dpn=models / "dpn.json", backend="cpu")
+    sensor, nets = build_sensor(files, objective, ClassRule())
+    examiner = Examiner(sensor, objective)
+    found = []
+    try:
+        for stack in stacks:
+            for plane in stack.planes:
+                found.append(examiner.record(_known(stack, plane), read_pixels(plane), "stacks"))
+            if each is not None:
+                each(stack.name)
+    finally:
+        for net in nets:
+            net.close()
+    return found
+
+
+def _known(stack: Stack, plane: Exposure) -> Exposure:
+    return replace(plane, focus_z_um=stack.labels.focus_um)
+
+
+def score(found: Sequence[Record]) -> Score:
+    """See Score."""
+    true = np.array([r["true_um"] for r in found], np.float64)
+    said = np.array([math.nan if r["found_um"] is None else r["found_um"] for r in found])
+    half = np.array([math.nan if r["interval_um"] is None else r["interval_um"] for r in found])
+    known = np.isfinite(said)
+    error = np.abs(said - true)
+    far = np.abs(true) >= CLEAR_UM
+    return Score(
+        frames=len(found),
+        answered=int(known.sum()),
+        away_um=_mean(np.abs(true)) or 0.0,
+        left_um=_mean(np.where(known, error, np.abs(true))) or 0.0,
+        mae_um=_mean(error[known]),
+        direction=_mean((said * true > 0)[far]),
+        coverage=_mean((error <= half)[known]),
+        interval_um=float(np.median(half[known])) if known.any() else None,
+    )
+
+
+def _mean(values: Any) -> float | None:
+    return float(np.mean(values)) if len(values) else None
+
+
+def same_sign(found: Sequence[Record], least_um: float = 3.0) -> float | None:
+    """Of frames well out of focus, the share whose medians have the true sign, believed or not;
+    None for fewer than six frames."""
+    pairs = []
+    for record in found:
+        said = record["found_um"] if record["found_um"] is not None else record["rejected_um"]
+        if said is not None and math.isfinite(said) and abs(record["true_um"]) >= least_um:
+            pairs.append(said * record["true_um"] > 0)
+    return float(np.mean(pairs)) if len(pairs) >= 6 else None

@@ -1,0 +1,110 @@
+"""Both networks, from the shipped weights on, tuned to the labelled stacks."""
+
+from __future__ import annotations
+
+import multiprocessing
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import torch
+
+from edge.preprocess import Layout
+from training.adapt.pools import rin_batch_for
+from training.export import WEIGHTS, set_depth_share
+from training.memory import keep_memory
+from training.nets import DPN, RIN
+from training.novelty import summaries
+from training.pool import Pool
+from training.train import Plan, Run, train
+
+DPN_SHARE = 2 / 3  # of the minutes; the RIN's is the rest, beside it
+#: the first third on small pictures, which are cheap; the rest as the runtime shows them
+CROPS = ((0.35, 128), (1.01, 224))
+MUON_LR, ADAM_LR = 2.5e-3, 1e-3  # half of what training from nothing takes
+NOVELTY_PATCHES = 1536
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """How to tune. `mirrored`: the instrument's z has the other sign than the shipped DPN's."""
+
+    minutes: float  # of a core, both networks together
+    seed: int
+    mirrored: bool
+
+
+def start(kind: str, layout: Layout, plan: Plan | None = None) -> Run:
+    """A run that begins with the shipped weights."""
+    run = Run(plan or Plan(kind, steps=1))
+    run.begin_from(WEIGHTS / f"{kind}.pt")
+    for net in (run.net, run.average):
+        if isinstance(net, RIN):
+            net.take_shape(layout.small_px, (layout.rows, layout.columns))
+    return run
+
+
+@torch.no_grad()
+def mirror(run: Run) -> None:
+    """Negate what a DPN answers: its bins are even about 0, so their order is turned round."""
+    for net in (run.net, run.average):
+        assert isinstance(net, DPN)
+        net.head.weight.copy_(net.head.weight.flip(0))
+        net.head.bias.copy_(net.head.bias.flip(0))
+
+
+def tune(dpn: Pool, rin: Pool, layout: Layout, wishes: Wishes, folder: Path) -> tuple[Run, Run]:
+    """The DPN here and the RIN in a process beside it: (rin, dpn)."""
+    context = multiprocessing.get_context("spawn")
+    arguments = rin.folder, layout, wishes, folder / "rin"
+    beside = context.Process(target=_tune_rin, args=arguments)
+    beside.start()
+    try:
+        tuned = _tune_dpn(dpn, wishes, folder / "dpn")
+    finally:
+        if beside.is_alive() and not (folder / "dpn" / "checkpoint.pt").exists():
+            beside.terminate()  # this side failed: nobody waits for the other
+        beside.join()
+    if beside.exitcode:
+        raise RuntimeError(f"tuning the RIN ended with {beside.exitcode}")
+    run = Run.load(folder / "rin" / "checkpoint.pt")
+    for net in (run.net, run.average):
+        assert isinstance(net, RIN)
+        net.take_shape(layout.small_px, (layout.rows, layout.columns))
+    return run, tuned
+
+
+def _tune_dpn(pool: Pool, wishes: Wishes, out: Path) -> Run:
+    plan = Plan("dpn", wishes.seed, wishes.minutes * DPN_SHARE, batch=64)
+    tile = pool.images.shape[1]
+    plan.crops = tuple((share, min(px, tile // 32 * 32)) for share, px in CROPS)
+    run = start("dpn", Layout(), _slow(plan))
+    if wishes.mirrored:
+        mirror(run)
+    _train(run, pool, out)
+    assert isinstance(run.average, DPN)
+    features = summaries(run.average.eval(), pool, NOVELTY_PATCHES)
+    run.average.novelty.fit(features)
+    set_depth_share(run, 0.0)  # the thickness was not tuned: it tells nothing here
+    return run
+
+
+def _tune_rin(folder: Path, layout: Layout, wishes: Wishes, out: Path) -> None:
+    plan = Plan("rin", wishes.seed, wishes.minutes * (1 - DPN_SHARE), batch=8)
+    run = start("rin", layout, _slow(plan))
+    run.make = rin_batch_for(layout)
+    _train(run, Pool.open(folder), out)
+
+
+def _slow(plan: Plan) -> Plan:
+    plan.muon_lr, plan.adam_lr = MUON_LR, ADAM_LR
+    return plan
+
+
+def _train(run: Run, pool: Pool, out: Path) -> None:
+    torch.set_num_threads(1)  # one core each
+    cv2.setNumThreads(1)
+    keep_memory()
+    out.mkdir(parents=True, exist_ok=True)
+    if not train(run, pool, out):
+        raise KeyboardInterrupt

@@ -1,0 +1,315 @@
+"""`sparsefocus calibrate --zstacks MANIFEST --out MODELS`: models for an instrument, from stacks.
+
+    read, label, deal out   material     a quarter of the stacks is kept for the interval
+    the shipped models      before       what the instrument would have without this
+    tune both networks      tune         from the shipped weights, z mirrored where it must be
+    interval, envelope      interval     on the kept stacks
+    judge, write            judge        on the stacks that the user held out
+
+Nothing is written unless the kept stacks show that the sign was learned and the error fell.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.aggregate import Calibration
+from edge.appliance.evaluation_record import Record
+from edge.appliance.report import strict
+from edge.errors import ConfigError
+from edge.preprocess import PAPER
+from engines.engine import MODELS
+from engines.manifest import Manifest, Optics
+from training.adapt.interval import fit_few
+from training.adapt.judge import Score, records, same_sign, score
+from training.adapt.material import AdaptRefused, Material, Say, Stack, read_material
+from training.adapt.page import write_page
+from training.adapt.pools import dpn_pool, rin_pool
+from training.adapt.tune import Wishes, start, tune
+from training.export import export
+from training.train import Run
+
+SEED = 1
+MINUTES = (0.05, 600.0)
+LOOKS = 24  # planes that tell whether z is mirrored
+MIRRORED = 0.35  # share of right signs below which it is
+LEAST_DIRECTION = 0.75  # of the kept planes: below it no sign was learned
+OPERATING_POINT = 0.5  # as the shipped RIN has it
+DISK_BYTES = 4e9  # what the tiles and the RIN's pictures take at most
+OURS = ("rin.onnx", "rin.json", "dpn.onnx", "dpn.json", "adaptation.json")
+
+
+def run(options: argparse.Namespace) -> int:
+    """0 = the models are in --out. AdaptRefused says why nothing was written."""
+    begin = time.monotonic()
+    _check(options)
+
+    def say(line: str) -> None:
+        if not options.quiet:
+            print(f"[{time.monotonic() - begin:4.0f} s] {line}", file=sys.stderr, flush=True)
+
+    material = read_material(options.zstacks, options.hold_out, options.um_per_px, say)
+    optics = _optics(options, material)
+    parent = options.out.absolute().parent
+    with tempfile.TemporaryDirectory(prefix=".adapting-", dir=parent) as scratch:
+        found = _adapt(material, optics, options, Path(scratch), say)
+        found["seconds"] = round(time.monotonic() - begin, 1)
+        _put(Path(scratch) / "after", options.out, found)
+    _tell(found, options)
+    return 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    low, high = MINUTES
+    if not low <= options.minutes <= high:
+        raise ConfigError(f"--minutes {options.minutes:g} must be {low:g} to {high:g}")
+    out = options.out.absolute()
+    if not out.parent.is_dir():
+        raise ConfigError(f"--out {options.out}: {out.parent} is not a folder")
+    if out.exists() and (not out.is_dir() or any(f.name not in OURS for f in out.iterdir())):
+        raise ConfigError(f"--out {options.out}: holds other things than adapted models")
+    if out == MODELS.absolute():
+        raise ConfigError(f"--out {options.out}: these are the shipped models")
+    free = shutil.disk_usage(out.parent).free
+    if free < DISK_BYTES:
+        raise ConfigError(
+            f"{out.parent}: {free / 1e9:.1f} GB are free, tuning takes {DISK_BYTES / 1e9:.0f} GB"
+        )
+
+
+def _optics(options: argparse.Namespace, material: Material) -> Optics:
+    """Of the instrument: what is not named is taken from the shipped models."""
+    shipped = Manifest.read(MODELS / "dpn.json").optics
+    na = shipped.na if options.na is None else options.na
+    magnification = (
+        shipped.magnification if options.magnification is None else options.magnification
+    )
+    for name, value, most in (("--na", na, 1.6), ("--magnification", magnification, 200.0)):
+        if not 0.0 < value <= most:
+            raise ConfigError(f"{name} {value:g} must be above 0 and at most {most:g}")
+    return replace(
+        shipped,
+        objective=f"{magnification:g}x/{na:g}, adapted",
+        na=na,
+        magnification=magnification,
+        um_per_px=material.um_per_px,
+        range_um=round(material.range_um, 3),
+    )
+
+
+def _adapt(
+    material: Material, optics: Optics, options: argparse.Namespace, scratch: Path, say: Say
+) -> dict[str, Any]:
+    judged = material.held or material.kept
+    before = _shipped(material, scratch / "before")
+    looks = _looks(material)
+    sign = same_sign(records(before, looks))
+    mirrored = sign is not None and sign < MIRRORED
+    say(_sign_words(sign, mirrored))
+    old = records(before, judged)
+    say(f"the shipped models: {_words(score(old))}")
+    folders = {name: scratch / name for name in ("dpn_pool", "rin_pool", "tuned")}
+    for folder in folders.values():
+        folder.mkdir()
+    tiles = dpn_pool(material, folders["dpn_pool"], np.random.default_rng(SEED))
+    pictures = rin_pool(material, folders["rin_pool"])
+    say(f"{len(tiles.ready())} tiles and {len(pictures.labels)} pictures to tune from")
+    wishes = Wishes(options.minutes, SEED, mirrored)
+    rin, dpn = tune(tiles, pictures, material.layout, wishes, folders["tuned"])
+    after = scratch / "after"
+    _export(rin, dpn, material, optics, after)
+    kept = records(after, material.kept)
+    _refuse_unlearned(kept)
+    shipped = Calibration.of(Manifest.read(MODELS / "dpn.json"))
+    _write_calibration(after, fit_few(kept, replace(shipped, range_um=optics.range_um)))
+    new = records(after, judged)
+    say(f"the adapted models: {_words(score(new))}")
+    return _found(material, options, optics, mirrored, (old, new))
+
+
+def _shipped(material: Material, folder: Path) -> Path:
+    """The shipped models as this sensor's size needs them."""
+    if material.layout == PAPER:
+        return MODELS
+    shipped = Manifest.read(MODELS / "dpn.json")
+    for kind in ("rin", "dpn"):
+        calibration = dict(shipped.calibration) if kind == "dpn" else None
+        export(
+            start(kind, material.layout), folder, calibration=calibration,
+            operating_point=OPERATING_POINT, layout=material.layout,
+        )  # fmt: skip
+    return folder
+
+
+def _looks(material: Material) -> list[Stack]:
+    """Some planes well out of focus, of as many taught stacks as there are."""
+    each = max(2, LOOKS // len(material.taught))
+    looks = []
+    for stack in material.taught:
+        far = [p for p in stack.planes if 3.0 <= abs(stack.defocus_um(p)) <= 20.0]
+        far = far or list(stack.planes)
+        chosen = np.unique(np.linspace(0, len(far) - 1, min(each, len(far))).round().astype(int))
+        looks.append(replace(stack, planes=tuple(far[i] for i in chosen)))
+    return looks
+
+
+def _sign_words(sign: float | None, mirrored: bool) -> str:
+    if sign is None:
+        return "the shipped models answer on too few planes to tell the sign of z"
+    way = "the other sign: mirrored" if mirrored else "the same sign"
+    return f"right signs on {sign:.0%} of the planes looked at: z has {way}"
+
+
+def _export(rin: Run, dpn: Run, material: Material, optics: Optics, folder: Path) -> None:
+    names = ", ".join(stack.name for stack in material.taught[:12])
+    data = f"adapted to stacks {names}"[:400]
+    for each in (rin, dpn):
+        export(
+            each, folder, operating_point=OPERATING_POINT, data=data, optics=optics,
+            layout=material.layout,
+        )  # fmt: skip
+
+
+def _refuse_unlearned(kept: Sequence[Record]) -> None:
+    """Above and below focus must look different to the tuned networks."""
+    sign = same_sign(kept, least_um=1.0)
+    clear = [r for r in kept if abs(r["true_um"]) >= 1.0]
+    if sign is None:  # too few to count: then none may be wrong
+        said = [r["found_um"] if r["found_um"] is not None else r["rejected_um"] for r in clear]
+        right = [s * r["true_um"] > 0 for s, r in zip(said, clear, strict=True) if s is not None]
+        sign = float(np.mean(right)) if right and all(right) else 0.0
+    if sign < LEAST_DIRECTION:
+        raise AdaptRefused(
+            f"no sign: on {len(clear)} planes that did not teach, {sign:.0%} of the directions are "
+            f"right, {LEAST_DIRECTION:.0%} is the least: above and below focus look alike (little "
+            "spherical aberration and axial colour), or the stacks are too few"
+        )
+
+
+def _write_calibration(folder: Path, calibration: dict[str, Any]) -> None:
+    path = folder / "dpn.json"
+    changed = replace(Manifest.read(path), calibration=calibration)
+    changed.write(folder / ".dpn.json.part")
+    os.replace(folder / ".dpn.json.part", path)
+
+
+def _found(
+    material: Material,
+    options: argparse.Namespace,
+    optics: Optics,
+    mirrored: bool,
+    measured: tuple[list[Record], list[Record]],
+) -> dict[str, Any]:
+    scores = [score(found) for found in measured]
+    if not scores[1].left_um < scores[0].left_um:
+        raise AdaptRefused(
+            f"not better: the adapted models leave {scores[1].left_um:.2f} um, the shipped ones "
+            f"{scores[0].left_um:.2f} um: more stacks, or more --minutes"
+        )
+    judged = material.held or material.kept
+    return {
+        "manifest": options.zstacks.name,
+        "grid": [material.layout.rows, material.layout.columns],
+        "um_per_px": material.um_per_px,
+        "range_um": optics.range_um,
+        "mirrored": mirrored,
+        "minutes": options.minutes,
+        "judged_on": "held-out stacks" if material.held else "the stacks the interval is from",
+        "taught": [_stack_facts(stack) for stack in material.taught],
+        "kept": [_stack_facts(stack) for stack in material.kept],
+        "held": [_stack_facts(stack) for stack in material.held],
+        "left_out": list(material.left_out),
+        "before": asdict(scores[0]),
+        "after": asdict(scores[1]),
+        "error_gone": 1.0 - scores[1].left_um / scores[0].left_um,
+        "stacks": {
+            stack.name: [
+                asdict(score([r for r in found if r["stack_id"] == stack.name]))
+                for found in measured
+            ]
+            for stack in judged
+        },
+        "planes": [
+            {"stack": b["stack_id"], "true_um": b["true_um"], "before_um": b["found_um"],
+             "after_um": a["found_um"], "interval_um": a["interval_um"], "reason": a["reason"]}
+            for b, a in zip(*measured, strict=True)
+        ],
+    }  # fmt: skip
+
+
+def _stack_facts(stack: Stack) -> dict[str, Any]:
+    labels = stack.labels
+    return {
+        "name": stack.name,
+        "planes": len(stack.planes),
+        "focus_z_um": round(labels.focus_um, 3),
+        "focus_from": "manifest" if labels.own else "sharpness",
+        "sharpest_z_um": round(labels.measured_um, 3),
+        "reversed_contrast": labels.reversed_contrast,
+        "tilt_um": round(labels.tilt_um, 2),
+        "informative_patches": labels.informative,
+    }
+
+
+def _put(made: Path, out: Path, found: dict[str, Any]) -> None:
+    """Into place, each file in one piece; the manifests last, so that none names a missing file."""
+    record = {k: v for k, v in found.items() if k != "planes"}
+    text = json.dumps(strict(record), indent=1, allow_nan=False) + "\n"
+    (made / "adaptation.json").write_text(text, encoding="utf-8")
+    path = made / "dpn.json"
+    accuracy = {name: found[name] for name in ("judged_on", "before", "after")}
+    replace(Manifest.read(path), accuracy=strict(accuracy)).write(path)
+    out.mkdir(exist_ok=True)
+    for name in OURS:
+        os.replace(made / name, out / name)
+
+
+def _words(found: Score) -> str:
+    if found.direction is None or found.mae_um is None:
+        return f"{found.answered} of {found.frames} frames answered"
+    return (
+        f"{found.left_um:.2f} um left of {found.away_um:.2f}, direction {found.direction:.1%}, "
+        f"{found.answered} of {found.frames} frames answered"
+    )
+
+
+def _tell(found: dict[str, Any], options: argparse.Namespace) -> None:
+    if options.json is not None:
+        text = json.dumps(strict(found), indent=1, allow_nan=False) + "\n"
+        try:
+            options.json.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"--json {options.json}: {error.strerror}") from error
+    if options.report is not None:
+        print(f"report: {write_page(found, options.report)}")
+    print(sentence(found))
+    print(f"models: {options.out} (models.rin and models.dpn of a config)")
+
+
+def sentence(found: dict[str, Any]) -> str:
+    """The result for a person."""
+    before, after = found["before"], found["after"]
+    words = (
+        f"{found['judged_on']}, {after['frames']} planes: one shot left {before['left_um']:.2f} um "
+        f"before, {after['left_um']:.2f} um after ({found['error_gone']:.0%} gone)"
+    )
+    if after["direction"] is not None and before["direction"] is not None:
+        words += f"; direction {before['direction']:.1%} before, {after['direction']:.1%} after"
+    if after["coverage"] is not None:
+        words += (
+            f"; interval +-{after['interval_um']:.2f} um holds {after['coverage']:.0%} of the "
+            f"{after['answered']} answered"
+        )
+    return words
