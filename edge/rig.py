@@ -148,8 +148,8 @@ def _cpu_sensor(
     budget: PatchBudget,
     enough_um: float | None,
 ) -> tuple[Sensor, tuple[engines.Engine, ...]]:
-    rin = engines.open_engine(models.rin, models.threads)
-    dpn = engines.open_engine(models.dpn, models.threads)
+    rin = engines.open_engine(models.rin, models.threads, models.runtime)
+    dpn = engines.open_engine(models.dpn, models.threads, models.runtime)
     _check(rin.manifest, "rin", objective)
     _check(dpn.manifest, "dpn", objective)
     layout = _layout(rin.manifest, dpn.manifest)

@@ -56,7 +56,8 @@ class ModelSettings:
     """Paths of the manifests; `threads` = 0 lets the engine choose.
 
     `backend`: "cpu", "gpu", or "auto": the GPU where there are TensorRT, a driver and plans, which
-    must then be usable. `frame_memory`: "copy" or "mapped", see engines.gpu_frame.
+    must then be usable. `runtime`: on the CPU, "openvino" (an extra) for a faster RIN on x86.
+    `frame_memory`: "copy" or "mapped", see engines.gpu_frame.
     `interval_factor`: what a calibration found that intervals must be multiplied by.
     """
 
@@ -64,11 +65,13 @@ class ModelSettings:
     dpn: Path = MODELS / "dpn.json"
     threads: int = 0
     backend: str = "auto"
+    runtime: str = "onnxruntime"
     frame_memory: str = "copy"
     interval_factor: float = 1.0
 
 
 BACKENDS = ("auto", "cpu", "gpu")
+RUNTIMES = ("onnxruntime", "openvino")
 
 
 @dataclass(frozen=True, slots=True)

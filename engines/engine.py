@@ -12,6 +12,7 @@ dpn: (k, 224, 224, 3) uint8 RGB, k >= 1 -> defocus_um (k,) float32, positive = r
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from abc import ABC, abstractmethod
 from pathlib import Path
 
@@ -25,6 +26,7 @@ MODELS = Path(__file__).parent / "models"
 #: what can run a network -> where its engine lives ("module:class")
 ENGINES: dict[str, str] = {
     "onnxruntime": "engines.onnx_engine:OnnxEngine",
+    "openvino": "engines.openvino_engine:OpenVinoEngine",
 }
 
 
@@ -45,16 +47,30 @@ class Engine(ABC):
         """Release what the engine holds; safe to call twice."""
 
 
-def open_engine(manifest_path: Path, threads: int = 0) -> Engine:
-    """Open the network described by a manifest with the best engine on this machine.
+def open_engine(manifest_path: Path, threads: int = 0, runtime: str = "onnxruntime") -> Engine:
+    """Open the network described by a manifest.
 
-    `threads` = 0 lets the engine choose. Raises EngineRejected when the file does not match
-    its manifest (hash, shapes, input type).
+    `threads` = 0 lets the engine choose. `runtime`: one of ENGINES; a network with a free batch
+    size is ONNX Runtime's in any case, which is as fast there (docs/speed.md). Raises
+    EngineRejected when the file does not match its manifest (hash, shapes, input type), or for a
+    runtime that is not installed.
     """
-    module, _, attribute = ENGINES["onnxruntime"].partition(":")
+    manifest = Manifest.read(manifest_path)
+    module, _, attribute = ENGINES[runtime_for(manifest, runtime)].partition(":")
     driver = getattr(importlib.import_module(module), attribute)  # on use: it costs 0.2 s
-    engine: Engine = driver(Manifest.read(manifest_path), threads=threads)
+    engine: Engine = driver(manifest, threads=threads)
     return engine
 
 
-__all__ = ["ENGINES", "MODELS", "Engine", "EngineRejected", "open_engine"]
+def runtime_for(manifest: Manifest, wanted: str) -> str:
+    """Which of ENGINES runs this network. EngineRejected: the one asked for is not installed."""
+    if wanted == "openvino" and importlib.util.find_spec("openvino") is None:
+        raise EngineRejected(
+            "models.runtime = openvino: it is not installed: "
+            "pip install 'sparsefocus-edge[openvino]'"
+        )
+    free = any(not isinstance(size, int) or size < 1 for i in manifest.inputs for size in i.shape)
+    return "onnxruntime" if free else wanted
+
+
+__all__ = ["ENGINES", "MODELS", "Engine", "EngineRejected", "open_engine", "runtime_for"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -17,11 +18,14 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from engines.engine import Engine
+from engines.interface import Tensor, agree, fits
 from engines.manifest import EngineRejected, Manifest, OutputNotFinite
 from engines.pixel_table import split
 
 # Patches of 224 x 224: more fall out of a core's cache, fewer do not pay for the thread.
 MOST, LEAST = 5, 3
+#: ONNX Runtime's names of what networks here take and answer
+DTYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8"}
 
 U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
@@ -69,13 +73,13 @@ class OnnxEngine(Engine):
     def infer(self, batch: U8) -> tuple[F32, ...]:
         """See Engine.infer. Inputs that are not C-contiguous are copied by ONNX Runtime."""
         want = self._input.shape
-        if batch.dtype != np.uint8 or not _fits(batch.shape, want) or 0 in batch.shape:
+        if batch.dtype != np.uint8 or not fits(batch.shape, want) or 0 in batch.shape:
             raise EngineRejected(
                 f"{self._model}: input {batch.dtype}{batch.shape} is not uint8{want}"
             )
         results = self._in_chunks(batch)
         for output, result in zip(self.manifest.outputs, results, strict=True):
-            if not _fits(result.shape, output.shape, k=batch.shape[0]):
+            if not fits(result.shape, output.shape, k=batch.shape[0]):
                 raise EngineRejected(
                     f"{self._model}: {output.name} has shape {result.shape}, not {output.shape}"
                 )
@@ -130,24 +134,21 @@ class OnnxEngine(Engine):
         return list(self._session.run(self._outputs, {self._input.name: values}))
 
     def _check_interface(self, session: Any) -> None:
-        # of a network that was split, `split` saw that it takes uint8
-        taken = "tensor(uint8)" if self._table is None else "tensor(float)"
-        for got, want, kind in (
-            (session.get_inputs(), self.manifest.inputs, taken),
-            (session.get_outputs(), self.manifest.outputs, "tensor(float)"),
-        ):
-            found = {tensor.name: tensor for tensor in got}
-            if set(found) != {spec.name for spec in want}:
-                raise EngineRejected(f"{self._model}: has {sorted(found)}, manifest {want}")
-            for spec in want:
-                tensor = found[spec.name]
-                # an output whose shape the exporter did not infer (None, a name) is checked on use
-                shape = tuple(d if isinstance(d, int) else "k" for d in tensor.shape)
-                if tensor.type != kind or not _compatible(shape, spec.shape):
-                    raise EngineRejected(
-                        f"{self._model}: {spec.name} is {tensor.type}{list(tensor.shape)}, "
-                        f"its manifest says {kind}{list(spec.shape)}"
-                    )
+        agree(self._model, map(self._tensor, session.get_inputs()), self.manifest.inputs)
+        agree(self._model, map(_tensor, session.get_outputs()), self.manifest.outputs)
+
+    def _tensor(self, given: Any) -> Tensor:
+        """An input. Of a network that was split, `split` saw that it takes uint8."""
+        told = _tensor(given)
+        if self._table is not None and told.dtype == "float32":
+            return replace(told, dtype="uint8")
+        return told
+
+
+def _tensor(given: Any) -> Tensor:
+    # an output whose shape the exporter did not infer (None, a name) is checked on use
+    shape = tuple(d if isinstance(d, int) else "k" for d in given.shape)
+    return Tensor(given.name, DTYPES.get(given.type, given.type), shape)
 
 
 def _chunks(size: int, streams: int) -> list[slice]:
@@ -167,18 +168,3 @@ def _options(threads: int) -> ort.SessionOptions:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     return options
-
-
-def _fits(shape: tuple[int, ...], want: tuple[int | str, ...], k: int | None = None) -> bool:
-    """Whether a real shape is the manifest's; free dimensions take anything, or `k` if given."""
-    return len(shape) == len(want) and all(
-        (k is None or s == k) if w in (-1, "k") else s == w
-        for s, w in zip(shape, want, strict=True)
-    )
-
-
-def _compatible(shape: tuple[int | str, ...], want: tuple[int | str, ...]) -> bool:
-    """Whether a declared shape (unknown dimensions as "k") does not contradict the manifest's."""
-    return len(shape) == len(want) and all(
-        s == "k" or (s == w and w not in (-1, "k")) for s, w in zip(shape, want, strict=True)
-    )

@@ -20,6 +20,7 @@ from edge.preprocess import MAX_PATCHES
 from edge.realtime import RealtimeSettings
 from edge.settings import (
     BACKENDS,
+    RUNTIMES,
     CameraSettings,
     Config,
     LoopSettings,
@@ -148,6 +149,7 @@ def _models(s: Section) -> ModelSettings:
         dpn=s.path("dpn", default=shipped.dpn),
         threads=s.integer("threads", 0, 64, default=0),
         backend=s.choice("backend", BACKENDS, default=shipped.backend),
+        runtime=s.choice("runtime", RUNTIMES, default=shipped.runtime),
         frame_memory=s.choice("frame_memory", MEMORY, default=shipped.frame_memory),
     )
     s.done()

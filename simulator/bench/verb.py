@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from edge.appliance.config import read_config
 from edge.appliance.machine import description, load_average
 from edge.appliance.progress import Progress
 from edge.errors import ConfigError
-from edge.settings import Config
+from edge.settings import RUNTIMES, Config
 from engines import latency_model
 from simulator.bench import climb, floors, frames, latency
 from simulator.bench.contenders import Ours, others
@@ -40,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--fields", type=int, default=6, metavar="N",
         help="for hill climbing, 0 = leave it out (default: 6)")  # fmt: skip
     add("--config", type=Path, default=NOMINAL, help="instrument (default: the nominal one)")
+    add("--runtime", choices=RUNTIMES, help="of the networks (default: the config's)")
     add("--seed", type=int, default=5, help="of slides, starts and noise (default: 5)")
     add("--json", type=Path, metavar="FILE", help="write the numbers")
     add("--picture", type=Path, metavar="FILE", help="write them as an SVG")
@@ -59,6 +61,8 @@ def run(options: argparse.Namespace) -> int:
     if options.frames < 1 or options.every < 1 or options.fields < 0:
         raise ConfigError("--frames and --every must be at least 1, --fields at least 0")
     config = read_config(options.config)
+    if options.runtime is not None:
+        config = replace(config, models=replace(config.models, runtime=options.runtime))
     for path in (options.json, options.picture):
         if path is not None and not path.parent.is_dir():
             raise ConfigError(f"{path}: there is no folder {path.parent}")

@@ -16,23 +16,26 @@ import numpy as np
 
 from edge.aggregate import Calibration
 from edge.appliance.evaluation_record import Record
+from training.adapt.material import AdaptRefused
 from training.fit_envelope import fit_envelope
 from training.fit_interval import LEVEL, as_json, intervals
 from training.frame_rows import FrameRow, frame_of
 
-LEAST_FRAMES = 2
 NOVELTY_ROOM = 1.5
 LEAST = 0.5  # of the factor: few frames may all be good ones
 
 
 def fit_few(found: Sequence[Record], shipped: Calibration) -> dict[str, Any]:
-    """calibration of a DPN's manifest. ValueError when fewer than two frames have an answer."""
+    """calibration of a DPN's manifest. AdaptRefused when no kept frame has an answer."""
     rows = [frame_of(record) for record in found]
     known = [
         (record["stack_id"], row) for record, row in zip(found, rows, strict=True) if row.answered
     ]
-    if len(known) < LEAST_FRAMES:
-        raise ValueError(f"{len(known)} of {len(rows)} kept frames have an answer")
+    if not known:
+        raise AdaptRefused(
+            f"none of {len(rows)} planes that did not teach has an answer: the interval cannot be "
+            "told; more planes or more stacks"
+        )
     stacks, answered = np.array([name for name, _ in known]), [row for _, row in known]
     plain = replace(shipped, least_um=0.0)
     ratio = np.array([row.error_um for row in answered]) / np.maximum(
@@ -53,7 +56,8 @@ def _upper(ratios: Any) -> float:
 def _envelope(rows: Sequence[FrameRow]) -> dict[str, Any]:
     # the optics were not tuned: what they say of another instrument means nothing
     bare = [replace(row, patches=replace(row.patches, optics=None)) for row in rows if row.k]
-    envelope = fit_envelope((bare[::2], bare[1::2]), ()).envelope
+    halves = (bare[::2], bare[1::2]) if len(bare) > 1 else (bare, bare)
+    envelope = fit_envelope(halves, ()).envelope
     novelty = envelope["bounds"].get("novelty")
     if novelty:
         envelope["bounds"]["novelty"] = {k: round(NOVELTY_ROOM * v, 4) for k, v in novelty.items()}
