@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--hold-out", nargs="+", default=[], metavar="STACK", help="of --zstacks: to judge by")
     add("--out", type=Path, metavar="MODELS", help="of --zstacks: folder for the adapted models")
     add("--minutes", type=float, default=12.0, help="of --zstacks: core minutes to train")
+    add("--steps", type=int, default=0, help="instead of --minutes: the same on every machine")
     add("--um-per-px", type=float, metavar="X", help="of --zstacks, where the manifest is silent")
     add("--na", type=float, metavar="X", help="of --zstacks: the objective's (default: shipped)")
     add("--magnification", type=float, metavar="X", help="of --zstacks: likewise")

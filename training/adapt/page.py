@@ -103,6 +103,12 @@ def _share(value: float | None) -> str:
     return "-" if value is None else f"{value:.1%}"
 
 
+def _length(found: dict[str, Any]) -> str:
+    if found["steps"]:
+        return f"{found['steps']} steps"
+    return f"{found['minutes']:g} minutes of a core"
+
+
 def _facts(found: dict[str, Any]) -> str:
     rows, columns = found["grid"]
     sign = "the other sign than the shipped models'" if found["mirrored"] else "the usual sign"
@@ -111,7 +117,7 @@ def _facts(found: dict[str, Any]) -> str:
         f"{len(found['held'])} were held out; judged on {found['judged_on']}",
         f"{rows} x {columns} patches, {found['um_per_px']:g} µm per pixel, z has {sign}, "
         f"calibrated to ±{found['range_um']:.1f} µm",
-        f"{found['minutes']:g} minutes of a core, {found.get('seconds', 0):.0f} s in all",
+        f"{_length(found)}, {found.get('seconds', 0):.0f} s in all",
         *found["left_out"],
     ]
     return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"

@@ -19,6 +19,7 @@ from training.pool import Pool
 from training.train import Plan, Run, train
 
 DPN_SHARE = 2 / 3  # of the minutes; the RIN's is the rest, beside it
+RIN_PART = 8  # a step of the RIN takes as long as so many of the DPN on small pictures
 #: the first third on small pictures, which are cheap; the rest as the runtime shows them
 CROPS = ((0.35, 128), (1.01, 224))
 MUON_LR, ADAM_LR = 2.5e-3, 1e-3  # half of what training from nothing takes
@@ -30,8 +31,17 @@ class Wishes:
     """How to tune. `mirrored`: the instrument's z has the other sign than the shipped DPN's."""
 
     minutes: float  # of a core, both networks together
+    steps: int  # of the DPN, where not 0: instead of the minutes
     seed: int
     mirrored: bool
+
+    def plan(self, kind: str) -> Plan:
+        """The DPN gets two thirds of the minutes."""
+        share, batch, part = (DPN_SHARE, 64, 1) if kind == "dpn" else (1 - DPN_SHARE, 8, RIN_PART)
+        steps = max(1, self.steps // part) if self.steps else 0
+        plan = Plan(kind, self.seed, self.minutes * share, steps, batch)
+        plan.muon_lr, plan.adam_lr = MUON_LR, ADAM_LR
+        return plan
 
 
 def start(kind: str, layout: Layout, plan: Plan | None = None) -> Run:
@@ -75,10 +85,10 @@ def tune(dpn: Pool, rin: Pool, layout: Layout, wishes: Wishes, folder: Path) -> 
 
 
 def _tune_dpn(pool: Pool, wishes: Wishes, out: Path) -> Run:
-    plan = Plan("dpn", wishes.seed, wishes.minutes * DPN_SHARE, batch=64)
+    plan = wishes.plan("dpn")
     tile = pool.images.shape[1]
     plan.crops = tuple((share, min(px, tile // 32 * 32)) for share, px in CROPS)
-    run = start("dpn", Layout(), _slow(plan))
+    run = start("dpn", Layout(), plan)
     if wishes.mirrored:
         mirror(run)
     _train(run, pool, out)
@@ -90,15 +100,9 @@ def _tune_dpn(pool: Pool, wishes: Wishes, out: Path) -> Run:
 
 
 def _tune_rin(folder: Path, layout: Layout, wishes: Wishes, out: Path) -> None:
-    plan = Plan("rin", wishes.seed, wishes.minutes * (1 - DPN_SHARE), batch=8)
-    run = start("rin", layout, _slow(plan))
+    run = start("rin", layout, wishes.plan("rin"))
     run.make = rin_batch_for(layout)
     _train(run, Pool.open(folder), out)
-
-
-def _slow(plan: Plan) -> Plan:
-    plan.muon_lr, plan.adam_lr = MUON_LR, ADAM_LR
-    return plan
 
 
 def _train(run: Run, pool: Pool, out: Path) -> None:

@@ -43,6 +43,7 @@ from training.train import Run
 
 SEED = 1
 MINUTES = (0.05, 600.0)
+MOST_STEPS = 1_000_000
 LOOKS = 24  # planes that tell whether z is mirrored
 MIRRORED = 0.35  # share of right signs below which it is
 LEAST_DIRECTION = 0.75  # of the kept planes: below it no sign was learned
@@ -75,6 +76,8 @@ def _check(options: argparse.Namespace) -> None:
     low, high = MINUTES
     if not low <= options.minutes <= high:
         raise ConfigError(f"--minutes {options.minutes:g} must be {low:g} to {high:g}")
+    if not 0 <= options.steps <= MOST_STEPS:
+        raise ConfigError(f"--steps {options.steps} must be 0 to {MOST_STEPS}")
     out = options.out.absolute()
     if not out.parent.is_dir():
         raise ConfigError(f"--out {options.out}: {out.parent} is not a folder")
@@ -126,7 +129,7 @@ def _adapt(
     tiles = dpn_pool(material, folders["dpn_pool"], np.random.default_rng(SEED))
     pictures = rin_pool(material, folders["rin_pool"])
     say(f"{len(tiles.ready())} tiles and {len(pictures.labels)} pictures to tune from")
-    wishes = Wishes(options.minutes, SEED, mirrored)
+    wishes = Wishes(options.minutes, options.steps, SEED, mirrored)
     rin, dpn = tune(tiles, pictures, material.layout, wishes, folders["tuned"])
     after = scratch / "after"
     _export(rin, dpn, material, optics, after)
@@ -226,6 +229,7 @@ def _found(
         "range_um": optics.range_um,
         "mirrored": mirrored,
         "minutes": options.minutes,
+        "steps": options.steps,
         "judged_on": "held-out stacks" if material.held else "the stacks the interval is from",
         "taught": [_stack_facts(stack) for stack in material.taught],
         "kept": [_stack_facts(stack) for stack in material.kept],
