@@ -76,7 +76,10 @@ def _measure(path: Path, sensor: Sensor, deadband_um: float) -> dict[str, Any]:
     pixels, pixel_format = read_image(path)
     now = monotonic_ns()
     lap = Lap()
-    seen = measure(sensor, Frame(pixels, pixel_format, 1, now, now), lap)
+    try:
+        seen = measure(sensor, Frame(pixels, pixel_format, 1, now, now), lap)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
     return {"file": str(path), **_verdict(seen, deadband_um), "latency_ms": lap.ms}
 
 
