@@ -24,12 +24,12 @@ from edge.zstack import read_manifest, read_pixels, stacks
 from engines.manifest import Manifest
 from training.adapt import tune, verb
 from training.adapt.interval import fit_few
-from training.adapt.label import label
+from training.adapt.label import Labels, label
 from training.adapt.material import AdaptRefused, read_material
-from training.adapt.pools import dpn_pool, rin_batch_for, rin_pool
+from training.adapt.pools import _truth, dpn_pool, rin_batch_for, rin_pool
 from training.adapt.sharpness import block_energy, locate, noise_floor
 from training.augment import dpn_batch
-from training.pool import Pool
+from training.pool import Pool, window_truth
 
 FINE = np.arange(-6.0, 6.1, 0.75)
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "zstacks" / "manifest.csv"
@@ -236,6 +236,20 @@ def test_tiles_say_how_far_to_go(tmp_path, one):
     assert np.isnan(labels[:, 1:]).all()  # nobody knows the optics of a real slide
 
 
+def test_a_tilted_stack_is_farther_on_one_side():
+    """Where the slide lies higher, more is to be raised."""
+    height = np.zeros((32, 32), np.float32)
+    height[:, 16:] = 2.0
+    labels = Labels(
+        100.0, 100.0, True, False, False, 4.0, np.ones((32, 32), np.float32), height,
+        np.ones((2, 2), np.float32), (0, 0),
+    )  # fmt: skip
+    truth = _truth(5.0, labels, (slice(0, 32), slice(0, 32)))
+    _, correction = window_truth(truth, 224)
+    assert correction[0, 0] == pytest.approx(-5.0)
+    assert correction[0, -1] == pytest.approx(-3.0)
+
+
 def test_pictures_of_another_sensor_for_the_rin(tmp_path):
     away = np.arange(-12.0, 12.1, 2.0)
     images = made.pictures(made.field(9, (512, 704)), away)
@@ -355,6 +369,23 @@ def test_an_instrument_without_a_sign_is_refused(tmp_path):
         verb.run(options(made.write(tmp_path, found), out))
     assert not out.exists()
     assert not list(tmp_path.glob(".adapting-*"))
+
+
+def test_models_that_are_no_better_are_not_written(tmp_path, monkeypatch):
+    """Networks that come back as they were from tuning, on an instrument they know."""
+    away = np.arange(-20.0, 20.1, 4.0)
+    found = {
+        f"s{i}": (away, made.pictures(made.field(40 + i, (512, 704)), away, made.optics(), i))
+        for i in range(4)
+    }
+    layout = Layout(2, 3)
+    monkeypatch.setattr(
+        verb, "tune", lambda *_: (tune.start("rin", layout), tune.start("dpn", layout))
+    )
+    out = tmp_path / "models"
+    with pytest.raises(AdaptRefused, match=r"not better: the adapted models leave .* um"):
+        verb.run(options(made.write(tmp_path, found), out, hold_out=["s3"]))
+    assert not out.exists()
 
 
 @pytest.mark.parametrize(
