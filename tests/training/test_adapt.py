@@ -17,6 +17,7 @@ from edge.camera import Frame, PixelFormat
 from edge.importance import ClassRule
 from edge.latency import Lap
 from edge.optics import Objective
+from edge.photometry import PHOTOMETRY
 from edge.preprocess import Layout
 from edge.rig import build_sensor
 from edge.settings import ModelSettings
@@ -292,6 +293,15 @@ def test_the_interval_is_as_wide_as_the_worst_stack_needs():
     calm, wild = [record("a", 0.4)] * 10, [record("b", 6.0)] * 10
     assert fit_few(calm, shipped)["interval"]["factors"] == {"1": 1.0, "9": 0.5}
     assert fit_few([*calm, *wild], shipped)["interval"]["factors"] == {"1": 6.0, "9": 3.0}
+    seen = {**dict.fromkeys(PHOTOMETRY, 0.0), "background": 200.0}
+    wide = fit_few(
+        [{**calm[0], "photometry": seen}],
+        shipped,
+        {"background": [100.0, 210.0], "saturated": 0.07},
+    )
+    low, high = wide["envelope"]["bounds"]["background"]
+    assert (low, high > 210.0) == (100.0, True)  # the hull of both
+    assert wide["envelope"]["bounds"]["saturated"] == 0.07
     assert fit_few(calm[:1], shipped)["interval"]["factors"] == {"1": 1.0, "9": 0.5}
     with pytest.raises(AdaptRefused, match="none of 1 planes that did not teach has an answer"):
         fit_few([{**record("a", 0.0), "found_um": None}], shipped)
@@ -336,10 +346,11 @@ def test_a_strange_instrument_is_learned(strange, tmp_path, capsys):
     page = (tmp_path / "page" / "index.html").read_text()
     assert page.count("<svg") == 2
     assert "z has the other sign" in page
+    assert "outside the envelope: " in page
     dpn = Manifest.read(out / "dpn.json")
     assert dpn.preprocessing == Layout(2, 3).preprocessing
     assert dpn.optics.range_um == pytest.approx(1.08 * 19.5, abs=0.01)
-    assert "optics" not in dpn.calibration["envelope"]["bounds"]
+    assert "spherical aberration" not in dpn.calibration["envelope"]["bounds"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["models", "page", "result.json"]
     focus(out, strange)
 

@@ -2,20 +2,23 @@
 
 A handful of stacks is far below what `training.calibrate` asks for, so nothing is shaped here: the
 interval keeps the shipped form, made wider by one factor, the largest that any kept stack needs for
-95 % of its frames; the envelope holds every kept frame, and novelty half as much again.
+95 % of its frames; the envelope holds every kept frame, novelty half as much again, and the light
+and colours that the shipped models were trained on besides: tuning varies them in the same way.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from edge.aggregate import Calibration
 from edge.appliance.evaluation_record import Record
+from edge.photometry import PHOTOMETRY
 from training.adapt.material import AdaptRefused
 from training.fit_envelope import fit_envelope
 from training.fit_interval import LEVEL, as_json, intervals
@@ -25,8 +28,11 @@ NOVELTY_ROOM = 1.5
 LEAST = 0.5  # of the factor: few frames may all be good ones
 
 
-def fit_few(found: Sequence[Record], shipped: Calibration) -> dict[str, Any]:
-    """calibration of a DPN's manifest. AdaptRefused when no kept frame has an answer."""
+def fit_few(
+    found: Sequence[Record], shipped: Calibration, light: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, Any]:
+    """calibration of a DPN's manifest; `light`: the shipped envelope's bounds. AdaptRefused when no
+    kept frame has an answer."""
     rows = [frame_of(record) for record in found]
     known = [
         (record["stack_id"], row) for record, row in zip(found, rows, strict=True) if row.answered
@@ -44,7 +50,7 @@ def fit_few(found: Sequence[Record], shipped: Calibration) -> dict[str, Any]:
     worst = max(_upper(ratio[stacks == name]) for name in dict.fromkeys(stacks.tolist()))
     factors = tuple((k, round(max(worst, LEAST) * factor, 4)) for k, factor in shipped.factors)
     calibration = replace(shipped, factors=factors)
-    return {"interval": as_json(calibration), "envelope": _envelope(rows)}
+    return {"interval": as_json(calibration), "envelope": _envelope(rows, light)}
 
 
 def _upper(ratios: Any) -> float:
@@ -53,12 +59,21 @@ def _upper(ratios: Any) -> float:
     return float(np.sort(ratios)[min(at, len(ratios) - 1)])
 
 
-def _envelope(rows: Sequence[FrameRow]) -> dict[str, Any]:
+def _envelope(rows: Sequence[FrameRow], light: Mapping[str, Any]) -> dict[str, Any]:
     # the optics were not tuned: what they say of another instrument means nothing
     bare = [replace(row, patches=replace(row.patches, optics=None)) for row in rows if row.k]
     halves = (bare[::2], bare[1::2]) if len(bare) > 1 else (bare, bare)
     envelope = fit_envelope(halves, ()).envelope
-    novelty = envelope["bounds"].get("novelty")
-    if novelty:
-        envelope["bounds"]["novelty"] = {k: round(NOVELTY_ROOM * v, 4) for k, v in novelty.items()}
+    bounds = envelope["bounds"]
+    if novelty := bounds.get("novelty"):
+        bounds["novelty"] = {k: round(NOVELTY_ROOM * v, 4) for k, v in novelty.items()}
+    for name in bounds.keys() & light.keys() & set(PHOTOMETRY):
+        bounds[name] = _wider(bounds[name], light[name])
     return envelope
+
+
+def _wider(one: Any, other: Any) -> Any:
+    """The hull of two bounds [low, high], or the higher of two that are only high."""
+    if isinstance(one, list) and isinstance(other, list):
+        return [min(one[0], other[0]), max(one[1], other[1])]
+    return max(one, other)

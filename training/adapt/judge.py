@@ -26,7 +26,8 @@ Each = Callable[[str], None]
 class Score:
     """Over frames. `left_um`: mean distance from focus after one shot, a frame without an answer
     staying where it is; `mae_um` of the answered; `direction` for |d| >= 1 um, of all frames;
-    `coverage` of the 95 % interval. None where there is nothing to take the mean of."""
+    `coverage` of the 95 % interval; `alarms`: share of frames outside the envelope. None where
+    there is nothing to take the mean of."""
 
     frames: int
     answered: int
@@ -36,6 +37,7 @@ class Score:
     direction: float | None
     coverage: float | None
     interval_um: float | None
+    alarms: float | None
 
 
 def records(models: Path, stacks: Iterable[Stack], each: Each | None = None) -> list[Record]:
@@ -79,6 +81,7 @@ def score(found: Sequence[Record]) -> Score:
         direction=_mean((said * true > 0)[far]),
         coverage=_mean((error <= half)[known]),
         interval_um=float(np.median(half[known])) if known.any() else None,
+        alarms=_mean([r["shift_alarm"] for r in found if r["shift_alarm"] is not None]),
     )
 
 

@@ -103,6 +103,10 @@ def _share(value: float | None) -> str:
     return "-" if value is None else f"{value:.1%}"
 
 
+def _alarms(share: float | None) -> list[str]:
+    return [] if share is None else [f"outside the envelope: {share:.1%} of the judged planes"]
+
+
 def _length(found: dict[str, Any]) -> str:
     if found["steps"]:
         return f"{found['steps']} steps"
@@ -117,6 +121,7 @@ def _facts(found: dict[str, Any]) -> str:
         f"{len(found['held'])} were held out; judged on {found['judged_on']}",
         f"{rows} x {columns} patches, {found['um_per_px']:g} µm per pixel, z has {sign}, "
         f"calibrated to ±{found['range_um']:.1f} µm",
+        *_alarms(found["after"]["alarms"]),
         f"{_length(found)}, {found.get('seconds', 0):.0f} s in all",
         *found["left_out"],
     ]
