@@ -22,8 +22,7 @@ class Tensor:
 
 
 def agree(model: Path, found: Iterable[Tensor], wanted: Sequence[Input | Output]) -> None:
-    """EngineRejected when names, types or shapes are not the manifest's. `found` has the type that
-    each must have where the runtime takes the pixels' place in a table: see engines.pixel_table."""
+    """EngineRejected when names, types or shapes are not the manifest's."""
     tensors = {tensor.name: tensor for tensor in found}
     if set(tensors) != {spec.name for spec in wanted}:
         raise EngineRejected(f"{model}: has {sorted(tensors)}, manifest {wanted}")

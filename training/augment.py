@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edge.preprocess import GRID
 from training.pool import BLOCK_PX, HEAD, STEP_UM, Pool, window_truth
 
 F32 = npt.NDArray[np.float32]
@@ -135,10 +136,19 @@ def _window(label: F32, rng: Rng, crop: int) -> tuple[int, int, float] | None:
     return row * BLOCK_PX, column * BLOCK_PX, float(correction[row, column])
 
 
-def rin_batch(pool: Pool, ready: npt.NDArray[np.int64], rng: Rng, size: int, crop: int) -> Batch:
-    """Whole crops (size, 512, 512, 3) uint8 and W* (size, 9, 9); `crop` is not used."""
+def rin_batch(
+    pool: Pool,
+    ready: npt.NDArray[np.int64],
+    rng: Rng,
+    size: int,
+    crop: int,
+    grid: tuple[int, int] = (GRID, GRID),
+) -> Batch:
+    """Whole crops (size, 512, 512, 3) uint8 and W* (size, 9, 9), or of the pool's size and another
+    `grid`, which is laid on its side only where it is square; `crop` is not used."""
+    quarters = range(4) if grid[0] == grid[1] else range(0, 4, 2)
     images = np.empty((size, *pool.images.shape[1:]), np.uint8)
-    importance = np.empty((size, 9, 9), np.float32)
+    importance = np.empty((size, *grid), np.float32)
     done = 0
     while done < size:
         slot = int(rng.choice(ready))
@@ -146,11 +156,11 @@ def rin_batch(pool: Pool, ready: npt.NDArray[np.int64], rng: Rng, size: int, cro
         image = np.array(pool.images[slot])
         if not np.isfinite(label[0]) or pool.labels[slot, 0] != label[0]:
             continue
-        quarter, mirror = int(rng.integers(4)), bool(rng.integers(2))
+        quarter, mirror = quarters[rng.integers(len(quarters))], bool(rng.integers(2))
         if rng.uniform() < RECOLOURED:
             image = recolour(image, rng)
         images[done] = turn(relight(image, rng), quarter, mirror)
-        importance[done] = turn(label[1:].reshape(9, 9), quarter, mirror)
+        importance[done] = turn(label[1:].reshape(grid), quarter, mirror)
         done += 1
     return images, importance
 

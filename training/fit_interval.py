@@ -12,6 +12,7 @@ wasted).
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -145,6 +146,8 @@ def as_json(calibration: Calibration) -> dict[str, object]:
     """calibration.interval of a manifest."""
     table = {str(k): factor for k, factor in calibration.factors}
     plain = {name: getattr(calibration, name) for name in ("scale_um", *EXPONENTS, "least_um")}
+    if math.isfinite(calibration.lone_um):  # not fitted, and not to be lost
+        plain["lone_um"] = calibration.lone_um
     return {**plain, "factors": table}
 
 

@@ -185,11 +185,13 @@ def block_truth(specimen: Specimen) -> tuple[F32, F32]:
     return energy, moment
 
 
-def pack_truth(delta_um: float, energy: F32, moment: F32, slide: SlideVariation) -> F32:
-    """Flatten to a label: delta, W040, axial colour, thickness, energy blocks, moment blocks."""
-    optics = slide.optics
-    facts = delta_um, optics.w040_waves, optics.axial_colour_um, slide.thickness_um
-    head = np.array(facts, np.float32)
+def pack_truth(delta_um: float, energy: F32, moment: F32, slide: SlideVariation | None) -> F32:
+    """Flatten to a label: delta, W040, axial colour, thickness (NaN of a real slide, which tells
+    none of these: None), energy blocks, moment blocks."""
+    facts = (np.nan,) * (HEAD - 1)
+    if slide is not None:
+        facts = slide.optics.w040_waves, slide.optics.axial_colour_um, slide.thickness_um
+    head = np.array((delta_um, *facts), np.float32)
     return np.concatenate([head, energy.ravel(), moment.ravel()])
 
 

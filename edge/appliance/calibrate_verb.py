@@ -125,15 +125,19 @@ def result_of(found: Calibrated) -> dict[str, Any]:
 def _tell(found: Calibrated, named: str, options: argparse.Namespace) -> None:
     record = strict({"file": named, **result_of(found)})
     if options.json is not None:
-        text = json.dumps(record, indent=1, allow_nan=False) + "\n"
-        try:
-            options.json.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise ConfigError(f"--json {options.json}: {error.strerror}") from error
+        write_json(record, options.json)
     if options.report is not None:
         print(f"report: {write_page(found, options.report)}")
     print(sentence(found))
     print(f"written and signed: {named}")
+
+
+def write_json(record: Any, path: Path) -> None:
+    """What --json names; ConfigError where the disk says no."""
+    try:
+        path.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"--json {path}: {error.strerror}") from error
 
 
 def sentence(found: Calibrated) -> str:

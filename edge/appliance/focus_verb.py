@@ -34,7 +34,7 @@ NOMINAL = Objective(na=0.75, magnification=20.0, um_per_px=0.34)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's options."""
     parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE",
-                        help="PNG, TIFF or JPEG; 2016 x 2016 px or more")  # fmt: skip
+                        help="PNG, TIFF or JPEG, no smaller than the models' crop")  # fmt: skip
     parser.add_argument("--config", type=Path, help="objective and models from this file")
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write the result; - = standard output"

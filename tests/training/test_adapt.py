@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import made_stacks as made
@@ -25,11 +26,11 @@ from edge.zstack import read_manifest, read_pixels, stacks
 from engines.manifest import Manifest
 from training.adapt import tune, verb
 from training.adapt.interval import fit_few
-from training.adapt.label import Labels, label
+from training.adapt.label import label
 from training.adapt.material import AdaptRefused, read_material
-from training.adapt.pools import _truth, dpn_pool, rin_batch_for, rin_pool
+from training.adapt.pools import dpn_pool, rin_pool
 from training.adapt.sharpness import block_energy, locate, noise_floor
-from training.augment import dpn_batch
+from training.augment import dpn_batch, rin_batch
 from training.pool import Pool, window_truth
 
 FINE = np.arange(-6.0, 6.1, 0.75)
@@ -237,18 +238,18 @@ def test_tiles_say_how_far_to_go(tmp_path, one):
     assert np.isnan(labels[:, 1:]).all()  # nobody knows the optics of a real slide
 
 
-def test_a_tilted_stack_is_farther_on_one_side():
+def test_a_tilted_stack_is_farther_on_one_side(tmp_path, one):
     """Where the slide lies higher, more is to be raised."""
-    height = np.zeros((32, 32), np.float32)
+    material = read_material(made.write(tmp_path, {"a": one}), (), None, silent)
+    (stack,) = material.taught
+    height = np.zeros_like(stack.labels.height_um)
     height[:, 16:] = 2.0
-    labels = Labels(
-        100.0, 100.0, True, False, False, 4.0, np.ones((32, 32), np.float32), height,
-        np.ones((2, 2), np.float32), (0, 0),
-    )  # fmt: skip
-    truth = _truth(5.0, labels, (slice(0, 32), slice(0, 32)))
-    _, correction = window_truth(truth, 224)
-    assert correction[0, 0] == pytest.approx(-5.0)
-    assert correction[0, -1] == pytest.approx(-3.0)
+    labels = replace(stack.labels, height_um=height, energy=np.ones_like(height))
+    material = replace(material, taught=(replace(stack, labels=labels, planes=stack.planes[:1]),))
+    pool = dpn_pool(material, tmp_path, np.random.default_rng(0))
+    _, correction = window_truth(pool.labels[0], 224)
+    assert correction[0, 0] == pytest.approx(12.0)  # 12 um below focus
+    assert correction[0, -1] == pytest.approx(14.0)
 
 
 def test_pictures_of_another_sensor_for_the_rin(tmp_path):
@@ -259,7 +260,7 @@ def test_pictures_of_another_sensor_for_the_rin(tmp_path):
     assert (layout.rows, layout.columns) == (2, 3)
     pool = rin_pool(material, tmp_path)
     assert pool.images.shape[1:] == (112, 176, 3)
-    batch, importance = rin_batch_for(layout)(pool, pool.ready(), np.random.default_rng(0), 4, 0)
+    batch, importance = rin_batch(pool, pool.ready(), np.random.default_rng(0), 4, 0, (2, 3))
     assert batch.shape == (4, 112, 176, 3)
     assert importance.shape == (4, 2, 3)
 
@@ -289,10 +290,11 @@ def test_the_interval_is_as_wide_as_the_worst_stack_needs():
             "optics": None, "novelty": [1.0], "photometry": {},
         }  # fmt: skip
 
-    shipped = Calibration(20.0, scale_um=1.0, factors=((1, 2.0), (9, 1.0)))
+    shipped = Calibration(20.0, scale_um=1.0, factors=((1, 2.0), (9, 1.0)), lone_um=3.0)
+    assert fit_few([record("a", 0.4)], shipped, {})["interval"]["lone_um"] == 3.0  # kept
     calm, wild = [record("a", 0.4)] * 10, [record("b", 6.0)] * 10
-    assert fit_few(calm, shipped)["interval"]["factors"] == {"1": 1.0, "9": 0.5}
-    assert fit_few([*calm, *wild], shipped)["interval"]["factors"] == {"1": 6.0, "9": 3.0}
+    assert fit_few(calm, shipped, {})["interval"]["factors"] == {"1": 1.0, "9": 0.5}
+    assert fit_few([*calm, *wild], shipped, {})["interval"]["factors"] == {"1": 6.0, "9": 3.0}
     seen = {**dict.fromkeys(PHOTOMETRY, 0.0), "background": 200.0}
     wide = fit_few(
         [{**calm[0], "photometry": seen}],
@@ -302,9 +304,9 @@ def test_the_interval_is_as_wide_as_the_worst_stack_needs():
     low, high = wide["envelope"]["bounds"]["background"]
     assert (low, high > 210.0) == (100.0, True)  # the hull of both
     assert wide["envelope"]["bounds"]["saturated"] == 0.07
-    assert fit_few(calm[:1], shipped)["interval"]["factors"] == {"1": 1.0, "9": 0.5}
+    assert fit_few(calm[:1], shipped, {})["interval"]["factors"] == {"1": 1.0, "9": 0.5}
     with pytest.raises(AdaptRefused, match="none of 1 planes that did not teach has an answer"):
-        fit_few([{**record("a", 0.0), "found_um": None}], shipped)
+        fit_few([{**record("a", 0.0), "found_um": None}], shipped, {})
 
 
 # --- the whole -----------------------------------------------------------------------------------
@@ -404,6 +406,7 @@ def test_models_that_are_no_better_are_not_written(tmp_path, monkeypatch):
     [
         ({"minutes": 0.0}, "--minutes 0 must be 0.05 to 600"),
         ({"steps": -1}, "--steps -1 must be 0 to 1000000"),
+        ({"um_per_px": 0.0}, "--um-per-px 0 must be 0.001 to 1000"),
         ({"na": 2.0}, "--na 2 must be above 0 and at most 1.6"),
     ],
 )

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,7 @@ LEAST = 0.5  # of the factor: few frames may all be good ones
 
 
 def fit_few(
-    found: Sequence[Record], shipped: Calibration, light: Mapping[str, Any] = MappingProxyType({})
+    found: Sequence[Record], shipped: Calibration, light: Mapping[str, Any]
 ) -> dict[str, Any]:
     """calibration of a DPN's manifest; `light`: the shipped envelope's bounds. AdaptRefused when no
     kept frame has an answer."""

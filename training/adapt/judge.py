@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,6 @@ from edge.settings import ModelSettings
 from edge.zstack import Exposure, read_pixels
 from engines.manifest import Manifest
 from training.adapt.material import CLEAR_UM, Stack
-
-Each = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,7 @@ class Score:
     alarms: float | None
 
 
-def records(models: Path, stacks: Iterable[Stack], each: Each | None = None) -> list[Record]:
+def records(models: Path, stacks: Iterable[Stack]) -> list[Record]:
     """Every plane of the stacks through the networks in `models`; truth is the stacks' labels."""
     optics = Manifest.read(models / "dpn.json").optics
     objective = Objective(optics.na, optics.magnification, optics.um_per_px)
@@ -52,8 +50,6 @@ def records(models: Path, stacks: Iterable[Stack], each: Each | None = None) -> 
         for stack in stacks:
             for plane in stack.planes:
                 found.append(examiner.record(_known(stack, plane), read_pixels(plane), "stacks"))
-            if each is not None:
-                each(stack.name)
     finally:
         for net in nets:
             net.close()
@@ -89,12 +85,12 @@ def _mean(values: Any) -> float | None:
     return float(np.mean(values)) if len(values) else None
 
 
-def same_sign(found: Sequence[Record], least_um: float = 3.0) -> float | None:
-    """Of frames well out of focus, the share whose medians have the true sign, believed or not;
-    None for fewer than six frames."""
+def signs(found: Sequence[Record], least_um: float) -> list[bool]:
+    """Of frames so far out of focus, whether their medians have the true sign, believed or not;
+    frames without a median are left out."""
     pairs = []
     for record in found:
         said = record["found_um"] if record["found_um"] is not None else record["rejected_um"]
         if said is not None and math.isfinite(said) and abs(record["true_um"]) >= least_um:
             pairs.append(said * record["true_um"] > 0)
-    return float(np.mean(pairs)) if len(pairs) >= 6 else None
+    return pairs

@@ -13,21 +13,22 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.preprocess import PATCH_PX, Layout
+from simulator.slide import INFORMATIVE
 from simulator.specimen import DETAIL_SCALE
 from training.adapt.sharpness import (
-    BLOCK_PX,
     Place,
     block_energy,
     locate,
     noise_floor,
     octaves_for,
 )
+from training.conformal import quantile
+from training.pool import BLOCK_PX
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 U8 = npt.NDArray[np.uint8]
 
-INFORMATIVE = 0.8  # W* of a patch worth measuring
 NEAR_UM = 2.0  # detail counts where it is seen this near to focus
 #: energy of detail, against that of the noise, of a patch with W* = 1 - 1/e; set so that patches
 #: above 0.8 are those of the simulator's truth (docs/adaptation.md)
@@ -132,15 +133,9 @@ def _foci(z_um: F64, patches: F64, floor: float) -> tuple[Place, F64]:
     local[same] = [p.z_um for p, use in zip(places, same, strict=True) if use and p]
     if not same.any():
         return common, local.reshape(patches.shape[1:])
-    middle = _weighted_median(local[same], weight[same])
+    middle = quantile(local[same], weight[same], weight[same].sum() / 2)
     place = Place(middle, common.edge and same.mean() < 0.5, common.reversed_contrast)
     return place, local.reshape(patches.shape[1:])
-
-
-def _weighted_median(values: F64, weights: F64) -> float:
-    order = np.argsort(values)
-    total = np.cumsum(weights[order])
-    return float(values[order][int(np.searchsorted(total, total[-1] / 2))])
 
 
 def _near(z_um: F64, focus_um: float) -> npt.NDArray[np.intp]:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from edge.preprocess import PATCH_PX, Layout
+from edge.camera import Frame, PixelFormat
+from edge.preprocess import PATCH_PX, CpuPreprocessor
 from edge.zstack import read_pixels
 from simulator.specimen import DETAIL_SCALE
 from training.adapt.label import Labels
 from training.adapt.material import Material
-from training.augment import RECOLOURED, Batch, recolour, relight, turn
-from training.pool import BLOCK_PX, FIELD_PX, HEAD, Pool
+from training.pool import BLOCK_PX, FIELD_PX, HEAD, Pool, pack_truth
 
-F32 = npt.NDArray[np.float32]
-U8 = npt.NDArray[np.uint8]
 Rng = np.random.Generator
 Place = tuple[int, int]  # of a tile, in blocks
 
@@ -53,7 +49,9 @@ def dpn_pool(material: Material, folder: Path, rng: Rng) -> Pool:
             )
             image = pixels[top : top + side, left : left + side]
             part = slice(row, row + blocks), slice(column, column + blocks)
-            pool.write(taken, image, _truth(delta, stack.labels, part))
+            energy = stack.labels.energy[part]
+            label = pack_truth(delta, energy, energy * stack.labels.height_um[part], None)
+            pool.write(taken, image, label)
             taken += 1
     return pool
 
@@ -80,14 +78,6 @@ def _places(labels: Labels, blocks: int, rng: Rng, count: int) -> list[Place]:
     return [found[i] for i in chosen]
 
 
-def _truth(delta_um: float, labels: Labels, part: tuple[slice, slice]) -> F32:
-    """As training.pool.pack_truth; optics and thickness of a real slide are not known."""
-    energy = labels.energy[part]
-    head = np.array([delta_um, np.nan, np.nan, np.nan], np.float32)
-    moment = energy * labels.height_um[part]
-    return np.concatenate([head, energy.ravel(), moment.ravel()]).astype(np.float32)
-
-
 def rin_pool(material: Material, folder: Path) -> Pool:
     """The RIN's picture of every taught plane within 30 um of focus, and W* of its patches."""
     planes = [
@@ -96,42 +86,12 @@ def rin_pool(material: Material, folder: Path) -> Pool:
     layout = material.layout
     images = np.empty((len(planes), *layout.small_px, 3), np.uint8)
     labels = np.empty((len(planes), 1 + layout.rows * layout.columns), np.float32)
+    prepare = CpuPreprocessor(layout=layout)
     for slot, (stack, plane) in enumerate(planes):
-        images[slot] = small_of(read_pixels(plane), layout)
+        frame = Frame(read_pixels(plane), PixelFormat.RGB8, slot, 0, 0)
+        images[slot] = prepare(frame).small[0]
         labels[slot, 0] = -stack.defocus_um(plane)
         labels[slot, 1:] = stack.labels.richness.ravel()
     np.save(folder / "images.npy", images)
     np.save(folder / "labels.npy", labels)
     return Pool.open(folder)
-
-
-def small_of(plane: U8, layout: Layout) -> U8:
-    """(h, w, 3) RGB -> the RIN's picture, as edge.preprocess makes it."""
-    height, width = layout.crop_px
-    top, left = (plane.shape[0] - height) // 2, (plane.shape[1] - width) // 2
-    crop = plane[top : top + height, left : left + width]
-    half = cv2.resize(crop, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
-    small = layout.small_px[::-1]
-    return np.asarray(cv2.resize(half, small, interpolation=cv2.INTER_LINEAR_EXACT), np.uint8)
-
-
-def rin_batch_for(
-    layout: Layout,
-) -> Callable[[Pool, npt.NDArray[np.int64], Rng, int, int], Batch]:
-    """As training.augment.rin_batch, on another grid: only a square one is laid on its side."""
-    grid = layout.rows, layout.columns
-    quarters = range(4) if layout.rows == layout.columns else (0, 2)
-
-    def batch(pool: Pool, ready: npt.NDArray[np.int64], rng: Rng, size: int, crop: int) -> Batch:
-        images = np.empty((size, *pool.images.shape[1:]), np.uint8)
-        importance = np.empty((size, *grid), np.float32)
-        for place, slot in enumerate(rng.choice(ready, size)):
-            image = np.array(pool.images[slot])
-            if rng.uniform() < RECOLOURED:
-                image = recolour(image, rng)
-            quarter, mirror = int(rng.choice(quarters)), bool(rng.integers(2))
-            images[place] = turn(relight(image, rng), quarter, mirror)
-            importance[place] = turn(pool.labels[slot, 1:].reshape(grid), quarter, mirror)
-        return images, importance
-
-    return batch

@@ -14,11 +14,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from training.pool import BLOCK_PX
+
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 U8 = npt.NDArray[np.uint8]
 
-BLOCK_PX = 16
 OCTAVES = 3  # detail of about 2, 4 and 8 px
 #: of 8 bits, against a picture's own brightness: what rounding alone leaves of a flat picture
 LEAST_NOISE = 1e-6

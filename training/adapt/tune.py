@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
 import torch
 
 from edge.preprocess import Layout
-from training.adapt.pools import rin_batch_for
+from training.augment import rin_batch
 from training.export import WEIGHTS, set_depth_share
 from training.memory import keep_memory
 from training.nets import DPN, RIN
@@ -101,7 +102,7 @@ def _tune_dpn(pool: Pool, wishes: Wishes, out: Path) -> Run:
 
 def _tune_rin(folder: Path, layout: Layout, wishes: Wishes, out: Path) -> None:
     run = start("rin", layout, wishes.plan("rin"))
-    run.make = rin_batch_for(layout)
+    run.make = partial(rin_batch, grid=(layout.rows, layout.columns))
     _train(run, Pool.open(folder), out)
 
 

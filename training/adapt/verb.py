@@ -26,15 +26,17 @@ from typing import Any
 import numpy as np
 
 from edge.aggregate import Calibration
+from edge.appliance.calibrate_verb import write_json
 from edge.appliance.evaluation_record import Record
 from edge.appliance.report import strict
 from edge.errors import ConfigError
 from edge.preprocess import PAPER
+from edge.zstack import UM_PER_PX
 from engines.engine import MODELS
 from engines.manifest import Manifest, Optics
 from training.adapt.interval import fit_few
-from training.adapt.judge import Score, records, same_sign, score
-from training.adapt.material import AdaptRefused, Material, Say, Stack, read_material
+from training.adapt.judge import Score, records, score, signs
+from training.adapt.material import CLEAR_UM, AdaptRefused, Material, Say, Stack, read_material
 from training.adapt.page import write_page
 from training.adapt.pools import dpn_pool, rin_pool
 from training.adapt.tune import Wishes, start, tune
@@ -44,6 +46,8 @@ from training.train import Run
 SEED = 1
 MINUTES = (0.05, 600.0)
 MOST_STEPS = 1_000_000
+FAR_UM = 3.0  # out of focus, to look for the sign
+LEAST_SIGNS = 6  # fewer tell no share
 LOOKS = 24  # planes that tell whether z is mirrored
 MIRRORED = 0.35  # share of right signs below which it is
 LEAST_DIRECTION = 0.75  # of the kept planes: below it no sign was learned
@@ -78,6 +82,9 @@ def _check(options: argparse.Namespace) -> None:
         raise ConfigError(f"--minutes {options.minutes:g} must be {low:g} to {high:g}")
     if not 0 <= options.steps <= MOST_STEPS:
         raise ConfigError(f"--steps {options.steps} must be 0 to {MOST_STEPS}")
+    low, high = UM_PER_PX
+    if options.um_per_px is not None and not low <= options.um_per_px <= high:
+        raise ConfigError(f"--um-per-px {options.um_per_px:g} must be {low:g} to {high:g}")
     out = options.out.absolute()
     if not out.parent.is_dir():
         raise ConfigError(f"--out {options.out}: {out.parent} is not a folder")
@@ -118,7 +125,8 @@ def _adapt(
     judged = material.held or material.kept
     before = _shipped(material, scratch / "before")
     looks = _looks(material)
-    sign = same_sign(records(before, looks))
+    right = signs(records(before, looks), FAR_UM)
+    sign = float(np.mean(right)) if len(right) >= LEAST_SIGNS else None
     mirrored = sign is not None and sign < MIRRORED
     say(_sign_words(sign, mirrored))
     old = records(before, judged)
@@ -162,7 +170,7 @@ def _looks(material: Material) -> list[Stack]:
     each = max(2, LOOKS // len(material.taught))
     looks = []
     for stack in material.taught:
-        far = [p for p in stack.planes if 3.0 <= abs(stack.defocus_um(p)) <= 20.0]
+        far = [p for p in stack.planes if FAR_UM <= abs(stack.defocus_um(p)) <= 20.0]
         far = far or list(stack.planes)
         chosen = np.unique(np.linspace(0, len(far) - 1, min(each, len(far))).round().astype(int))
         looks.append(replace(stack, planes=tuple(far[i] for i in chosen)))
@@ -188,15 +196,14 @@ def _export(rin: Run, dpn: Run, material: Material, optics: Optics, folder: Path
 
 def _refuse_unlearned(kept: Sequence[Record]) -> None:
     """Above and below focus must look different to the tuned networks."""
-    sign = same_sign(kept, least_um=1.0)
-    clear = [r for r in kept if abs(r["true_um"]) >= 1.0]
-    if sign is None:  # too few to count: then none may be wrong
-        said = [r["found_um"] if r["found_um"] is not None else r["rejected_um"] for r in clear]
-        right = [s * r["true_um"] > 0 for s, r in zip(said, clear, strict=True) if s is not None]
-        sign = float(np.mean(right)) if right and all(right) else 0.0
+    right = signs(kept, CLEAR_UM)
+    if len(right) >= LEAST_SIGNS:
+        sign = float(np.mean(right))
+    else:  # too few to count: then none may be wrong
+        sign = float(bool(right) and all(right))
     if sign < LEAST_DIRECTION:
         raise AdaptRefused(
-            f"no sign: on {len(clear)} planes that did not teach, {sign:.0%} of the directions are "
+            f"no sign: on {len(right)} planes that did not teach, {sign:.0%} of the directions are "
             f"right, {LEAST_DIRECTION:.0%} is the least: above and below focus look alike (little "
             "spherical aberration and axial colour), or the stacks are too few"
         )
@@ -204,9 +211,7 @@ def _refuse_unlearned(kept: Sequence[Record]) -> None:
 
 def _write_calibration(folder: Path, calibration: dict[str, Any]) -> None:
     path = folder / "dpn.json"
-    changed = replace(Manifest.read(path), calibration=calibration)
-    changed.write(folder / ".dpn.json.part")
-    os.replace(folder / ".dpn.json.part", path)
+    replace(Manifest.read(path), calibration=calibration).write(path)
 
 
 def _found(
@@ -269,7 +274,7 @@ def _stack_facts(stack: Stack) -> dict[str, Any]:
 
 
 def _put(made: Path, out: Path, found: dict[str, Any]) -> None:
-    """Into place, each file in one piece; the manifests last, so that none names a missing file."""
+    """Into place, each file in one piece, a network before the manifest that names it."""
     record = {k: v for k, v in found.items() if k != "planes"}
     text = json.dumps(strict(record), indent=1, allow_nan=False) + "\n"
     (made / "adaptation.json").write_text(text, encoding="utf-8")
@@ -292,11 +297,7 @@ def _words(found: Score) -> str:
 
 def _tell(found: dict[str, Any], options: argparse.Namespace) -> None:
     if options.json is not None:
-        text = json.dumps(strict(found), indent=1, allow_nan=False) + "\n"
-        try:
-            options.json.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise ConfigError(f"--json {options.json}: {error.strerror}") from error
+        write_json(strict(found), options.json)
     if options.report is not None:
         print(f"report: {write_page(found, options.report)}")
     print(sentence(found))
