@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +35,11 @@ from edge.zstack import UM_PER_PX
 from engines.engine import MODELS
 from engines.manifest import Manifest, Optics
 from training.adapt.interval import fit_few
-from training.adapt.judge import Score, records, score, signs
+from training.adapt.judge import records, score, signs
 from training.adapt.material import CLEAR_UM, AdaptRefused, Material, Say, Stack, read_material
 from training.adapt.page import write_page
 from training.adapt.pools import dpn_pool, rin_pool
+from training.adapt.record import found_of, sentence, words_of
 from training.adapt.tune import Wishes, start, tune
 from training.export import export
 from training.train import Run
@@ -130,7 +131,7 @@ def _adapt(
     mirrored = sign is not None and sign < MIRRORED
     say(_sign_words(sign, mirrored))
     old = records(before, judged)
-    say(f"the shipped models: {_words(score(old))}")
+    say(f"the shipped models: {words_of(score(old))}")
     folders = {name: scratch / name for name in ("dpn_pool", "rin_pool", "tuned")}
     for folder in folders.values():
         folder.mkdir()
@@ -147,8 +148,8 @@ def _adapt(
     shipped = replace(Calibration.of(model), range_um=optics.range_um)
     _write_calibration(after, fit_few(kept, shipped, model.calibration["envelope"]["bounds"]))
     new = records(after, judged)
-    say(f"the adapted models: {_words(score(new))}")
-    return _found(material, options, optics, mirrored, (old, new))
+    say(f"the adapted models: {words_of(score(new))}")
+    return found_of(material, options, optics, mirrored, (old, new))
 
 
 def _shipped(material: Material, folder: Path) -> Path:
@@ -214,65 +215,6 @@ def _write_calibration(folder: Path, calibration: dict[str, Any]) -> None:
     replace(Manifest.read(path), calibration=calibration).write(path)
 
 
-def _found(
-    material: Material,
-    options: argparse.Namespace,
-    optics: Optics,
-    mirrored: bool,
-    measured: tuple[list[Record], list[Record]],
-) -> dict[str, Any]:
-    scores = [score(found) for found in measured]
-    if not scores[1].left_um < scores[0].left_um:
-        raise AdaptRefused(
-            f"not better: the adapted models leave {scores[1].left_um:.2f} um, the shipped ones "
-            f"{scores[0].left_um:.2f} um: more stacks, or more --minutes"
-        )
-    judged = material.held or material.kept
-    return {
-        "manifest": options.zstacks.name,
-        "grid": [material.layout.rows, material.layout.columns],
-        "um_per_px": material.um_per_px,
-        "range_um": optics.range_um,
-        "mirrored": mirrored,
-        "minutes": options.minutes,
-        "steps": options.steps,
-        "judged_on": "held-out stacks" if material.held else "the stacks the interval is from",
-        "taught": [_stack_facts(stack) for stack in material.taught],
-        "kept": [_stack_facts(stack) for stack in material.kept],
-        "held": [_stack_facts(stack) for stack in material.held],
-        "left_out": list(material.left_out),
-        "before": asdict(scores[0]),
-        "after": asdict(scores[1]),
-        "error_gone": 1.0 - scores[1].left_um / scores[0].left_um,
-        "stacks": {
-            stack.name: [
-                asdict(score([r for r in found if r["stack_id"] == stack.name]))
-                for found in measured
-            ]
-            for stack in judged
-        },
-        "planes": [
-            {"stack": b["stack_id"], "true_um": b["true_um"], "before_um": b["found_um"],
-             "after_um": a["found_um"], "interval_um": a["interval_um"], "reason": a["reason"]}
-            for b, a in zip(*measured, strict=True)
-        ],
-    }  # fmt: skip
-
-
-def _stack_facts(stack: Stack) -> dict[str, Any]:
-    labels = stack.labels
-    return {
-        "name": stack.name,
-        "planes": len(stack.planes),
-        "focus_z_um": round(labels.focus_um, 3),
-        "focus_from": "manifest" if labels.own else "sharpness",
-        "sharpest_z_um": round(labels.measured_um, 3),
-        "reversed_contrast": labels.reversed_contrast,
-        "tilt_um": round(labels.tilt_um, 2),
-        "informative_patches": labels.informative,
-    }
-
-
 def _put(made: Path, out: Path, found: dict[str, Any]) -> None:
     """Into place, each file in one piece, a network before the manifest that names it."""
     record = {k: v for k, v in found.items() if k != "planes"}
@@ -286,15 +228,6 @@ def _put(made: Path, out: Path, found: dict[str, Any]) -> None:
         os.replace(made / name, out / name)
 
 
-def _words(found: Score) -> str:
-    if found.direction is None or found.mae_um is None:
-        return f"{found.answered} of {found.frames} frames answered"
-    return (
-        f"{found.left_um:.2f} um left of {found.away_um:.2f}, direction {found.direction:.1%}, "
-        f"{found.answered} of {found.frames} frames answered"
-    )
-
-
 def _tell(found: dict[str, Any], options: argparse.Namespace) -> None:
     if options.json is not None:
         write_json(strict(found), options.json)
@@ -302,20 +235,3 @@ def _tell(found: dict[str, Any], options: argparse.Namespace) -> None:
         print(f"report: {write_page(found, options.report)}")
     print(sentence(found))
     print(f"models: {options.out} (models.rin and models.dpn of a config)")
-
-
-def sentence(found: dict[str, Any]) -> str:
-    """The result for a person."""
-    before, after = found["before"], found["after"]
-    words = (
-        f"{found['judged_on']}, {after['frames']} planes: one shot left {before['left_um']:.2f} um "
-        f"before, {after['left_um']:.2f} um after ({found['error_gone']:.0%} gone)"
-    )
-    if after["direction"] is not None and before["direction"] is not None:
-        words += f"; direction {before['direction']:.1%} before, {after['direction']:.1%} after"
-    if after["coverage"] is not None:
-        words += (
-            f"; interval +-{after['interval_um']:.2f} um holds {after['coverage']:.0%} of the "
-            f"{after['answered']} answered"
-        )
-    return words
