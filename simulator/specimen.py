@@ -129,23 +129,38 @@ def patch_truth(
     W* = 1 - exp(-E / 0.0005) with E the mean detail energy of the content: 0.99 for one lone
     nucleus or plain stroma, 0.4 for a bare shred of cytoplasm. The scale is set so that the
     patches above 0.8 are those whose defocus the DPN can tell. Focus height is the
-    energy-weighted mean over the layers plus the slide's tilt.
+    energy-weighted mean over the layers, each pixel of them as high as the slide's tilt lifts it:
+    a lone cell in a corner of its patch is where it is, not where the patch's middle is.
     """
     step = PATCH_UM / specimen.um_per_px
     rows, columns = grid
     energy = np.zeros(grid, np.float64)
     moment = np.zeros(grid, np.float64)
-    for z_um, detail in detail_energy(specimen):
-        integral = cv2.integral(detail, sdepth=cv2.CV_64F)
-        y = np.clip(np.rint(top_left_px[0] + step * np.arange(rows + 1)), 0, detail.shape[0])
-        x = np.clip(np.rint(top_left_px[1] + step * np.arange(columns + 1)), 0, detail.shape[1])
-        corner = integral[np.ix_(y.astype(int), x.astype(int))]
+    height, width = specimen.shape
+    y = np.clip(np.rint(top_left_px[0] + step * np.arange(rows + 1)), 0, height).astype(int)
+    x = np.clip(np.rint(top_left_px[1] + step * np.arange(columns + 1)), 0, width).astype(int)
+
+    def per_patch(plane: F32) -> npt.NDArray[np.float64]:
+        corner = cv2.integral(plane, sdepth=cv2.CV_64F)[np.ix_(y, x)]
         total = corner[1:, 1:] - corner[:-1, 1:] - corner[1:, :-1] + corner[:-1, :-1]
-        energy += total / step**2
-        moment += total / step**2 * z_um
+        return np.asarray(total / step**2)
+
+    lift: F32 | None = None
+    if any(specimen.tilt_um_per_mm):
+        down, across = (np.arange(size, dtype=np.float32) for size in (height, width))
+        lift = specimen.height_map_um(down[:, None], across[None, :])
+    for z_um, detail in detail_energy(specimen):
+        total = per_patch(detail)
+        energy += total
+        moment += total * z_um
+        if lift is not None:
+            moment += per_patch(detail * lift)
     richness = 1.0 - np.exp(-energy / DETAIL_SCALE)
-    centre_y = top_left_px[0] + step * (np.arange(rows, dtype=np.float32) + 0.5)
-    centre_x = top_left_px[1] + step * (np.arange(columns, dtype=np.float32) + 0.5)
-    plane = specimen.height_map_um(centre_y[:, None] - 0.5, centre_x[None, :] - 0.5)
-    focus = moment / np.maximum(energy, 1e-9) + plane
+    focus = moment / np.maximum(energy, 1e-9)
+    empty = energy < 1e-9  # as high as the slide is there
+    centre = [(edges[1:] + edges[:-1] - 1) / np.float32(2.0) for edges in (y, x)]
+    middle = specimen.height_map_um(
+        centre[0][:, None].astype(np.float32), centre[1][None, :].astype(np.float32)
+    )
+    focus[empty] += middle[empty]
     return PatchTruth(richness.astype(np.float32), focus.astype(np.float32))
