@@ -19,7 +19,7 @@ WITHOUT      := [test,train,cuda]
 TEST_EXTRA   := $(if $(JETSON),[test],$(if $(ARM),$(WITH_OPENCV),$(WITHOUT)))
 PIP          := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: run bench paper test lint types layers pytest env test-env firmware board-tools camera-tools tensorrt pycuda soak soak-loop fuzz mutation clean
+.PHONY: run bench paper test lint types layers pytest env test-env firmware board-tools camera-tools tensorrt pycuda gpu-check soak soak-loop fuzz mutation clean
 
 run: env firmware
 	$(BIN)/sparsefocus simulate --report report
@@ -138,6 +138,12 @@ build/tensorrt/rtx-%/.done: $(VENV)/bin/python
 	rm -rf $(@D)
 	$(PIP) --no-deps --target $(@D) tensorrt-rtx-cu12-libs==$* tensorrt-rtx-cu12-bindings==$*
 	touch $@
+
+# On a machine with an NVIDIA GPU, with or without TensorRT: kernels and the frame's way against the
+# CPU's, byte for byte.
+gpu-check: pycuda
+	PYTHONPATH=tests/engines/real_gpu:build/pycuda/site:tests/engines:. \
+	  $(BIN)/python tests/engines/real_gpu/check.py build/gpu-check.json
 
 # The real pycuda, for tests over a CUDA driver of our own; compiled once per Python, two minutes.
 PYCUDA     := 2026.1

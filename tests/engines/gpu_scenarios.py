@@ -56,8 +56,12 @@ def frames_of(path):
 
 
 def write_plans(models, folder, precision="fp16-flag"):
-    """Plans of the stand-in TensorRT for an Orin with 10.3; those before are left to the folder."""
+    """Plans of the stand-in TensorRT for the GPU that is here; those before are left to the
+    folder."""
+    import tensorrt
+
     from engines import half
+    from engines.gpu import find_gpu
     from engines.manifest import Manifest
     from engines.plan import PROFILES, Host, PlanManifest
     from engines.plan_files import store
@@ -66,7 +70,7 @@ def write_plans(models, folder, precision="fp16-flag"):
         model = Manifest.read(models / f"{name}.json")
         data = b"PLAN" + half.prepare(model.model_bytes(), precision)
         names = [tuple(spec.name for spec in specs) for specs in (model.inputs, model.outputs)]
-        host = Host("10.3.0", "Orin", (8, 7))
+        host = Host.of(tensorrt, find_gpu())
         manifest = PlanManifest(
             name, "", "", 0, model.sha256, host, precision, PROFILES[name], *names
         )
