@@ -26,6 +26,7 @@ from simulator.optics import NOMINAL, SlideOptics
 from simulator.photograph import Photographs
 from simulator.render import Renderer, expose
 from simulator.slide import (
+    DIRT,
     KINDS,
     TEXTURE,
     SlideVariation,
@@ -107,7 +108,10 @@ class Pool:
 
 
 #: optics well beyond the calibrated range, on this share of the slides: the DPN learns to tell them
-WIDE_SHARE, WIDE_W040, WIDE_COLOUR = 0.5, (0.0, 1.25), (0.3, 2.0)
+WIDE_SHARE, WIDE_W040, WIDE_COLOUR = 0.4, (0.0, 1.25), (0.3, 2.0)
+#: thick sections beyond those that `draw_variation` draws: they are the hardest
+THICK_SHARE, THICK_UM = 0.25, (0.5, 4.0)
+PEN = 2.0  # times as much pen as dirt brings: a mark's rim looks like a cell's
 LONE_DIRT = 1.6  # times the dirt beside a lone cell or shred, where nothing else can outvote it
 TEXTURE_SHARE = 0.4  # of the specimens, when there are photographs
 
@@ -115,6 +119,8 @@ TEXTURE_SHARE = 0.4  # of the specimens, when there are photographs
 def draw_slide(rng: Rng) -> SlideVariation:
     """A slide without tilt (0.2 um over a patch at most), its optics sometimes far out."""
     variation = draw_variation(rng, tilt_um_per_mm=0.0)
+    if rng.uniform() < THICK_SHARE:
+        variation = dataclasses.replace(variation, thickness_um=float(rng.uniform(*THICK_UM)))
     if rng.uniform() >= WIDE_SHARE:
         return variation
     wide = SlideOptics(float(rng.uniform(*WIDE_W040)), float(rng.uniform(*WIDE_COLOUR)))
@@ -141,6 +147,15 @@ def draw_delta(rng: Rng) -> float:
     return float(sign * rng.uniform(26.0, 55.0))
 
 
+def dirt_chances(dirt: float, kind: str) -> dict[str, float]:
+    """Chance of each distractor on a DPN's field; cells do not fold."""
+    return {
+        name: min(1.0, dirt * share * (PEN if name == "pen" else 1.0))
+        for name, share in DIRT.items()
+        if name != "fold" or kind != "cell"
+    }
+
+
 def dpn_fields(
     rng: Rng,
     photographs: Photographs | None = None,
@@ -155,9 +170,11 @@ def dpn_fields(
     kind = draw_kind(rng, photographs)
     if coverage == "ex-sparse":
         dirt *= LONE_DIRT
+    chances = dirt_chances(dirt, kind)
     specimen = make_specimen(
-        kind, coverage, (FIELD_PX, FIELD_PX), NOMINAL.um_per_px, rng, variation, dirt, photographs
-    )
+        kind, coverage, (FIELD_PX, FIELD_PX), NOMINAL.um_per_px, rng, variation, chances,
+        photographs,
+    )  # fmt: skip
     renderer = Renderer(specimen, variation.optics)
     energy, moment = block_truth(specimen)
     for _ in range(heights):

@@ -1,9 +1,11 @@
 """Train one network from a pool: `python -m training.train dpn --pool P --minutes 35 --out D`.
 
-Minutes are those of a core, not of the wall. One thread, resumable, stops cleanly on SIGTERM. The
-schedule follows the share of the planned minutes (or `--steps`) that is done. With `--steps` and a
-pool that stands still, an interrupted and resumed run gives the same weights as one that ran
-through: the batch of step i is drawn from (seed, i) alone.
+Minutes are those of a core, not of the wall; of the wall with `--device cuda`, which trains a DPN
+from as many pools as are named, their fields and batches on the accelerator (training.resident).
+One thread, resumable, stops cleanly on SIGTERM. The schedule follows the share of the planned
+minutes (or `--steps`) that is done. With `--steps` and a pool that stands still, an interrupted and
+resumed run gives the same weights as one that ran through on a CPU: the batch of step i is drawn
+from (seed, i) alone.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import math
 import os
 import signal
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -33,11 +36,13 @@ from training.memory import keep_memory
 from training.muon import Muon, split_parameters
 from training.nets import DPN, RIN, build, density_table
 from training.pool import FIELD_PX, Pool
+from training.resident import ResidentPool
 from training.team import Alone, Team, shared_state, team
 
 #: until this share of the run, this crop: small pictures first are cheap samples
 CURRICULUM = ((0.40, 96), (0.80, 128), (1.01, 224))
 LOG_EVERY = 50  # steps
+FEWEST_FIELDS, WAIT_S = 2000, 600.0  # a device waits for so many fields, at most so long
 LATER_HEADS = (
     "optics.",
     "novelty.",
@@ -65,6 +70,7 @@ class Plan:
     earlier_minutes: float = 0.0  # of the run whose weights this one began with
     #: until this share of the run, DPN crops of this many pixels
     crops: tuple[tuple[float, int], ...] = CURRICULUM
+    mixed_until: float = 0.0  # share of the run in bfloat16, on a device
 
     def share(self, step: int, seconds: float) -> float:
         """How much of the run is done, 0..1."""
@@ -78,11 +84,15 @@ class Plan:
         return 0.5 * (1.0 + math.cos(math.pi * (share - self.warm_up) / (1.0 - self.warm_up)))
 
 
+CPU = torch.device("cpu")
+
+
 class Run:
     """A network in training with its optimisers, average and counters."""
 
-    def __init__(self, plan: Plan, team: Team | None = None) -> None:
+    def __init__(self, plan: Plan, team: Team | None = None, device: torch.device = CPU) -> None:
         torch.manual_seed(plan.seed)
+        self.device = device
         self.team: Team = team or Alone()
         if plan.batch % self.team.size:
             raise SystemExit(
@@ -92,7 +102,7 @@ class Run:
         self.make = BATCHES[plan.kind]  # pictures and labels from a pool
         rival = BASELINES.get(plan.kind)
         self.net = rival() if rival else build(plan.kind, plan.variant)
-        self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.net.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.net).eval()
         dense, rest = split_parameters(self.net)
         self.optimisers: list[torch.optim.Optimizer] = [
@@ -106,18 +116,16 @@ class Run:
         """How much of the plan is done, 0..1."""
         return self.plan.share(self.step, self.seconds)
 
-    def advance(self, pool: Pool) -> float:
-        """One step; returns the loss."""
-        start = time.process_time()  # fair on a shared machine: one thread does all the work
+    def advance(self, pool: Pool | ResidentPool) -> Tensor:
+        """One step; returns the loss, which on a device may still be on its way."""
+        start = self._clock()
         share = self.share
         crop = next((px for until, px in self.plan.crops if share < until), self.plan.crops[-1][1])
-        rng = np.random.default_rng([self.plan.seed, self.step])
-        images, labels = self.make(pool, pool.ready(), rng, self.plan.batch, crop)
-        mine = slice(self.team.rank, None, self.team.size)
-        images, labels = np.ascontiguousarray(images[mine]), np.ascontiguousarray(labels[mine])
+        images, labels, told_optics = self._batch(pool, crop)
         self.net.train()
-        table = grey_table() if isinstance(self.net, Baseline) else density_table()
-        loss = loss_of(self.net, look_up(images, table), torch.from_numpy(labels))
+        mixed = share < self.plan.mixed_until
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):
+            loss = loss_of(self.net, images, labels, told_optics)
         for optimiser, peak in zip(self.optimisers, self._peaks, strict=True):
             optimiser.zero_grad(set_to_none=True)
             optimiser.param_groups[0]["lr"] = peak * self.plan.rate(share)
@@ -130,8 +138,28 @@ class Run:
             optimiser.step()
         self._follow()
         self.step, self.samples = self.step + 1, self.samples + self.plan.batch
-        self.seconds = self.team.from_first(self.seconds + time.process_time() - start)
-        return float(told)
+        self.seconds = self.team.from_first(self.seconds + self._clock() - start)
+        return told[0]
+
+    def _clock(self) -> float:
+        """Seconds of a core, fair on a shared machine: one thread does all the work; or of the
+        wall where a device does it."""
+        return time.process_time() if self.device == CPU else time.monotonic()
+
+    def _batch(self, pool: Pool | ResidentPool, crop: int) -> tuple[Tensor, Tensor, bool]:
+        """Pictures and labels of this step, and whether the labels tell the slide's optics."""
+        seed = [self.plan.seed, self.step]
+        if isinstance(pool, ResidentPool):
+            pool.refresh()
+            images, labels = pool.batch(seed, self.plan.batch, crop)
+            return images, labels, pool.told_optics
+        rng = np.random.default_rng(seed)
+        drawn, truth = self.make(pool, pool.ready(), rng, self.plan.batch, crop)
+        mine = slice(self.team.rank, None, self.team.size)
+        drawn, truth = np.ascontiguousarray(drawn[mine]), np.ascontiguousarray(truth[mine])
+        table = grey_table() if isinstance(self.net, Baseline) else density_table()
+        told_optics = bool(np.isfinite(truth[:, 1:]).all())
+        return look_up(drawn, table), torch.from_numpy(truth), told_optics
 
     @torch.no_grad()
     def _follow(self) -> None:
@@ -147,7 +175,7 @@ class Run:
     def begin_from(self, path: Path) -> None:
         """Take the averaged weights of a checkpoint or of `save_weights`; the schedule starts
         anew."""
-        state = torch.load(path, weights_only=True)
+        state = torch.load(path, weights_only=True, map_location=self.device)
         own = self.net.state_dict()
         fresh: tuple[str, ...] = LATER_HEADS
         if state["plan"].get("variant", self.plan.variant) != self.plan.variant:
@@ -195,10 +223,10 @@ class Run:
         os.replace(part, path)
 
     @classmethod
-    def load(cls, path: Path, team: Team | None = None) -> Run:
+    def load(cls, path: Path, team: Team | None = None, device: torch.device = CPU) -> Run:
         """Continue from a checkpoint."""
-        state = torch.load(path, weights_only=True)
-        run = cls(Plan(**state["plan"]), team)
+        state = torch.load(path, weights_only=True, map_location=device)
+        run = cls(Plan(**state["plan"]), team, device)
         run.step, run.samples, run.seconds = state["counters"]
         run.net.load_state_dict(state["net"])
         run.average.load_state_dict(state["average"])
@@ -213,12 +241,14 @@ def look_up(images: npt.NDArray[np.uint8], table: npt.NDArray[np.float32]) -> Te
     return torch.from_numpy(cv2.LUT(flat, table)).reshape(images.shape)
 
 
-def loss_of(net: DPN | RIN | Baseline, images: Tensor, labels: Tensor) -> Tensor:
+def loss_of(
+    net: DPN | RIN | Baseline, images: Tensor, labels: Tensor, told_optics: bool = True
+) -> Tensor:
     """Cross-entropy to Gaussian bins (DPN), L2 (its reference) or binary cross-entropy (RIN), or
     a rival's own.
 
-    A DPN's labels are (n, 4): d in um, W040 in waves, axial colour and thickness in um; NaN where
-    a real slide does not tell the last three, which are then not trained.
+    A DPN's labels are (n, 4): d in um, W040 in waves, axial colour and thickness in um. Real
+    slides do not tell the last three (`told_optics` False), which are then not trained.
     """
     if isinstance(net, Baseline):
         return net.loss(images, labels[:, 0])
@@ -228,7 +258,7 @@ def loss_of(net: DPN | RIN | Baseline, images: Tensor, labels: Tensor) -> Tensor
     output, defocus = net.head(strongest), labels[:, 0]
     if isinstance(net.decode, Bins):
         loss = nn.functional.cross_entropy(output, net.decode.targets(defocus))
-        if not torch.isfinite(labels[:, 1:]).all():
+        if not told_optics:
             return loss
         optics, thickness = labels[:, 1:3], labels[:, 3:]
         loss = loss + OPTICS_SHARE * net.optics.loss(strongest, texture, optics)
@@ -236,17 +266,18 @@ def loss_of(net: DPN | RIN | Baseline, images: Tensor, labels: Tensor) -> Tensor
     return nn.functional.mse_loss(output[:, 0], defocus / 10.0)
 
 
-def train(run: Run, pool: Pool, out: Path, save_every_s: float = 120.0) -> bool:
+def train(run: Run, pool: Pool | ResidentPool, out: Path, save_every_s: float = 120.0) -> bool:
     """Run to the end of the plan; False when SIGTERM ended it early (resume with --resume)."""
     stop: list[int] = []
     previous = signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
-    saved, mean = time.monotonic(), 0.0
+    saved = time.monotonic()
+    mean: Tensor | None = None
     first = run.team.rank == 0  # one of them writes
     while run.share < 1.0 and not run.team.anybody(bool(stop)):
         loss = run.advance(pool)
-        mean = loss if not mean else 0.98 * mean + 0.02 * loss
+        mean = loss if mean is None else 0.98 * mean + 0.02 * loss
         if first and run.step % LOG_EVERY == 0:
-            _log(run, mean, out)
+            _log(run, float(mean), out)
         if first and time.monotonic() - saved > save_every_s:
             run.save(out / "checkpoint.pt")
             saved = time.monotonic()
@@ -291,11 +322,38 @@ def read_crops(text: str) -> tuple[tuple[float, int], ...]:
     return crops
 
 
+def open_pools(folders: Sequence[Path], kind: str, device: torch.device) -> Pool | ResidentPool:
+    """The one pool that a core trains from, or all of them on a device as soon as enough has been
+    rendered; SystemExit where that cannot be."""
+    if device == CPU:
+        if len(folders) > 1:
+            raise SystemExit(f"--pool: a core trains from one pool, not {len(folders)}")
+        return Pool.open(folders[0])
+    if kind != "dpn":
+        raise SystemExit(f"--device {device}: trains a dpn, no {kind}")
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise SystemExit(f"--device {device}: PyTorch finds no such device")
+    resident = ResidentPool([Pool.open(folder) for folder in folders], device)
+    wanted, start = min(FEWEST_FIELDS, resident.capacity), time.monotonic()
+    while len(resident) < wanted:
+        if time.monotonic() - start > WAIT_S:
+            raise SystemExit(f"--pool: {len(resident)} of {wanted} fields after {WAIT_S:.0f} s")
+        if not resident.refresh():
+            time.sleep(0.05)
+    return resident
+
+
 def main() -> None:
     """Command line; see the module."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kind", choices=("dpn", "rin", *BASELINES))
-    parser.add_argument("--pool", type=Path, required=True)
+    parser.add_argument("--pool", type=Path, nargs="+", required=True)
+    parser.add_argument(
+        "--device", default="cpu", help="cuda trains a DPN there, from several pools if named"
+    )
+    parser.add_argument(
+        "--mixed-until", type=float, default=0.0, help="share of the run in bfloat16, on a device"
+    )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--steps", type=int, default=0)
@@ -314,19 +372,21 @@ def main() -> None:
     cv2.setNumThreads(1)
     keep_memory()
     options.out.mkdir(parents=True, exist_ok=True)
-    together = team()
+    together, device = team(), torch.device(options.device)
+    pool = open_pools(options.pool, options.kind, device)
     if options.resume:
-        run = Run.load(options.out / "checkpoint.pt", together)
+        run = Run.load(options.out / "checkpoint.pt", together, device)
     else:
         batch = options.batch or {"rin": 8}.get(options.kind, 64)
         plan = Plan(options.kind, options.seed, options.minutes, options.steps, batch)
         plan.variant = options.variant
         plan.muon_lr, plan.adam_lr = options.muon_lr, options.adam_lr
         plan.crops = read_crops(options.crops) if options.crops else CURRICULUM
-        run = Run(plan, together)
+        plan.mixed_until = options.mixed_until
+        run = Run(plan, together, device)
         if options.start:
             run.begin_from(options.start)
-    train(run, Pool.open(options.pool), options.out)
+    train(run, pool, options.out)
     together.part()
 
 
