@@ -5,7 +5,7 @@ error given what is known at run time, by quantile regression on log |error| (so
 sure and vague frames count alike), and leaned towards equal coverage in every group and condition:
 they are not known at run time, but here they are. Its factors per number of patches are conformal:
 each half of the slides is judged by an interval fitted on the other, and the interval fitted on all
-is made wider by what that showed (cross-conformal, Vovk 2015: no slide judges itself, none is
+is made as much wider as that showed (cross-conformal, Vovk 2015: no slide judges itself, none is
 wasted).
 """
 
@@ -22,7 +22,7 @@ from scipy.special import expit
 from edge.aggregate import Calibration, interval_logs
 from edge.per_k import PerK, at_k
 from training.conformal import F64, slide_quantile, weights
-from training.frame_rows import FrameRow, k_keys, slide_numbers
+from training.frame_rows import FrameRow, k_keys, slide_numbers, split
 
 LEVEL = 0.95
 EXPONENTS = ("network", "patches", "distance", "importance", "colour")
@@ -30,6 +30,8 @@ DOUBT = ("network", "patches", "importance")  # never narrow an interval
 GREATEST = 4.0  # size of an exponent
 LEAST_DISTANCE = -0.4  # steeper, a law drawn from far frames makes those in focus unreadable
 LEAST_SLIDES = 40  # per factor: twice what its quantile needs to exist
+MANY_SLIDES = 400  # so many tell an interval that is too wide, too
+REPEATS = 5  # ways to deal the slides into halves, of which the median counts
 LEAST_UM = 1e-3  # errors below are as good as this one
 EVEN = 10.0  # how strongly unequal coverage of the groups counts
 SOFT, BLUR = 0.02, 0.1  # of the pinball's edge and of being covered, in log um
@@ -52,19 +54,25 @@ def fit_interval(
         plain = Calibration(start.range_um)
         both = _answered([*fit, *conform], "conformal")
         return dataclasses.replace(plain, factors=factors(both, plain))
-    halves = _answered(fit, "fit"), _answered(conform, "conformal")
-    both = [*halves[0], *halves[1]]
+    both = [*_answered(fit, "fit"), *_answered(conform, "conformal")]
     whole = _fitted(both, start)
-    strange = np.concatenate(
-        [
-            _ratios(rows, _fitted(others, start))
-            for rows, others in zip(halves, halves[::-1], strict=True)
-        ]
+    wider = [_wider(split(both, (0, 1), seed), start) for seed in range(REPEATS)]
+    # of few slides never narrower: that would be the luck of one half
+    least = 0.0 if len(set(slide_numbers(both).tolist())) >= MANY_SLIDES else 1.0
+    found = tuple(
+        (k, round(factor * max(least, float(np.median([at_k(each, k) for each in wider]))), 4))
+        for k, factor in whole.factors
     )
-    wider = _quantiles(strange, both)
-    # never narrower: that would be the luck of one half
-    found = tuple((k, round(factor * max(1.0, at_k(wider, k)), 4)) for k, factor in whole.factors)
     return dataclasses.replace(whole, factors=found)
+
+
+def _wider(halves: Sequence[Sequence[FrameRow]], start: Calibration) -> PerK[float]:
+    """By how much each half's errors exceed what was fitted on the other, by number of patches."""
+    strange = [
+        _ratios(rows, _fitted(others, start))
+        for rows, others in zip(halves, halves[::-1], strict=True)
+    ]
+    return _quantiles(np.concatenate(strange), [*halves[0], *halves[1]])
 
 
 def _fitted(rows: Sequence[FrameRow], start: Calibration) -> Calibration:

@@ -205,6 +205,21 @@ def test_a_shape_that_is_kept_still_covers():
     assert 0.93 <= inside.mean() <= 0.975
 
 
+def test_only_many_slides_may_narrow_what_was_fitted(monkeypatch):
+    """Where the halves say that 0.8 times as wide would do."""
+    found = {}
+    for slides in (40, 80):  # of each of six groups
+        rows = interval_rows(slides, 3)
+        for wider in (0.8, 1.0):
+            monkeypatch.setattr(
+                "training.fit_interval._wider", lambda halves, start, to=wider: ((1, to),)
+            )
+            found[slides, wider] = fit_interval(*split(rows, (0, 1)), START).factors
+    assert found[40, 0.8] == found[40, 1.0]
+    for (k, narrow), (_, whole) in zip(found[80, 0.8], found[80, 1.0], strict=True):
+        assert narrow == pytest.approx(0.8 * whole, abs=1e-3), k
+
+
 def test_too_few_slides_and_unanswered_frames():
     rows = interval_rows(5, 0)
     with pytest.raises(ValueError, match=rf"30 slides for the fit part, {LEAST_SLIDES} are"):
@@ -449,7 +464,7 @@ def test_the_look_is_at_the_other_file(rows_csv, tmp_path):
     assert calibrate.main([str(rows_csv), *words, "--json", str(out)]) == 0
     report = json.loads(out.read_text())
     assert report["slides"][0] + report["slides"][1] == report["slides"][2]
-    assert report["coverage"][0]["frames"] == 480
+    assert report["coverage"][0]["frames"] == 528
 
 
 def test_rows_that_do_not_do_are_one_line_and_exit_2(rows_csv, tmp_path, capsys):

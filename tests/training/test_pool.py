@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from simulator.optics import SlideOptics
-from simulator.slide import draw_variation, make_specimen
+from simulator.slide import DIRT, draw_variation, make_specimen
 from simulator.specimen import patch_truth
 from training.augment import dpn_batch, recolour, relight, rin_batch, turn
 from training.pool import (
@@ -19,6 +19,7 @@ from training.pool import (
     VALIDATION,
     Pool,
     block_truth,
+    dirt_chances,
     draw_delta,
     draw_slide,
     pack_truth,
@@ -140,9 +141,26 @@ def test_some_slides_have_optics_beyond_the_calibrated_range() -> None:
     rng = np.random.default_rng(4)
     optics = [draw_slide(rng).optics for _ in range(600)]
     outside = [o for o in optics if not (0.27 <= o.w040_waves <= 0.63)]
-    assert 0.25 < len(outside) / 600 < 0.45  # of the wide draws some fall inside
+    assert 0.22 < len(outside) / 600 < 0.35  # of the wide draws some fall inside
     assert max(o.axial_colour_um for o in optics) > 1.6
     assert all(draw_slide(rng).tilt_um_per_mm == (0.0, 0.0) for _ in range(5))
+
+
+def test_more_than_half_of_the_slides_are_thick() -> None:
+    rng = np.random.default_rng(5)
+    thickness = np.array([draw_slide(rng).thickness_um for _ in range(600)])
+    assert 0.5 < (thickness >= 0.5).mean() < 0.67
+    assert thickness.max() <= 4.0
+
+
+def test_pen_comes_twice_as_often_as_dirt_says_and_only_tissue_folds() -> None:
+    cells, tissue = dirt_chances(1.5, "cell"), dirt_chances(1.5, "tissue")
+    assert cells["pen"] == pytest.approx(2.0 * 1.5 * DIRT["pen"])
+    assert cells["dust"] == pytest.approx(1.5 * DIRT["dust"])
+    assert "fold" not in cells
+    assert tissue["fold"] == pytest.approx(1.5 * DIRT["fold"])
+    assert max(dirt_chances(50.0, "tissue").values()) == 1.0
+    assert not any(dirt_chances(0.0, "tissue").values())
 
 
 def test_training_and_validation_draw_different_slides() -> None:
