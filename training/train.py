@@ -373,6 +373,7 @@ def main() -> None:
     keep_memory()
     options.out.mkdir(parents=True, exist_ok=True)
     together, device = team(), torch.device(options.device)
+    torch.backends.cudnn.benchmark = True  # the shapes of a device's batches hardly change
     pool = open_pools(options.pool, options.kind, device)
     if options.resume:
         run = Run.load(options.out / "checkpoint.pt", together, device)
