@@ -20,7 +20,9 @@ from edge.per_k import PerK, at_k, per_k
 from engines.manifest import EngineRejected, Manifest
 
 MAD_TO_SIGMA = 1.4826  # of a normal distribution
-TYPICAL_COLOUR = 0.06  # of a stained slide, where nobody looked
+#: of a stained slide, where nobody looked (edge.photometry)
+TYPICAL_LIGHT: Mapping[str, float] = MappingProxyType({"colour": 0.06, "background": 215.0})
+_DARKEST_WHITE = 230.0  # grey level; darker and nothing of the frame is clear glass
 _GREATEST_LOG = 700.0  # exp() of more overflows
 _GREATEST_EXPONENT = 4.0
 
@@ -68,8 +70,9 @@ class Calibration:
 
     network: of the network's own spread; patches: of the standard error between patches; distance:
     of |defocus|, negative where far frames have a wider spread than they deserve; importance: of
-    what the chosen patches' mean importance falls short of 1; colour: of how coloured the frame is
-    (edge.photometry). The first, second and fourth are >= 0: doubt never narrows an interval.
+    what the chosen patches' mean importance falls short of 1; colour: of how coloured the frame is;
+    ground: of how dark its brightest hundredth is, where nothing but specimen is seen
+    (edge.photometry). All but distance and colour are >= 0: doubt never narrows an interval.
     scale_um: the whole; factors: by k, from the conformal step of training.calibrate; least_um:
     no interval is narrower, and none is narrower than two standard errors between the patches.
     disagree_um, disagree_relative: spread between patches, or the network's own in the middle
@@ -85,6 +88,7 @@ class Calibration:
     distance: float = 0.0
     importance: float = 0.0
     colour: float = 0.0
+    ground: float = 0.0
     least_um: float = 0.1
     factors: PerK[float] = ((1, 1.0),)
     disagree_um: float = 4.0
@@ -120,16 +124,18 @@ class Calibration:
         spread_um: float,
         k: int,
         importance: float = 1.0,
-        colour: float = TYPICAL_COLOUR,
+        light: Mapping[str, float] = TYPICAL_LIGHT,
     ) -> float:
         """Half-width of the 95 % interval of a median over `k` patches.
 
-        `importance` is the mean of the chosen patches', 0..1; `colour` as in edge.photometry. A sum
+        `importance` is the mean of the chosen patches', 0..1; `light` as in edge.photometry. A sum
         of squares was tried first and separated clean slides from thick ones less well
         (docs/ablations.md).
         """
-        logs = interval_logs(defocus_um, network_um, spread_um, k, importance, colour)
-        exponents = (self.network, self.patches, self.distance, self.importance, self.colour)
+        logs = interval_logs(defocus_um, network_um, spread_um, k, importance, light)
+        exponents = (
+            self.network, self.patches, self.distance, self.importance, self.colour, self.ground,
+        )  # fmt: skip
         power = sum(e * x for e, x in zip(exponents, logs, strict=True))
         half_um = at_k(self.factors, k) * self.scale_um * math.exp(min(power, _GREATEST_LOG))
         least_um = max(self.least_um, 2.0 * spread_um / math.sqrt(k))
@@ -141,8 +147,13 @@ class Calibration:
 
 
 def interval_logs(
-    defocus_um: float, network_um: float, spread_um: float, k: int, importance: float, colour: float
-) -> tuple[float, float, float, float, float]:
+    defocus_um: float,
+    network_um: float,
+    spread_um: float,
+    k: int,
+    importance: float,
+    light: Mapping[str, float],
+) -> tuple[float, ...]:
     """Logarithms of what the exponents of a Calibration apply to, in their order.
 
     What can be 0 has a least value, below which it says nothing more.
@@ -152,8 +163,13 @@ def interval_logs(
         math.log(math.hypot(spread_um / math.sqrt(k), 0.05)),
         math.log1p(abs(defocus_um)),
         math.log(max(1.002 - importance, 0.002)),
-        math.log(max(colour, 0.0) + 0.01),
+        math.log(max(_of(light, "colour"), 0.0) + 0.01),
+        math.log(max(_DARKEST_WHITE - _of(light, "background"), 0.0) + 10.0),
     )
+
+
+def _of(light: Mapping[str, float], name: str) -> float:
+    return light.get(name, TYPICAL_LIGHT[name])
 
 
 def aggregate(
@@ -179,8 +195,7 @@ def aggregate(
     spread = MAD_TO_SIGMA * middle([abs(each - median) for each in defocus])
     network = middle(measured.spread_um.tolist())
     importance = math.fsum(measured.importance.tolist()) / k
-    colour = light.get("colour", TYPICAL_COLOUR)
-    interval = calibration.interval_um(median, network, spread, k, importance, colour)
+    interval = calibration.interval_um(median, network, spread, k, importance, light)
     if not math.isfinite(interval):  # finite inputs can still overflow
         return NoFocus(Reason.NOT_FINITE, sparsity, start_ns, mid_ns)
     reason = _doubt(calibration, median, spread, network, k, shift)
@@ -257,6 +272,7 @@ _READ: Mapping[str, Callable[[Any], Any]] = {
     "network": _doubt_exponent,
     "patches": _doubt_exponent,
     "importance": _doubt_exponent,
+    "ground": _doubt_exponent,
     "distance": _exponent,
     "colour": _exponent,
 }

@@ -119,6 +119,16 @@ CASES: Mapping[str, Case] = _cases(
     Case("outside-both", w040_waves=(0.95, 0.95), axial_colour_um=(1.6, 1.6)),
     # the interval is calibrated on this one
     Case("everyday", tilt_um_per_mm=None, thickness_um=None, dirt=None),
+    # and on this one: what one, two or three patches are worth needs many slides that have no more
+    Case(
+        "lone",
+        kinds=("cell",),
+        sparsities=("ex-sparse",),
+        tilt_um_per_mm=None,
+        thickness_um=None,
+        dirt=None,
+        slides=150,
+    ),
     Case("texture", kinds=(TEXTURE,)),
     Case(
         "nothing",

@@ -25,15 +25,15 @@ from training.conformal import F64, slide_quantile, weights
 from training.frame_rows import FrameRow, k_keys, slide_numbers, split
 
 LEVEL = 0.95
-EXPONENTS = ("network", "patches", "distance", "importance", "colour")
-DOUBT = ("network", "patches", "importance")  # never narrow an interval
+EXPONENTS = ("network", "patches", "distance", "importance", "colour", "ground")
+DOUBT = ("network", "patches", "importance", "ground")  # never narrow an interval
 GREATEST = 4.0  # size of an exponent
 LEAST_DISTANCE = -0.4  # steeper, a law drawn from far frames makes those in focus unreadable
 LEAST_SLIDES = 40  # per factor: twice what its quantile needs to exist
 MANY_SLIDES = 400  # so many tell an interval that is too wide, too
 REPEATS = 5  # ways to deal the slides into halves, of which the median counts
 LEAST_UM = 1e-3  # errors below are as good as this one
-EVEN = 10.0  # how strongly unequal coverage of the groups counts
+EVEN = 40.0  # how strongly unequal coverage of the groups counts
 SOFT, BLUR = 0.02, 0.1  # of the pinball's edge and of being covered, in log um
 CALM = 1e-3  # what a large exponent costs
 LEAST_SPREAD = 0.05  # of a logarithm; one that hardly varies explains nothing
@@ -143,7 +143,7 @@ def intervals(rows: Sequence[FrameRow], calibration: Calibration) -> F64:
     return np.array(
         [
             calibration.interval_um(
-                r.found_um, r.network_um, r.between_um, r.k, r.importance, r.colour
+                r.found_um, r.network_um, r.between_um, r.k, r.importance, r.light
             )
             for r in rows
         ]
@@ -171,7 +171,7 @@ def _logs(rows: Sequence[FrameRow]) -> F64:
     """(n, exponents) what each exponent of EXPONENTS is multiplied by."""
     return np.array(
         [
-            interval_logs(r.found_um, r.network_um, r.between_um, r.k, r.importance, r.colour)
+            interval_logs(r.found_um, r.network_um, r.between_um, r.k, r.importance, r.light)
             for r in rows
         ]
     )

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge.aggregate import TYPICAL_COLOUR
 from edge.appliance.evaluation_csv import read_rows
 from edge.defocus import PatchDefocus
 from edge.errors import ConfigError
@@ -44,11 +43,6 @@ class FrameRow:
     importance: float
     patches: PatchDefocus
     light: Mapping[str, float]
-
-    @property
-    def colour(self) -> float:
-        """How coloured the frame is, the typical value where nobody looked."""
-        return self.light.get("colour", TYPICAL_COLOUR)
 
     @property
     def answered(self) -> bool:

@@ -21,8 +21,9 @@ from engines.manifest import NOMINAL_OPTICS, EngineRejected, Manifest
 FRAME = Frame(PIXELS, PixelFormat.RGB8, 7, 1000, 3000)
 CALIBRATION = Calibration(range_um=25.0)
 FITTED = Calibration(
-    25.0, scale_um=50.0, network=1.5, patches=0.4, distance=-0.5, importance=0.1, colour=0.3
-)
+    25.0, scale_um=50.0, network=1.5, patches=0.4, distance=-0.5, importance=0.1, colour=0.3,
+    ground=0.2,
+)  # fmt: skip
 
 
 def _measured(defocus, spread=None, finite=True, importance=1.0):
@@ -50,7 +51,7 @@ def test_interval_grows_with_what_makes_it_uncertain():
     assert _aggregate([2.0] * 9).interval_um == pytest.approx(0.6, rel=1e-6)  # twice the network's
     base = _aggregate([2.0] * 9, calibration=FITTED).interval_um
     assert base == pytest.approx(
-        50 * 0.3**1.5 * 0.05**0.4 * 3.0**-0.5 * 0.002**0.1 * 0.07**0.3, rel=1e-5
+        50 * 0.3**1.5 * 0.05**0.4 * 3.0**-0.5 * 0.002**0.1 * 0.07**0.3 * 25.0**0.2, rel=1e-5
     )
     assert _aggregate([2.0] * 9, [0.9] * 9, calibration=FITTED).interval_um > base
     little = _aggregate([1.8, 1.8, 1.9, 2, 2, 2, 2.1, 2.2, 2.2], calibration=FITTED).interval_um
@@ -60,6 +61,11 @@ def test_interval_grows_with_what_makes_it_uncertain():
     grey = _aggregate([2.0] * 9, calibration=FITTED, light={"colour": 0.0}).interval_um
     red = _aggregate([2.0] * 9, calibration=FITTED, light={"colour": 0.3}).interval_um
     assert grey < base < red
+    dark, light, white = (
+        _aggregate([2.0] * 9, calibration=FITTED, light={"background": level}).interval_um
+        for level in (160.0, 231.0, 255.0)
+    )
+    assert light == white < base < dark  # nothing but specimen is seen in a dark one
 
 
 def test_no_interval_is_narrower_than_two_standard_errors_of_the_patches():
@@ -205,6 +211,7 @@ def test_calibration_comes_from_the_manifest():
         {"distance": 4.1},
         {"distance": math.nan},
         {"colour": -4.1},
+        {"ground": -0.1},
         {"floor_um": 0.3},
         {"range_um": 99},
         {"importance": -0.1},
