@@ -22,7 +22,9 @@ from engines.manifest import EngineRejected, Manifest
 MAD_TO_SIGMA = 1.4826  # of a normal distribution
 #: of a stained slide, where nobody looked (edge.photometry)
 TYPICAL_LIGHT: Mapping[str, float] = MappingProxyType({"colour": 0.06, "background": 215.0})
-_DARKEST_WHITE = 230.0  # grey level; darker and nothing of the frame is clear glass
+#: of a frame with so many patches a brightest hundredth below this grey level may be specimen; with
+#: fewer there is clear glass, and it tells the lamp
+_COVERED, _DARKEST_WHITE = 31, 230.0
 _GREATEST_LOG = 700.0  # exp() of more overflows
 _GREATEST_EXPONENT = 4.0
 
@@ -71,12 +73,13 @@ class Calibration:
     network: of the network's own spread; patches: of the standard error between patches; distance:
     of |defocus|, negative where far frames have a wider spread than they deserve; importance: of
     what the chosen patches' mean importance falls short of 1; colour: of how coloured the frame is;
-    ground: of how dark its brightest hundredth is, where nothing but specimen is seen
-    (edge.photometry). All but distance and colour are >= 0: doubt never narrows an interval.
+    ground: of how dark the brightest hundredth is of a dense frame, where nothing but specimen is
+    seen (edge.photometry). All but distance and colour are >= 0: doubt never narrows an interval.
     scale_um: the whole; factors: by k, from the conformal step of training.calibrate; least_um:
     no interval is narrower, and none is narrower than two standard errors between the patches.
     disagree_um, disagree_relative: spread between patches, or the network's own in the middle
-    patch, above which there is no focus. lone_um: that of a patch which nothing confirms (k = 1).
+    patch, above which there is no focus. lone_um, lone_relative: the same limit for a patch which
+    nothing confirms (k = 1).
     range_um: |defocus| up to this was calibrated. The defaults are cautious; a model's manifest
     carries measured ones in calibration.interval.
     """
@@ -94,6 +97,7 @@ class Calibration:
     disagree_um: float = 4.0
     disagree_relative: float = 0.25
     lone_um: float = math.inf
+    lone_relative: float = 0.0
 
     @classmethod
     def of(cls, manifest: Manifest) -> Calibration:
@@ -141,6 +145,11 @@ class Calibration:
         least_um = max(self.least_um, 2.0 * spread_um / math.sqrt(k))
         return least_um if half_um < least_um else half_um  # NaN stays NaN
 
+    def believes_alone(self, defocus_um: float, network_um: float) -> bool:
+        """Whether a single patch is sure enough of itself; a far one never is as sure as a near
+        one."""
+        return network_um <= self.lone_um + self.lone_relative * abs(defocus_um)
+
     def disagree(self, defocus_um: float, spread_um: float) -> bool:
         """Whether the patches contradict each other (two layers, dust, a fold)."""
         return not spread_um <= self.disagree_um + self.disagree_relative * abs(defocus_um)
@@ -158,13 +167,14 @@ def interval_logs(
 
     What can be 0 has a least value, below which it says nothing more.
     """
+    background = _of(light if k >= _COVERED else TYPICAL_LIGHT, "background")
     return (
         math.log(max(network_um, 1e-3)),  # max() keeps a NaN that comes first
         math.log(math.hypot(spread_um / math.sqrt(k), 0.05)),
         math.log1p(abs(defocus_um)),
         math.log(max(1.002 - importance, 0.002)),
         math.log(max(_of(light, "colour"), 0.0) + 0.01),
-        math.log(max(_DARKEST_WHITE - _of(light, "background"), 0.0) + 10.0),
+        math.log(max(_DARKEST_WHITE - background, 0.0) + 10.0),
     )
 
 
@@ -228,7 +238,7 @@ def _doubt(
         return Reason.OUTSIDE_RANGE
     if calibration.disagree(median_um, spread_um):
         return Reason.PATCHES_DISAGREE
-    unsure = k == 1 and not network_um <= calibration.lone_um
+    unsure = k == 1 and not calibration.believes_alone(median_um, network_um)
     if unsure or calibration.disagree(median_um, network_um):
         return Reason.AMBIGUOUS
     return None

@@ -155,7 +155,7 @@ def as_json(calibration: Calibration) -> dict[str, object]:
     table = {str(k): factor for k, factor in calibration.factors}
     plain = {name: getattr(calibration, name) for name in ("scale_um", *EXPONENTS, "least_um")}
     if math.isfinite(calibration.lone_um):  # not fitted, and not to be lost
-        plain["lone_um"] = calibration.lone_um
+        plain |= {name: getattr(calibration, name) for name in ("lone_um", "lone_relative")}
     return {**plain, "factors": table}
 
 

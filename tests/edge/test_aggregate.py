@@ -62,10 +62,12 @@ def test_interval_grows_with_what_makes_it_uncertain():
     red = _aggregate([2.0] * 9, calibration=FITTED, light={"colour": 0.3}).interval_um
     assert grey < base < red
     dark, light, white = (
-        _aggregate([2.0] * 9, calibration=FITTED, light={"background": level}).interval_um
+        _aggregate([2.0] * 31, calibration=FITTED, light={"background": level}).interval_um
         for level in (160.0, 231.0, 255.0)
     )
-    assert light == white < base < dark  # nothing but specimen is seen in a dark one
+    assert light == white < dark  # nothing but specimen is seen in a dark one
+    dim = _aggregate([2.0] * 9, calibration=FITTED, light={"background": 160.0}).interval_um
+    assert dim == base  # beside few patches there is clear glass: only the lamp is dim
 
 
 def test_no_interval_is_narrower_than_two_standard_errors_of_the_patches():
@@ -160,6 +162,10 @@ def test_a_patch_that_nothing_confirms_must_be_surer():
     assert isinstance(_aggregate([-19.0], [3.0], calibration=strict), FocusEstimate)
     assert isinstance(_aggregate([-19.0] * 2, [3.1] * 2, calibration=strict), FocusEstimate)
     assert isinstance(_aggregate([-19.0], [3.1]), FocusEstimate)  # a model that does not ask for it
+    far = dataclasses.replace(CALIBRATION, lone_um=2.0, lone_relative=0.05)
+    assert isinstance(_aggregate([-20.0], [2.9], calibration=far), FocusEstimate)  # 2 + 20 / 20
+    assert isinstance(_aggregate([-20.0], [3.1], calibration=far), NoFocus)
+    assert isinstance(_aggregate([10.0], [2.9], calibration=far), NoFocus)
 
 
 def test_range_is_inclusive():
@@ -212,6 +218,7 @@ def test_calibration_comes_from_the_manifest():
         {"distance": math.nan},
         {"colour": -4.1},
         {"ground": -0.1},
+        {"lone_relative": -0.1},
         {"floor_um": 0.3},
         {"range_um": 99},
         {"importance": -0.1},
