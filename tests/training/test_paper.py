@@ -20,6 +20,7 @@ from simulator.bench.climb import Found
 from training.baselines.networks import BASELINES
 from training.baselines.weights import write as write_weights
 from training.paper import climbing, judge, psf
+from training.paper.__main__ import _options, asked
 from training.paper.answers import SAME_TIME, Answers, Methods, all_patches, load, save
 from training.paper.choose import (
     NAMES,
@@ -184,6 +185,25 @@ def test_judging_goes_on_where_it_was_broken_off(
     assert len(judged) == 5 + 8  # the third slide began again, the first two did not
     assert len({a.true_um for a in found}) == 12
     assert all(abs(a.true_um) <= 25.0 for a in found)
+
+
+def test_answers_of_another_model_or_set_are_not_taken(tmp_path: Path) -> None:
+    """A second run in the same folder with a network trained further judged the first one's."""
+    for name in ("rin.json", "dpn.json", *(f"{each}.pt" for each in (SAME_TIME, *BASELINES))):
+        (tmp_path / name).write_bytes(name.encode())
+    place = ["--models", str(tmp_path), "--weights", str(tmp_path)]
+    first = asked(_options([*place, "--slides", "2"]))
+    assert asked(_options([*place, "--slides", "30"])) == first  # more slides go on
+    named = {
+        first,
+        asked(_options([*place, "--seed", "2"])),
+        asked(_options([*place, "--planes", "3"])),
+    }
+    (tmp_path / "dpn.json").write_bytes(b"other")
+    named.add(asked(_options(place)))
+    (tmp_path / "liao.pt").write_bytes(b"other")
+    named.add(asked(_options(place)))
+    assert len(named) == 5
 
 
 def test_the_papers_numbers_are_whole_and_as_printed() -> None:

@@ -1,12 +1,14 @@
 """Measure the paper's tables and figures on fresh slides: `python -m training.paper --out DIR`.
 
 Renders the test slides, lets every method answer on the same frames, climbs hills on a few
-fields, and writes one page. Answers are kept in DIR/answers: a run that was broken off goes on.
+fields, and writes one page. Answers are kept in DIR/answers, by what was asked and who answered: a
+run that was broken off goes on, and no model is judged by another's answers.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -40,9 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; 0 = done, 2 = wrong use."""
     options = _options(arguments)
     begin = time.monotonic()
-    job = Job(options.out / "answers", options.models, options.weights, options.slides,
-              options.planes, options.seed)  # fmt: skip
     try:
+        folder = options.out / "answers" / asked(options)
+        job = Job(folder, options.models, options.weights, options.slides, options.planes,
+                  options.seed)  # fmt: skip
         frames = judge(job, options.workers, options.scheduler, options.quiet)
         climbs = climb(options.climb_fields, options.seed, options.quiet)
         trained = {name: facts(options.weights / f"{file}.pt") for name, file in _files().items()}
@@ -57,6 +60,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )  # fmt: skip
     print(f"page: {write(found, options.out)}")
     return 0
+
+
+def asked(options: argparse.Namespace) -> str:
+    """What names the answers: a digest of the slides' seed, the heights and every network."""
+    digest = hashlib.sha256(f"{options.seed} {options.planes}".encode())
+    manifests = (options.models / f"{name}.json" for name in ("rin", "dpn"))  # these pin the ONNX
+    weights = (options.weights / f"{name}.pt" for name in (SAME_TIME, *BASELINES))
+    for file in (*manifests, *weights):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def climb(fields: int, seed: int, quiet: bool) -> Mapping[str, Sequence[Found]]:
