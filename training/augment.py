@@ -26,18 +26,21 @@ LUMA = np.array([0.299, 0.587, 0.114])
 FLOORS, FLOOR_ODDS = (0.7, 0.3, 0.05), (0.65, 0.32, 0.03)
 PATCH_PX = 224
 WHITE = 250.0
+#: what `relight` draws from, evenly, and on which share of the pictures it keeps white from burning
+BRIGHTNESS, CONTRAST, SATURATION, KEPT = (0.9, 1.4), (0.8, 1.5), (0.8, 1.5), 0.8
 SAME_UM = 1e-3
 RECOLOURED = 0.4  # share of the RIN's pictures
 
 
 def relight(image: U8, rng: Rng) -> U8:
     """Random brightness, contrast (about the picture's mean) and saturation; a new array."""
-    brightness = rng.uniform(0.9, 1.4)
-    contrast, saturation = rng.uniform(0.8, 1.5, 2)
+    brightness, contrast, saturation = (
+        rng.uniform(*span) for span in (BRIGHTNESS, CONTRAST, SATURATION)
+    )
     mix = saturation * np.eye(3) + (1.0 - saturation) * LUMA
     grey = float(np.array(cv2.mean(image)[:3]) @ LUMA)
     matrix = np.column_stack([mix * contrast, np.full(3, grey * (1.0 - contrast))]) * brightness
-    if rng.uniform() < 0.8:
+    if rng.uniform() < KEPT:
         small = cv2.resize(image, None, fx=0.125, fy=0.125, interpolation=cv2.INTER_AREA)
         brightest = float((small.reshape(-1, 3) @ matrix[:, :3].T + matrix[:, 3]).max())
         matrix *= min(1.0, WHITE / max(brightest, 1.0))

@@ -22,6 +22,7 @@ import numpy as np
 
 from edge.envelope import ACTIONS, COMBINE, NOVELTY, OPTICS, WORST, Envelope, Shift, features
 from edge.photometry import PHOTOMETRY
+from training.augment import BRIGHTNESS, CONTRAST, SATURATION
 from training.conformal import F64, Slides, slide_quantile
 from training.frame_rows import FrameRow, k_keys, slide_numbers
 
@@ -35,13 +36,13 @@ NARROWEST = 0.02  # half-width in waves or um: finer than the estimates are
 LEAST_SLIDES = 300  # per entry: three times what a promise of 1 % needs to be more than the worst
 #: what training varies on top of a slide (training.augment): factor at the lower and upper end
 AUGMENTED = {
-    "background": (0.9, 1.4),
-    "colour": (0.8, 1.5),
-    "contrast": (0.8, 1.5),
+    "background": BRIGHTNESS,
+    "colour": SATURATION,
+    "contrast": CONTRAST,
     "saturated": (1.0, 2.0),
     "black": (1.0, 2.0),
 }
-BALANCE = 1.5  # saturation widens both colour balances about grey
+BALANCE = SATURATION[1]  # saturation widens both colour balances about grey
 LEAST_SHARE = 0.05  # of burnt-out or black values that is never an alarm
 Json = dict[str, Any]
 

@@ -13,7 +13,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from training.augment import FLOOR_ODDS, FLOORS, LUMA, PATCH_PX, WHITE
+from training.augment import (
+    BRIGHTNESS,
+    CONTRAST,
+    FLOOR_ODDS,
+    FLOORS,
+    KEPT,
+    LUMA,
+    PATCH_PX,
+    SATURATION,
+    WHITE,
+)
 from training.pool import BLOCK_PX, BLOCKS, DETAIL_SCALE, FIELD_PX, HEAD, LABELS, Pool
 
 #: fields taken over at once: 50 MB on their way
@@ -142,17 +152,18 @@ def relight(patches: Tensor, random: torch.Generator) -> Tensor:
     """As `training.augment.relight`, each of (n, h, w, 3) uint8 by a light of its own."""
     n, device = len(patches), patches.device
 
-    def draw(low: float, high: float) -> Tensor:
+    def draw(span: tuple[float, float]) -> Tensor:
+        low, high = span
         return low + (high - low) * torch.rand(n, 1, 1, generator=random, device=device)
 
-    brightness, contrast, saturation = draw(0.9, 1.4), draw(0.8, 1.5), draw(0.8, 1.5)
+    brightness, contrast, saturation = draw(BRIGHTNESS), draw(CONTRAST), draw(SATURATION)
     luma = torch.tensor(LUMA, dtype=torch.float32, device=device)
     light = patches.float().reshape(n, -1, 3)
     grey = (light.mean(dim=1, keepdim=True) @ luma)[..., None]
     mix = saturation * torch.eye(3, device=device) + (1.0 - saturation) * luma
     matrix = (brightness * contrast * mix).transpose(1, 2)
     offset = brightness * (1.0 - contrast) * grey
-    kept = torch.rand(n, 1, 1, generator=random, device=device) < 0.8
+    kept = torch.rand(n, 1, 1, generator=random, device=device) < KEPT
     small = nn.functional.avg_pool2d(patches.permute(0, 3, 1, 2).float(), 8)
     lit = torch.baddbmm(offset, small.flatten(2).transpose(1, 2), matrix)
     brightest = lit.amax(dim=(1, 2)).clamp(min=1.0)[:, None, None]

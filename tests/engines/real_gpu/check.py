@@ -25,6 +25,7 @@ from edge.camera import PixelFormat
 from edge.gpu_sensor import view
 from edge.importance import ClassRule, Importance
 from edge.preprocess import CpuPreprocessor
+from engines.build_errors import GpuUnusable
 from engines.cuda import Cuda
 from engines.gpu import find_gpu
 from engines.gpu_open import compile_kernels
@@ -184,7 +185,10 @@ def many(models, frames):
 
 def main():
     out, words = Path(sys.argv[1]), sys.argv[2:]
-    gpu = find_gpu()
+    try:
+        gpu = find_gpu()
+    except GpuUnusable as error:
+        sys.exit(f"gpu-check: {error}")
     told = {"gpu": gpu.name, "architecture": gpu.architecture}
     cuda = Cuda(compile_kernels(gpu.architecture))
     told["kernels_checked"] = kernels_equal_the_cpu(cuda)
