@@ -17,6 +17,7 @@ from edge.defocus import PatchDefocus
 from edge.envelope import Shift
 from edge.importance import Sparsity
 from edge.per_k import PerK, at_k, per_k
+from edge.tilt import levelled
 from engines.manifest import EngineRejected, Manifest
 
 MAD_TO_SIGMA = 1.4826  # of a normal distribution
@@ -200,9 +201,7 @@ def aggregate(
     k = len(measured.cells)
     if k == 0:
         return NoFocus(Reason.BLANK, sparsity, start_ns, mid_ns)
-    defocus: list[float] = measured.defocus_um.tolist()  # NumPy's calls cost more than k numbers
-    median = middle(defocus)
-    spread = MAD_TO_SIGMA * middle([abs(each - median) for each in defocus])
+    median, spread = median_and_spread(measured)
     network = middle(measured.spread_um.tolist())
     importance = math.fsum(measured.importance.tolist()) / k
     interval = calibration.interval_um(median, network, spread, k, importance, light)
@@ -212,6 +211,15 @@ def aggregate(
     if reason is not None:
         return NoFocus(reason, sparsity, start_ns, mid_ns, median, interval)
     return FocusEstimate(median, interval, k, sparsity, start_ns, mid_ns, spread)
+
+
+def median_and_spread(measured: PatchDefocus) -> tuple[float, float]:
+    """The patches' median and the standard deviation between them from their MAD, both in um, as
+    on a level slide (edge.tilt)."""
+    # NumPy's calls cost more than k numbers
+    defocus = levelled(measured.defocus_um.tolist(), measured.cells, measured.middle)
+    median = middle(defocus)
+    return median, MAD_TO_SIGMA * middle([abs(each - median) for each in defocus])
 
 
 def middle(values: list[float]) -> float:

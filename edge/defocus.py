@@ -32,6 +32,8 @@ class PatchDefocus:
     optics: (k, 4), the slide's spherical aberration W040 in waves, its standard deviation, the
     axial colour in um, its standard deviation; novelty: about 1 on patches like those trained
     on. None where the network does not tell, was not run, or was not finite.
+
+    middle: mean row and column of all patches with content, chosen or not; None without any.
     """
 
     defocus_um: F32
@@ -42,6 +44,7 @@ class PatchDefocus:
     finite: bool
     optics: F32 | None = None
     novelty: F32 | None = None
+    middle: tuple[float, float] | None = None
 
 
 #: whether what was measured so far is good enough
@@ -105,6 +108,7 @@ class Defocus:
             finite,
             answer.get("optics"),
             answer.get("novelty"),
+            ranked.middle,
         )
 
 

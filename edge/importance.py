@@ -45,6 +45,11 @@ class ClassRule:
             return Sparsity.EX_SPARSE, min(self.ex_sparse, n)
         return Sparsity.BLANK, 0
 
+    def middle(self, scores: npt.NDArray[np.float32]) -> tuple[float, float]:
+        """Mean row and column of the patches above the threshold, of which there is one."""
+        rows, columns = np.nonzero(scores > self.threshold)
+        return float(rows.mean()), float(columns.mean())
+
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
@@ -52,7 +57,8 @@ class Ranked:
 
     scores: (9, 9), or the model's grid, float32 in 0..1, NaN everywhere when the network failed
     on this frame;
-    cells: k pairs (row, column); importance: (k,) float32, the scores of `cells`.
+    cells: k pairs (row, column); importance: (k,) float32, the scores of `cells`;
+    middle: mean row and column of all patches with content, chosen or not; None without any.
     """
 
     scores: npt.NDArray[np.float32]
@@ -60,6 +66,7 @@ class Ranked:
     k: int
     cells: tuple[Cell, ...]
     importance: npt.NDArray[np.float32]
+    middle: tuple[float, float] | None = None
 
     @property
     def finite(self) -> bool:
@@ -91,4 +98,5 @@ class Importance:
         best = np.argsort(-flat, kind="stable")[:k]
         columns = scores.shape[1]
         cells = tuple((int(i) // columns, int(i) % columns) for i in best)
-        return Ranked(scores, sparsity, k, cells, flat[best])
+        middle = self._rule.middle(scores) if k else None
+        return Ranked(scores, sparsity, k, cells, flat[best], middle)

@@ -27,8 +27,6 @@ Rng = np.random.Generator
 PARTS = ("all", "train", "test")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 CACHE_BYTES = 200_000_000
-#: a photograph is drawn at its sharp size or up to this much coarser
-COARSER = 1.5
 DYES = ("cyan", "magenta", "yellow")
 
 
@@ -38,6 +36,9 @@ class Photographs:
     A draw picks the source first, by the root of its bytes on disk, so that neither many small
     files nor one large one fill the specimens.
     """
+
+    #: a photograph is drawn at its sharp size or up to this much coarser
+    coarsest = 1.5
 
     def __init__(self, folder: Path, files: Sequence[Path]) -> None:
         self.folder, self.files = folder, tuple(files)
@@ -82,12 +83,12 @@ class Photographs:
     def draw(self, rng: Rng, shape: tuple[int, int]) -> list[F32]:
         """Absorbance in R, G and B, each `shape` float32 and periodic.
 
-        Windows of one random photograph, 1 to 1.5 times coarser than it is sharp, turned and
+        Windows of one random photograph, 1 to `coarsest` times coarser than it is sharp, turned and
         mirrored; see `simulator.picture.quilt`. ValueError if no photograph is sharp and full
         enough, or if a file cannot be decoded.
         """
         picture = self._picture(rng)
-        return quilt(picture, rng, shape, float(rng.uniform(1.0, COARSER)))
+        return quilt(picture, rng, shape, float(rng.uniform(1.0, self.coarsest)))
 
     def _picture(self, rng: Rng) -> Picture:
         for _ in range(20 * len(self.files)):

@@ -36,6 +36,7 @@ from simulator.slide import (
 )
 from simulator.specimen import DETAIL_SCALE, GRID, Specimen, detail_energy
 from training.memory import keep_memory
+from training.variety import VariedPhotographs
 
 F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]
@@ -55,6 +56,8 @@ HEAD = 4
 LABELS = {"dpn": HEAD + 2 * BLOCKS * BLOCKS, "rin": 1 + GRID * GRID}
 LABELS["pairs"] = LABELS["dpn"]
 COVERAGE = {"dense": 0.25, "sparse": 0.30, "ex-sparse": 0.45}
+#: of photographs, which are hardest where they fill the field
+TEXTURE_COVERAGE = {"dense": 0.50, "sparse": 0.25, "ex-sparse": 0.25}
 RIN_COVERAGE = {"dense": 0.20, "sparse": 0.25, "ex-sparse": 0.35, "blank": 0.20}
 #: the RIN's field: 9 patches of 76.16 um at twice the nominal pixel, before the last resize
 RIN_FIELD_PX = 1008
@@ -113,7 +116,7 @@ WIDE_SHARE, WIDE_W040, WIDE_COLOUR = 0.4, (0.0, 1.25), (0.3, 2.0)
 THICK_SHARE, THICK_UM = 0.25, (0.5, 4.0)
 PEN = 2.0  # times as much pen as dirt brings: a mark's rim looks like a cell's
 LONE_DIRT = 1.6  # times the dirt beside a lone cell or shred, where nothing else can outvote it
-TEXTURE_SHARE = 0.4  # of the specimens, when there are photographs
+TEXTURE_SHARE = 0.5  # of the specimens, when there are photographs
 
 
 def draw_slide(rng: Rng) -> SlideVariation:
@@ -166,8 +169,9 @@ def dpn_fields(
     """One specimen at `heights` random z, each with its truth on blocks (see `pack_truth`); at
     each z a picture for every entry of `above_um`, taken that much higher."""
     variation = draw_slide(rng)
-    coverage = str(rng.choice(list(COVERAGE), p=list(COVERAGE.values())))
     kind = draw_kind(rng, photographs)
+    odds = TEXTURE_COVERAGE if kind == TEXTURE else COVERAGE
+    coverage = str(rng.choice(list(odds), p=list(odds.values())))
     if coverage == "ex-sparse":
         dirt *= LONE_DIRT
     chances = dirt_chances(dirt, kind)
@@ -324,7 +328,7 @@ def main() -> None:
         pool = Pool.create(options.out, options.capacity, options.kind)
     photographs = None
     if options.textures:
-        photographs = Photographs.open(options.textures, "train", options.hold_out)
+        photographs = VariedPhotographs.open(options.textures, "train", options.hold_out)
     seconds = options.minutes * 60.0
     count = fill(pool, options.kind, options.seed, seconds, options.first, photographs)
     print(f"wrote {count} fields into {options.out}")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge.aggregate import MAD_TO_SIGMA, FocusEstimate, NoFocus
+from edge.aggregate import FocusEstimate, NoFocus, median_and_spread
 from edge.appliance.metrics import Row
 from edge.appliance.report import strict
 from edge.appliance.resting_stage import RestingStage
@@ -97,7 +97,8 @@ def _answer(seen: Measurement) -> Record:
         "sparsity": seen.ranked.sparsity.value,
         "k": seen.ranked.k,
         "network_um": _median(patches.spread_um),
-        "between_um": _between(patches.defocus_um),
+        # as the interval takes it
+        "between_um": median_and_spread(patches)[1] if patches.finite and patches.cells else None,
         "importance_min": weights.min() if len(weights) else None,
         "importance_median": _median(patches.importance),
         "shift": getattr(shift, "score", None),
@@ -124,14 +125,6 @@ def _found(estimate: FocusEstimate | NoFocus) -> Record:
 
 def _median(values: F32) -> float | None:
     return float(np.median(values.astype(np.float64))) if len(values) else None
-
-
-def _between(defocus_um: F32) -> float | None:
-    """Standard deviation between the patches, from their MAD, as the interval takes it."""
-    if not len(defocus_um):
-        return None
-    defocus = defocus_um.astype(np.float64)
-    return MAD_TO_SIGMA * float(np.median(np.abs(defocus - np.median(defocus))))
 
 
 def _list(values: npt.NDArray[Any] | None) -> list[Any] | None:

@@ -1,0 +1,93 @@
+"""A tilted field: the patches' answers are brought to the middle of what the field holds."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from edge.aggregate import median_and_spread
+from edge.defocus import PatchDefocus
+from edge.importance import ClassRule, Importance, Sparsity
+from edge.tilt import LEAST_PATCHES, STEEPEST_UM, levelled
+
+NINE = ((0, 0), (0, 1), (1, 0), (1, 2), (2, 1), (2, 2), (3, 0), (3, 1), (0, 3))
+MIDDLE = (4.0, 5.0)
+NOISE = np.random.default_rng(1).normal(0.0, 0.05, len(NINE))
+
+
+def _tilted(slope, cells=NINE, noise=NOISE, at_middle_um=3.0):
+    away = np.array(cells, float) - MIDDLE
+    return (at_middle_um + away @ slope + noise[: len(cells)]).tolist()
+
+
+@pytest.mark.parametrize("slope", [(0.2, 0.0), (0.0, -0.3), (0.25, 0.25), (-0.1, 0.2)])
+def test_a_clear_slope_is_followed_to_the_middle(slope):
+    there = levelled(_tilted(slope), NINE, MIDDLE)
+    assert np.median(there) == pytest.approx(3.0, abs=0.12)  # 0.9 um away before, or more
+    assert np.std(there) < 0.08
+
+
+def test_one_patch_far_off_does_not_tilt_the_field():
+    defocus = _tilted((0.2, -0.1))
+    defocus[4] += 20.0
+    assert np.median(levelled(defocus, NINE, MIDDLE)) == pytest.approx(3.0, abs=0.25)
+    level = _tilted((0.0, 0.0))
+    level[0] += 20.0
+    assert levelled(level, NINE, MIDDLE) == level
+
+
+def test_patches_in_one_column_tell_the_slope_along_it():
+    column = tuple((row, 2) for row in range(9))
+    defocus = _tilted((0.2, 0.0), column)
+    assert np.median(levelled(defocus, column, (6.0, 2.0))) == pytest.approx(3.4, abs=0.12)
+    assert np.median(levelled(defocus, column, (6.0, 8.0))) == pytest.approx(3.4, abs=0.12)
+
+
+@pytest.mark.parametrize(
+    ("defocus", "cells", "middle"),
+    [
+        (_tilted((0.0, 0.0)), NINE, MIDDLE),  # noise alone
+        (_tilted((0.2, 0.2)), NINE, None),  # nobody says where the content is
+        (_tilted((0.2, 0.2))[: LEAST_PATCHES - 1], NINE[: LEAST_PATCHES - 1], MIDDLE),
+        (_tilted((STEEPEST_UM * 1.1, 0.0)), NINE, MIDDLE),  # a fold, not a slide
+        ([1.0] * 9, NINE, MIDDLE),
+        (np.random.default_rng(2).normal(0.0, 1.0, 9).tolist(), NINE, MIDDLE),
+        ([float("nan")] * 9, NINE, MIDDLE),
+        ([], (), None),
+    ],
+)
+def test_without_a_clear_slope_nothing_changes(defocus, cells, middle):
+    np.testing.assert_array_equal(levelled(defocus, cells, middle), defocus)
+
+
+def test_noise_is_rarely_taken_for_a_slope():
+    rng = np.random.default_rng(3)
+    changed = 0
+    for _ in range(500):
+        defocus = rng.normal(0.0, 0.3, 9).tolist()
+        changed += levelled(defocus, NINE, MIDDLE) != defocus
+    assert changed <= 15  # F of two against six degrees of freedom: 16 in 0.4 % of the cases
+
+
+def test_the_estimate_is_the_levelled_median_with_the_rest_as_its_spread():
+    measured = PatchDefocus(
+        np.array(_tilted((0.3, 0.0)), np.float32), np.ones(9, np.float32), np.ones(9, np.float32),
+        NINE, Sparsity.SPARSE, True, middle=MIDDLE,
+    )  # fmt: skip
+    median, spread = median_and_spread(measured)
+    assert median == pytest.approx(3.0, abs=0.12)
+    assert spread < 0.1
+    median, spread = median_and_spread(dataclasses.replace(measured, middle=None))
+    assert median < 2.3
+    assert spread > 0.3
+
+
+def test_the_middle_is_that_of_all_content_chosen_or_not():
+    scores = np.zeros((9, 9), np.float32)
+    scores[0, :3] = 0.99
+    scores[8, :3] = 0.85
+    scores[4, 8] = 0.5  # below the threshold
+    ranked = Importance(None, ClassRule()).rank(scores)
+    assert ranked.cells[:3] == ((0, 0), (0, 1), (0, 2))
+    assert ranked.middle == (4.0, 1.0)
+    assert Importance(None, ClassRule()).rank(np.zeros((9, 9), np.float32)).middle is None
