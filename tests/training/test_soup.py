@@ -1,0 +1,68 @@
+"""The middle of several runs: weights averaged, batch statistics measured anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from simulator.slide import draw_variation
+from training import soup
+from training.pool import BLOCKS, Pool, pack_truth
+from training.train import Plan, Run
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Pool:
+    """Four noisy fields."""
+    rng = np.random.default_rng(0)
+    made = Pool.create(tmp_path / "pool", 4, "dpn")
+    energy = np.full((BLOCKS, BLOCKS), 0.01, np.float32)
+    slide = draw_variation(np.random.default_rng(1))
+    for index in range(4):
+        image = rng.integers(40 * index, 40 * index + 80, (512, 512, 3), dtype=np.uint8)
+        made.write(index, image, pack_truth(8.0 * index - 12.0, energy, 0 * energy, slide))
+    return made
+
+
+def _saved(folder: Path, seed: int, steps: int = 0, variant: str = "bins") -> Path:
+    run = Run(Plan("dpn", seed=seed, batch=4, steps=10, variant=variant))
+    run.step, run.samples, run.seconds = steps, 100 + 4 * steps, 10.0 * steps
+    path = folder / f"{seed}_{variant}.pt"
+    run.save(path)
+    return path
+
+
+def test_the_middle_has_the_mean_weights_and_all_samples(tmp_path: Path) -> None:
+    paths = [_saved(tmp_path, 1, 3), _saved(tmp_path, 2, 5)]
+    found, one, two = soup.middle(paths), Run.load(paths[0]), Run.load(paths[1])
+    assert (found.samples, found.seconds) == (112 + 20, 80.0)
+    states = (run.average.state_dict() for run in (found, one, two))
+    for middle, a, b in zip(*(state.values() for state in states), strict=True):
+        if middle.is_floating_point():
+            torch.testing.assert_close(middle, (a + b) / 2)
+
+
+def test_other_networks_are_refused(tmp_path: Path) -> None:
+    other = _saved(tmp_path, 2, variant="regression")
+    with pytest.raises(SystemExit, match=r"2_regression\.pt: not the same network"):
+        soup.middle([_saved(tmp_path, 1), other])
+
+
+def test_statistics_are_those_of_the_pools_patches(pool: Pool, tmp_path: Path) -> None:
+    run = Run.load(_saved(tmp_path, 1))
+    norms = [each for each in run.average.modules() if isinstance(each, nn.BatchNorm2d)]
+    before = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.running_mean.fill_(50.0)
+    seen: list[torch.Tensor] = []
+    hook = norms[0].register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    soup.measure_statistics(run, [pool], batches=3)
+    hook.remove()
+    expected = torch.stack([each.mean(dim=(0, 2, 3)) for each in seen]).mean(dim=0)
+    torch.testing.assert_close(norms[0].running_mean, expected)
+    assert not any(norm.training for norm in norms)
+    assert [norm.momentum for norm in norms] == before
