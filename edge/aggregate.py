@@ -24,7 +24,7 @@ MAD_TO_SIGMA = 1.4826  # of a normal distribution
 #: of a stained slide, where nobody looked (edge.photometry)
 TYPICAL_LIGHT: Mapping[str, float] = MappingProxyType({"colour": 0.06, "background": 215.0})
 #: of a frame with so many patches a brightest hundredth below this grey level may be specimen; with
-#: fewer there is clear glass, and it tells the lamp
+#: fewer there is clear glass, which tells the lamp, and thins the colour
 _COVERED, _DARKEST_WHITE = 31, 230.0
 _GREATEST_LOG = 700.0  # exp() of more overflows
 _GREATEST_EXPONENT = 4.0
@@ -73,9 +73,9 @@ class Calibration:
 
     network: of the network's own spread; patches: of the standard error between patches; distance:
     of |defocus|, negative where far frames have a wider spread than they deserve; importance: of
-    what the chosen patches' mean importance falls short of 1; colour: of how coloured the frame is;
-    ground: of how dark the brightest hundredth is of a dense frame, where nothing but specimen is
-    seen (edge.photometry). All but distance and colour are >= 0: doubt never narrows an interval.
+    what the chosen patches' mean importance falls short of 1; of a dense frame, where nothing but
+    specimen is seen (edge.photometry), colour: of how coloured it is, and ground: of how dark its
+    brightest hundredth is. All but distance and colour are >= 0: doubt never narrows an interval.
     scale_um: the whole; factors: by k, from the conformal step of training.calibrate; least_um:
     no interval is narrower, and none is narrower than two standard errors between the patches.
     disagree_um, disagree_relative: spread between patches, or the network's own in the middle
@@ -168,14 +168,14 @@ def interval_logs(
 
     What can be 0 has a least value, below which it says nothing more.
     """
-    background = _of(light if k >= _COVERED else TYPICAL_LIGHT, "background")
+    seen = light if k >= _COVERED else TYPICAL_LIGHT
     return (
         math.log(max(network_um, 1e-3)),  # max() keeps a NaN that comes first
         math.log(math.hypot(spread_um / math.sqrt(k), 0.05)),
         math.log1p(abs(defocus_um)),
         math.log(max(1.002 - importance, 0.002)),
-        math.log(max(_of(light, "colour"), 0.0) + 0.01),
-        math.log(max(_DARKEST_WHITE - background, 0.0) + 10.0),
+        math.log(max(_of(seen, "colour"), 0.0) + 0.01),
+        math.log(max(_DARKEST_WHITE - _of(seen, "background"), 0.0) + 10.0),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,12 +51,16 @@ class FrameRow:
 
 
 def read_frames(paths: Iterable[Path]) -> list[FrameRow]:
-    """All rows of the files; ConfigError names file, line and column of what is no row."""
+    """All rows of the files; ConfigError names file, line and column of what is no row.
+
+    A slide belongs to its file: sets drawn from two seeds number their slides alike.
+    """
     rows: list[FrameRow] = []
     for path in paths:
         for line, record in enumerate(read_rows(path), 2):
             try:
-                rows.append(frame_of(record))
+                row = frame_of(record)
+                rows.append(replace(row, slide=f"{path.stem}:{row.slide}"))
             except (TypeError, ValueError) as error:
                 raise ConfigError(f"{path}:{line}: {error}") from error
     return rows

@@ -58,16 +58,19 @@ def test_interval_grows_with_what_makes_it_uncertain():
     much = _aggregate([1, 1, 1, 2, 2, 2, 3, 3, 3], calibration=FITTED).interval_um
     assert base < little < much
     assert _aggregate([20.0] * 9, calibration=FITTED).interval_um < base  # a negative exponent
-    grey = _aggregate([2.0] * 9, calibration=FITTED, light={"colour": 0.0}).interval_um
-    red = _aggregate([2.0] * 9, calibration=FITTED, light={"colour": 0.3}).interval_um
-    assert grey < base < red
+    grey, usual, red = (
+        _aggregate([2.0] * 31, calibration=FITTED, light={"colour": colour}).interval_um
+        for colour in (0.0, 0.06, 0.3)
+    )
+    assert grey < usual < red
     dark, light, white = (
         _aggregate([2.0] * 31, calibration=FITTED, light={"background": level}).interval_um
         for level in (160.0, 231.0, 255.0)
     )
     assert light == white < dark  # nothing but specimen is seen in a dark one
-    dim = _aggregate([2.0] * 9, calibration=FITTED, light={"background": 160.0}).interval_um
-    assert dim == base  # beside few patches there is clear glass: only the lamp is dim
+    for light in ({"background": 160.0}, {"colour": 0.3}):
+        few = _aggregate([2.0] * 9, calibration=FITTED, light=light).interval_um
+        assert few == base  # beside few patches there is clear glass: it tells the lamp
 
 
 def test_no_interval_is_narrower_than_two_standard_errors_of_the_patches():

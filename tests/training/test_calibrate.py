@@ -439,6 +439,14 @@ def test_rows_are_read_as_they_were_measured(rows_csv):
         assert getattr(rows[0], name) == pytest.approx(getattr(first, name), rel=1e-5)
 
 
+def test_slides_of_two_files_are_different_slides(rows_csv, tmp_path):
+    other = tmp_path / "seed2.csv"
+    other.write_bytes(rows_csv.read_bytes())
+    one, both = read_frames([rows_csv]), read_frames([rows_csv, other])
+    slides = {(row.condition, row.slide) for row in one}
+    assert len({(row.condition, row.slide) for row in both}) == 2 * len(slides)
+
+
 def test_the_command_writes_what_the_runtime_reads(rows_csv, tmp_path, capsys):
     manifest_at(tmp_path)
     path, out = tmp_path / "dpn.json", tmp_path / "report.json"
