@@ -98,4 +98,5 @@ def _defocus(result: np.void, ranked: Ranked, outputs: set[str]) -> PatchDefocus
         ranked.finite and finite,
         answers.get("optics"),
         answers.get("novelty"),
+        ranked.middle,
     )

@@ -45,13 +45,12 @@ def pictures(numbers: tuple[int, ...] = tuple(range(len(FRAMES)))) -> tuple[list
     Raises ValueError when a frame has no patch of which the DPN is sure.
     """
     rin, dpn = (open_engine(MODELS / f"{name}.json", threads=1) for name in ("rin", "dpn"))
-    microscope, prepare = Microscope(SEED, workers=1), CpuPreprocessor()
-    small, patches, loaded = [], [], ("", "")
+    prepare = CpuPreprocessor()
+    small, patches = [], []
     for number in numbers:
         kind, sparsity, defocus_um, for_rin = FRAMES[number]
-        if loaded != (kind, sparsity):
-            truth = microscope.load_field(kind, sparsity, 0)
-            loaded = (kind, sparsity)
+        microscope = Microscope(SEED, workers=1)  # its noise is the same whatever came before
+        truth = microscope.load_field(kind, sparsity, 0)
         pixels = microscope.picture(truth.z_focus_um - defocus_um)
         ready = prepare(Frame(pixels, PixelFormat.RGB8, 0, 0, 0))
         importance = rin.infer(ready.small)[0].reshape(-1)
