@@ -1,6 +1,7 @@
 """k patches to one number that knows how far it can be trusted, or to a reason why there is none.
 
-The median is the paper's (section 4.2). The interval is ours: it gates every move.
+The median is the paper's (section 4.2), of patches brought to one level where the slide is tilted
+(edge.tilt). The interval is ours: it gates every move.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from edge.defocus import PatchDefocus
 from edge.envelope import Shift
 from edge.importance import Sparsity
 from edge.per_k import PerK, at_k, per_k
+from edge.preprocess import MAX_PATCHES
 from edge.tilt import levelled
 from engines.manifest import EngineRejected, Manifest
 
@@ -25,7 +27,7 @@ MAD_TO_SIGMA = 1.4826  # of a normal distribution
 TYPICAL_LIGHT: Mapping[str, float] = MappingProxyType({"colour": 0.06, "background": 215.0})
 #: of a frame with so many patches a brightest hundredth below this grey level may be specimen; with
 #: fewer there is clear glass, which tells the lamp, and thins the colour
-_COVERED, _DARKEST_WHITE = 31, 230.0
+_COVERED, _DARKEST_WHITE = MAX_PATCHES, 230.0
 _GREATEST_LOG = 700.0  # exp() of more overflows
 _GREATEST_EXPONENT = 4.0
 
@@ -216,9 +218,8 @@ def aggregate(
 def median_and_spread(measured: PatchDefocus) -> tuple[float, float]:
     """The patches' median and the standard deviation between them from their MAD, both in um, as
     on a level slide (edge.tilt)."""
-    # NumPy's calls cost more than k numbers
     defocus = levelled(measured.defocus_um.tolist(), measured.cells, measured.middle)
-    median = middle(defocus)
+    median = middle(defocus)  # NumPy's calls cost more than k numbers
     return median, MAD_TO_SIGMA * middle([abs(each - median) for each in defocus])
 
 

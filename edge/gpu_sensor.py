@@ -78,8 +78,8 @@ def _ranked(result: np.void, rule: ClassRule) -> Ranked:
             f"the GPU chose {result['k']} patches and measured {result['measured']}, not {k}"
         )
     cells = tuple((int(i) // GRID, int(i) % GRID) for i in result["cells"][:k])
-    middle = rule.middle(scores) if k else None
-    return Ranked(scores, sparsity, k, cells, result["chosen"][:k].copy(), middle)
+    chosen = result["chosen"][:k].copy()
+    return Ranked(scores, sparsity, k, cells, chosen, rule.middle(scores))
 
 
 def _defocus(result: np.void, ranked: Ranked, outputs: set[str]) -> PatchDefocus:

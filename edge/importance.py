@@ -45,10 +45,10 @@ class ClassRule:
             return Sparsity.EX_SPARSE, min(self.ex_sparse, n)
         return Sparsity.BLANK, 0
 
-    def middle(self, scores: npt.NDArray[np.float32]) -> tuple[float, float]:
-        """Mean row and column of the patches above the threshold, of which there is one."""
+    def middle(self, scores: npt.NDArray[np.float32]) -> tuple[float, float] | None:
+        """Mean row and column of the patches above the threshold; None without any."""
         rows, columns = np.nonzero(scores > self.threshold)
-        return float(rows.mean()), float(columns.mean())
+        return (float(rows.mean()), float(columns.mean())) if len(rows) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,5 +98,4 @@ class Importance:
         best = np.argsort(-flat, kind="stable")[:k]
         columns = scores.shape[1]
         cells = tuple((int(i) // columns, int(i) % columns) for i in best)
-        middle = self._rule.middle(scores) if k else None
-        return Ranked(scores, sparsity, k, cells, flat[best], middle)
+        return Ranked(scores, sparsity, k, cells, flat[best], self._rule.middle(scores))

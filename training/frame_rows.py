@@ -60,7 +60,7 @@ def read_frames(paths: Iterable[Path]) -> list[FrameRow]:
         for line, record in enumerate(read_rows(path), 2):
             try:
                 row = frame_of(record)
-                rows.append(replace(row, slide=f"{path.stem}:{row.slide}"))
+                rows.append(replace(row, slide=f"{path}:{row.slide}"))
             except (TypeError, ValueError) as error:
                 raise ConfigError(f"{path}:{line}: {error}") from error
     return rows

@@ -17,7 +17,6 @@ import torch
 from torch import nn
 
 from training.augment import PATCH_PX
-from training.nets import density_table
 from training.pool import Pool
 from training.train import Run, look_up
 
@@ -31,19 +30,15 @@ def middle(paths: Sequence[Path]) -> Run:
     first = runs[0]
     for path, run in zip(paths[1:], runs[1:], strict=True):
         same = run.plan.kind == first.plan.kind and run.plan.variant == first.plan.variant
-        if not same or [v.shape for v in _weights(run)] != [v.shape for v in _weights(first)]:
+        if not same:
             raise SystemExit(f"{path}: not the same network as {paths[0]}")
         first.samples += run.step * run.plan.batch
         first.seconds += run.seconds
-    for name, value in first.average.state_dict().items():
+    states = [run.average.state_dict() for run in runs]
+    for name, value in states[0].items():
         if value.is_floating_point():
-            others = [run.average.state_dict()[name] for run in runs]
-            value.copy_(torch.stack(others).mean(dim=0))
+            value.copy_(torch.stack([state[name] for state in states]).mean(dim=0))
     return first
-
-
-def _weights(run: Run) -> list[torch.Tensor]:
-    return list(run.average.state_dict().values())
 
 
 @torch.no_grad()
@@ -56,12 +51,11 @@ def measure_statistics(run: Run, pools: Sequence[Pool], batches: int = BATCHES_L
         norm.reset_running_stats()
         norm.momentum = None  # a plain mean over the batches
         norm.train()
-    table = density_table()
     for number in range(batches):
         pool = pools[number % len(pools)]
         rng = np.random.default_rng([SEED, number])
         images, _ = run.make(pool, pool.ready(), rng, BATCH, PATCH_PX)
-        run.average(look_up(images, table))
+        run.average(look_up(images, run.table))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
         norm.eval()

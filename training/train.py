@@ -116,6 +116,11 @@ class Run:
         """How much of the plan is done, 0..1."""
         return self.plan.share(self.step, self.seconds)
 
+    @property
+    def table(self) -> npt.NDArray[np.float32]:
+        """(256,) what the network is given for each grey level."""
+        return grey_table() if isinstance(self.net, Baseline) else density_table()
+
     def advance(self, pool: Pool | ResidentPool) -> Tensor:
         """One step; returns the loss, which on a device may still be on its way."""
         start = self._clock()
@@ -157,9 +162,8 @@ class Run:
         drawn, truth = self.make(pool, pool.ready(), rng, self.plan.batch, crop)
         mine = slice(self.team.rank, None, self.team.size)
         drawn, truth = np.ascontiguousarray(drawn[mine]), np.ascontiguousarray(truth[mine])
-        table = grey_table() if isinstance(self.net, Baseline) else density_table()
         told_optics = bool(np.isfinite(truth[:, 1:]).all())
-        return look_up(drawn, table), torch.from_numpy(truth), told_optics
+        return look_up(drawn, self.table), torch.from_numpy(truth), told_optics
 
     @torch.no_grad()
     def _follow(self) -> None:

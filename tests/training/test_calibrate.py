@@ -440,7 +440,7 @@ def test_rows_are_read_as_they_were_measured(rows_csv):
 
 
 def test_slides_of_two_files_are_different_slides(rows_csv, tmp_path):
-    other = tmp_path / "seed2.csv"
+    other = tmp_path / rows_csv.name  # in another folder
     other.write_bytes(rows_csv.read_bytes())
     one, both = read_frames([rows_csv]), read_frames([rows_csv, other])
     slides = {(row.condition, row.slide) for row in one}

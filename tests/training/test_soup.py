@@ -4,28 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from made_pools import noisy_pool
 from torch import nn
 
-from simulator.slide import draw_variation
 from training import soup
-from training.pool import BLOCKS, Pool, pack_truth
+from training.pool import Pool
 from training.train import Plan, Run
 
 
 @pytest.fixture
 def pool(tmp_path: Path) -> Pool:
-    """Four noisy fields."""
-    rng = np.random.default_rng(0)
-    made = Pool.create(tmp_path / "pool", 4, "dpn")
-    energy = np.full((BLOCKS, BLOCKS), 0.01, np.float32)
-    slide = draw_variation(np.random.default_rng(1))
-    for index in range(4):
-        image = rng.integers(40 * index, 40 * index + 80, (512, 512, 3), dtype=np.uint8)
-        made.write(index, image, pack_truth(8.0 * index - 12.0, energy, 0 * energy, slide))
-    return made
+    """Six noisy fields."""
+    return noisy_pool(tmp_path / "pool")
 
 
 def _saved(folder: Path, seed: int, steps: int = 0, variant: str = "bins") -> Path:

@@ -6,27 +6,19 @@ import json
 import signal
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from made_pools import noisy_pool
 
-from simulator.slide import draw_variation
 from training.export import WEIGHTS
-from training.pool import BLOCKS, Pool, pack_truth
+from training.pool import Pool
 from training.train import Plan, Run, read_crops, train
 
 
 @pytest.fixture
 def pool(tmp_path: Path) -> Pool:
     """Six noisy fields whose grey tells their distance."""
-    rng = np.random.default_rng(0)
-    made = Pool.create(tmp_path / "pool", 6, "dpn")
-    energy = np.full((BLOCKS, BLOCKS), 0.01, np.float32)
-    slide = draw_variation(np.random.default_rng(1))
-    for index in range(6):
-        image = rng.integers(20 * index, 20 * index + 60, (512, 512, 3), dtype=np.uint8)
-        made.write(index, image, pack_truth(8.0 * index - 20.0, energy, 0 * energy, slide))
-    return made
+    return noisy_pool(tmp_path / "pool")
 
 
 def weights(run: Run) -> list[torch.Tensor]:

@@ -15,6 +15,10 @@ from training.variety import VEIL, VariedPhotographs, spectral_gain, vary
 SHAPE = (96, 128)
 
 
+class Drawn(Exception):
+    """Stops a field before it is painted."""
+
+
 def _planes(seed: int = 0) -> list[np.ndarray]:
     rng = np.random.default_rng(seed)
     rough = [cv2.GaussianBlur(rng.random(SHAPE), (0, 0), 1.5) for _ in range(3)]
@@ -110,11 +114,11 @@ def test_a_dense_photograph_is_the_commonest_one_in_a_pool(tmp_path, monkeypatch
 
     def note(kind: str, coverage: str, *rest: object) -> None:
         drawn.append((kind, coverage))
-        raise StopIteration
+        raise Drawn
 
     monkeypatch.setattr(pool, "make_specimen", note)
     for seed in range(300):
-        with pytest.raises(RuntimeError):
+        with pytest.raises(Drawn):
             next(pool.dpn_fields(np.random.default_rng(seed), photographs))
     dense = {kind: drawn.count((kind, "dense")) for kind, _ in drawn}
     count = {kind: sum(k == kind for k, _ in drawn) for kind, _ in drawn}

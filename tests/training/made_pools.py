@@ -1,0 +1,22 @@
+"""A small pool without a renderer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from simulator.slide import draw_variation
+from training.pool import BLOCKS, Pool, pack_truth
+
+
+def noisy_pool(folder: Path) -> Pool:
+    """Six noisy fields whose grey tells their distance."""
+    rng = np.random.default_rng(0)
+    made = Pool.create(folder, 6, "dpn")
+    energy = np.full((BLOCKS, BLOCKS), 0.01, np.float32)
+    slide = draw_variation(np.random.default_rng(1))
+    for index in range(6):
+        image = rng.integers(20 * index, 20 * index + 60, (512, 512, 3), dtype=np.uint8)
+        made.write(index, image, pack_truth(8.0 * index - 20.0, energy, 0 * energy, slide))
+    return made
