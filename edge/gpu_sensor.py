@@ -53,7 +53,7 @@ def open_gpu_sensor(
     names(dpn)
     cuda, rin_net, dpn_net = open_gpu(rin, dpn)
     try:
-        choice = Rule(rule.threshold, rule.dense, rule.sparse, rule.ex_sparse)
+        choice = Rule(rule.threshold, *rule.steps)
         sensor = GpuSensor(GpuFrame(cuda, rin_net, dpn_net, choice, memory, graphs), rule, dpn)
     except BaseException:
         rin_net.close()

@@ -1,7 +1,9 @@
 """RIN: which of the 81 patches hold content, how sparse the field is, and which k to measure.
 
 The class rule is ours (the paper names the classes and their k, section 4.4, not how to tell
-them at run time): n = patches with importance above p.
+them at run time): n = patches with importance above p. So is measuring every one of them, up to 31:
+in a thick section each lies at a height of its own, and the paper's 9 or 3 best are a poor draw
+from them (docs/decisions/0010-measure-all-that-holds-content.md).
 """
 
 from __future__ import annotations
@@ -28,22 +30,32 @@ class Sparsity(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class ClassRule:
-    """n >= dense -> k = dense; sparse..dense-1 -> k = sparse; 1..sparse-1 -> min(ex_sparse, n)."""
+    """The class by n: dense from `dense` on, sparse from `sparse` on, ex-sparse from 1 on.
+
+    k = min(n, dense) with `every`; without, the paper's: dense, sparse, or min(n, ex_sparse).
+    """
 
     threshold: float = 0.8
     dense: int = MAX_PATCHES
     sparse: int = 9
     ex_sparse: int = 3
+    every: bool = True
 
     def classify(self, n: int) -> tuple[Sparsity, int]:
         """The class and k for `n` patches above the threshold."""
         if n >= self.dense:
             return Sparsity.DENSE, self.dense
         if n >= self.sparse:
-            return Sparsity.SPARSE, self.sparse
+            return Sparsity.SPARSE, n if self.every else self.sparse
         if n >= 1:
-            return Sparsity.EX_SPARSE, min(self.ex_sparse, n)
+            return Sparsity.EX_SPARSE, n if self.every else min(self.ex_sparse, n)
         return Sparsity.BLANK, 0
+
+    @property
+    def steps(self) -> tuple[int, int, int]:
+        """k alone, as the kernel takes it (engines/kernels/select.cu): k = the first for n from the
+        first on, the second for n from the second on, below min(n, the third)."""
+        return self.dense, *((self.dense,) * 2 if self.every else (self.sparse, self.ex_sparse))
 
     def middle(self, scores: npt.NDArray[np.float32]) -> tuple[float, float] | None:
         """Mean row and column of the patches above the threshold; None without any."""

@@ -209,4 +209,5 @@ def _classes(s: Section) -> ClassRule:
         dense=dense,
         sparse=sparse,
         ex_sparse=s.integer("k_ex_sparse", 1, sparse, default=min(rule.ex_sparse, sparse)),
+        every=s.truth("every_patch", default=rule.every),
     )

@@ -49,7 +49,7 @@ class GpuTest:
 
     def _way(self, memory: str = "copy", graphs: bool = True) -> GpuFrame:
         rule = self._classes
-        choice = Rule(rule.threshold, rule.dense, rule.sparse, rule.ex_sparse)
+        choice = Rule(rule.threshold, *rule.steps)
         return GpuFrame(self._cuda, self._rin, self._dpn, choice, memory, graphs)
 
     def _kernels(self, rgb: U8, name: str) -> Check:

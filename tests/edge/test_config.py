@@ -70,6 +70,13 @@ def test_optional_sections(tmp_path):
     assert (config.models, config.loop) == (ModelSettings(), LoopSettings())
 
 
+def test_the_papers_k_is_a_setting(tmp_path):
+    assert read_config(_write(tmp_path, GOOD)).loop.classes.every
+    papers = GOOD.replace("  k_dense: 20", "  every_patch: false")
+    classes = read_config(_write(tmp_path, papers)).loop.classes
+    assert (classes.every, classes.classify(10)[1], classes.classify(5)[1]) == (False, 9, 3)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "line", "says"),
     [
@@ -117,6 +124,7 @@ def test_optional_sections(tmp_path):
         ("  rin: ../models/rin.json", "  rin: [a]", 16, "models.rin must be text"),
         ("  k_dense: 20", "  k_dense: 32", 21, "loop.k_dense = 32 must be a whole number 1 to 31"),
         ("  k_dense: 20", "  k_dense: 5\n  k_sparse: 6", 22, "loop.k_sparse = 6 must be a whole"),
+        ("  k_dense: 20", "  every_patch: 0", 21, "loop.every_patch = 0 must be true or false"),
         ("models:", "models: 5\nx:", 15, "models 5 must be a section of keys"),
         ("  na: 0.75", "  ? [1]\n  : 2", 12, "objective a key must be a word"),
         ("  na: 0.75", "  <<: {na: 1}\n  na: 0.75", 12, "objective.<< is not a key"),

@@ -38,7 +38,7 @@ def _rank(scores, rule=None):
 
 
 @pytest.mark.parametrize(
-    ("n", "sparsity", "k"),
+    ("n", "sparsity", "papers_k"),
     [
         (81, Sparsity.DENSE, 31),
         (31, Sparsity.DENSE, 31),
@@ -51,10 +51,20 @@ def _rank(scores, rule=None):
         (0, Sparsity.BLANK, 0),
     ],
 )
-def test_class_rule(n, sparsity, k):
-    ranked = _rank(_scores(n))
+@pytest.mark.parametrize("every", [True, False])
+def test_class_rule(n, sparsity, papers_k, every):
+    ranked = _rank(_scores(n), ClassRule(every=every))
+    k = min(n, 31) if every else papers_k
     assert (ranked.sparsity, ranked.k, len(ranked.cells)) == (sparsity, k, k)
     assert ranked.importance.shape == (k,)
+
+
+def test_every_patch_with_content_is_measured_unless_told_otherwise():
+    assert ClassRule().every
+    assert ClassRule().steps == (31, 31, 31)
+    assert ClassRule(every=False).steps == (31, 9, 3)
+    assert ClassRule(dense=20).classify(19) == (Sparsity.SPARSE, 19)
+    assert ClassRule(dense=20).classify(25) == (Sparsity.DENSE, 20)
 
 
 def test_threshold_is_exclusive():
@@ -67,8 +77,8 @@ def test_best_first_and_ties_in_reading_order():
     scores = _scores(0)
     scores[4, 7], scores[2, 3], scores[8, 0], scores[0, 8] = 0.95, 0.99, 0.95, 0.9
     ranked = _rank(scores)
-    assert ranked.cells == ((2, 3), (4, 7), (8, 0))
-    np.testing.assert_allclose(ranked.importance, [0.99, 0.95, 0.95])
+    assert ranked.cells == ((2, 3), (4, 7), (8, 0), (0, 8))
+    np.testing.assert_allclose(ranked.importance, [0.99, 0.95, 0.95, 0.9])
     assert _rank(np.ones((9, 9), np.float32)).cells == tuple(divmod(i, 9) for i in range(31))
 
 
@@ -97,7 +107,7 @@ def test_defocus_measures_the_chosen_cells_in_order():
     cells = []
     source = SimpleNamespace(gather=lambda patches, c: cells.append(c) or "batch")
     engine = FakeEngine(np.array([1, 2, 3], np.float32), np.array([0.1, 0.2, 0.3], np.float32))
-    measured = Defocus(engine, source)(None, _rank(_scores(5)))
+    measured = Defocus(engine, source)(None, _rank(_scores(3)))
     assert cells == [((0, 0), (0, 1), (0, 2))]
     assert measured.defocus_um.tolist() == [1, 2, 3]
     assert measured.finite
@@ -121,6 +131,6 @@ def test_blank_field_runs_no_network():
 )
 def test_defocus_that_is_not_finite_is_marked(answers):
     source = SimpleNamespace(gather=lambda patches, cells: None)
-    measured = Defocus(FakeEngine(*answers), source)(None, _rank(_scores(5)))
+    measured = Defocus(FakeEngine(*answers), source)(None, _rank(_scores(3)))
     assert not measured.finite
     assert len(measured.defocus_um) == 3

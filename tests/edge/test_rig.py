@@ -69,7 +69,7 @@ def test_frame_to_estimate(models):
     assert seen.patches.spread_um.tolist() == pytest.approx([0.3] * 3)
 
 
-@pytest.mark.parametrize(("rows", "k"), [(9, 31), (2, 9)])
+@pytest.mark.parametrize(("rows", "k"), [(9, 31), (2, 18)])
 def test_dense_and_sparse(models, rows, k):
     seen = _measure(models, _picture([(r, c) for r in range(rows) for c in range(9)]))
     assert seen.ranked.k == k

@@ -159,13 +159,14 @@ class CpuKernels:
 
     def select(self, scores, rule, result):
         """Choose by an edge ClassRule."""
+        dense, sparse, ex_sparse = rule.steps
         self.launch(
             SELECT,
             scores=np.ascontiguousarray(scores, np.float32),
             threshold=rule.threshold,
-            dense=rule.dense,
-            sparse=rule.sparse,
-            ex_sparse=rule.ex_sparse,
+            dense=dense,
+            sparse=sparse,
+            ex_sparse=ex_sparse,
             result=result,
         )
 

@@ -82,7 +82,7 @@ def painted(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def grey(tmp_path_factory):
-    """Small frames of one format: quick, with 3, 10 and 31 patches."""
+    """Small frames of one format: quick, with 3, 12 and 31 patches."""
     rng = np.random.default_rng(6)
     frames = {
         f"Mono8 {dark}": np.ascontiguousarray(_field(rng, dark, 2016, 2016)[..., 1])
@@ -139,7 +139,7 @@ def _problems(found, um=0.02, half=False):
 @pytest.mark.parametrize("scenario", ["copied", "mapped"])
 def test_the_shipped_models_choose_and_measure_as_on_the_cpu(gpu, slides, scenario):
     found = gpu.run(scenario, SHIPPED, slides)
-    assert [frame["k"] for frame in found["cpu"]] == [2, 31, 31, 9, 0]
+    assert [frame["k"] for frame in found["cpu"]] == [2, 31, 31, 12, 0]
     assert _problems(found) == []
     assert found["live"] == NOTHING
 
@@ -152,7 +152,7 @@ def test_in_half_precision_within_a_tenth_of_a_micrometre(gpu, slides):
 
 def test_formats_sizes_and_graphs(gpu, tiny, painted):
     found = gpu.run("three_times", tiny, painted)
-    assert [frame["k"] for frame in found["cpu"]] == [2, 31, 9, 0, 3, 31, 9, 31, 3, 9]
+    assert [frame["k"] for frame in found["cpu"]] == [2, 31, 12, 0, 3, 31, 11, 31, 5, 14]
     assert _problems(found) == []
     assert found["graph_launches"] > 0
     assert found["live"] == NOTHING
@@ -295,7 +295,7 @@ FRAME, CUDA, LAUNCH = "engines.gpu_frame", "engines.cuda", "engines.kernels.laun
         (FRAME, '"pitch": view.pixels.strides[0]', '"pitch": view.width'),
         (FRAME, '"left": view.left', '"left": view.left + 1'),
         (FRAME, '"red": self._format.red', '"red": 0'),
-        (FRAME, "dense=rule.dense", "dense=rule.sparse"),
+        (FRAME, "dense=rule.dense", "dense=9"),
         (FRAME, "threshold=rule.threshold", "threshold=0.5"),
         (FRAME, 'optics=dpn.answers.get("optics")', 'optics=dpn.answers.get("novelty")'),
         (FRAME, "self._cuda.forget(list(self._work.values()))\n        self._work.clear()", "pass"),

@@ -117,7 +117,15 @@ def _some_scores():
     yield np.full((9, 9), np.float32(0.9))
 
 
-@pytest.mark.parametrize("rule", [ClassRule(), ClassRule(0.5), ClassRule(0.3, 20, 6, 4)])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        ClassRule(),
+        ClassRule(0.5, every=False),
+        ClassRule(0.3, 20, 6, 4),
+        ClassRule(0.3, 20, 6, 4, every=False),
+    ],
+)
 def test_selects_as_the_cpu_path(cpu, rule):
     for scores in _some_scores():
         result = new_result()
@@ -222,7 +230,7 @@ def seen():
     return Frame(microscope.picture(truth.z_focus_um - 4.0), PixelFormat.RGB8, 0, 0, 0)
 
 
-@pytest.mark.parametrize(("rule", "k"), [(ClassRule(), 31), (ClassRule(dense=82), 9)])
+@pytest.mark.parametrize(("rule", "k"), [(ClassRule(), 31), (ClassRule(dense=82, every=False), 9)])
 def test_a_whole_frame_with_the_shipped_networks(cpu, seen, rule, k):
     """Frame to median, each step by the kernels, beside the CPU path."""
     rin, dpn = (open_engine(MODELS / f"{name}.json", threads=1) for name in ("rin", "dpn"))

@@ -88,8 +88,9 @@ def kernels_equal_the_cpu(cuda):
         drawn[rng.permutation(81)[:n]] = rng.choice(np.float32([0.81, 0.9, 0.9001, 1]), n)
         pinned.array[:] = drawn.view(np.uint8)
         cuda.copy_in(scores, pinned.array)
-        cuda.launch(SELECT, scores=scores, threshold=rule.threshold, dense=rule.dense,
-                    sparse=rule.sparse, ex_sparse=rule.ex_sparse, result=result)  # fmt: skip
+        dense, sparse, ex_sparse = rule.steps
+        cuda.launch(SELECT, scores=scores, threshold=rule.threshold, dense=dense,
+                    sparse=sparse, ex_sparse=ex_sparse, result=result)  # fmt: skip
         cuda.copy_out(told.array, result)
         cuda.synchronize()
         found = np.frombuffer(told.array.tobytes(), RESULT)[0]
