@@ -17,7 +17,8 @@ from typing import Any
 import machine
 
 from edge.appliance import cli
-from training.pool import Pool, dpn_fields
+from training.fields import dpn_fields
+from training.pool import Pool
 from training.stacks import Job, fill
 
 STEPS = 40

@@ -14,7 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.preprocess import GRID
-from training.pool import BLOCK_PX, HEAD, STEP_UM, Pool, window_truth
+from training.fields import STEP_UM
+from training.pool import Pool
+from training.truth import BLOCK_PX, HEAD, window_truth
 
 F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]

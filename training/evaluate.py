@@ -23,16 +23,9 @@ from engines.engine import MODELS, Engine, open_engine
 from simulator.optics import NOMINAL
 from simulator.render import Renderer, expose
 from simulator.slide import INFORMATIVE, KINDS, draw_variation, make_specimen
-from training.pool import (
-    BLOCK_PX,
-    COVERAGE,
-    FIELD_PX,
-    VALIDATION,
-    block_truth,
-    pack_truth,
-    render_crop,
-    window_truth,
-)
+from training.fields import COVERAGE, render_crop
+from training.pool import VALIDATION
+from training.truth import BLOCK_PX, FIELD_PX, block_truth, pack_truth, window_truth
 
 F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]

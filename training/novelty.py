@@ -16,8 +16,9 @@ import torch
 
 from simulator.photograph import Photographs
 from training.augment import PATCH_PX, dpn_batch
+from training.fields import dpn_fields
 from training.nets import DPN
-from training.pool import VALIDATION, Pool, dpn_fields
+from training.pool import VALIDATION, Pool
 from training.train import Run
 
 SEED = 900

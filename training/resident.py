@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from simulator.specimen import DETAIL_SCALE
 from training.augment import (
     BRIGHTNESS,
     CONTRAST,
@@ -24,7 +25,8 @@ from training.augment import (
     SATURATION,
     WHITE,
 )
-from training.pool import BLOCK_PX, BLOCKS, DETAIL_SCALE, FIELD_PX, HEAD, LABELS, Pool
+from training.pool import Pool
+from training.truth import BLOCK_PX, BLOCKS, FIELD_PX, HEAD, LABELS
 
 #: fields taken over at once: 50 MB on their way
 AT_ONCE = 64
@@ -137,7 +139,7 @@ class ResidentPool:
 
 
 def window_truth(truth: Tensor, size_px: int) -> tuple[Tensor, Tensor]:
-    """As `training.pool.window_truth`, of (n, 2, 32, 32) energy and moment: W* and the height of
+    """As `training.truth.window_truth`, of (n, 2, 32, 32) energy and moment: W* and the height of
     best focus (um) of every block-aligned window, both (n, m, m)."""
     blocks = size_px // BLOCK_PX
     integral = nn.functional.pad(truth.double().cumsum(2).cumsum(3), (1, 0, 1, 0))

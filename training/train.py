@@ -35,9 +35,10 @@ from training.heads import Bins
 from training.memory import keep_memory
 from training.muon import Muon, split_parameters
 from training.nets import DPN, RIN, build, density_table
-from training.pool import FIELD_PX, Pool
+from training.pool import Pool
 from training.resident import ResidentPool
 from training.team import Alone, Team, shared_state, team
+from training.truth import FIELD_PX
 
 #: until this share of the run, this crop: small pictures first are cheap samples
 CURRICULUM = ((0.40, 96), (0.80, 128), (1.01, 224))

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from simulator.slide import draw_variation
-from training.pool import BLOCKS, Pool, pack_truth
+from training.pool import Pool
+from training.truth import BLOCKS, pack_truth
 
 
 def noisy_pool(folder: Path) -> Pool:

@@ -31,7 +31,8 @@ from training.adapt.material import AdaptRefused, read_material
 from training.adapt.pools import dpn_pool, rin_pool
 from training.adapt.sharpness import block_energy, locate, noise_floor
 from training.augment import dpn_batch, rin_batch
-from training.pool import Pool, window_truth
+from training.pool import Pool
+from training.truth import window_truth
 
 FINE = np.arange(-6.0, 6.1, 0.75)
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "zstacks" / "manifest.csv"

@@ -14,9 +14,11 @@ from training.augment import BATCHES, pair_batch
 from training.baselines import backbones
 from training.baselines.networks import BASELINES, Dastidar, Li, intensity
 from training.baselines.weights import TRAINED, facts, main, read
+from training.fields import STEP_UM, pair_fields
 from training.nets import DPN
-from training.pool import BLOCKS, STEP_UM, Pool, pack_truth, pair_fields
+from training.pool import Pool
 from training.train import Plan, Run
+from training.truth import BLOCKS, pack_truth
 
 ENERGY = np.full((BLOCKS, BLOCKS), 0.01, np.float32)
 SLIDE = draw_variation(np.random.default_rng(2))

@@ -12,19 +12,9 @@ from simulator.optics import SlideOptics
 from simulator.slide import DIRT, draw_variation, make_specimen
 from simulator.specimen import patch_truth
 from training.augment import dpn_batch, recolour, relight, rin_batch, turn
-from training.pool import (
-    BLOCKS,
-    LABELS,
-    TRAINING,
-    VALIDATION,
-    Pool,
-    block_truth,
-    dirt_chances,
-    draw_delta,
-    draw_slide,
-    pack_truth,
-    window_truth,
-)
+from training.fields import dirt_chances, draw_delta, draw_slide
+from training.pool import TRAINING, VALIDATION, Pool
+from training.truth import BLOCKS, LABELS, block_truth, pack_truth, window_truth
 
 
 def flat_label(delta_um: float, height_um: float = 0.0) -> np.ndarray:

@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from simulator.slide import draw_variation
-from training import augment, pool, resident
-from training.pool import BLOCK_PX, BLOCKS, FIELD_PX, HEAD, Pool, pack_truth
+from training import augment, resident, truth
+from training.pool import Pool
 from training.resident import ResidentPool, relight, window_truth
 from training.train import CPU, Plan, Run, open_pools
+from training.truth import BLOCK_PX, BLOCKS, FIELD_PX, HEAD, pack_truth
 
 SLIDE = draw_variation(np.random.default_rng(1))
 
@@ -60,9 +61,9 @@ def test_new_and_changed_fields_are_taken_over_and_no_half_written_one(pools: li
 @pytest.mark.parametrize("size_px", [96, 224, FIELD_PX])
 def test_the_truth_of_windows_is_the_cores(pools: list[Pool], size_px: int) -> None:
     label = np.array(pools[0].labels[0])
-    richness, correction = pool.window_truth(label, size_px)
-    truth = torch.from_numpy(label[HEAD:]).reshape(1, 2, BLOCKS, BLOCKS)
-    found, focus = window_truth(truth, size_px)
+    richness, correction = truth.window_truth(label, size_px)
+    packed = torch.from_numpy(label[HEAD:]).reshape(1, 2, BLOCKS, BLOCKS)
+    found, focus = window_truth(packed, size_px)
     assert np.allclose(found[0], richness, atol=1e-6)
     assert np.allclose(focus[0].numpy() - label[0], correction, atol=1e-5)
 
@@ -76,7 +77,7 @@ def test_every_patch_is_a_window_of_a_field_turned_and_has_its_label(
     assert patches.shape == (64, crop, crop, 3)
     assert patches.dtype == torch.uint8
     fields = [(each, slot) for each in pools for slot in range(2)]
-    heights = [pool.window_truth(np.array(each.labels[slot]), crop)[1] for each, slot in fields]
+    heights = [truth.window_truth(np.array(each.labels[slot]), crop)[1] for each, slot in fields]
     turns, chosen = set(), set()
     for patch, label in zip(patches.numpy(), labels.numpy(), strict=True):
         assert np.array_equal(label[1:], pools[0].labels[0, 1:HEAD])

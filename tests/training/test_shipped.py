@@ -9,7 +9,8 @@ from simulator.optics import NOMINAL
 from simulator.render import Renderer, expose
 from simulator.slide import KINDS, draw_variation, make_specimen
 from training.evaluate import judge_rin, score_rin
-from training.pool import VALIDATION, block_truth, pack_truth, window_truth
+from training.pool import VALIDATION
+from training.truth import block_truth, pack_truth, window_truth
 
 
 def fresh_patches(count: int) -> tuple[np.ndarray, np.ndarray]:

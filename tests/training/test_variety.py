@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from simulator.photograph import Photographs
-from training import pool
+from training import fields
 from training.variety import VEIL, VariedPhotographs, spectral_gain, vary
 
 SHAPE = (96, 128)
@@ -116,10 +116,10 @@ def test_a_dense_photograph_is_the_commonest_one_in_a_pool(tmp_path, monkeypatch
         drawn.append((kind, coverage))
         raise Drawn
 
-    monkeypatch.setattr(pool, "make_specimen", note)
+    monkeypatch.setattr(fields, "make_specimen", note)
     for seed in range(300):
         with pytest.raises(Drawn):
-            next(pool.dpn_fields(np.random.default_rng(seed), photographs))
+            next(fields.dpn_fields(np.random.default_rng(seed), photographs))
     dense = {kind: drawn.count((kind, "dense")) for kind, _ in drawn}
     count = {kind: sum(k == kind for k, _ in drawn) for kind, _ in drawn}
     assert 0.4 < count["texture"] / 300 < 0.6

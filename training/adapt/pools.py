@@ -13,7 +13,8 @@ from edge.zstack import read_pixels
 from simulator.specimen import DETAIL_SCALE
 from training.adapt.label import Labels
 from training.adapt.material import Material
-from training.pool import BLOCK_PX, FIELD_PX, HEAD, Pool, pack_truth
+from training.pool import Pool
+from training.truth import BLOCK_PX, FIELD_PX, HEAD, pack_truth
 
 Rng = np.random.Generator
 Place = tuple[int, int]  # of a tile, in blocks

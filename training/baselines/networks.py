@@ -38,7 +38,7 @@ def intensity(image: Tensor) -> Tensor:
 
 class Baseline(nn.Module):
     """A rival. `shots`: pictures per answer; with two, they are stacked in a patch,
-    (n, 2, h, w, 3), the second taken training.pool.STEP_UM higher."""
+    (n, 2, h, w, 3), the second taken training.fields.STEP_UM higher."""
 
     shots = 1
 

@@ -81,7 +81,7 @@ class Methods:
     def __call__(
         self, first: U8, second: U8, true_um: float, richness: F32, group: str, slide: int
     ) -> Answers:
-        """Judge one frame (h, w, 3) uint8 RGB; `second` is taken training.pool.STEP_UM higher."""
+        """Judge one frame (h, w, 3) uint8 RGB; `second` is taken training.fields.STEP_UM higher."""
         frame = _frame(first)
         seen = self.sensor.measure(frame, Lap())
         estimate = seen.estimate

@@ -14,9 +14,9 @@ from pathlib import Path
 from edge.appliance.progress import Progress
 from training.cases import CASES, load, stage_z_um
 from training.cluster import in_order
+from training.fields import STEP_UM
 from training.paper.answers import Answers, Methods, save
 from training.paper.answers import load as load_answers
-from training.pool import STEP_UM
 from training.stacks import slides
 
 CASE = CASES["clean"]
