@@ -17,7 +17,7 @@ from edge.camera import Frame
 from edge.defocus import PatchDefocus
 from edge.envelope import Shift
 from edge.importance import Sparsity
-from edge.per_k import PerK, at_k, per_k
+from edge.per_k import OfK, PerK, at_k, of_k, per_k
 from edge.preprocess import MAX_PATCHES
 from edge.tilt import levelled
 from engines.manifest import EngineRejected, Manifest
@@ -71,7 +71,9 @@ class NoFocus:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Exponents of the interval: a product of powers, times a factor for the k.
+    """Exponents of the interval: a product of powers, times a factor for the k. Each exponent and
+    the scale may differ by k: what many patches agree on is known by how they differ, what few
+    say by the network's own spread.
 
     network: of the network's own spread; patches: of the standard error between patches; distance:
     of |defocus|, negative where far frames have a wider spread than they deserve; importance: of
@@ -88,13 +90,13 @@ class Calibration:
     """
 
     range_um: float
-    scale_um: float = 2.0
-    network: float = 1.0
-    patches: float = 0.0
-    distance: float = 0.0
-    importance: float = 0.0
-    colour: float = 0.0
-    ground: float = 0.0
+    scale_um: OfK = 2.0
+    network: OfK = 1.0
+    patches: OfK = 0.0
+    distance: OfK = 0.0
+    importance: OfK = 0.0
+    colour: OfK = 0.0
+    ground: OfK = 0.0
     least_um: float = 0.1
     factors: PerK[float] = ((1, 1.0),)
     disagree_um: float = 4.0
@@ -122,7 +124,8 @@ class Calibration:
 
     def widened(self, factor: float) -> Calibration:
         """The same with every interval `factor` times as wide."""
-        return replace(self, scale_um=self.scale_um * factor, least_um=self.least_um * factor)
+        factors = tuple((k, each * factor) for k, each in self.factors)
+        return replace(self, factors=factors, least_um=self.least_um * factor)
 
     def interval_um(
         self,
@@ -143,8 +146,9 @@ class Calibration:
         exponents = (
             self.network, self.patches, self.distance, self.importance, self.colour, self.ground,
         )  # fmt: skip
-        power = sum(e * x for e, x in zip(exponents, logs, strict=True))
-        half_um = at_k(self.factors, k) * self.scale_um * math.exp(min(power, _GREATEST_LOG))
+        power = sum(of_k(e, k) * x for e, x in zip(exponents, logs, strict=True))
+        scale_um = at_k(self.factors, k) * of_k(self.scale_um, k)
+        half_um = scale_um * math.exp(min(power, _GREATEST_LOG))
         least_um = max(self.least_um, 2.0 * spread_um / math.sqrt(k))
         return least_um if half_um < least_um else half_um  # NaN stays NaN
 
@@ -285,13 +289,17 @@ def _doubt_exponent(value: Any) -> float:
     return exponent
 
 
+def _of_k(entry: Callable[[Any], float]) -> Callable[[Any], OfK]:
+    return lambda value: per_k(value, entry) if isinstance(value, Mapping) else entry(value)
+
+
 _READ: Mapping[str, Callable[[Any], Any]] = {
     "factors": _factors,
-    "scale_um": _factor,
-    "network": _doubt_exponent,
-    "patches": _doubt_exponent,
-    "importance": _doubt_exponent,
-    "ground": _doubt_exponent,
-    "distance": _exponent,
-    "colour": _exponent,
+    "scale_um": _of_k(_factor),
+    "network": _of_k(_doubt_exponent),
+    "patches": _of_k(_doubt_exponent),
+    "importance": _of_k(_doubt_exponent),
+    "ground": _of_k(_doubt_exponent),
+    "distance": _of_k(_exponent),
+    "colour": _of_k(_exponent),
 }

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 PerK = tuple[tuple[int, T], ...]  # by rising k, not empty
+OfK = float | PerK[float]  # the same for every k, or a table
 
 GREATEST_K = 81
 
@@ -22,6 +23,11 @@ def at_k(table: PerK[T], k: int) -> T:
         if k >= least:
             found = entry
     return found
+
+
+def of_k(entry: OfK, k: int) -> float:
+    """What holds for `k` patches."""
+    return entry if isinstance(entry, float) else at_k(entry, k)
 
 
 def per_k(value: Any, entry: Callable[[Any], T]) -> PerK[T]:

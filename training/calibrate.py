@@ -42,6 +42,7 @@ INTERVAL_ON = ("everyday", "lone", "clean", "thick", "tilted", "dusty", "pen", "
 INSIDE = ("everyday", "clean", "edge", "thick", "tilted", "dusty")
 OUTSIDE = "outside-"
 BANDS_UM = (0.0, 3.0, 10.0, math.inf)  # of |found|
+COUNTS = (1, 2, 3, 4, 9, 20, 31, 32)  # of patches, each up to the next
 Line = dict[str, Any]
 
 
@@ -57,7 +58,7 @@ def interval_table(rows: Sequence[FrameRow], calibration: Calibration) -> list[L
     far = np.abs([row.found_um for row in known])
     masks = {"all": np.ones(len(known), bool)}
     masks |= {name: group == name for name in dict.fromkeys(group.tolist())}
-    masks |= {f"k = {n}": k == n for n in sorted(set(k.tolist()))}
+    masks |= {f"k = {_span(a, b)}": (a <= k) & (k < b) for a, b in pairwise(COUNTS)}
     masks |= {f"from {a:g} um": (a <= far) & (far < b) for a, b in pairwise(BANDS_UM)}
     lines = []
     for name, mine in masks.items():
@@ -132,6 +133,10 @@ def calibrate(
         "remarks": list(found.remarks),
     }
     return changed, report
+
+
+def _span(low: int, high: int) -> str:
+    return str(low) if high == low + 1 else f"{low} to {high - 1}"
 
 
 def _mean_error(rows: Sequence[FrameRow], mask: Any) -> float | None:

@@ -2,11 +2,12 @@
 
 The shape is `edge.aggregate.Calibration.interval_um`. It is fitted as the 95 % quantile of the
 error given what is known at run time, by quantile regression on log |error| (so that near and far,
-sure and vague frames count alike), and leaned towards equal coverage in every group and condition:
-they are not known at run time, but here they are. Its factors per number of patches are conformal:
-each half of the slides is judged by an interval fitted on the other, and the interval fitted on all
-is made as much wider as that showed (cross-conformal, Vovk 2015: no slide judges itself, none is
-wasted).
+sure and vague frames count alike), and leaned towards equal coverage in every group and condition,
+which are not known at run time, but here they are, and near and far. Few, more and 31 patches have
+a law each where there are slides enough: many that agree say more than the network's own spread,
+few do not. Its factors per number of patches are conformal: each fifth of the slides is judged by
+an interval fitted on the others, and the interval fitted on all is made as much wider as that
+showed (cross-conformal, Vovk 2015: no slide judges itself, none is wasted).
 """
 
 from __future__ import annotations
@@ -14,26 +15,33 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
 
 from edge.aggregate import Calibration, interval_logs
-from edge.per_k import PerK, at_k
+from edge.per_k import OfK, PerK, at_k
 from training.conformal import F64, slide_quantile, weights
-from training.frame_rows import FrameRow, k_keys, slide_numbers, split
+from training.frame_rows import CLASSES, FrameRow, k_keys, slide_numbers, slides_of, split
 
 LEVEL = 0.95
 EXPONENTS = ("network", "patches", "distance", "importance", "colour", "ground")
 DOUBT = ("network", "patches", "importance", "ground")  # never narrow an interval
 GREATEST = 4.0  # size of an exponent
-LEAST_DISTANCE = -0.4  # steeper, a law drawn from far frames makes those in focus unreadable
+#: steeper, a law drawn from far frames makes those in focus unreadable; above 0, too narrow
+DISTANCE = (-0.4, 0.0)
+LAW_SLIDES = 250  # per law: seven numbers, evened over a dozen groups and conditions
+BANDS_UM = (3.0, 10.0)  # of |found|, near, between and far
+EVENED_SLIDES = 15  # a group of fewer is chance
 LEAST_SLIDES = 40  # per factor: twice what its quantile needs to exist
 MANY_SLIDES = 400  # so many tell an interval that is too wide, too
-REPEATS = 5  # ways to deal the slides into halves, of which the median counts
+PARTS = 5  # of the slides; of halves the laws would be fitted on fewer than what ships
+REPEATS = 3  # ways to deal them, of which the median counts
 LEAST_UM = 1e-3  # errors below are as good as this one
-EVEN = 40.0  # how strongly unequal coverage of the groups counts
+EVEN = 100.0  # how strongly unequal coverage of the groups counts
 SOFT, BLUR = 0.02, 0.1  # of the pinball's edge and of being covered, in log um
 CALM = 1e-3  # what a large exponent costs
 LEAST_SPREAD = 0.05  # of a logarithm; one that hardly varies explains nothing
@@ -56,7 +64,7 @@ def fit_interval(
         return dataclasses.replace(plain, factors=factors(both, plain))
     both = [*_answered(fit, "fit"), *_answered(conform, "conformal")]
     whole = _fitted(both, start)
-    wider = [_wider(split(both, (0, 1), seed), start) for seed in range(REPEATS)]
+    wider = [_wider(split(both, range(PARTS), seed), start) for seed in range(REPEATS)]
     # of few slides never narrower: that would be the luck of one half
     least = 0.0 if len(set(slide_numbers(both).tolist())) >= MANY_SLIDES else 1.0
     found = tuple(
@@ -66,13 +74,13 @@ def fit_interval(
     return dataclasses.replace(whole, factors=found)
 
 
-def _wider(halves: Sequence[Sequence[FrameRow]], start: Calibration) -> PerK[float]:
-    """By how much each half's errors exceed what was fitted on the other, by number of patches."""
-    strange = [
-        _ratios(rows, _fitted(others, start))
-        for rows, others in zip(halves, halves[::-1], strict=True)
-    ]
-    return _quantiles(np.concatenate(strange), [*halves[0], *halves[1]])
+def _wider(parts: Sequence[Sequence[FrameRow]], start: Calibration) -> PerK[float]:
+    """By how much each part's errors exceed what was fitted on the others, by number of patches."""
+    strange = []
+    for rows in parts:
+        others = [row for part in parts if part is not rows for row in part]
+        strange.append(_ratios(rows, _fitted(others, start)))
+    return _quantiles(np.concatenate(strange), [row for part in parts for row in part])
 
 
 def _fitted(rows: Sequence[FrameRow], start: Calibration) -> Calibration:
@@ -83,6 +91,24 @@ def _fitted(rows: Sequence[FrameRow], start: Calibration) -> Calibration:
 
 def shape(rows: Sequence[FrameRow], start: Calibration) -> Calibration:
     """The exponents and the scale; the scale is only a first guess at the factors."""
+    parts = [
+        (low, [row for row in rows if low <= row.k < high])
+        for low, high in pairwise((*CLASSES, 1 << 30))
+    ]
+    if any(slides_of(part) < LAW_SLIDES for _, part in parts):
+        parts = [(CLASSES[0], list(rows))]
+    laws = [(low, _law(part)) for low, part in parts]
+    names = ("scale_um", *EXPONENTS)
+    found = {name: _of_k([(low, law[name]) for low, law in laws]) for name in names}
+    return dataclasses.replace(start, factors=((1, 1.0),), **found)
+
+
+def _of_k(table: Sequence[tuple[int, float]]) -> Any:
+    return table[0][1] if len(table) == 1 else tuple(table)
+
+
+def _law(rows: Sequence[FrameRow]) -> dict[str, float]:
+    """Exponents and scale, the same for every k of `rows`."""
     logs = _logs(rows)
     middle, unit = logs.mean(axis=0), np.maximum(logs.std(axis=0), LEAST_SPREAD)
     given = np.column_stack([(logs - middle) / unit, np.ones(len(rows))])
@@ -101,19 +127,20 @@ def shape(rows: Sequence[FrameRow], start: Calibration) -> Calibration:
         return float(value), -slope @ given + 2 * CALM * np.append(calm, 0.0)
 
     size = float(np.quantile(error, LEVEL))
-    lows = {**dict.fromkeys(DOUBT, 0.0), "distance": LEAST_DISTANCE}
-    signs = [(lows.get(name, -GREATEST), GREATEST) for name in EXPONENTS]
+    limits = {**dict.fromkeys(DOUBT, (0.0, GREATEST)), "distance": DISTANCE}
+    signs = [limits.get(name, (-GREATEST, GREATEST)) for name in EXPONENTS]
     bounds = [(low * step, high * step) for (low, high), step in zip(signs, unit, strict=True)]
-    fits = [
-        minimize(loss, [*np.zeros(len(EXPONENTS)), size + more], jac=True, method="L-BFGS-B",
-                 bounds=[*bounds, (None, None)])
-        for more in (-0.5, 0.0, 0.5)
-    ]  # fmt: skip
-    best = min(fits, key=lambda found: float(found.fun)).x
+    free = [*bounds, (None, None)]
+
+    def fall(begin: F64) -> Any:
+        return minimize(loss, begin, jac=True, method="L-BFGS-B", bounds=free)
+
+    begins = [np.append(np.zeros(len(EXPONENTS)), size + more) for more in (-0.5, 0.0, 0.5)]
+    best = min((fall(begin) for begin in begins), key=lambda found: float(found.fun)).x
     powers = best[:-1] / unit
     found = {name: round(float(p), 4) for name, p in zip(EXPONENTS, powers, strict=True)}
     scale_um = float(np.exp(best[-1] - powers @ middle))
-    return dataclasses.replace(start, factors=((1, 1.0),), scale_um=_rounded(scale_um), **found)
+    return {"scale_um": _rounded(scale_um), **found}
 
 
 def factors(rows: Sequence[FrameRow], shaped: Calibration) -> PerK[float]:
@@ -153,10 +180,15 @@ def intervals(rows: Sequence[FrameRow], calibration: Calibration) -> F64:
 def as_json(calibration: Calibration) -> dict[str, object]:
     """calibration.interval of a manifest."""
     table = {str(k): factor for k, factor in calibration.factors}
-    plain = {name: getattr(calibration, name) for name in ("scale_um", *EXPONENTS, "least_um")}
+    names = ("scale_um", *EXPONENTS, "least_um")
+    plain = {name: _plain(getattr(calibration, name)) for name in names}
     if math.isfinite(calibration.lone_um):  # not fitted, and not to be lost
         plain |= {name: getattr(calibration, name) for name in ("lone_um", "lone_relative")}
     return {**plain, "factors": table}
+
+
+def _plain(value: OfK) -> object:
+    return value if isinstance(value, float) else {str(k): each for k, each in value}
 
 
 def _answered(rows: Sequence[FrameRow], name: str) -> list[FrameRow]:
@@ -186,14 +218,20 @@ def _group_shares(rows: Sequence[FrameRow]) -> tuple[F64, F64]:
     """Weight of each frame in the loss (n,), all groups and all conditions alike; and per group and
     per condition (each, n)."""
     weight = weights(slide_numbers(rows))
+    bands = np.digitize([abs(row.found_um) for row in rows], BANDS_UM)
+    kinds = [
+        np.array([row.group for row in rows]),
+        np.array([row.condition for row in rows]),
+        bands,
+    ]
+    members = [names == name for names in kinds for name in dict.fromkeys(names.tolist())]
+    slides = [slides_of(row for row, m in zip(rows, mine, strict=True) if m) for mine in members]
+    least = min(EVENED_SLIDES, max(slides))
     belongs = np.stack(
         [
-            np.where(names == name, weight, 0.0)
-            for names in (
-                np.array([row.group for row in rows]),
-                np.array([row.condition for row in rows]),
-            )
-            for name in dict.fromkeys(names.tolist())
+            np.where(mine, weight, 0.0)
+            for mine, count in zip(members, slides, strict=True)
+            if count >= least
         ]
     )
     belongs /= belongs.sum(axis=1, keepdims=True)

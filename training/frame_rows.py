@@ -111,8 +111,13 @@ def k_keys(rows: Sequence[FrameRow], least_slides: int) -> tuple[int, ...]:
     return tuple(keys)
 
 
+def slides_of(rows: Iterable[FrameRow]) -> int:
+    """How many slides they come from."""
+    return len({(row.condition, row.slide) for row in rows})
+
+
 def _slides(rows: Sequence[FrameRow], low: int, high: int) -> int:
-    return len({(row.condition, row.slide) for row in rows if low <= row.k < high})
+    return slides_of(row for row in rows if low <= row.k < high)
 
 
 def frame_of(record: Mapping[str, Any]) -> FrameRow:

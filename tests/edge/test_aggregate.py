@@ -207,6 +207,18 @@ def test_calibration_comes_from_the_manifest():
     )
 
 
+def test_the_law_of_so_many_patches_is_the_one_applied():
+    table = {"scale_um": {"1": 2, "31": 5}, "network": {"1": 1, "9": 0.5}, "patches": 0.3}
+    got = Calibration.of(_manifest(interval=table))
+    assert (got.scale_um, got.network) == (((1, 2.0), (31, 5.0)), ((1, 1.0), (9, 0.5)))
+    for k, scale_um, network in ((1, 2.0, 1.0), (8, 2.0, 1.0), (9, 2.0, 0.5), (31, 5.0, 0.5)):
+        plain = Calibration(got.range_um, scale_um=scale_um, network=network, patches=0.3)
+        assert got.interval_um(3.0, 0.4, 1.0, k) == plain.interval_um(3.0, 0.4, 1.0, k)
+    assert got.widened(2.0).interval_um(3.0, 0.4, 1.0, 9) == pytest.approx(
+        2.0 * got.interval_um(3.0, 0.4, 1.0, 9)
+    )
+
+
 @pytest.mark.parametrize(
     "bad",
     [
@@ -233,6 +245,12 @@ def test_calibration_comes_from_the_manifest():
         {"factors": {"82": 1}},
         {"factors": {"01": 1}},
         {"factors": [1]},
+        {"network": {}},
+        {"network": {"1": 1, "31": -0.1}},
+        {"patches": {"0": 1}},
+        {"scale_um": {"1": 0}},
+        {"distance": {"1": 0.5, "9": 4.1}},
+        {"least_um": {"1": 0.1}},
     ],
 )
 def test_impossible_calibration_is_rejected(bad):

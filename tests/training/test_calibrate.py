@@ -15,6 +15,7 @@ from edge.appliance.evaluation_csv import COLUMNS, rows_file
 from edge.defocus import PatchDefocus
 from edge.envelope import Envelope
 from edge.importance import Sparsity
+from edge.per_k import OfK, of_k
 from edge.photometry import PHOTOMETRY
 from engines.manifest import NOMINAL_OPTICS, Input, Manifest, Output
 from training import calibrate
@@ -58,6 +59,10 @@ def interval_rows(slides: int, seed: int, heavy: bool = False, frames: int = 2) 
                     network, between, importance, NOTHING, {},
                 ))  # fmt: skip
     return rows
+
+
+def at_every_law(exponent: OfK) -> list[float]:
+    return [of_k(exponent, k) for k in (3, 9, 31)]
 
 
 def group_coverage(rows: list[FrameRow], calibration: Calibration) -> dict[str, float]:
@@ -180,20 +185,20 @@ def test_what_matters_is_found():
     by_network = [dataclasses.replace(row, error_um=abs(float(n)) * row.network_um)
                   for row, n in zip(rows, noise, strict=True)]  # fmt: skip
     found = fit_interval(*split(by_network, (0, 1)), START)
-    assert found.network == pytest.approx(1.0, abs=0.25)
-    assert found.importance < 0.1
+    assert at_every_law(found.network) == pytest.approx([1.0] * 3, abs=0.25)
+    assert max(at_every_law(found.importance)) < 0.15
     by_importance = [dataclasses.replace(row, error_um=abs(float(n)) * (1 - row.importance))
                      for row, n in zip(rows, noise, strict=True)]  # fmt: skip
     found = fit_interval(*split(by_importance, (0, 1)), START)
-    assert found.importance == pytest.approx(1.0, abs=0.25)
-    assert 0 <= found.network < 0.1
+    assert at_every_law(found.importance) == pytest.approx([1.0] * 3, abs=0.25)
+    assert 0 <= min(at_every_law(found.network)) <= max(at_every_law(found.network)) < 0.15
     by_colour = [
         dataclasses.replace(row, error_um=abs(float(n)) * colour, light={"colour": colour - 0.01})
         for row, n in zip(rows, noise, strict=True)
         for colour in [0.02 + 0.1 * row.importance**20]
     ]
     found = fit_interval(*split(by_colour, (0, 1)), START)
-    assert found.colour == pytest.approx(1.0, abs=0.3)
+    assert of_k(found.colour, 31) == pytest.approx(1.0, abs=0.3)
     covered = [row for row in rows if row.k >= 31]
     levels = np.random.default_rng(8).uniform(100.0, 225.0, len(covered))
     by_ground = [
@@ -205,6 +210,50 @@ def test_what_matters_is_found():
     found = fit_interval(*split(by_ground, (0, 1)), START)
     assert found.ground == pytest.approx(1.0, abs=0.3)
     assert found.network < 0.2
+
+
+def test_few_and_many_patches_have_laws_of_their_own_where_there_are_slides_enough():
+    """Few patches err by the network's own spread, many by how they differ."""
+    noise = np.random.default_rng(13)
+
+    def by_k(slides: int) -> list[FrameRow]:
+        rows = []
+        for row in interval_rows(slides, 14):
+            between = 3.0 * math.exp(noise.normal(0, 0.6))
+            size = row.network_um if row.k < 9 else between
+            error = abs(float(noise.normal())) * size
+            rows.append(dataclasses.replace(row, error_um=error, between_um=between))
+        return rows
+
+    found = fit_interval(*split(by_k(150), (0, 1)), START)
+    few, nine, many = at_every_law(found.network)
+    assert few == pytest.approx(1.0, abs=0.25)
+    assert max(nine, many) < 0.2
+    few, nine, many = at_every_law(found.patches)
+    assert few < 0.15
+    assert (nine, many) == pytest.approx((1.0, 1.0), abs=0.3)
+    together = fit_interval(*split(by_k(60), (0, 1)), START)
+    assert isinstance(together.network, float)
+    assert isinstance(together.scale_um, float)
+
+
+def test_near_is_inside_as_often_as_far():
+    """Errors that grow with the distance, which the network's own spread does not tell."""
+    noise = np.random.default_rng(16)
+
+    def growing(rows: list[FrameRow]) -> list[FrameRow]:
+        return [
+            dataclasses.replace(
+                row, error_um=abs(float(noise.normal())) * 0.1 * (1 + abs(row.found_um)) ** 0.3
+            )
+            for row in rows
+        ]
+
+    found = fit_interval(*split(growing(interval_rows(160, 17)), (0, 1)), START)
+    assert max(at_every_law(found.distance)) <= 0.0
+    fresh = growing(interval_rows(300, 18))
+    inside = np.array([row.error_um for row in fresh]) <= intervals(fresh, found)
+    assert inside[np.abs([row.found_um for row in fresh]) < 3.0].mean() > 0.93
 
 
 def test_a_shape_that_is_kept_still_covers():
