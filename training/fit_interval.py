@@ -65,7 +65,7 @@ def fit_interval(
     both = [*_answered(fit, "fit"), *_answered(conform, "conformal")]
     whole = _fitted(both, start)
     wider = [_wider(split(both, range(PARTS), seed), start) for seed in range(REPEATS)]
-    # of few slides never narrower: that would be the luck of one half
+    # of few slides never narrower: that would be luck
     least = 0.0 if len(set(slide_numbers(both).tolist())) >= MANY_SLIDES else 1.0
     found = tuple(
         (k, round(factor * max(least, float(np.median([at_k(each, k) for each in wider]))), 4))

@@ -59,7 +59,8 @@ def said(choice: Choice, frame: Answers) -> float:
 
 def test_the_rin_chooses_as_the_loop_does() -> None:
     frame = answered()
-    assert list(pick(frame, Choice())) == list(range(9))  # twelve above 0.8: sparse, k = 9
+    assert list(pick(frame, Choice())) == list(range(12))  # all above 0.8
+    assert list(pick(frame, Choice(by_class=True))) == list(range(9))  # sparse: the paper's k = 9
     assert list(pick(frame, Choice(k=3))) == [0, 1, 2]
     assert len(pick(frame, Choice(k=31))) == 12  # no empty patch votes
     assert len(pick(frame, Choice(k=31, threshold=False))) == 31
@@ -69,10 +70,11 @@ def test_the_rin_chooses_as_the_loop_does() -> None:
 
 def test_other_choosers_choose_otherwise() -> None:
     frame = answered()
-    assert set(pick(frame, Choice("dark", threshold=False))) == set(range(40, 49))
+    darkest = pick(frame, Choice("dark", threshold=False, by_class=True))
+    assert set(darkest) == set(range(40, 49))  # ten are truly rich: sparse, k = 9
     assert set(pick(frame, Choice("true", threshold=False, k=10))) == {*range(9), 77}
     random = pick(frame, Choice("random", threshold=False))
-    assert len(set(random)) == 9  # ten are truly rich: sparse, k = 9
+    assert len(set(random)) == 10  # as many as are truly rich
     assert list(random) == list(pick(frame, Choice("random", threshold=False)))
     elsewhere = pick(replace(frame, slide=1), Choice("random", threshold=False))
     assert list(random) != list(elsewhere)

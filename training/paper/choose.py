@@ -35,22 +35,25 @@ NAMES = {
 @dataclass(frozen=True, slots=True)
 class Choice:
     """Who ranks the patches ("rin", "random", "dark", "true": highest first), how many are taken
-    (None = the class rule's), and whether those that the RIN scores at 0.8 or less are left out."""
+    (None = as many as hold content, up to 31; with `by_class` the paper's 31, 9 or 3), and whether
+    those that the RIN scores at 0.8 or less are left out."""
 
     rank: str = "rin"
     k: int | None = None
     threshold: bool = True
+    by_class: bool = False
 
 
 #: what the shipped network would say with other patches
 CHOICES: Mapping[str, Choice] = {
-    "RIN, k by class, importance above 0.8": Choice(),
-    "RIN, k by class, no threshold": Choice(threshold=False),
+    "RIN, every patch above 0.8": Choice(),
+    "RIN, k by class, importance above 0.8": Choice(by_class=True),
+    "RIN, k by class, no threshold": Choice(threshold=False, by_class=True),
     **{f"RIN, k = {k}, importance above 0.8": Choice(k=k) for k in COUNTS},
     **{f"RIN, k = {k}, no threshold": Choice(k=k, threshold=False) for k in COUNTS},
-    "random patches, k by class": Choice("random", threshold=False),
-    "darkest patches, k by class": Choice("dark", threshold=False),
-    "true richness, k by class": Choice("true", threshold=False),
+    "random patches, as many as hold content": Choice("random", threshold=False),
+    "darkest patches, as many as hold content": Choice("dark", threshold=False),
+    "true richness, as many as hold content": Choice("true", threshold=False),
     "all 81 patches": Choice(k=81, threshold=False),
 }
 
@@ -65,10 +68,11 @@ def pick(answers: Answers, choice: Choice) -> npt.NDArray[np.int64]:
     score = _scores(answers, choice.rank)
     order = np.argsort(-score, kind="stable")
     above = int(np.count_nonzero(answers.importance > THRESHOLD))
-    k = ClassRule().classify(above)[1] if choice.k is None else choice.k
+    rule = ClassRule(every=not choice.by_class)
+    k = rule.classify(above)[1] if choice.k is None else choice.k
     if choice.k is None and not choice.threshold:
-        # a chooser that cannot say "empty" takes what the true class would get
-        k = ClassRule().classify(max(1, int((answers.richness > THRESHOLD).sum())))[1]
+        # a chooser that cannot say "empty" takes as many as there truly are
+        k = rule.classify(max(1, int((answers.richness > THRESHOLD).sum())))[1]
     order = order[:k]
     return order[answers.importance[order] > THRESHOLD] if choice.threshold else order
 
