@@ -19,6 +19,7 @@ from edge.per_k import OfK, of_k
 from edge.photometry import PHOTOMETRY
 from engines.manifest import NOMINAL_OPTICS, Input, Manifest, Output
 from training import calibrate
+from training import fit_interval as fit_interval_module
 from training.conformal import slide_quantile, slide_share, weights
 from training.fit_envelope import fit_envelope, judge
 from training.fit_interval import LEAST_SLIDES, fit_interval, intervals
@@ -263,6 +264,28 @@ def test_a_shape_that_is_kept_still_covers():
     fresh = interval_rows(250, 9)
     inside = np.array([row.error_um for row in fresh]) <= intervals(fresh, calibration)
     assert 0.93 <= inside.mean() <= 0.975
+
+
+def test_no_slide_judges_what_was_fitted_on_it(monkeypatch):
+    fitted, judged, rows = [], [], interval_rows(20, 3)
+
+    def fit(given: list[FrameRow], start: Calibration) -> Calibration:
+        fitted.append({row.slide for row in given})
+        return start
+
+    def judge(given: list[FrameRow], calibration: Calibration) -> np.ndarray:
+        judged.append({row.slide for row in given})
+        return np.ones(len(given))
+
+    monkeypatch.setattr(fit_interval_module, "_fitted", fit)
+    monkeypatch.setattr(fit_interval_module, "_ratios", judge)
+    fit_interval_module._wider(split(rows, range(5)), START)
+    everybody = {row.slide for row in rows}
+    assert len(judged) == 5
+    assert set().union(*judged) == everybody
+    for mine, others in zip(judged, fitted, strict=True):
+        assert mine
+        assert others == everybody - mine
 
 
 def test_only_many_slides_may_narrow_what_was_fitted(monkeypatch):
