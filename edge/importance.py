@@ -55,7 +55,9 @@ class ClassRule:
     def steps(self) -> tuple[int, int, int]:
         """k alone, as the kernel takes it (engines/kernels/select.cu): k = the first for n from the
         first on, the second for n from the second on, below min(n, the third)."""
-        return self.dense, *((self.dense,) * 2 if self.every else (self.sparse, self.ex_sparse))
+        if self.every:
+            return self.dense, self.dense, self.dense
+        return self.dense, self.sparse, self.ex_sparse
 
     def middle(self, scores: npt.NDArray[np.float32]) -> tuple[float, float] | None:
         """Mean row and column of the patches above the threshold; None without any."""

@@ -33,7 +33,7 @@ from engines.engine import MODELS
 from engines.manifest import EngineRejected, Manifest
 from training.conformal import slide_share
 from training.fit_envelope import fit_envelope, judge
-from training.fit_interval import as_json, fit_interval, intervals
+from training.fit_interval import BANDS_UM, as_json, fit_interval, intervals
 from training.frame_rows import FrameRow, read_frames, slide_numbers, split
 
 #: no photographs: a few dozen slides of three sources count as much as hundreds of painted ones
@@ -41,7 +41,6 @@ from training.frame_rows import FrameRow, read_frames, slide_numbers, split
 INTERVAL_ON = ("everyday", "lone", "clean", "thick", "tilted", "dusty", "pen", "edge")
 INSIDE = ("everyday", "clean", "edge", "thick", "tilted", "dusty")
 OUTSIDE = "outside-"
-BANDS_UM = (0.0, 3.0, 10.0, math.inf)  # of |found|
 COUNTS = (1, 2, 3, 4, 9, 20, 31, 32)  # of patches, each up to the next
 Line = dict[str, Any]
 
@@ -59,7 +58,8 @@ def interval_table(rows: Sequence[FrameRow], calibration: Calibration) -> list[L
     masks = {"all": np.ones(len(known), bool)}
     masks |= {name: group == name for name in dict.fromkeys(group.tolist())}
     masks |= {f"k = {_span(a, b)}": (a <= k) & (k < b) for a, b in pairwise(COUNTS)}
-    masks |= {f"from {a:g} um": (a <= far) & (far < b) for a, b in pairwise(BANDS_UM)}
+    edges = (0.0, *BANDS_UM, math.inf)
+    masks |= {f"from {a:g} um": (a <= far) & (far < b) for a, b in pairwise(edges)}
     lines = []
     for name, mine in masks.items():
         if not mine.any():

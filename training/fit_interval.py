@@ -66,7 +66,7 @@ def fit_interval(
     whole = _fitted(both, start)
     wider = [_wider(split(both, range(PARTS), seed), start) for seed in range(REPEATS)]
     # of few slides never narrower: that would be luck
-    least = 0.0 if len(set(slide_numbers(both).tolist())) >= MANY_SLIDES else 1.0
+    least = 0.0 if slides_of(both) >= MANY_SLIDES else 1.0
     found = tuple(
         (k, round(factor * max(least, float(np.median([at_k(each, k) for each in wider]))), 4))
         for k, factor in whole.factors
@@ -99,11 +99,11 @@ def shape(rows: Sequence[FrameRow], start: Calibration) -> Calibration:
         parts = [(CLASSES[0], list(rows))]
     laws = [(low, _law(part)) for low, part in parts]
     names = ("scale_um", *EXPONENTS)
-    found = {name: _of_k([(low, law[name]) for low, law in laws]) for name in names}
+    found = {name: _by_k([(low, law[name]) for low, law in laws]) for name in names}
     return dataclasses.replace(start, factors=((1, 1.0),), **found)
 
 
-def _of_k(table: Sequence[tuple[int, float]]) -> Any:
+def _by_k(table: Sequence[tuple[int, float]]) -> Any:
     return table[0][1] if len(table) == 1 else tuple(table)
 
 
@@ -193,7 +193,7 @@ def _plain(value: OfK) -> object:
 
 def _answered(rows: Sequence[FrameRow], name: str) -> list[FrameRow]:
     chosen = [row for row in rows if row.answered]
-    slides = len(set(slide_numbers(chosen).tolist()))
+    slides = slides_of(chosen)
     if slides < LEAST_SLIDES:
         raise ValueError(f"{slides} slides for the {name} part, {LEAST_SLIDES} are the least")
     return chosen
@@ -215,14 +215,13 @@ def _rounded(value: float) -> float:
 
 
 def _group_shares(rows: Sequence[FrameRow]) -> tuple[F64, F64]:
-    """Weight of each frame in the loss (n,), all groups and all conditions alike; and per group and
-    per condition (each, n)."""
+    """Weight of each frame in the loss (n,), all groups, conditions and distances alike; and per
+    group, condition and band of distance (each, n)."""
     weight = weights(slide_numbers(rows))
-    bands = np.digitize([abs(row.found_um) for row in rows], BANDS_UM)
     kinds = [
         np.array([row.group for row in rows]),
         np.array([row.condition for row in rows]),
-        bands,
+        np.digitize([abs(row.found_um) for row in rows], BANDS_UM),
     ]
     members = [names == name for names in kinds for name in dict.fromkeys(names.tolist())]
     slides = [slides_of(row for row, m in zip(rows, mine, strict=True) if m) for mine in members]
