@@ -33,7 +33,9 @@ class PatchDefocus:
     axial colour in um, its standard deviation; novelty: about 1 on patches like those trained
     on. None where the network does not tell, was not run, or was not finite.
 
-    middle: mean row and column of all patches with content, chosen or not; None without any.
+    middle: mean row and column of all patches with content, chosen or not; None without any;
+    left_out: how many with content were not measured although 31 could be, by rule or for want of
+    time: these are the best of more, and agree better than all would.
     """
 
     defocus_um: F32
@@ -45,6 +47,7 @@ class PatchDefocus:
     optics: F32 | None = None
     novelty: F32 | None = None
     middle: tuple[float, float] | None = None
+    left_out: int = 0
 
 
 #: whether what was measured so far is good enough
@@ -109,6 +112,7 @@ class Defocus:
             answer.get("optics"),
             answer.get("novelty"),
             ranked.middle,
+            ranked.left_out + ranked.k - k,
         )
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge.aggregate import Calibration, aggregate
+from edge.aggregate import aggregate
 from edge.camera import Frame
 from edge.defocus import NEEDED, SHAPES, PatchDefocus, names
 from edge.envelope import Envelope
 from edge.errors import EngineRejected
 from edge.importance import ClassRule, Ranked
+from edge.interval import Calibration
 from edge.latency import Lap
 from edge.loop import Measurement
 from edge.photometry import of_sample
@@ -72,14 +73,16 @@ def view(frame: Frame) -> View:
 def _ranked(result: np.void, rule: ClassRule) -> Ranked:
     finite = bool(result["scores_finite"])
     scores = result["scores"].copy() if finite else np.full((GRID, GRID), np.nan, np.float32)
-    sparsity, k = rule.classify(int(result["above"]) if finite else 0)
+    above = int(result["above"]) if finite else 0
+    sparsity, k = rule.classify(above)
     if k != result["k"] or (result["measured"] != k):
         raise EngineRejected(
             f"the GPU chose {result['k']} patches and measured {result['measured']}, not {k}"
         )
     cells = tuple((int(i) // GRID, int(i) % GRID) for i in result["cells"][:k])
     chosen = result["chosen"][:k].copy()
-    return Ranked(scores, sparsity, k, cells, chosen, rule.middle(scores))
+    middle = rule.middle(scores)
+    return Ranked(scores, sparsity, k, cells, chosen, middle, rule.left_out(above))
 
 
 def _defocus(result: np.void, ranked: Ranked, outputs: set[str]) -> PatchDefocus:
@@ -99,4 +102,5 @@ def _defocus(result: np.void, ranked: Ranked, outputs: set[str]) -> PatchDefocus
         answers.get("optics"),
         answers.get("novelty"),
         ranked.middle,
+        ranked.left_out,
     )

@@ -59,6 +59,10 @@ class ClassRule:
             return self.dense, self.dense, self.dense
         return self.dense, self.sparse, self.ex_sparse
 
+    def left_out(self, n: int) -> int:
+        """How many of `n` patches above the threshold are not measured although 31 could be."""
+        return max(min(n, self.dense) - self.classify(n)[1], 0)
+
     def middle(self, scores: npt.NDArray[np.float32]) -> tuple[float, float] | None:
         """Mean row and column of the patches above the threshold; None without any."""
         rows, columns = np.nonzero(scores > self.threshold)
@@ -72,7 +76,8 @@ class Ranked:
     scores: (9, 9), or the model's grid, float32 in 0..1, NaN everywhere when the network failed
     on this frame;
     cells: k pairs (row, column); importance: (k,) float32, the scores of `cells`;
-    middle: mean row and column of all patches with content, chosen or not; None without any.
+    middle: mean row and column of all patches with content, chosen or not; None without any;
+    left_out: how many with content were not chosen although 31 could be (`ClassRule.every` False).
     """
 
     scores: npt.NDArray[np.float32]
@@ -81,6 +86,7 @@ class Ranked:
     cells: tuple[Cell, ...]
     importance: npt.NDArray[np.float32]
     middle: tuple[float, float] | None = None
+    left_out: int = 0
 
     @property
     def finite(self) -> bool:
@@ -107,9 +113,11 @@ class Importance:
     def rank(self, scores: npt.NDArray[np.float32]) -> Ranked:
         """Class and top k; equal scores keep reading order. No patch is chosen on NaN."""
         n = int(np.count_nonzero(scores > self._rule.threshold))
-        sparsity, k = self._rule.classify(n if np.isfinite(scores).all() else 0)
+        n = n if np.isfinite(scores).all() else 0
+        sparsity, k = self._rule.classify(n)
         flat = scores.reshape(-1)
         best = np.argsort(-flat, kind="stable")[:k]
         columns = scores.shape[1]
         cells = tuple((int(i) // columns, int(i) % columns) for i in best)
-        return Ranked(scores, sparsity, k, cells, flat[best], self._rule.middle(scores))
+        middle, left_out = self._rule.middle(scores), self._rule.left_out(n)
+        return Ranked(scores, sparsity, k, cells, flat[best], middle, left_out)

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from edge.aggregate import Calibration, FocusEstimate, NoFocus, aggregate
+from edge.aggregate import FocusEstimate, NoFocus, aggregate
 from edge.budget import PatchBudget
 from edge.camera import Camera, Frame
 from edge.decision import Decision, Hold, Move, Plan
@@ -22,6 +22,7 @@ from edge.envelope import Envelope, Shift
 from edge.errors import CameraStalled, ConfigError, EngineRejected, MoveRefused, MoveUncertain
 from edge.guard import Guard
 from edge.importance import Importance, Ranked
+from edge.interval import Calibration
 from edge.latency import Lap
 from edge.photometry import photometry
 from edge.preprocess import Preprocessor

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from time import monotonic_ns
 
-from edge.aggregate import Calibration
 from edge.budget import PatchBudget
 from edge.calibrated_stage import CalibratedStage
 from edge.camera import Camera, open_camera
@@ -18,6 +17,7 @@ from edge.envelope import Envelope
 from edge.errors import ConfigError, EngineRejected
 from edge.guard import Guard, GuardLimits, TrackingLimits
 from edge.importance import ClassRule, Importance
+from edge.interval import Calibration
 from edge.loop import FocusSensor, Sensor
 from edge.optics import Objective
 from edge.preprocess import PAPER, CpuPreprocessor, Layout

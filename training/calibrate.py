@@ -25,16 +25,17 @@ from typing import Any
 
 import numpy as np
 
-from edge.aggregate import Calibration
 from edge.appliance.report import strict
+from edge.budget import GROUPS
 from edge.envelope import ACTIONS, Envelope
 from edge.errors import ConfigError
+from edge.interval import Calibration
 from engines.engine import MODELS
 from engines.manifest import EngineRejected, Manifest
 from training.conformal import slide_share
 from training.fit_envelope import fit_envelope, judge
 from training.fit_interval import BANDS_UM, as_json, fit_interval, intervals
-from training.frame_rows import FrameRow, read_frames, slide_numbers, split
+from training.frame_rows import FrameRow, best_of, read_frames, slide_numbers, split
 
 #: no photographs: a few dozen slides of three sources count as much as hundreds of painted ones
 #: there, and lean the shape until tissue is outside (docs/ablations.md)
@@ -46,13 +47,11 @@ Line = dict[str, Any]
 
 
 def interval_table(rows: Sequence[FrameRow], calibration: Calibration) -> list[Line]:
-    """Coverage and width of all, by group, by number of patches and by distance."""
+    """Coverage and width of all, by group, by number of patches and by distance; and of frames of
+    which only the best patches would have been measured, as a latency budget has it."""
     known = [row for row in rows if row.answered]
     if not known:
         return []
-    half = intervals(known, calibration)
-    error = np.array([row.error_um for row in known])
-    slides = slide_numbers(known)
     group, k = np.array([row.group for row in known]), np.array([row.k for row in known])
     far = np.abs([row.found_um for row in known])
     masks = {"all": np.ones(len(known), bool)}
@@ -60,15 +59,20 @@ def interval_table(rows: Sequence[FrameRow], calibration: Calibration) -> list[L
     masks |= {f"k = {_span(a, b)}": (a <= k) & (k < b) for a, b in pairwise(COUNTS)}
     edges = (0.0, *BANDS_UM, math.inf)
     masks |= {f"from {a:g} um": (a <= far) & (far < b) for a, b in pairwise(edges)}
-    lines = []
-    for name, mine in masks.items():
-        if not mine.any():
-            continue
-        share, se = slide_share(error[mine] <= half[mine], slides[mine])
-        lines.append({"rows": name, "frames": int(mine.sum()), "slides": len(set(slides[mine])),
-                      "coverage": share, "se": se, "interval_um": float(np.median(half[mine])),
-                      "error_um": float(error[mine].mean())})  # fmt: skip
-    return lines
+    parts = {name: [row for row, is_in in zip(known, mine, strict=True) if is_in]
+             for name, mine in masks.items()}  # fmt: skip
+    for best in GROUPS[:-1]:
+        parts[f"best {best} of more"] = [best_of(row, best) for row in known if row.k > best]
+    return [_covered(name, part, calibration) for name, part in parts.items() if part]
+
+
+def _covered(name: str, rows: Sequence[FrameRow], calibration: Calibration) -> Line:
+    half, slides = intervals(rows, calibration), slide_numbers(rows)
+    error = np.array([row.error_um for row in rows])
+    share, se = slide_share(error <= half, slides)
+    return {"rows": name, "frames": len(rows), "slides": len(set(slides)), "coverage": share,
+            "se": se, "interval_um": float(np.median(half)),
+            "error_um": float(error.mean())}  # fmt: skip
 
 
 def alarm_table(rows: Sequence[FrameRow], envelope: Envelope) -> list[Line]:

@@ -1,6 +1,6 @@
 """The coefficients of the interval: a shape from one set of slides, its factors from another.
 
-The shape is `edge.aggregate.Calibration.interval_um`. It is fitted as the 95 % quantile of the
+The shape is `edge.interval.Calibration.interval_um`. It is fitted as the 95 % quantile of the
 error given what is known at run time, by quantile regression on log |error| (so that near and far,
 sure and vague frames count alike), and leaned towards equal coverage in every group and condition,
 which are not known at run time, but here they are, and near and far. Few, more and 31 patches have
@@ -22,7 +22,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from edge.aggregate import Calibration, interval_logs
+from edge.interval import Calibration, interval_logs
 from edge.per_k import OfK, PerK, at_k
 from training.conformal import F64, slide_quantile, weights
 from training.frame_rows import CLASSES, FrameRow, k_keys, slide_numbers, slides_of, split
@@ -170,7 +170,7 @@ def intervals(rows: Sequence[FrameRow], calibration: Calibration) -> F64:
     return np.array(
         [
             calibration.interval_um(
-                r.found_um, r.network_um, r.between_um, r.k, r.importance, r.light
+                r.found_um, r.network_um, r.between_um, r.k, r.importance, r.light, r.left_out
             )
             for r in rows
         ]

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edge.aggregate import median_and_spread, middle
 from edge.appliance.evaluation_csv import read_rows
 from edge.defocus import PatchDefocus
 from edge.errors import ConfigError
@@ -29,7 +30,7 @@ class FrameRow:
     """One frame. `error_um` = |found - true|, NaN where either is unknown; k = 0 without patches.
 
     network_um, between_um, importance (mean of the chosen patches) are NaN at k = 0. `patches` and
-    `light` are what the envelope judges.
+    `light` are what the envelope judges. left_out: how many more patches hold content.
     """
 
     condition: str
@@ -43,6 +44,8 @@ class FrameRow:
     importance: float
     patches: PatchDefocus
     light: Mapping[str, float]
+    true_um: float = math.nan
+    left_out: int = 0
 
     @property
     def answered(self) -> bool:
@@ -64,6 +67,32 @@ def read_frames(paths: Iterable[Path]) -> list[FrameRow]:
             except (TypeError, ValueError) as error:
                 raise ConfigError(f"{path}:{line}: {error}") from error
     return rows
+
+
+def best_of(row: FrameRow, k: int) -> FrameRow:
+    """The frame as if only its `k` best patches had been measured, as a latency budget has it; not
+    levelled, because rows do not tell where patches lie. k < row.k."""
+    patches = row.patches
+    best = replace(
+        patches,
+        defocus_um=patches.defocus_um[:k],
+        spread_um=patches.spread_um[:k],
+        importance=patches.importance[:k],
+        cells=patches.cells[:k],
+        left_out=row.k - k,
+    )
+    found_um, between_um = median_and_spread(best)
+    return replace(
+        row,
+        k=k,
+        error_um=abs(found_um - row.true_um),
+        found_um=found_um,
+        network_um=middle(best.spread_um.tolist()),
+        between_um=between_um,
+        importance=float(best.importance.astype(np.float64).mean()),
+        patches=best,
+        left_out=best.left_out,
+    )
 
 
 def split(
@@ -145,6 +174,7 @@ def frame_of(record: Mapping[str, Any]) -> FrameRow:
         importance=float(importance.astype(np.float64).mean()) if k else math.nan,
         patches=patches,
         light=record["photometry"] or {},
+        true_um=_number(true),
     )
 
 

@@ -7,13 +7,14 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from edge.aggregate import Calibration, FocusEstimate, NoFocus, Reason
+from edge.aggregate import FocusEstimate, NoFocus, Reason
 from edge.camera import Camera, Frame, PixelFormat
 from edge.controller import Controller, ControllerSettings
 from edge.decision import Move
 from edge.errors import CameraStalled
 from edge.guard import Guard, GuardLimits
 from edge.importance import Sparsity
+from edge.interval import Calibration
 from edge.loop import FocusSensor
 from edge.rig import Rig
 from edge.state import RunState

@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from edge.aggregate import Calibration, FocusEstimate, NoFocus, Reason, aggregate
+from edge.aggregate import FocusEstimate, NoFocus, Reason, aggregate
 from edge.camera import Frame, PixelFormat
 from edge.defocus import PatchDefocus
 from edge.envelope import Shift
 from edge.importance import Sparsity
+from edge.interval import Calibration
 from edge.optics import Objective
 from engines.manifest import NOMINAL_OPTICS, EngineRejected, Manifest
 
@@ -217,6 +218,26 @@ def test_the_law_of_so_many_patches_is_the_one_applied():
     assert got.widened(2.0).interval_um(3.0, 0.4, 1.0, 9) == pytest.approx(
         2.0 * got.interval_um(3.0, 0.4, 1.0, 9)
     )
+
+
+def test_the_best_of_more_patches_are_judged_by_the_law_of_few():
+    """Nine of thirty agree better than all thirty would: the law of nine is not for them."""
+    calibration = Calibration(
+        25.0, scale_um=((1, 3.0), (9, 1.0)), network=((1, 1.0), (9, 0.5)),
+        factors=((1, 1.0), (3, 2.0), (9, 1.0)),
+    )  # fmt: skip
+    for k in (9, 31):
+        whole = _aggregate([2.0] * k, calibration=calibration)
+        measured = dataclasses.replace(_measured([2.0] * k), left_out=1)
+        best = aggregate(measured, FRAME, calibration)
+        assert whole.interval_um == pytest.approx(0.3**0.5, rel=1e-6)
+        assert best.interval_um == pytest.approx(2.0 * 3.0 * 0.3, rel=1e-6)
+        assert best.defocus_um == whole.defocus_um
+    for k in (1, 3, 8):
+        measured = dataclasses.replace(_measured([2.0] * k), left_out=5)
+        assert aggregate(measured, FRAME, calibration) == _aggregate(
+            [2.0] * k, calibration=calibration
+        )
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from fake_microscope import MS, Clock, frame_at
 
-from edge.aggregate import Calibration, FocusEstimate
+from edge.aggregate import FocusEstimate
 from edge.budget import AFTER_MS, PatchBudget
 from edge.defocus import Defocus
 from edge.importance import Ranked, Sparsity
+from edge.interval import Calibration
 from edge.latency import Lap
 from edge.loop import FocusSensor
 from edge.preprocess import Patches
@@ -88,6 +89,7 @@ def test_measuring_stops_before_the_group_that_would_be_late(budget_ms, k, batch
     assert found.importance.tolist() == ranked(k).importance[:n].tolist()
     assert found.finite
     assert defocus.budget.cut == (n < k)
+    assert found.left_out == k - n
 
 
 def test_time_that_went_before_the_patches_counts():

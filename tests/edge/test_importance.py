@@ -67,6 +67,21 @@ def test_every_patch_with_content_is_measured_unless_told_otherwise():
     assert ClassRule(dense=20).classify(25) == (Sparsity.DENSE, 20)
 
 
+@pytest.mark.parametrize(
+    ("n", "left_out"), [(81, 0), (31, 0), (30, 21), (10, 1), (9, 0), (8, 5), (3, 0), (0, 0)]
+)
+def test_patches_with_content_that_the_papers_k_leaves_out_are_counted(n, left_out):
+    ranked = _rank(_scores(n), ClassRule(every=False))
+    assert ranked.left_out == left_out
+    source = SimpleNamespace(gather=lambda patches, c: "batch")
+    answers = [np.zeros(ranked.k, np.float32)] * 2
+    assert Defocus(FakeEngine(*answers), source)(None, ranked).left_out == left_out
+    assert _rank(_scores(n)).left_out == 0  # every patch is measured
+    spoiled = _scores(n)
+    spoiled[8, 8] = np.nan
+    assert _rank(spoiled, ClassRule(every=False)).left_out == 0
+
+
 def test_threshold_is_exclusive():
     assert _rank(_scores(5, np.float32(0.8) - np.float32(1e-6))).k == 0
     assert ClassRule(threshold=0.5).classify(0) == (Sparsity.BLANK, 0)

@@ -84,7 +84,7 @@ def settings(models, backend, **more):
     return ModelSettings(*paths, threads=1, backend=backend, **more)
 
 
-def opened(models, backend="gpu", precision="fp16-flag", **more):
+def opened(models, backend="gpu", precision="fp16-flag", every=True, **more):
     """What edge.rig builds: (sensor, engines)."""
     from edge.importance import ClassRule
     from edge.optics import Objective
@@ -96,7 +96,7 @@ def opened(models, backend="gpu", precision="fp16-flag", **more):
         write_plans(models, folder, precision)
         gpu_open.open_gpu.__defaults__ = (folder,)
     objective = Objective(na=0.75, magnification=20.0, um_per_px=0.34)
-    return build_sensor(settings(models, backend, **more), objective, ClassRule())
+    return build_sensor(settings(models, backend, **more), objective, ClassRule(every=every))
 
 
 def described(seen):
@@ -108,6 +108,7 @@ def described(seen):
     return {
         "cells": [list(cell) for cell in seen.ranked.cells],
         "k": seen.ranked.k,
+        "left_out": patches.left_out,
         "sparsity": seen.ranked.sparsity.value,
         "reason": getattr(getattr(estimate, "reason", None), "value", ""),
         "um": getattr(estimate, told),
@@ -128,12 +129,12 @@ def measured(sensor, frames):
     return [described(sensor.measure(frame, Lap())) for _, frame in frames]
 
 
-def compare(models, frames, precision="fp16-flag", rounds=1, **more):
+def compare(models, frames, precision="fp16-flag", rounds=1, every=True, **more):
     """Every frame by both ways, `rounds` times by the GPU's."""
     frames = list(frames_of(frames))
-    sensor, nets = opened(models, "cpu")
+    sensor, nets = opened(models, "cpu", every=every)
     cpu = measured(sensor, frames)
-    sensor, nets = opened(models, "gpu", precision, **more)
+    sensor, nets = opened(models, "gpu", precision, every, **more)
     gpu = [measured(sensor, frames) for _ in range(rounds)]
     graph = sensor._gpu.graph
     for net in nets:
@@ -151,6 +152,10 @@ def copied(models, frames):
 
 def mapped(models, frames):
     return compare(models, frames, rounds=3, frame_memory="mapped")
+
+
+def papers_k(models, frames):
+    return compare(models, frames, every=False)
 
 
 def half_precision(models, frames):

@@ -119,7 +119,7 @@ def _problems(found, um=0.02, half=False):
     told = []
     for way in found["gpu"]:
         for name, cpu, gpu in zip(found["names"], found["cpu"], way, strict=True):
-            exact = ("k", "sparsity", "reason", "light")
+            exact = ("k", "left_out", "sparsity", "reason", "light")
             order = sorted if half else list  # the same patches; nearly equal ones may swap
             gpu = gpu if half else _in_order_of(cpu, gpu)
             if order(cpu["cells"]) != order(gpu["cells"]):
@@ -142,6 +142,13 @@ def test_the_shipped_models_choose_and_measure_as_on_the_cpu(gpu, slides, scenar
     assert [frame["k"] for frame in found["cpu"]] == [2, 31, 31, 12, 0]
     assert _problems(found) == []
     assert found["live"] == NOTHING
+
+
+def test_the_papers_k_leaves_the_same_patches_out(gpu, tiny, grey):
+    found = gpu.run("papers_k", tiny, grey)
+    assert [frame["k"] for frame in found["cpu"]] == [3, 31, 9, 0, 31]
+    assert [frame["left_out"] for frame in found["cpu"]] == [0, 0, 1, 0, 0]
+    assert _problems(found) == []
 
 
 def test_in_half_precision_within_a_tenth_of_a_micrometre(gpu, slides):

@@ -6,10 +6,11 @@ from cpu_kernels import CpuKernels, build, new_result
 from pixel_reference import developed, patch, random_frame, small_picture
 
 from edge import preprocess as edge_preprocess
-from edge.aggregate import MAD_TO_SIGMA, Calibration, aggregate
+from edge.aggregate import MAD_TO_SIGMA, aggregate
 from edge.camera import Frame, PixelFormat
 from edge.defocus import Defocus
 from edge.importance import ClassRule, Importance
+from edge.interval import Calibration
 from edge.photometry import STEP, of_sample, photometry
 from edge.preprocess import CpuPreprocessor
 from engines import kernels

@@ -281,7 +281,7 @@ def test_a_mirrored_dpn_answers_the_negative():
 
 
 def test_the_interval_is_as_wide_as_the_worst_stack_needs():
-    from edge.aggregate import Calibration
+    from edge.interval import Calibration
 
     def record(stack, error):
         return {

@@ -10,11 +10,11 @@ import math
 import numpy as np
 import pytest
 
-from edge.aggregate import Calibration
 from edge.appliance.evaluation_csv import COLUMNS, rows_file
 from edge.defocus import PatchDefocus
 from edge.envelope import Envelope
 from edge.importance import Sparsity
+from edge.interval import Calibration
 from edge.per_k import OfK, of_k
 from edge.photometry import PHOTOMETRY
 from engines.manifest import NOMINAL_OPTICS, Input, Manifest, Output
@@ -23,7 +23,7 @@ from training import fit_interval as fit_interval_module
 from training.conformal import slide_quantile, slide_share, weights
 from training.fit_envelope import fit_envelope, judge
 from training.fit_interval import LEAST_SLIDES, fit_interval, intervals
-from training.frame_rows import FrameRow, k_keys, read_frames, slide_numbers, split
+from training.frame_rows import FrameRow, best_of, k_keys, read_frames, slide_numbers, split
 
 START = Calibration(range_um=27.0)
 GROUPS = [(kind, name, k) for kind in ("cell", "tissue")
@@ -509,6 +509,27 @@ def test_rows_are_read_as_they_were_measured(rows_csv):
     (first,) = interval_rows(1, 40, frames=1)[:1]
     for name in ("error_um", "found_um", "network_um", "between_um", "importance"):
         assert getattr(rows[0], name) == pytest.approx(getattr(first, name), rel=1e-5)
+
+
+def test_the_best_of_more_patches_are_looked_at_as_the_runtime_would():
+    defocus = np.array([2.0, 2.2, 2.4, 9.0, 9.0, 9.0, 9.0, 9.0, 9.0, 9.0], np.float32)
+    spread = np.arange(10, dtype=np.float32)
+    cells = tuple((0, 0) for _ in range(10))
+    patches = PatchDefocus(defocus, spread, 1 - spread / 10, cells, Sparsity.SPARSE, True)
+    whole = FrameRow("everyday", "cell sparse", "1", 10, 6.9, 9.0, 4.5, 0.0, 0.55, patches, {}, 2.1)
+    best = best_of(whole, 3)
+    assert (best.k, best.left_out, len(best.patches.cells)) == (3, 7, 3)
+    found = best.found_um, best.error_um, best.network_um, best.importance
+    assert found == pytest.approx((2.2, 0.1, 1.0, 0.9), rel=1e-5)
+    assert best.between_um == pytest.approx(1.4826 * 0.2, rel=1e-5)
+    # nine would be believed to the least half-width, nine of ten are not
+    calibration = Calibration(27.0, scale_um=((1, 2.0), (9, 1e-3)), least_um=0.1)
+    nine = best_of(whole, 9)
+    claimed = intervals([dataclasses.replace(nine, left_out=0), nine], calibration)
+    assert claimed.tolist() == pytest.approx([0.1, 8.0])
+    table = {line["rows"]: line for line in calibrate.interval_table([whole, best], calibration)}
+    assert (table["best 9 of more"]["frames"], table["best 3 of more"]["frames"]) == (1, 1)
+    assert table["best 3 of more"]["error_um"] == pytest.approx(0.1, rel=1e-5)
 
 
 def test_slides_of_two_files_are_different_slides(rows_csv, tmp_path):

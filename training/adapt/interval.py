@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from edge.aggregate import Calibration
 from edge.appliance.evaluation_record import Record
+from edge.interval import Calibration
 from edge.photometry import PHOTOMETRY
 from training.adapt.material import AdaptRefused
 from training.fit_envelope import fit_envelope

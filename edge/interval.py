@@ -1,0 +1,198 @@
+"""The calibrated 95 % interval of a frame: it gates every move.
+
+What a median over patches can be off is told by the network's own spread, how the patches differ
+and how many they are; training.fit_interval fits the coefficients, a DPN's manifest carries them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+from edge.per_k import OfK, PerK, at_k, of_k, per_k
+from edge.preprocess import MAX_PATCHES
+from engines.manifest import EngineRejected, Manifest
+
+#: of a stained slide, where nobody looked (edge.photometry)
+TYPICAL_LIGHT: Mapping[str, float] = MappingProxyType({"colour": 0.06, "background": 215.0})
+#: of a frame with so many patches a brightest hundredth below this grey level may be specimen; with
+#: fewer there is clear glass, which tells the lamp, and thins the colour
+_COVERED, _DARKEST_WHITE = MAX_PATCHES, 230.0
+#: the law of so many judges a frame of which more patches hold content than were measured: the laws
+#: of more are fitted on fields that have no more
+_FEW = 8
+_GREATEST_LOG = 700.0  # exp() of more overflows
+_GREATEST_EXPONENT = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Exponents of the interval: a product of powers, times a factor for the k. Each exponent and
+    the scale may differ by k: what many patches agree on is known by how they differ, what few
+    say by the network's own spread.
+
+    network: of the network's own spread; patches: of the standard error between patches; distance:
+    of |defocus|, negative where far frames have a wider spread than they deserve; importance: of
+    what the chosen patches' mean importance falls short of 1; of a dense frame, where nothing but
+    specimen is seen (edge.photometry), colour: of how coloured it is, and ground: of how dark its
+    brightest hundredth is. All but distance and colour are >= 0: doubt never narrows an interval.
+    scale_um: the whole; factors: by k, from the conformal step of training.calibrate; least_um:
+    no interval is narrower, and none is narrower than two standard errors between the patches.
+    disagree_um, disagree_relative: spread between patches, or the network's own in the middle
+    patch, above which there is no focus. lone_um, lone_relative: the same limit for a patch which
+    nothing confirms (k = 1).
+    range_um: |defocus| up to this was calibrated. The defaults are cautious; a model's manifest
+    carries measured ones in calibration.interval.
+    """
+
+    range_um: float
+    scale_um: OfK = 2.0
+    network: OfK = 1.0
+    patches: OfK = 0.0
+    distance: OfK = 0.0
+    importance: OfK = 0.0
+    colour: OfK = 0.0
+    ground: OfK = 0.0
+    least_um: float = 0.1
+    factors: PerK[float] = ((1, 1.0),)
+    disagree_um: float = 4.0
+    disagree_relative: float = 0.25
+    lone_um: float = math.inf
+    lone_relative: float = 0.0
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Calibration:
+        """From a DPN's manifest; EngineRejected for an unknown or impossible coefficient."""
+        given = manifest.calibration.get("interval", {})
+        if not isinstance(given, dict):
+            raise EngineRejected(f"{manifest.file}: calibration.interval must be an object")
+        allowed = set(cls.__dataclass_fields__) - {"range_um"}
+        values: dict[str, Any] = {}
+        for key, value in given.items():
+            try:
+                if key not in allowed:
+                    raise ValueError
+                values[key] = _READ.get(key, _coefficient)(value)
+            except ValueError as error:
+                where = f"{manifest.file}: calibration.interval.{key} = {value!r}"
+                raise EngineRejected(where) from error
+        return cls(range_um=manifest.optics.range_um, **values)
+
+    def widened(self, factor: float) -> Calibration:
+        """The same with every interval `factor` times as wide."""
+        factors = tuple((k, each * factor) for k, each in self.factors)
+        return replace(self, factors=factors, least_um=self.least_um * factor)
+
+    def interval_um(
+        self,
+        defocus_um: float,
+        network_um: float,
+        spread_um: float,
+        k: int,
+        importance: float = 1.0,
+        light: Mapping[str, float] = TYPICAL_LIGHT,
+        left_out: int = 0,
+    ) -> float:
+        """Half-width of the 95 % interval of a median over `k` patches.
+
+        `importance` is the mean of the chosen patches', 0..1; `light` as in edge.photometry;
+        `left_out`: how many more hold content. A sum of squares was tried first and separated clean
+        slides from thick ones less well (docs/ablations.md).
+        """
+        logs = interval_logs(defocus_um, network_um, spread_um, k, importance, light)
+        exponents = (
+            self.network, self.patches, self.distance, self.importance, self.colour, self.ground,
+        )  # fmt: skip
+        law = min(k, _FEW) if left_out else k
+        power = sum(of_k(e, law) * x for e, x in zip(exponents, logs, strict=True))
+        scale_um = at_k(self.factors, law) * of_k(self.scale_um, law)
+        half_um = scale_um * math.exp(min(power, _GREATEST_LOG))
+        least_um = max(self.least_um, 2.0 * spread_um / math.sqrt(k))
+        return least_um if half_um < least_um else half_um  # NaN stays NaN
+
+    def believes_alone(self, defocus_um: float, network_um: float) -> bool:
+        """Whether a single patch is sure enough of itself; a far one never is as sure as a near
+        one."""
+        return network_um <= self.lone_um + self.lone_relative * abs(defocus_um)
+
+    def disagree(self, defocus_um: float, spread_um: float) -> bool:
+        """Whether the patches contradict each other (two layers, dust, a fold)."""
+        return not spread_um <= self.disagree_um + self.disagree_relative * abs(defocus_um)
+
+
+def interval_logs(
+    defocus_um: float,
+    network_um: float,
+    spread_um: float,
+    k: int,
+    importance: float,
+    light: Mapping[str, float],
+) -> tuple[float, ...]:
+    """Logarithms of what the exponents of a Calibration apply to, in their order.
+
+    What can be 0 has a least value, below which it says nothing more.
+    """
+    seen = light if k >= _COVERED else TYPICAL_LIGHT
+    return (
+        math.log(max(network_um, 1e-3)),  # max() keeps a NaN that comes first
+        math.log(math.hypot(spread_um / math.sqrt(k), 0.05)),
+        math.log1p(abs(defocus_um)),
+        math.log(max(1.002 - importance, 0.002)),
+        math.log(max(_of(seen, "colour"), 0.0) + 0.01),
+        math.log(max(_DARKEST_WHITE - _of(seen, "background"), 0.0) + 10.0),
+    )
+
+
+def _of(light: Mapping[str, float], name: str) -> float:
+    return light.get(name, TYPICAL_LIGHT[name])
+
+
+def _coefficient(value: Any) -> float:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < 1000:
+        raise ValueError
+    return float(value)
+
+
+def _factor(value: Any) -> float:
+    factor = _coefficient(value)
+    if not factor > 0:
+        raise ValueError
+    return factor
+
+
+def _factors(value: Any) -> PerK[float]:
+    return per_k(value, _factor)
+
+
+def _exponent(value: Any) -> float:
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise ValueError
+    if not abs(value) <= _GREATEST_EXPONENT:
+        raise ValueError
+    return float(value)
+
+
+def _doubt_exponent(value: Any) -> float:
+    exponent = _exponent(value)
+    if exponent < 0:
+        raise ValueError
+    return exponent
+
+
+def _of_k(entry: Callable[[Any], float]) -> Callable[[Any], OfK]:
+    return lambda value: per_k(value, entry) if isinstance(value, Mapping) else entry(value)
+
+
+_READ: Mapping[str, Callable[[Any], Any]] = {
+    "factors": _factors,
+    "scale_um": _of_k(_factor),
+    "network": _of_k(_doubt_exponent),
+    "patches": _of_k(_doubt_exponent),
+    "importance": _of_k(_doubt_exponent),
+    "ground": _of_k(_doubt_exponent),
+    "distance": _of_k(_exponent),
+    "colour": _of_k(_exponent),
+}
