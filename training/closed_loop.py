@@ -121,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     cv2.setNumThreads(1)
     try:
-        config = _config(options.models)
+        config = _config(options.models, options.deadband)
         photographs = None
         if options.textures is not None:
             photographs = Photographs.open(options.textures, "test", options.hold_out)
@@ -147,6 +147,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--slides", type=int, metavar="N", help="per group (default: as the case has it)")
     add("--seed", type=int, default=0)
     add("--models", type=Path, default=MODELS, metavar="DIR", help="rin.json and dpn.json")
+    add("--deadband", type=_positive, metavar="UM", help="default: the objective's")
     add("--textures", type=Path, metavar="DIR", help="sharp photographs, for the case texture")
     add("--hold-out", nargs="+", default=[], metavar="NAME", help="sub-folders not trained on")
     add("--json", type=Path, metavar="FILE", help="write table and fields, after every case")
@@ -154,12 +155,21 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _config(models: Path) -> Config:
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0.01 <= value <= 100.0:  # as in the config
+        raise argparse.ArgumentTypeError(f"{text} is not a distance of 0.01 to 100 um")
+    return value
+
+
+def _config(models: Path, deadband_um: float | None) -> Config:
     config = read_config(NOMINAL)
     return replace(
         config,
         models=ModelSettings(models / "rin.json", models / "dpn.json", threads=1),
-        loop=replace(config.loop, max_shots=MAX_MOVES, max_age_ms=MAX_AGE_MS),
+        loop=replace(
+            config.loop, max_shots=MAX_MOVES, max_age_ms=MAX_AGE_MS, deadband_um=deadband_um
+        ),
     )
 
 
@@ -169,6 +179,7 @@ def _write(rows: Sequence[Ended], dof_um: float, options: argparse.Namespace) ->
     document = {
         "seed": options.seed,
         "models": str(options.models),
+        "deadband_um": options.deadband,
         "dof_um": dof_um,
         "groups": summarise(rows, dof_um),
         "fields": [asdict(row) for row in rows],

@@ -181,6 +181,21 @@ def test_microscope_shows_the_slide_of_its_case(monkeypatch):
     assert microscope.picture(201.0)[0, 0, 0] == 124  # 1 um too high: lower it
 
 
+def test_near_enough_can_be_told(models, tmp_path, monkeypatch):
+    monkeypatch.setattr(closed_loop, "load", lambda *_, **__: Known(1.0, SLIDE_Z_UM))
+    report = tmp_path / "loop.json"
+    words = ["--case", "clean", "--slides", "1", "--models", str(models), "--quiet"]
+    assert closed_loop.main([*words, "--deadband", "26", "--json", str(report)]) == 0
+    found = json.loads(report.read_text())
+    assert found["deadband_um"] == 26.0
+    assert {(f["decision"], f["reason"], f["moves"]) for f in found["fields"]} == {
+        ("IN_FOCUS", "in-deadband", 0)
+    }
+    for wrong in ("0", "-1", "101", "nan", "near"):
+        with pytest.raises(SystemExit):
+            closed_loop.main([*words, "--deadband", wrong])
+
+
 def test_an_unknown_model_is_one_line(capsys):
     assert closed_loop.main(["--case", "clean", "--slides", "1", "--models", "/nowhere"]) == 2
     assert "/nowhere" in capsys.readouterr().err
