@@ -20,12 +20,15 @@ from engines.native import load
 
 SOURCE = Path(__file__).with_suffix(".c")
 CHANNELS = 8  # side by side in one register
+#: sums in any order. Not -ffast-math: a library linked with it makes whoever loads it flush
+#: subnormal numbers to zero, also in what has nothing to do with it
+OPTIONS = ("-fassociative-math", "-fno-signed-zeros", "-fno-trapping-math")
 
 
 @lru_cache(maxsize=1)
 def compiled() -> Any:
     """The C function, or None where there is no compiler or it fails."""
-    library = load(SOURCE, ["-ffast-math"])
+    library = load(SOURCE, OPTIONS)
     if library is None:
         return None
     function = library.depthwise_weight_gradient

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -197,6 +199,17 @@ def test_the_fast_depthwise_gradient_is_autograds(
     assert layer.weight.grad is not None
     np.testing.assert_allclose(layer.weight.grad, want, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(a.grad, b.grad, rtol=1e-5, atol=1e-5)
+
+
+def test_the_fast_depthwise_gradient_changes_nobody_elses_arithmetic() -> None:
+    """A library linked with -ffast-math makes its process flush subnormal numbers to zero."""
+    if compiled() is None:
+        pytest.skip("no C compiler: PyTorch's own gradient is used")
+    words = "import numpy; from training.depthwise import compiled; compiled(); "
+    words += "print(numpy.float64(5e-324) * 1.0)"
+    command = [sys.executable, "-c", words]
+    told = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "5e-324"
 
 
 def test_without_a_compiler_the_convolution_is_pytorchs(monkeypatch: pytest.MonkeyPatch) -> None:
