@@ -121,7 +121,7 @@ def _line(rig: Any, camera: ScanCamera, stand: Stand, length_mm: float, half_um:
             break
     seen = stand.seen
     error = np.abs([s.error_um for s in seen])
-    counted = np.array([not s.blank for s in seen])
+    counted = np.array([not s.blank for s in seen], bool)  # of none, too
     later = counted & (np.arange(len(seen)) >= RUN_IN)
     return Scanned(
         share=_share(error[later], half_um),

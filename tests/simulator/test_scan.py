@@ -135,3 +135,8 @@ def test_a_wrong_sign_ends_the_line():
     line = scan(Strip(), lambda s: ModelSensor(s, 8.0), True, 30.0, start_error_um=6.0, sign=-1)
     assert line.ended.startswith("shutdown: focus sign")
     assert line.moves <= 4
+
+
+def test_a_line_of_which_no_frame_came_in_time_is_told():
+    line = scan(Strip(), lambda s: ModelSensor(s, 8.0), length_mm=-100.0)  # over at once
+    assert (line.frames, line.share, line.p95_um, line.moves) == (0, 0.0, 0.0, 0)
