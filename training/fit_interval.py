@@ -33,15 +33,18 @@ DOUBT = ("network", "patches", "importance", "ground")  # never narrow an interv
 GREATEST = 4.0  # size of an exponent
 #: steeper, a law drawn from far frames makes those in focus unreadable; above 0, too narrow
 DISTANCE = (-0.4, 0.0)
+#: a network that is not sure of what it says widens every interval, also where the slides at hand
+#: are as well explained without: of strange ones it may be all that tells
+NETWORK = (0.25, GREATEST)
 LAW_SLIDES = 250  # per law: seven numbers, evened over a dozen groups and conditions
 BANDS_UM = (3.0, 10.0)  # of |found|, near, between and far
 EVENED_SLIDES = 15  # a group of fewer is chance
 LEAST_SLIDES = 40  # per factor: twice what its quantile needs to exist
 MANY_SLIDES = 400  # so many tell an interval that is too wide, too
 PARTS = 5  # of the slides; of halves the laws would be fitted on fewer than what ships
-REPEATS = 3  # ways to deal them, of which the median counts
+REPEATS = 9  # ways to deal them, of which the median counts
 LEAST_UM = 1e-3  # errors below are as good as this one
-EVEN = 100.0  # how strongly unequal coverage of the groups counts
+EVEN = 300.0  # how strongly unequal coverage of the groups counts
 SOFT, BLUR = 0.02, 0.1  # of the pinball's edge and of being covered, in log um
 CALM = 1e-3  # what a large exponent costs
 LEAST_SPREAD = 0.05  # of a logarithm; one that hardly varies explains nothing
@@ -127,7 +130,7 @@ def _law(rows: Sequence[FrameRow]) -> dict[str, float]:
         return float(value), -slope @ given + 2 * CALM * np.append(calm, 0.0)
 
     size = float(np.quantile(error, LEVEL))
-    limits = {**dict.fromkeys(DOUBT, (0.0, GREATEST)), "distance": DISTANCE}
+    limits = {**dict.fromkeys(DOUBT, (0.0, GREATEST)), "network": NETWORK, "distance": DISTANCE}
     signs = [limits.get(name, (-GREATEST, GREATEST)) for name in EXPONENTS]
     bounds = [(low * step, high * step) for (low, high), step in zip(signs, unit, strict=True)]
     free = [*bounds, (None, None)]
@@ -138,7 +141,7 @@ def _law(rows: Sequence[FrameRow]) -> dict[str, float]:
     begins = [np.append(np.zeros(len(EXPONENTS)), size + more) for more in (-0.5, 0.0, 0.5)]
     best = min((fall(begin) for begin in begins), key=lambda found: float(found.fun)).x
     powers = best[:-1] / unit
-    found = {name: round(float(p), 4) for name, p in zip(EXPONENTS, powers, strict=True)}
+    found = {name: round(float(p), 4) + 0.0 for name, p in zip(EXPONENTS, powers, strict=True)}
     scale_um = float(np.exp(best[-1] - powers @ middle))
     return {"scale_um": _rounded(scale_um), **found}
 
