@@ -29,6 +29,7 @@ from edge.errors import ConfigError, SparseFocusError
 from edge.settings import Config, ModelSettings
 from edge.state import State
 from engines.engine import MODELS
+from firmware_bridge.errors import StageError
 from simulator.closed_loop import RANGE_UM, Scenario, SimulatedInstrument
 from simulator.microscope import FieldTruth, Microscope
 from simulator.photograph import Photographs
@@ -117,7 +118,8 @@ def _sentence(row: Ended) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; 0 = done, 2 = wrong use."""
+    """Entry point; 0 = done, 2 = wrong use, 4 = the simulated stage was lost, as happens on a
+    machine with too much else to do."""
     options = _options(arguments)
     cv2.setNumThreads(1)
     try:
@@ -134,6 +136,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ConfigError, SparseFocusError, ValueError) as error:
         print(f"training.closed_loop: {error}", file=sys.stderr)
         return 2
+    except StageError as error:
+        print(f"training.closed_loop: the stage was lost: {error}", file=sys.stderr)
+        return 4
     print(text(summarise(rows, config.objective.half_depth_um)))
     return 0
 

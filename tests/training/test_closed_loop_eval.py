@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from firmware_bridge.errors import LinkLost
 from simulator.microscope import FieldTruth
 from training import closed_loop
 from training.cases import CASES, SLIDE_Z_UM
@@ -194,6 +195,16 @@ def test_near_enough_can_be_told(models, tmp_path, monkeypatch):
     for wrong in ("0", "-1", "101", "nan", "near"):
         with pytest.raises(SystemExit):
             closed_loop.main([*words, "--deadband", wrong])
+
+
+def test_a_stage_that_is_lost_is_one_line(models, monkeypatch, capsys):
+    def lost(*_):
+        raise LinkLost("no STATUS for 0.5 s")
+
+    monkeypatch.setattr(closed_loop.SimulatedInstrument, "focus", lost)
+    words = ["--case", "clean", "--slides", "1", "--models", str(models), "--quiet"]
+    assert closed_loop.main(words) == 4
+    assert "the stage was lost: no STATUS" in capsys.readouterr().err
 
 
 def test_an_unknown_model_is_one_line(capsys):
