@@ -2,7 +2,7 @@
 
 An anytime median (paper, section 4.2, made interruptible): patches come in order of importance, in
 groups, and measuring stops when the next group would end too late. The median of the patches
-measured so far is the answer, with the interval that was calibrated for so many patches.
+measured so far is the answer; its interval knows that more patches hold content (edge.interval).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import monotonic_ns
 
-#: cumulative sizes of the groups: the numbers of patches that intervals are calibrated for
+#: cumulative sizes of the groups: the paper's numbers of patches (section 4.4)
 GROUPS = (3, 9, 31)
 #: what still has to be done after the last patch: aggregate, plan, move
 AFTER_MS = 1.5

@@ -82,7 +82,7 @@ def _ranked(result: np.void, rule: ClassRule) -> Ranked:
     cells = tuple((int(i) // GRID, int(i) % GRID) for i in result["cells"][:k])
     chosen = result["chosen"][:k].copy()
     middle = rule.middle(scores)
-    return Ranked(scores, sparsity, k, cells, chosen, middle, rule.left_out(above))
+    return Ranked(scores, sparsity, k, cells, chosen, middle, rule.left_out(above, k))
 
 
 def _defocus(result: np.void, ranked: Ranked, outputs: set[str]) -> PatchDefocus:

@@ -59,9 +59,9 @@ class ClassRule:
             return self.dense, self.dense, self.dense
         return self.dense, self.sparse, self.ex_sparse
 
-    def left_out(self, n: int) -> int:
-        """How many of `n` patches above the threshold are not measured although 31 could be."""
-        return max(min(n, self.dense) - self.classify(n)[1], 0)
+    def left_out(self, n: int, k: int) -> int:
+        """How many of `n` patches above the threshold are not among the `k`, though 31 could be."""
+        return min(n, self.dense) - k
 
     def middle(self, scores: npt.NDArray[np.float32]) -> tuple[float, float] | None:
         """Mean row and column of the patches above the threshold; None without any."""
@@ -119,5 +119,5 @@ class Importance:
         best = np.argsort(-flat, kind="stable")[:k]
         columns = scores.shape[1]
         cells = tuple((int(i) // columns, int(i) % columns) for i in best)
-        middle, left_out = self._rule.middle(scores), self._rule.left_out(n)
+        middle, left_out = self._rule.middle(scores), self._rule.left_out(n, k)
         return Ranked(scores, sparsity, k, cells, flat[best], middle, left_out)

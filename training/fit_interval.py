@@ -173,7 +173,13 @@ def intervals(rows: Sequence[FrameRow], calibration: Calibration) -> F64:
     return np.array(
         [
             calibration.interval_um(
-                r.found_um, r.network_um, r.between_um, r.k, r.importance, r.light, r.left_out
+                r.found_um,
+                r.network_um,
+                r.between_um,
+                r.k,
+                r.importance,
+                r.light,
+                r.patches.left_out,
             )
             for r in rows
         ]

@@ -30,7 +30,7 @@ class FrameRow:
     """One frame. `error_um` = |found - true|, NaN where either is unknown; k = 0 without patches.
 
     network_um, between_um, importance (mean of the chosen patches) are NaN at k = 0. `patches` and
-    `light` are what the envelope judges. left_out: how many more patches hold content.
+    `light` are what the envelope judges.
     """
 
     condition: str
@@ -45,7 +45,6 @@ class FrameRow:
     patches: PatchDefocus
     light: Mapping[str, float]
     true_um: float = math.nan
-    left_out: int = 0
 
     @property
     def answered(self) -> bool:
@@ -91,7 +90,6 @@ def best_of(row: FrameRow, k: int) -> FrameRow:
         between_um=between_um,
         importance=float(best.importance.astype(np.float64).mean()),
         patches=best,
-        left_out=best.left_out,
     )
 
 
