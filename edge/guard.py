@@ -16,7 +16,7 @@ from time import monotonic_ns
 from typing import TypeVar
 
 from edge.camera import Frame
-from edge.decision import Move, Plan
+from edge.decide.decision import Move, Plan
 from edge.errors import MoveRefused, MoveUncertain
 from edge.state import RunState
 from firmware_bridge.errors import StageError, StageRefused

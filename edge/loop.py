@@ -16,7 +16,7 @@ import numpy.typing as npt
 from edge.aggregate import FocusEstimate, NoFocus, aggregate
 from edge.budget import PatchBudget
 from edge.camera import Camera, Frame
-from edge.decision import Decision, Hold, Move, Plan
+from edge.decide.decision import Decision, Hold, Move, Plan
 from edge.defocus import Defocus, Enough, PatchDefocus
 from edge.envelope import Envelope, Shift
 from edge.errors import CameraStalled, ConfigError, EngineRejected, MoveRefused, MoveUncertain
@@ -57,8 +57,8 @@ class Sensor(Protocol):
 
 
 class Proposer(Protocol):
-    """Proposes moves: edge.controller.Controller field by field, edge.tracking.TrackingController
-    while the slide moves."""
+    """Proposes moves: edge.decide.controller.Controller field by field,
+    edge.decide.tracking.TrackingController while the slide moves."""
 
     def plan(self, estimate: FocusEstimate | NoFocus, stage: Stage) -> Plan:
         """Decide on one frame."""

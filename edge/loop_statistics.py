@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from edge.decision import Decision
+from edge.decide.decision import Decision
 from edge.latency import LatencyHistogram
 from edge.loop import LATE, Outcome
 

@@ -11,7 +11,8 @@ from time import monotonic_ns
 from edge.budget import PatchBudget
 from edge.calibrated_stage import CalibratedStage
 from edge.camera import Camera, open_camera
-from edge.controller import Controller, ControllerSettings
+from edge.decide.controller import Controller, ControllerSettings
+from edge.decide.tracking import ScanPath, SteadyScan, TrackingController, TrackingSettings
 from edge.defocus import Defocus
 from edge.envelope import Envelope
 from edge.errors import ConfigError, EngineRejected
@@ -23,7 +24,6 @@ from edge.optics import Objective
 from edge.preprocess import PAPER, CpuPreprocessor, Layout
 from edge.settings import Config, LoopSettings, ModelSettings, ScanSettings, StageSettings
 from edge.state import RunState
-from edge.tracking import ScanPath, SteadyScan, TrackingController, TrackingSettings
 from engines import engine as engines
 from engines.gpu_ready import gpu_is_ready
 from engines.manifest import Manifest

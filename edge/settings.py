@@ -95,11 +95,12 @@ class LoopSettings:
 
 @dataclass(frozen=True, slots=True)
 class ScanSettings:
-    """Focus is followed while the slide moves (edge.tracking); what is not asked for is refused.
+    """Focus is followed while the slide moves (edge.decide.tracking); what is not asked for is
+    refused.
 
     `scan_speed_um_s`: of the slide along a line, unless the program that builds the rig gives the
     stage's own positions. The other limits are those of edge.guard.TrackingLimits and
-    edge.tracking.TrackingSettings.
+    edge.decide.tracking.TrackingSettings.
     """
 
     scan_speed_um_s: float

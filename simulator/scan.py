@@ -56,7 +56,8 @@ class Strip:
 
 
 class Line:
-    """One line of a scan from x = 0 at `start_ns`, at a steady speed (edge.tracking.ScanPath)."""
+    """One line of a scan from x = 0 at `start_ns`, at a steady speed: an
+    edge.decide.tracking.ScanPath."""
 
     def __init__(self, speed_um_s: float, start_ns: int) -> None:
         self.speed_um_s, self.start_ns = speed_um_s, start_ns

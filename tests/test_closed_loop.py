@@ -8,7 +8,7 @@ import pytest
 
 from edge.appliance.config import read_config
 from edge.camera import Frame
-from edge.decision import Decision, Move
+from edge.decide.decision import Decision, Move
 from edge.loop import focus_field, step
 from edge.state import State
 from simulator.closed_loop import Scenario, SimulatedInstrument

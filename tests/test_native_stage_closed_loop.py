@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from edge.appliance.config import read_config
-from edge.decision import Decision
+from edge.decide.decision import Decision
 from edge.loop import focus_field
 from edge.rig import build_rig
 from simulator.camera import SimulatedCamera

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from edge.appliance.bootstrap import SlideBootstrap
-from edge.decision import Decision
+from edge.decide.decision import Decision
 
 MAX_MOVES = 2
 ALL = "all"

@@ -18,7 +18,7 @@ from edge.appliance.metrics import Row
 from edge.appliance.report import strict
 from edge.appliance.resting_stage import RestingStage
 from edge.camera import Frame, PixelFormat
-from edge.controller import Controller, ControllerSettings
+from edge.decide.controller import Controller, ControllerSettings
 from edge.errors import ConfigError
 from edge.latency import Lap
 from edge.loop import Measurement, Sensor, measure

@@ -18,7 +18,7 @@ from edge.appliance.config import read_config
 from edge.appliance.focus_record import shift_json
 from edge.camera import Frame
 from edge.cameras.image_file import read_image
-from edge.decision import Decision
+from edge.decide.decision import Decision
 from edge.errors import ConfigError
 from edge.importance import ClassRule
 from edge.latency import Lap

@@ -14,7 +14,7 @@ from edge.appliance import charts
 from edge.appliance.charts import Mark
 from edge.appliance.focus_record import FieldRecord, SessionRecord
 from edge.appliance.pictures import STRIP
-from edge.decision import Decision
+from edge.decide.decision import Decision
 from edge.loop import Outcome
 
 TONES = {

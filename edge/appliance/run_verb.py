@@ -22,7 +22,7 @@ from typing import Any
 
 from edge.appliance.config import BY_HAND, read_config
 from edge.appliance.machine import description
-from edge.decision import Decision, Shutdown
+from edge.decide.decision import Decision, Shutdown
 from edge.errors import ConfigError
 from edge.loop import step
 from edge.loop_statistics import LoopStatistics

@@ -9,7 +9,7 @@ import numpy as np
 
 from edge.aggregate import FocusEstimate, NoFocus, Reason
 from edge.appliance.focus_record import FieldRecord, SessionRecord, View
-from edge.decision import Decision, Hold, Move, Plan
+from edge.decide.decision import Decision, Hold, Move, Plan
 from edge.defocus import PatchDefocus
 from edge.importance import ClassRule, Ranked
 from edge.loop import Measurement, Outcome

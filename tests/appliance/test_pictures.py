@@ -17,7 +17,7 @@ from edge.appliance.pictures import (
     scale_start,
     thumbnail,
 )
-from edge.decision import Decision
+from edge.decide.decision import Decision
 from edge.importance import Ranked
 
 PATCH = SIDE // 9

@@ -9,8 +9,8 @@ import numpy as np
 
 from edge.aggregate import FocusEstimate, NoFocus, Reason
 from edge.camera import Camera, Frame, PixelFormat
-from edge.controller import Controller, ControllerSettings
-from edge.decision import Move
+from edge.decide.controller import Controller, ControllerSettings
+from edge.decide.decision import Move
 from edge.errors import CameraStalled
 from edge.guard import Guard, GuardLimits
 from edge.importance import Sparsity

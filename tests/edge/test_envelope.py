@@ -17,7 +17,7 @@ from edge.aggregate import FocusEstimate, Reason
 from edge.appliance import focus_verb
 from edge.appliance.focus_record import FieldRecord
 from edge.camera import Frame, PixelFormat
-from edge.decision import Decision
+from edge.decide.decision import Decision
 from edge.defocus import Defocus, PatchDefocus
 from edge.envelope import FEATURES, WORST, Bound, Envelope, Shift, features
 from edge.errors import EngineRejected

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.aggregate import Reason
-from edge.controller import SIGN
-from edge.decision import Decision
+from edge.decide.controller import SIGN
+from edge.decide.decision import Decision
 from edge.loop import focus_field, step
 from edge.state import State
 

@@ -11,7 +11,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from edge.camera import Frame, PixelFormat
-from edge.decision import Hold, InFocus, Move, Shutdown
+from edge.decide.decision import Hold, InFocus, Move, Shutdown
 from edge.errors import MoveRefused, MoveUncertain
 from edge.guard import Guard, GuardLimits
 from edge.state import RunState

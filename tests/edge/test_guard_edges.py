@@ -13,7 +13,7 @@ import pytest
 from fake_microscope import LIMITS, MS, Clock, FakeStage
 
 from edge.camera import Frame, PixelFormat
-from edge.decision import Move
+from edge.decide.decision import Move
 from edge.errors import MoveRefused, MoveUncertain
 from edge.guard import Guard
 from edge.state import RunState

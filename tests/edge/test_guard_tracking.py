@@ -9,7 +9,7 @@ from fake_microscope import LIMITS, MS, Clock, FakeStage, frame_at
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.decision import Move
+from edge.decide.decision import Move
 from edge.errors import MoveRefused, MoveUncertain
 from edge.guard import Guard, TrackingLimits
 from edge.state import RunState

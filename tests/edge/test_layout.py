@@ -11,7 +11,7 @@ from tiny_models import write_dpn, write_rin
 from edge.appliance.focus_record import View
 from edge.appliance.pictures import STRIP, before_after, draw_patches, thumbnail
 from edge.camera import Frame, PixelFormat
-from edge.decision import Decision
+from edge.decide.decision import Decision
 from edge.errors import ConfigError, EngineRejected
 from edge.importance import ClassRule
 from edge.latency import Lap

@@ -6,7 +6,7 @@ import pytest
 from fake_microscope import LIMITS, MS, SETTINGS, estimate, microscope, no_focus
 
 from edge.aggregate import Reason
-from edge.decision import Decision
+from edge.decide.decision import Decision
 from edge.errors import ConfigError, EngineRejected
 from edge.loop import MAX_STALLS, MAX_UNSETTLED, focus_field, step
 from edge.state import State

@@ -5,7 +5,7 @@ import tracemalloc
 import pytest
 from fake_microscope import microscope
 
-from edge.decision import Decision
+from edge.decide.decision import Decision
 from edge.loop import Outcome, step
 from edge.loop_statistics import LoopStatistics
 

@@ -11,7 +11,7 @@ from tiny_models import write_dpn, write_rin
 
 from edge.aggregate import Reason
 from edge.camera import Frame, PixelFormat
-from edge.decision import Decision
+from edge.decide.decision import Decision
 from edge.errors import ConfigError, EngineRejected
 from edge.importance import Sparsity
 from edge.latency import Lap

@@ -7,9 +7,9 @@ import pytest
 from fake_microscope import MS, SETTINGS, Clock, FakeStage, estimate, no_focus
 
 from edge.aggregate import Reason
-from edge.controller import Controller
-from edge.decision import Decision, Hold, InFocus, Move, Shutdown
-from edge.evidence import Finding, Reading, compare, improved
+from edge.decide.controller import Controller
+from edge.decide.decision import Decision, Hold, InFocus, Move, Shutdown
+from edge.decide.evidence import Finding, Reading, compare, improved
 from firmware_bridge.errors import LinkLost, StageRefused
 
 

@@ -12,8 +12,8 @@ import math
 from dataclasses import dataclass
 
 from edge.aggregate import FocusEstimate, NoFocus, Reason
-from edge.decision import Hold, InFocus, Move, Plan, Shutdown
-from edge.evidence import Finding, Reading, compare, improved
+from edge.decide.decision import Hold, InFocus, Move, Plan, Shutdown
+from edge.decide.evidence import Finding, Reading, compare, improved
 from firmware_bridge.errors import StageRefused
 from firmware_bridge.stage import Stage, StageStatus
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from edge.focus_surface import FocusSurface, SurfaceNoise
+from edge.decide.focus_surface import FocusSurface, SurfaceNoise
 
 PITCH_UM = 314.0  # 11 mm/s at 35 frames per second
 

@@ -15,10 +15,10 @@ from time import monotonic_ns
 from typing import Protocol
 
 from edge.aggregate import FocusEstimate, NoFocus
-from edge.controller import SIGN, STRIKES
-from edge.decision import Hold, InFocus, Move, Plan, Predict, Shutdown
-from edge.evidence import Finding, Reading, compare
-from edge.focus_surface import Expected, FocusSurface, SurfaceNoise
+from edge.decide.controller import SIGN, STRIKES
+from edge.decide.decision import Hold, InFocus, Move, Plan, Predict, Shutdown
+from edge.decide.evidence import Finding, Reading, compare
+from edge.decide.focus_surface import Expected, FocusSurface, SurfaceNoise
 from firmware_bridge.errors import StageRefused
 from firmware_bridge.stage import Stage
 
@@ -67,7 +67,7 @@ class TrackingSettings:
 
 
 class TrackingController:
-    """Proposes, like edge.controller.Controller; one per loop, not thread-safe."""
+    """Proposes, like edge.decide.controller.Controller; one per loop, not thread-safe."""
 
     def __init__(
         self, settings: TrackingSettings, path: ScanPath, clock: Callable[[], int] = monotonic_ns

@@ -9,11 +9,11 @@ from fake_microscope import LIMITS, MS, Clock, FakeStage, estimate, no_focus
 
 from edge.aggregate import Reason
 from edge.camera import Frame, PixelFormat
-from edge.decision import Decision, Hold, InFocus, Shutdown
+from edge.decide.decision import Decision, Hold, InFocus, Shutdown
+from edge.decide.tracking import SteadyScan, TrackingController, TrackingSettings
 from edge.errors import MoveRefused
 from edge.guard import Guard, TrackingLimits
 from edge.state import RunState
-from edge.tracking import SteadyScan, TrackingController, TrackingSettings
 from firmware_bridge.errors import StageRefused
 
 SPEED_UM_S = 11_000.0
