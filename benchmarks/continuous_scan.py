@@ -23,7 +23,7 @@ import numpy as np
 
 from edge.appliance import plot
 from edge.appliance.plot import Axis
-from edge.importance import ClassRule
+from edge.measure.importance import ClassRule
 from edge.optics import Objective
 from edge.rig import build_sensor
 from edge.settings import ModelSettings

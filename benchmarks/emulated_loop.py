@@ -32,9 +32,9 @@ import numpy.typing as npt
 
 from edge.appliance.config import read_config
 from edge.camera import open_camera
-from edge.importance import ClassRule
 from edge.loop import step
 from edge.loop_statistics import LoopStatistics
+from edge.measure.importance import ClassRule
 from edge.realtime import without_collector
 from edge.rig import build_rig
 from edge.state import State

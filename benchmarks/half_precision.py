@@ -21,7 +21,7 @@ import numpy.typing as npt
 import torch
 
 from edge.camera import Frame, PixelFormat
-from edge.preprocess import GRID, MAX_PATCHES, CpuPreprocessor
+from edge.measure.preprocess import GRID, MAX_PATCHES, CpuPreprocessor
 from engines import half
 from engines.engine import MODELS
 from engines.manifest import Manifest

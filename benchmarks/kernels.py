@@ -21,7 +21,7 @@ import machine
 import numpy as np
 
 from edge.camera import Frame, PixelFormat
-from edge.preprocess import CpuPreprocessor, centre_crop
+from edge.measure.preprocess import CpuPreprocessor, centre_crop
 from engines.kernels.compile import Built, Nvcc, Nvrtc
 from simulator.microscope import Microscope
 

@@ -28,9 +28,9 @@ import numpy as np
 
 from edge.appliance.config import read_config
 from edge.errors import MoveRefused
-from edge.importance import ClassRule
 from edge.loop import step
 from edge.loop_statistics import LoopStatistics
+from edge.measure.importance import ClassRule
 from edge.realtime import without_collector
 from edge.rig import build_rig
 from edge.state import State

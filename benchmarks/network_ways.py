@@ -24,7 +24,7 @@ import numpy as np
 import onnxruntime as ort
 
 from edge.camera import Frame, PixelFormat
-from edge.preprocess import GRID, CpuPreprocessor
+from edge.measure.preprocess import GRID, CpuPreprocessor
 from engines.engine import MODELS
 from engines.manifest import Manifest
 from engines.onnx_engine import OnnxEngine

@@ -1,4 +1,4 @@
-"""The loop: one frame in, at most one guarded move out. Read `FocusSensor.measure` and `step`.
+"""The loop: one frame in, at most one guarded move out. Read `step`.
 
 Every way a frame can end becomes an Outcome: errors that leave the glass where it is are
 reported, errors after which its position is unknown shut the rig down.
@@ -7,25 +7,19 @@ reported, errors after which its position is unknown shut the rig down.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from edge.aggregate import FocusEstimate, NoFocus, aggregate
-from edge.budget import PatchBudget
 from edge.camera import Camera, Frame
 from edge.decide.decision import Decision, Hold, Move, Plan
-from edge.defocus import Defocus, Enough, PatchDefocus
-from edge.envelope import Envelope, Shift
 from edge.errors import CameraStalled, ConfigError, EngineRejected, MoveRefused, MoveUncertain
 from edge.guard import Guard
-from edge.importance import Importance, Ranked
-from edge.interval import Calibration
 from edge.latency import Lap
-from edge.photometry import photometry
-from edge.preprocess import Preprocessor
+from edge.measure.aggregate import FocusEstimate, NoFocus
+from edge.measure.sensor import Measurement, Sensor, measure
 from edge.state import RunState
 from engines import manifest
 from firmware_bridge.errors import StageError, StageUncertain
@@ -34,26 +28,6 @@ from firmware_bridge.stage import Stage
 LATE = "late"  # how the reason of a dropped result begins
 MAX_STALLS = 10  # in a row; then the camera is gone
 MAX_UNSETTLED = 100  # frames in a row in `focus_field`: then the stage does not settle
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """What one frame says. `shift`: how far it lies outside the model's training, None when the
-    model cannot tell; `photometry`: its light and colour, see edge.photometry."""
-
-    ranked: Ranked
-    patches: PatchDefocus
-    estimate: FocusEstimate | NoFocus
-    shift: Shift | None = None
-    photometry: Mapping[str, float] = field(default_factory=dict)
-
-
-class Sensor(Protocol):
-    """A frame's way as far as the estimate: needs no stage, moves nothing. On the CPU FocusSensor,
-    on the GPU edge.gpu_sensor.GpuSensor."""
-
-    def measure(self, frame: Frame, lap: Lap) -> Measurement:
-        """Frame to estimate; the lap gets the stages' times."""
 
 
 class Proposer(Protocol):
@@ -127,48 +101,6 @@ class Outcome:
     def scores(self) -> npt.NDArray[np.float32] | None:
         """(9, 9) float32 importance, None when no frame was measured."""
         return self.measurement.ranked.scores if self.measurement else None
-
-
-@dataclass(frozen=True, slots=True)
-class FocusSensor:
-    """A frame's way on the CPU, part by part."""
-
-    preprocess: Preprocessor
-    importance: Importance
-    defocus: Defocus
-    calibration: Calibration
-    envelope: Envelope = field(default_factory=Envelope)
-    budget: PatchBudget = field(default_factory=lambda: PatchBudget(None))
-    enough_um: float | None = None  # an interval as narrow as this needs no more patches
-
-    def measure(self, frame: Frame, lap: Lap) -> Measurement:
-        """Frame to estimate, in the order of the paper's figure 5."""
-        self.budget.arrived()
-        patches = lap("preprocess", self.preprocess(frame))
-        scores = lap("rin", self.importance(patches))  # which patches hold content
-        ranked = lap("select", self.importance.rank(scores))
-        light = photometry(patches.small)
-        enough = self._enough(frame, light)
-        defocus = lap("dpn", self.defocus(patches, ranked, enough))  # signed um, one per patch
-        shift = self.envelope(light, defocus)  # how far outside the training
-        estimate = lap("aggregate", aggregate(defocus, frame, self.calibration, shift, light))
-        return Measurement(ranked, defocus, estimate, shift, light)
-
-    def _enough(self, frame: Frame, light: Mapping[str, float]) -> Enough | None:
-        if self.enough_um is None:
-            return None
-        most_um = self.enough_um
-
-        def enough(so_far: PatchDefocus) -> bool:
-            found = aggregate(so_far, frame, self.calibration, None, light)
-            return isinstance(found, FocusEstimate) and found.interval_um <= most_um
-
-        return enough
-
-
-def measure(sensor: Sensor, frame: Frame, lap: Lap) -> Measurement:
-    """Frame to estimate, on whatever the sensor runs on."""
-    return sensor.measure(frame, lap)
 
 
 def step(rig: Parts) -> Outcome:

@@ -8,20 +8,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from time import monotonic_ns
 
-from edge.budget import PatchBudget
 from edge.calibrated_stage import CalibratedStage
 from edge.camera import Camera, open_camera
 from edge.decide.controller import Controller, ControllerSettings
 from edge.decide.tracking import ScanPath, SteadyScan, TrackingController, TrackingSettings
-from edge.defocus import Defocus
-from edge.envelope import Envelope
 from edge.errors import ConfigError, EngineRejected
 from edge.guard import Guard, GuardLimits, TrackingLimits
-from edge.importance import ClassRule, Importance
-from edge.interval import Calibration
-from edge.loop import FocusSensor, Sensor
+from edge.measure.budget import PatchBudget
+from edge.measure.defocus import Defocus
+from edge.measure.envelope import Envelope
+from edge.measure.importance import ClassRule, Importance
+from edge.measure.interval import Calibration
+from edge.measure.preprocess import PAPER, CpuPreprocessor, Layout
+from edge.measure.sensor import FocusSensor, Sensor
 from edge.optics import Objective
-from edge.preprocess import PAPER, CpuPreprocessor, Layout
 from edge.settings import Config, LoopSettings, ModelSettings, ScanSettings, StageSettings
 from edge.state import RunState
 from engines import engine as engines
@@ -163,7 +163,7 @@ def _cpu_sensor(
 def _gpu_sensor(
     models: ModelSettings, objective: Objective, classes: ClassRule
 ) -> tuple[Sensor, tuple[engines.Engine, ...]]:
-    from edge.gpu_sensor import open_gpu_sensor
+    from edge.measure.gpu_sensor import open_gpu_sensor
 
     manifests = Manifest.read(models.rin), Manifest.read(models.dpn)
     for manifest, name in zip(manifests, ("rin", "dpn"), strict=True):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge.importance import ClassRule
+from edge.measure.importance import ClassRule
 from edge.optics import Objective
 from edge.realtime import RealtimeSettings
 from engines.engine import MODELS
@@ -80,7 +80,7 @@ class LoopSettings:
 
     `budget_ms`: from a frame's arrival to the command; fewer patches are measured where all would
     take longer, and none after the interval is as narrow as `enough_um` (both on the CPU only, see
-    edge.budget). None = all that the class asks for.
+    edge.measure.budget). None = all that the class asks for.
     """
 
     deadband_um: float | None = None

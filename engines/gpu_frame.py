@@ -46,7 +46,7 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """When a patch counts, and how many are measured: edge.importance.ClassRule.steps."""
+    """When a patch counts, and how many are measured: edge.measure.importance.ClassRule.steps."""
 
     threshold: float
     dense: int

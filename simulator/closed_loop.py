@@ -19,7 +19,7 @@ from edge.appliance.focus_record import FieldRecord, View
 from edge.appliance.pictures import thumbnail
 from edge.camera import Camera, Frame
 from edge.loop import Outcome, focus_field
-from edge.preprocess import centre_crop
+from edge.measure.preprocess import centre_crop
 from edge.rig import Rig, build_rig
 from edge.settings import Config
 from firmware_bridge.firmware.host import HostFirmware

@@ -18,13 +18,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from edge.aggregate import FocusEstimate, NoFocus, Reason
 from edge.camera import Camera, Frame, PixelFormat
-from edge.defocus import PatchDefocus
 from edge.errors import CameraStalled
-from edge.importance import Ranked, Sparsity
 from edge.latency import Lap
-from edge.loop import Measurement, Sensor
+from edge.measure.aggregate import FocusEstimate, NoFocus, Reason
+from edge.measure.defocus import PatchDefocus
+from edge.measure.importance import Ranked, Sparsity
+from edge.measure.sensor import Measurement, Sensor
 from simulator.mechanics import Mechanics
 
 U8 = npt.NDArray[np.uint8]
@@ -139,7 +139,7 @@ class ModelSensor:
         self._rng = np.random.default_rng(seed)
 
     def measure(self, frame: Frame, lap: Lap) -> Measurement:
-        """See edge.loop.Sensor."""
+        """See edge.measure.sensor.Sensor."""
         begin = time.monotonic()
         seen = self._stand.look(frame)
         d_um = -seen.error_um + float(self._rng.normal(0.0, self._sd_um))
@@ -172,7 +172,7 @@ class PictureSensor:
         self._stand, self._inner, self._stacks, self._blank = stand, inner, stacks, blank
 
     def measure(self, frame: Frame, lap: Lap) -> Measurement:
-        """See edge.loop.Sensor."""
+        """See edge.measure.sensor.Sensor."""
         seen = self._stand.look(frame)
         if seen.blank:
             return self._inner.measure(_with(frame, self._blank), lap)

@@ -25,7 +25,7 @@ Rng = np.random.Generator
 KINDS = ("cell", "tissue")  # what the painters know
 TEXTURE = "texture"  # needs photographs
 SPARSITIES = ("dense", "sparse", "ex-sparse")
-#: patches of 81 with W* above 0.8 that make the class (as edge.importance.ClassRule)
+#: patches of 81 with W* above 0.8 that make the class (as edge.measure.importance.ClassRule)
 CLASS_RANGE = {"dense": (31, 81), "sparse": (9, 30), "ex-sparse": (1, 8), "blank": (0, 0)}
 INFORMATIVE = 0.8
 #: chance of each distractor at dirt = 1: about half of the fields carry at least one

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge.preprocess import GRID
+from edge.measure.preprocess import GRID
 from training.fields import STEP_UM
 from training.pool import Pool
 from training.truth import BLOCK_PX, HEAD, window_truth

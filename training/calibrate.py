@@ -26,10 +26,10 @@ from typing import Any
 import numpy as np
 
 from edge.appliance.report import strict
-from edge.budget import GROUPS
-from edge.envelope import ACTIONS, Envelope
 from edge.errors import ConfigError
-from edge.interval import Calibration
+from edge.measure.budget import GROUPS
+from edge.measure.envelope import ACTIONS, Envelope
+from edge.measure.interval import Calibration
 from engines.engine import MODELS
 from engines.manifest import EngineRejected, Manifest
 from training.conformal import slide_share

@@ -21,7 +21,7 @@ import onnxruntime as ort
 import torch
 from torch import nn
 
-from edge.preprocess import PAPER, Layout
+from edge.measure.preprocess import PAPER, Layout
 from engines.engine import MODELS
 from engines.manifest import NOMINAL_OPTICS, Input, Manifest, Optics, Output
 from training.nets import DPN, RIN

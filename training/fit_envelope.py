@@ -20,8 +20,17 @@ from typing import Any
 
 import numpy as np
 
-from edge.envelope import ACTIONS, COMBINE, NOVELTY, OPTICS, WORST, Envelope, Shift, features
-from edge.photometry import PHOTOMETRY
+from edge.measure.envelope import (
+    ACTIONS,
+    COMBINE,
+    NOVELTY,
+    OPTICS,
+    WORST,
+    Envelope,
+    Shift,
+    features,
+)
+from edge.measure.photometry import PHOTOMETRY
 from training.augment import BRIGHTNESS, CONTRAST, SATURATION
 from training.conformal import F64, Slides, slide_quantile
 from training.frame_rows import FrameRow, k_keys, slide_numbers

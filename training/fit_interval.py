@@ -1,13 +1,13 @@
 """The coefficients of the interval: a shape from one set of slides, its factors from another.
 
-The shape is `edge.interval.Calibration.interval_um`. It is fitted as the 95 % quantile of the
-error given what is known at run time, by quantile regression on log |error| (so that near and far,
-sure and vague frames count alike), and leaned towards equal coverage in every group and condition,
-which are not known at run time, but here they are, and near and far. Few, more and 31 patches have
-a law each where there are slides enough: many that agree say more than the network's own spread,
-few do not. Its factors per number of patches are conformal: each fifth of the slides is judged by
-an interval fitted on the others, and the interval fitted on all is made as much wider as that
-showed (cross-conformal, Vovk 2015: no slide judges itself, none is wasted).
+The shape is `edge.measure.interval.Calibration.interval_um`. It is fitted as the 95 % quantile of
+the error given what is known at run time, by quantile regression on log |error| (so that near and
+far, sure and vague frames count alike), and leaned towards equal coverage in every group and
+condition, which are not known at run time, but here they are, and near and far. Few, more and 31
+patches have a law each where there are slides enough: many that agree say more than the network's
+own spread, few do not. Its factors per number of patches are conformal: each fifth of the slides is
+judged by an interval fitted on the others, and the interval fitted on all is made as much wider as
+that showed (cross-conformal, Vovk 2015: no slide judges itself, none is wasted).
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from edge.interval import Calibration, interval_logs
-from edge.per_k import OfK, PerK, at_k
+from edge.measure.by_patches import OfK, PerK, at_k
+from edge.measure.interval import Calibration, interval_logs
 from training.conformal import F64, slide_quantile, weights
 from training.frame_rows import CLASSES, FrameRow, k_keys, slide_numbers, slides_of, split
 

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge.aggregate import median_and_spread, middle
 from edge.appliance.evaluation_csv import read_rows
-from edge.defocus import PatchDefocus
 from edge.errors import ConfigError
-from edge.importance import Sparsity
+from edge.measure.aggregate import median_and_spread, middle
+from edge.measure.defocus import PatchDefocus
+from edge.measure.importance import Sparsity
 
 CLASSES, FEW = (1, 9, 31), (1, 2, 3)  # numbers of patches
 PLENTY = 3

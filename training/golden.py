@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.camera import Frame, PixelFormat
-from edge.preprocess import GRID, CpuPreprocessor
+from edge.measure.preprocess import GRID, CpuPreprocessor
 from engines.engine import MODELS, Engine, open_engine
 from engines.golden import GOLDEN
 from simulator.microscope import Microscope

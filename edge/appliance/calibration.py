@@ -16,7 +16,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge.aggregate import FocusEstimate
 from edge.appliance.calibration_fit import (
     Line,
     Look,
@@ -30,8 +29,9 @@ from edge.camera import Frame
 from edge.errors import SparseFocusError
 from edge.guard import Guard
 from edge.latency import Lap
-from edge.loop import Sensor
-from edge.preprocess import developed_crop
+from edge.measure.aggregate import FocusEstimate
+from edge.measure.preprocess import developed_crop
+from edge.measure.sensor import Sensor
 from firmware_bridge.stage import Stage
 
 STEP_UM = 1.5  # between two looks

@@ -14,9 +14,9 @@ from edge.appliance import calibration_file
 from edge.appliance.strict_yaml import Section, read_yaml
 from edge.camera import CAMERAS, check_options
 from edge.errors import ConfigError, OptionError
-from edge.importance import ClassRule
+from edge.measure.importance import ClassRule
+from edge.measure.preprocess import MAX_PATCHES
 from edge.optics import Objective
-from edge.preprocess import MAX_PATCHES
 from edge.realtime import RealtimeSettings
 from edge.settings import (
     BACKENDS,

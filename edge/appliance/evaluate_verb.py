@@ -1,8 +1,8 @@
 """`sparsefocus evaluate MANIFEST...`: the paper's metrics on z-stacks whose focus is known.
 
-Every frame goes the way it goes on the instrument (`edge.loop.measure`): the patches are those
-that RIN chooses, the class is the one it finds. The true distance is used to score, for nothing
-else.
+Every frame goes the way it goes on the instrument (`edge.measure.sensor.measure`): the patches are
+those that RIN chooses, the class is the one it finds. The true distance is used to score, for
+nothing else.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from edge.appliance.metrics import PAPER_DOF_UM, Row, blanks, tables, worst
 from edge.appliance.progress import Progress
 from edge.appliance.report import check_folder
 from edge.errors import ConfigError
-from edge.importance import ClassRule
+from edge.measure.importance import ClassRule
 from edge.optics import Objective
 from edge.rig import OPTICS_TOLERANCE, build_sensor
 from edge.settings import ModelSettings

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge.aggregate import FocusEstimate, NoFocus, median_and_spread
 from edge.appliance.metrics import Row
 from edge.appliance.report import strict
 from edge.appliance.resting_stage import RestingStage
@@ -21,7 +20,8 @@ from edge.camera import Frame, PixelFormat
 from edge.decide.controller import Controller, ControllerSettings
 from edge.errors import ConfigError
 from edge.latency import Lap
-from edge.loop import Measurement, Sensor, measure
+from edge.measure.aggregate import FocusEstimate, NoFocus, median_and_spread
+from edge.measure.sensor import Measurement, Sensor, measure
 from edge.optics import Objective
 from edge.settings import LoopSettings
 from edge.zstack import Exposure

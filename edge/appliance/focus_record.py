@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge.envelope import Shift
 from edge.loop import Outcome
+from edge.measure.envelope import Shift
 
 U8 = npt.NDArray[np.uint8]
 

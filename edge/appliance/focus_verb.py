@@ -13,16 +13,16 @@ from pathlib import Path
 from time import monotonic_ns
 from typing import Any
 
-from edge.aggregate import NoFocus
 from edge.appliance.config import read_config
 from edge.appliance.focus_record import shift_json
 from edge.camera import Frame
 from edge.cameras.image_file import read_image
 from edge.decide.decision import Decision
 from edge.errors import ConfigError
-from edge.importance import ClassRule
 from edge.latency import Lap
-from edge.loop import Measurement, Sensor, measure
+from edge.measure.aggregate import NoFocus
+from edge.measure.importance import ClassRule
+from edge.measure.sensor import Measurement, Sensor, measure
 from edge.optics import Objective
 from edge.rig import build_sensor
 from edge.settings import ModelSettings

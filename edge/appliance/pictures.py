@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.appliance.focus_record import View
-from edge.loop import Measurement
-from edge.preprocess import GRID, PATCH_PX, Cell
+from edge.measure.preprocess import GRID, PATCH_PX, Cell
+from edge.measure.sensor import Measurement
 
 U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]

@@ -9,13 +9,13 @@ import math
 from dataclasses import dataclass
 from html import escape
 
-from edge.aggregate import NoFocus
 from edge.appliance import charts
 from edge.appliance.charts import Mark
 from edge.appliance.focus_record import FieldRecord, SessionRecord
 from edge.appliance.pictures import STRIP
 from edge.decide.decision import Decision
 from edge.loop import Outcome
+from edge.measure.aggregate import NoFocus
 
 TONES = {
     Decision.MOVE: "",

@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from edge.camera import Frame, PixelFormat
 from edge.latency import Lap
-from edge.loop import Sensor, measure
-from edge.preprocess import CROP_PX, GRID, PATCH_PX
+from edge.measure.preprocess import CROP_PX, GRID, PATCH_PX
+from edge.measure.sensor import Sensor, measure
 from engines import golden
 from engines.build_errors import PlanInaccurate
 from engines.engine import Engine

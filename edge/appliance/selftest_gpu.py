@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from edge.appliance.selftest import FORMATS, WARM_UP, Check, Findings, frame_of, quantiles, timed
 from edge.camera import Frame
-from edge.gpu_sensor import GpuSensor, view
-from edge.importance import ClassRule
 from edge.latency import Lap
-from edge.loop import Sensor, measure
-from edge.preprocess import GRID, CpuPreprocessor
+from edge.measure.gpu_sensor import GpuSensor, view
+from edge.measure.importance import ClassRule
+from edge.measure.preprocess import GRID, CpuPreprocessor
+from edge.measure.sensor import Sensor, measure
 from engines.cuda import Cuda
 from engines.golden import LIMITS
 from engines.gpu_frame import MEMORY, GpuFrame, Rule

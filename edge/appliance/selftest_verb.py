@@ -18,7 +18,7 @@ from edge.appliance.config import read_config
 from edge.appliance.selftest import Check, Findings, frame_of, golden_check, machine, picture, timed
 from edge.appliance.selftest_text import as_page, as_text
 from edge.errors import ConfigError, EngineRejected
-from edge.importance import ClassRule
+from edge.measure.importance import ClassRule
 from edge.optics import Objective
 from edge.rig import build_sensor
 from edge.settings import BACKENDS, ModelSettings
@@ -114,7 +114,7 @@ def _on_gpu(
 def _content(sensor: Any, rgb: Any) -> Check:
     """The test picture must give the patches' stage something to do, or its time means nothing."""
     from edge.latency import Lap
-    from edge.loop import measure
+    from edge.measure.sensor import measure
 
     seen = measure(sensor, frame_of(rgb, "RGB8"), Lap())
     ok = seen.ranked.k > 0 and seen.patches.finite

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from edge.camera import PixelFormat
 from edge.errors import ConfigError
-from edge.preprocess import PATCH_PX
+from edge.measure.preprocess import PATCH_PX
 
 SIZE_LIMIT = 1 << 30
 MAX_SIDE_PX = 30_000

@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from edge.aggregate import FocusEstimate, NoFocus, Reason
 from edge.decide.decision import Hold, InFocus, Move, Plan, Shutdown
 from edge.decide.evidence import Finding, Reading, compare, improved
+from edge.measure.aggregate import FocusEstimate, NoFocus, Reason
 from firmware_bridge.errors import StageRefused
 from firmware_bridge.stage import Stage, StageStatus
 

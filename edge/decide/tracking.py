@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from time import monotonic_ns
 from typing import Protocol
 
-from edge.aggregate import FocusEstimate, NoFocus
 from edge.decide.controller import SIGN, STRIKES
 from edge.decide.decision import Hold, InFocus, Move, Plan, Predict, Shutdown
 from edge.decide.evidence import Finding, Reading, compare
 from edge.decide.focus_surface import Expected, FocusSurface, SurfaceNoise
+from edge.measure.aggregate import FocusEstimate, NoFocus
 from firmware_bridge.errors import StageRefused
 from firmware_bridge.stage import Stage
 

@@ -1,4 +1,4 @@
-// The DPN's answers to medians, in double as edge.aggregate does. One block of 32 threads, one a
+// The DPN's answers to medians, in double as edge.measure.aggregate does. One block of 32 threads, one a
 // patch. `slots` is how many patches the DPN was run on; the medians are over the first k of them.
 // `optics` and `novelty` are null where the network has no such output.
 #include "pixels.cuh"

@@ -6,13 +6,13 @@
 typedef unsigned char u8;
 
 enum {
-    CROP = 2016,   // edge.preprocess.CROP_PX and so on: a test compares them
+    CROP = 2016,   // edge.measure.preprocess.CROP_PX and so on: a test compares them
     SMALL = 512,
     PATCH = 224,
     GRID = 9,
     CELLS = GRID * GRID,
     MOST = 31,     // patches that are ever measured
-    SAMPLE_STEP = 8,  // edge.photometry looks at every eighth pixel of every eighth row
+    SAMPLE_STEP = 8,  // edge.measure.photometry looks at every eighth pixel of every eighth row
     SAMPLE = SMALL / SAMPLE_STEP
 };
 
@@ -34,7 +34,7 @@ struct Result {
     int measured;         // of these, those that the DPN had room for
     int scores_finite;
     int answers_finite;   // of the measured patches
-    u8 sample[SAMPLE][SAMPLE][3];  // of the RIN's picture, for edge.photometry
+    u8 sample[SAMPLE][SAMPLE][3];  // of the RIN's picture, for edge.measure.photometry
 };
 
 struct Frame {

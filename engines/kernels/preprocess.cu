@@ -1,5 +1,5 @@
 // Frame to the RIN's input: crop, 2 x 2 means, bilinear to 512 x 512. One thread an output pixel;
-// it reads the 4 x 4 pixels that edge.preprocess.CpuPreprocessor reads for it, and rounds where
+// it reads the 4 x 4 pixels that edge.measure.preprocess.CpuPreprocessor reads for it, and rounds where
 // that rounds.
 #include "pixels.cuh"
 

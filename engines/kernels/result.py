@@ -27,7 +27,11 @@ RESULT = np.dtype(
         ("measured", "<i4"),  # of these, those that the DPN had room for
         ("scores_finite", "<i4"),
         ("answers_finite", "<i4"),
-        ("sample", "u1", (SAMPLE, SAMPLE, 3)),  # of the RIN's picture; edge.photometry.of_sample
+        (
+            "sample",
+            "u1",
+            (SAMPLE, SAMPLE, 3),
+        ),  # of the RIN's picture; edge.measure.photometry.of_sample
     ],
     align=True,
 )

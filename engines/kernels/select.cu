@@ -1,4 +1,4 @@
-// The RIN's answer to the patches that are measured: the rule of edge.importance. One block, one
+// The RIN's answer to the patches that are measured: the rule of edge.measure.importance. One block, one
 // thread a cell; each counts for itself how many are better, which needs no barrier and no sort.
 #include "pixels.cuh"
 

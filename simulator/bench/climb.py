@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from edge.camera import Frame
 from edge.loop import step
-from edge.preprocess import centre_crop
+from edge.measure.preprocess import centre_crop
 from simulator.closed_loop import Scenario, SimulatedInstrument
 
 U8 = npt.NDArray[np.uint8]

@@ -16,9 +16,10 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from edge.errors import SparseFocusError
-from edge.importance import ClassRule, Importance
-from edge.loop import FocusSensor, Outcome, step
-from edge.preprocess import GRID, PATCH_PX, SMALL_PX
+from edge.loop import Outcome, step
+from edge.measure.importance import ClassRule, Importance
+from edge.measure.preprocess import GRID, PATCH_PX, SMALL_PX
+from edge.measure.sensor import FocusSensor
 from edge.rig import build_rig
 from edge.settings import Config
 from edge.state import State

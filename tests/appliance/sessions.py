@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge.aggregate import FocusEstimate, NoFocus, Reason
 from edge.appliance.focus_record import FieldRecord, SessionRecord, View
 from edge.decide.decision import Decision, Hold, Move, Plan
-from edge.defocus import PatchDefocus
-from edge.importance import ClassRule, Ranked
-from edge.loop import Measurement, Outcome
+from edge.loop import Outcome
+from edge.measure.aggregate import FocusEstimate, NoFocus, Reason
+from edge.measure.defocus import PatchDefocus
+from edge.measure.importance import ClassRule, Ranked
+from edge.measure.sensor import Measurement
 
 SIDE = 252  # 28 px per patch
 MS = 1_000_000

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from edge.aggregate import FocusEstimate, NoFocus, Reason
 from edge.appliance import calibrate_verb, calibration, calibration_file, cli
 from edge.appliance.calibrate_verb import open_play, result_of
 from edge.appliance.calibration import CalibrationRefused, Calibrator
@@ -20,8 +19,9 @@ from edge.calibrated_stage import CalibratedStage
 from edge.camera import Frame, PixelFormat
 from edge.errors import ConfigError, MoveRefused
 from edge.guard import Guard, GuardLimits
-from edge.importance import Sparsity
-from edge.loop import Measurement
+from edge.measure.aggregate import FocusEstimate, NoFocus, Reason
+from edge.measure.importance import Sparsity
+from edge.measure.sensor import Measurement
 from edge.rig import calibrated
 from edge.state import RunState
 from firmware_bridge.errors import StageRefused

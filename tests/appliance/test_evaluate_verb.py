@@ -14,15 +14,15 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.aggregate import FocusEstimate
 from edge.appliance import cli, evaluate_verb, evaluation_record
 from edge.appliance.evaluation_csv import COLUMNS, read_rows, rows_file
 from edge.appliance.evaluation_record import row_of
 from edge.appliance.metrics import tables
-from edge.defocus import PatchDefocus
 from edge.errors import ConfigError
-from edge.importance import Ranked, Sparsity
-from edge.loop import Measurement
+from edge.measure.aggregate import FocusEstimate
+from edge.measure.defocus import PatchDefocus
+from edge.measure.importance import Ranked, Sparsity
+from edge.measure.sensor import Measurement
 from edge.optics import Objective
 from edge.zstack import Exposure
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from sessions import SIDE, outcome, picture, ranked
 
-from edge.aggregate import Reason
 from edge.appliance.focus_record import View
 from edge.appliance.pictures import (
     STRIP,
@@ -18,7 +17,8 @@ from edge.appliance.pictures import (
     thumbnail,
 )
 from edge.decide.decision import Decision
-from edge.importance import Ranked
+from edge.measure.aggregate import Reason
+from edge.measure.importance import Ranked
 
 PATCH = SIDE // 9
 

@@ -8,7 +8,7 @@ import pytest
 from edge.appliance.cli import main
 from edge.appliance.selftest import FORMATS, Check, Findings, frame_of, quantiles
 from edge.appliance.selftest_text import as_page, as_text, verdict
-from edge.preprocess import CpuPreprocessor
+from edge.measure.preprocess import CpuPreprocessor
 from engines.onnx_engine import OnnxEngine
 
 STAGES = {"preprocess", "rin", "select", "dpn", "aggregate", "total"}

@@ -7,15 +7,15 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from edge.aggregate import FocusEstimate, NoFocus, Reason
 from edge.camera import Camera, Frame, PixelFormat
 from edge.decide.controller import Controller, ControllerSettings
 from edge.decide.decision import Move
 from edge.errors import CameraStalled
 from edge.guard import Guard, GuardLimits
-from edge.importance import Sparsity
-from edge.interval import Calibration
-from edge.loop import FocusSensor
+from edge.measure.aggregate import FocusEstimate, NoFocus, Reason
+from edge.measure.importance import Sparsity
+from edge.measure.interval import Calibration
+from edge.measure.sensor import FocusSensor
 from edge.rig import Rig
 from edge.state import RunState
 from firmware_bridge.stage import Stage, StageStatus, ZAt
@@ -179,7 +179,9 @@ class SeeingSensor:
     @staticmethod
     def build(eye, monkeypatch):
         importance = type("I", (), {"__call__": lambda s, p: p, "rank": lambda s, x: x})()
-        monkeypatch.setattr("edge.loop.aggregate", lambda defocus, frame, *more: eye(frame))
+        monkeypatch.setattr(
+            "edge.measure.sensor.aggregate", lambda defocus, frame, *more: eye(frame)
+        )
         patches = SimpleNamespace(small=np.zeros((1, 8, 8, 3), np.uint8), cells=())
         patches.optics = patches.novelty = None
         return FocusSensor(lambda f: patches, importance, lambda p, *_: p, Calibration(25.0))

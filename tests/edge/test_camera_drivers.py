@@ -32,7 +32,7 @@ from edge.cameras.grabbing import GrabbingCamera
 from edge.cameras.options import FORMATS, Options, read_imaging
 from edge.cameras.shared_library import load
 from edge.errors import CameraLost, CameraStalled, ConfigError
-from edge.raw_pixels import demosaic, red_at
+from edge.measure.raw_pixels import demosaic, red_at
 
 WAIT_S = 10.0
 Open = Callable[..., GrabbingCamera]

@@ -9,10 +9,10 @@ from fake_microscope import LIMITS, SETTINGS, microscope
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.aggregate import Reason
 from edge.decide.controller import SIGN
 from edge.decide.decision import Decision
 from edge.loop import focus_field, step
+from edge.measure.aggregate import Reason
 from edge.state import State
 
 STARTS = [0.6, -0.6, 0.9, 1.5, -2.0, 3.0, 4.9, -5.1, 8.0, -12.0, 14.0, -20.0, 24.9, 25.0, -25.0]

@@ -5,10 +5,10 @@ import dataclasses
 import pytest
 from fake_microscope import LIMITS, MS, SETTINGS, estimate, microscope, no_focus
 
-from edge.aggregate import Reason
 from edge.decide.decision import Decision
 from edge.errors import ConfigError, EngineRejected
 from edge.loop import MAX_STALLS, MAX_UNSETTLED, focus_field, step
+from edge.measure.aggregate import Reason
 from edge.state import State
 from engines import manifest
 from engines.errors import GpuFailed

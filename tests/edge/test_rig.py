@@ -9,13 +9,14 @@ import pytest
 from fake_microscope import MS, Clock, FakeCamera, FakeStage, frame_at
 from tiny_models import write_dpn, write_rin
 
-from edge.aggregate import Reason
 from edge.camera import Frame, PixelFormat
 from edge.decide.decision import Decision
 from edge.errors import ConfigError, EngineRejected
-from edge.importance import Sparsity
 from edge.latency import Lap
-from edge.loop import measure, step
+from edge.loop import step
+from edge.measure.aggregate import Reason
+from edge.measure.importance import Sparsity
+from edge.measure.sensor import measure
 from edge.optics import Objective
 from edge.rig import build_rig, build_sensor
 from edge.settings import CameraSettings, Config, LoopSettings, ModelSettings, StageSettings

@@ -11,7 +11,7 @@ from cpu_kernels import CpuKernels, new_result
 from pixel_reference import random_frame
 
 from edge.camera import PixelFormat
-from edge.importance import ClassRule
+from edge.measure.importance import ClassRule
 
 ROWS = {"10p": 2020, "12p": 2018}
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.preprocess import crop_origin
-from edge.raw_pixels import width_px
+from edge.measure.preprocess import crop_origin
+from edge.measure.raw_pixels import width_px
 from engines import kernels
 from engines.kernels.launch import AGGREGATE, FORMATS, KERNELS, SELECT
 from engines.kernels.result import RESULT

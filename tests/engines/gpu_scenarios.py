@@ -86,7 +86,7 @@ def settings(models, backend, **more):
 
 def opened(models, backend="gpu", precision="fp16-flag", every=True, **more):
     """What edge.rig builds: (sensor, engines)."""
-    from edge.importance import ClassRule
+    from edge.measure.importance import ClassRule
     from edge.optics import Objective
     from edge.rig import build_sensor
     from engines import gpu_open
@@ -101,7 +101,7 @@ def opened(models, backend="gpu", precision="fp16-flag", every=True, **more):
 
 def described(seen):
     """A Measurement as plain values."""
-    from edge.aggregate import NoFocus
+    from edge.measure.aggregate import NoFocus
 
     estimate, patches = seen.estimate, seen.patches
     told = "rejected_um" if isinstance(estimate, NoFocus) else "defocus_um"
@@ -181,7 +181,7 @@ def twice(models, frames):
 
 def graph_and_plain(models, frames):
     """The bytes of every Result, with and without graphs."""
-    from edge.gpu_sensor import view
+    from edge.measure.gpu_sensor import view
     from engines.gpu_frame import GpuFrame, Rule
 
     _, (rin, dpn) = opened(models)

@@ -1,4 +1,5 @@
-"""What the kernels and edge.preprocess must compute, once more in float64 NumPy without OpenCV.
+"""What the kernels and edge.measure.preprocess must compute, once more in float64 NumPy without
+OpenCV.
 
 Slow and plain on purpose: whole frames, one formula a line. Also makes frames of every format.
 """

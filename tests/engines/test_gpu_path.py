@@ -226,8 +226,8 @@ def test_selftest_on_this_gpu(gpu, slides):
 @pytest.mark.parametrize(
     ("module", "old", "new", "failing"),
     [
-        ("edge.gpu_sensor", "width_px(frame), left, top)", "width_px(frame), left, top + 1)",
-         "kernels, Mono8"),
+        ("edge.measure.gpu_sensor", "width_px(frame), left, top)",
+         "width_px(frame), left, top + 1)", "kernels, Mono8"),
         ("engines.tensorrt_engine", "pixels[:k], pixels[k:] = batch, batch[0]",
          "pixels[:k], pixels[k:] = batch[::-1], batch[0]", "golden pictures, dpn"),
         ("engines.gpu_frame", 'self._enqueue(name, slots), self._use_graphs',

@@ -5,14 +5,14 @@ import pytest
 from cpu_kernels import CpuKernels, build, new_result
 from pixel_reference import developed, patch, random_frame, small_picture
 
-from edge import preprocess as edge_preprocess
-from edge.aggregate import MAD_TO_SIGMA, aggregate
 from edge.camera import Frame, PixelFormat
-from edge.defocus import Defocus
-from edge.importance import ClassRule, Importance
-from edge.interval import Calibration
-from edge.photometry import STEP, of_sample, photometry
-from edge.preprocess import CpuPreprocessor
+from edge.measure import preprocess as edge_preprocess
+from edge.measure.aggregate import MAD_TO_SIGMA, aggregate
+from edge.measure.defocus import Defocus
+from edge.measure.importance import ClassRule, Importance
+from edge.measure.interval import Calibration
+from edge.measure.photometry import STEP, of_sample, photometry
+from edge.measure.preprocess import CpuPreprocessor
 from engines import kernels
 from engines.engine import MODELS, open_engine
 from engines.kernels.launch import FORMATS, KERNELS

@@ -8,8 +8,8 @@ from cpu_kernels import CpuKernels, build, new_result
 from pixel_reference import random_frame
 
 from edge.camera import PixelFormat
-from edge.importance import ClassRule, Importance
-from edge.preprocess import CpuPreprocessor
+from edge.measure.importance import ClassRule, Importance
+from edge.measure.preprocess import CpuPreprocessor
 
 FORMATS = (PixelFormat.BGR8, PixelFormat.MONO12P, PixelFormat.BAYER_GR8)
 CELLS = (0, 17, 80)

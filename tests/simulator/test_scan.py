@@ -5,12 +5,12 @@ import time
 import numpy as np
 import pytest
 
-from edge.aggregate import FocusEstimate, NoFocus, Reason
 from edge.camera import Frame, PixelFormat
 from edge.errors import CameraStalled
-from edge.importance import Sparsity
 from edge.latency import Lap
-from edge.loop import Measurement
+from edge.measure.aggregate import FocusEstimate, NoFocus, Reason
+from edge.measure.importance import Sparsity
+from edge.measure.sensor import Measurement
 from simulator.scan import (
     Line,
     ModelSensor,

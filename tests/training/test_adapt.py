@@ -15,11 +15,11 @@ import torch
 
 from edge.appliance.cli import main
 from edge.camera import Frame, PixelFormat
-from edge.importance import ClassRule
 from edge.latency import Lap
+from edge.measure.importance import ClassRule
+from edge.measure.photometry import PHOTOMETRY
+from edge.measure.preprocess import Layout
 from edge.optics import Objective
-from edge.photometry import PHOTOMETRY
-from edge.preprocess import Layout
 from edge.rig import build_sensor
 from edge.settings import ModelSettings
 from edge.zstack import read_manifest, read_pixels, stacks
@@ -281,7 +281,7 @@ def test_a_mirrored_dpn_answers_the_negative():
 
 
 def test_the_interval_is_as_wide_as_the_worst_stack_needs():
-    from edge.interval import Calibration
+    from edge.measure.interval import Calibration
 
     def record(stack, error):
         return {

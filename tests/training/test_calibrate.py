@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from edge.appliance.evaluation_csv import COLUMNS, rows_file
-from edge.defocus import PatchDefocus
-from edge.envelope import Envelope
-from edge.importance import Sparsity
-from edge.interval import Calibration
-from edge.per_k import OfK, of_k
-from edge.photometry import PHOTOMETRY
+from edge.measure.by_patches import OfK, of_k
+from edge.measure.defocus import PatchDefocus
+from edge.measure.envelope import Envelope
+from edge.measure.importance import Sparsity
+from edge.measure.interval import Calibration
+from edge.measure.photometry import PHOTOMETRY
 from engines.manifest import NOMINAL_OPTICS, Input, Manifest, Output
 from training import calibrate
 from training import fit_interval as fit_interval_module

@@ -13,7 +13,7 @@ import pytest
 
 from edge.appliance.metrics import tables
 from edge.camera import Frame, PixelFormat
-from edge.preprocess import CpuPreprocessor
+from edge.measure.preprocess import CpuPreprocessor
 from engines.engine import MODELS
 from engines.golden import batches
 from simulator.bench.climb import Found

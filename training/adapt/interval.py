@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from edge.appliance.evaluation_record import Record
-from edge.interval import Calibration
-from edge.photometry import PHOTOMETRY
+from edge.measure.interval import Calibration
+from edge.measure.photometry import PHOTOMETRY
 from training.adapt.material import AdaptRefused
 from training.fit_envelope import fit_envelope
 from training.fit_interval import LEVEL, as_json, intervals

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from edge.appliance.evaluation_record import Examiner, Record
-from edge.importance import ClassRule
+from edge.measure.importance import ClassRule
 from edge.optics import Objective
 from edge.rig import build_sensor
 from edge.settings import ModelSettings

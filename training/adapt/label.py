@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edge.preprocess import PATCH_PX, Layout
+from edge.measure.preprocess import PATCH_PX, Layout
 from simulator.slide import INFORMATIVE
 from simulator.specimen import DETAIL_SCALE
 from training.adapt.sharpness import (

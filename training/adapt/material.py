@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from edge.errors import ConfigError
-from edge.preprocess import PATCH_PX, Layout
+from edge.measure.preprocess import PATCH_PX, Layout
 from edge.zstack import Exposure, read_manifest, read_pixels, stacks
 from training.adapt.label import Labels, label
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from edge.camera import Frame, PixelFormat
-from edge.preprocess import PATCH_PX, CpuPreprocessor
+from edge.measure.preprocess import PATCH_PX, CpuPreprocessor
 from edge.zstack import read_pixels
 from simulator.specimen import DETAIL_SCALE
 from training.adapt.label import Labels

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import torch
 
-from edge.preprocess import Layout
+from edge.measure.preprocess import Layout
 from training.augment import rin_batch
 from training.export import WEIGHTS, set_depth_share
 from training.memory import keep_memory

@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from edge.aggregate import FocusEstimate
 from edge.camera import Frame, PixelFormat
-from edge.importance import ClassRule
 from edge.latency import Lap
-from edge.loop import Sensor
+from edge.measure.aggregate import FocusEstimate
+from edge.measure.importance import ClassRule
+from edge.measure.preprocess import GRID, PATCH_PX, centre_crop
+from edge.measure.sensor import Sensor
 from edge.optics import Objective
-from edge.preprocess import GRID, PATCH_PX, centre_crop
 from edge.rig import build_sensor
 from edge.settings import ModelSettings
 from engines.engine import Engine

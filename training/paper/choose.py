@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.appliance.metrics import Row
-from edge.importance import ClassRule
+from edge.measure.importance import ClassRule
 from training.baselines.networks import BASELINES
 from training.paper.answers import SAME_TIME, Answers
 

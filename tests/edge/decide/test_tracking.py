@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from fake_microscope import LIMITS, MS, Clock, FakeStage, estimate, no_focus
 
-from edge.aggregate import Reason
 from edge.camera import Frame, PixelFormat
 from edge.decide.decision import Decision, Hold, InFocus, Shutdown
 from edge.decide.tracking import SteadyScan, TrackingController, TrackingSettings
 from edge.errors import MoveRefused
 from edge.guard import Guard, TrackingLimits
+from edge.measure.aggregate import Reason
 from edge.state import RunState
 from firmware_bridge.errors import StageRefused
 

@@ -22,9 +22,9 @@ from pixel_reference import random_frame
 from tiny_models import write_dpn, write_rin
 
 from edge.camera import PixelFormat
-from edge.gpu_sensor import view
-from edge.importance import ClassRule, Importance
-from edge.preprocess import CpuPreprocessor
+from edge.measure.gpu_sensor import view
+from edge.measure.importance import ClassRule, Importance
+from edge.measure.preprocess import CpuPreprocessor
 from engines.build_errors import GpuUnusable
 from engines.cuda import Cuda
 from engines.gpu import find_gpu

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from edge import scale
-from edge.scale import Scaler
+from edge.measure import scale
+from edge.measure.scale import Scaler
 from engines import native
 
 

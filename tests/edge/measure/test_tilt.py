@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from edge.aggregate import median_and_spread
-from edge.defocus import PatchDefocus
-from edge.importance import ClassRule, Importance, Sparsity
-from edge.tilt import levelled
+from edge.measure.aggregate import median_and_spread
+from edge.measure.defocus import PatchDefocus
+from edge.measure.importance import ClassRule, Importance, Sparsity
+from edge.measure.tilt import levelled
 
 NINE = ((0, 0), (0, 1), (1, 0), (1, 2), (2, 1), (2, 2), (3, 0), (3, 1), (0, 3))
 MIDDLE = (4.0, 5.0)

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from edge.defocus import PatchDefocus
-from edge.per_k import PerK, at_k, per_k
-from edge.photometry import PHOTOMETRY
+from edge.measure.by_patches import PerK, at_k, per_k
+from edge.measure.defocus import PatchDefocus
+from edge.measure.photometry import PHOTOMETRY
 from engines.manifest import EngineRejected, Manifest
 
 NOVELTY = "novelty"

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from edge.defocus import Defocus
-from edge.importance import ClassRule, Importance, Sparsity
+from edge.measure.defocus import Defocus
+from edge.measure.importance import ClassRule, Importance, Sparsity
 from engines.manifest import Output, OutputNotFinite, Preprocessing
 
 

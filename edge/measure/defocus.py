@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edge.budget import PatchBudget
-from edge.importance import Ranked, Sparsity
-from edge.preprocess import Cell, Patches, Preprocessor
+from edge.measure.budget import PatchBudget
+from edge.measure.importance import Ranked, Sparsity
+from edge.measure.preprocess import Cell, Patches, Preprocessor
 from engines.engine import Engine
 from engines.manifest import EngineRejected, Manifest, OutputNotFinite
 

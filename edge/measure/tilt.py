@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from edge.preprocess import Cell
+from edge.measure.preprocess import Cell
 
 F64 = npt.NDArray[np.float64]
 

@@ -1,7 +1,7 @@
 """k patches to one number that knows how far it can be trusted, or to a reason why there is none.
 
 The median is the paper's (section 4.2), of patches brought to one level where the slide is tilted
-(edge.tilt). The interval is ours (edge.interval): it gates every move.
+(edge.measure.tilt). The interval is ours (edge.measure.interval): it gates every move.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from enum import Enum
 from types import MappingProxyType
 
 from edge.camera import Frame
-from edge.defocus import PatchDefocus
-from edge.envelope import Shift
-from edge.importance import Sparsity
-from edge.interval import Calibration
-from edge.tilt import levelled
+from edge.measure.defocus import PatchDefocus
+from edge.measure.envelope import Shift
+from edge.measure.importance import Sparsity
+from edge.measure.interval import Calibration
+from edge.measure.tilt import levelled
 
 MAD_TO_SIGMA = 1.4826  # of a normal distribution
 
@@ -93,7 +93,7 @@ def aggregate(
 
 def median_and_spread(measured: PatchDefocus) -> tuple[float, float]:
     """The patches' median and the standard deviation between them from their MAD, both in um, as
-    on a level slide (edge.tilt)."""
+    on a level slide (edge.measure.tilt)."""
     defocus = levelled(measured.defocus_um.tolist(), measured.cells, measured.middle)
     median = middle(defocus)  # NumPy's calls cost more than k numbers
     return median, MAD_TO_SIGMA * middle([abs(each - median) for each in defocus])

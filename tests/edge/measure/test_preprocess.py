@@ -7,7 +7,7 @@ import pytest
 
 from edge.camera import Frame, PixelFormat
 from edge.errors import ConfigError
-from edge.preprocess import CpuPreprocessor
+from edge.measure.preprocess import CpuPreprocessor
 
 ALL_CELLS = [(row, column) for row in range(9) for column in range(9)]
 

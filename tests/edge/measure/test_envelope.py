@@ -13,19 +13,20 @@ from fake_microscope import Clock, FakeCamera, FakeStage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.aggregate import FocusEstimate, Reason
 from edge.appliance import focus_verb
 from edge.appliance.focus_record import FieldRecord
 from edge.camera import Frame, PixelFormat
 from edge.decide.decision import Decision
-from edge.defocus import Defocus, PatchDefocus
-from edge.envelope import FEATURES, WORST, Bound, Envelope, Shift, features
 from edge.errors import EngineRejected
-from edge.importance import ClassRule, Sparsity
 from edge.latency import Lap
-from edge.loop import FocusSensor, measure, step
+from edge.loop import step
+from edge.measure.aggregate import FocusEstimate, Reason
+from edge.measure.defocus import Defocus, PatchDefocus
+from edge.measure.envelope import FEATURES, WORST, Bound, Envelope, Shift, features
+from edge.measure.importance import ClassRule, Sparsity
+from edge.measure.photometry import PHOTOMETRY, photometry
+from edge.measure.sensor import FocusSensor, measure
 from edge.optics import Objective
-from edge.photometry import PHOTOMETRY, photometry
 from edge.rig import build_rig, build_sensor
 from edge.settings import CameraSettings, Config, ModelSettings, StageSettings
 from engines import manifest as manifests

@@ -9,8 +9,8 @@ import pytest
 
 from edge.camera import Frame, PixelFormat
 from edge.errors import ConfigError
-from edge.preprocess import CpuPreprocessor
-from edge.raw_pixels import RED_AT, bits, demosaic, red_at, unpack, width_px
+from edge.measure.preprocess import CpuPreprocessor
+from edge.measure.raw_pixels import RED_AT, bits, demosaic, red_at, unpack, width_px
 
 PHASES = tuple(RED_AT)
 TILES = {"RG": "RGGB", "GR": "GRBG", "GB": "GBRG", "BG": "BGGR"}

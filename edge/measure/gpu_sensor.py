@@ -9,25 +9,25 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge.aggregate import aggregate
 from edge.camera import Frame
-from edge.defocus import NEEDED, SHAPES, PatchDefocus, names
-from edge.envelope import Envelope
 from edge.errors import EngineRejected
-from edge.importance import ClassRule, Ranked
-from edge.interval import Calibration
 from edge.latency import Lap
-from edge.loop import Measurement
-from edge.photometry import of_sample
-from edge.preprocess import GRID, crop_origin
-from edge.raw_pixels import width_px
+from edge.measure.aggregate import aggregate
+from edge.measure.defocus import NEEDED, SHAPES, PatchDefocus, names
+from edge.measure.envelope import Envelope
+from edge.measure.importance import ClassRule, Ranked
+from edge.measure.interval import Calibration
+from edge.measure.photometry import of_sample
+from edge.measure.preprocess import GRID, crop_origin
+from edge.measure.raw_pixels import width_px
+from edge.measure.sensor import Measurement
 from engines.engine import Engine
 from engines.gpu_frame import GpuFrame, Rule, View
 from engines.manifest import Manifest
 
 
 class GpuSensor:
-    """See edge.loop.FocusSensor. `manifest` is the DPN's."""
+    """See edge.measure.sensor.FocusSensor. `manifest` is the DPN's."""
 
     def __init__(self, gpu: GpuFrame, rule: ClassRule, manifest: Manifest) -> None:
         self._gpu, self._rule = gpu, rule
@@ -64,7 +64,8 @@ def open_gpu_sensor(
 
 
 def view(frame: Frame) -> View:
-    """What the kernels need to know of a frame; ConfigError as edge.preprocess.crop_origin."""
+    """What the kernels need to know of a frame; ConfigError as
+    edge.measure.preprocess.crop_origin."""
     top, left = crop_origin(frame)
     pixels = np.ascontiguousarray(frame.pixels)
     return View(pixels, frame.pixel_format.value, width_px(frame), left, top)
@@ -86,8 +87,8 @@ def _ranked(result: np.void, rule: ClassRule) -> Ranked:
 
 
 def _defocus(result: np.void, ranked: Ranked, outputs: set[str]) -> PatchDefocus:
-    """As edge.defocus.Defocus answers: NaN in all that a network must say when one is not finite,
-    nothing of what it may."""
+    """As edge.measure.defocus.Defocus answers: NaN in all that a network must say when one is not
+    finite, nothing of what it may."""
     k, finite = ranked.k, bool(result["answers_finite"])
     answers = {name: result[name][:k].copy() for name in outputs if finite and k}
     for name in NEEDED:

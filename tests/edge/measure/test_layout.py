@@ -13,11 +13,12 @@ from edge.appliance.pictures import STRIP, before_after, draw_patches, thumbnail
 from edge.camera import Frame, PixelFormat
 from edge.decide.decision import Decision
 from edge.errors import ConfigError, EngineRejected
-from edge.importance import ClassRule
 from edge.latency import Lap
-from edge.loop import Outcome, measure
+from edge.loop import Outcome
+from edge.measure.importance import ClassRule
+from edge.measure.preprocess import PAPER, CpuPreprocessor, Layout
+from edge.measure.sensor import measure
 from edge.optics import Objective
-from edge.preprocess import PAPER, CpuPreprocessor, Layout
 from edge.rig import build_sensor
 from edge.settings import ModelSettings
 from engines import golden

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from edge.aggregate import FocusEstimate, NoFocus, Reason, aggregate
 from edge.camera import Frame, PixelFormat
-from edge.defocus import PatchDefocus
-from edge.envelope import Shift
-from edge.importance import Sparsity
-from edge.interval import Calibration
+from edge.measure.aggregate import FocusEstimate, NoFocus, Reason, aggregate
+from edge.measure.defocus import PatchDefocus
+from edge.measure.envelope import Shift
+from edge.measure.importance import Sparsity
+from edge.measure.interval import Calibration
 from edge.optics import Objective
 from engines.manifest import NOMINAL_OPTICS, EngineRejected, Manifest
 

@@ -2,7 +2,8 @@
 
 The crop of a Mono8, RGB8 or BGR8 frame is a view. Only the small image and the chosen patches are
 converted to RGB: touching the whole 15 MB frame would cost more than the resize. What sensors send
-raw is unpacked and filled in once, the crop only (edge.raw_pixels). Source: paper section 4.1.
+raw is unpacked and filled in once, the crop only (edge.measure.raw_pixels). Source: paper section
+4.1.
 
 The paper's crop is 9 x 9 patches; models adapted to a smaller sensor name fewer (`Layout`).
 """
@@ -19,8 +20,8 @@ import numpy.typing as npt
 
 from edge.camera import Frame, PixelFormat
 from edge.errors import ConfigError
-from edge.raw_pixels import bits, demosaic, red_at, unpack, width_px
-from edge.scale import SMALL_PX, Scaler
+from edge.measure.raw_pixels import bits, demosaic, red_at, unpack, width_px
+from edge.measure.scale import SMALL_PX, Scaler
 from engines.manifest import EngineRejected, Manifest, Preprocessing
 
 CROP_PX = 2016

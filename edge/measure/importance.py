@@ -14,7 +14,7 @@ from enum import Enum
 import numpy as np
 import numpy.typing as npt
 
-from edge.preprocess import MAX_PATCHES, Cell, Patches
+from edge.measure.preprocess import MAX_PATCHES, Cell, Patches
 from engines.engine import Engine
 from engines.manifest import OutputNotFinite
 

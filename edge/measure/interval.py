@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from edge.per_k import OfK, PerK, at_k, of_k, per_k
-from edge.preprocess import MAX_PATCHES
+from edge.measure.by_patches import OfK, PerK, at_k, of_k, per_k
+from edge.measure.preprocess import MAX_PATCHES
 from engines.manifest import EngineRejected, Manifest
 
-#: of a stained slide, where nobody looked (edge.photometry)
+#: of a stained slide, where nobody looked (edge.measure.photometry)
 TYPICAL_LIGHT: Mapping[str, float] = MappingProxyType({"colour": 0.06, "background": 215.0})
 #: of a frame with so many patches a brightest hundredth below this grey level may be specimen; with
 #: fewer there is clear glass, which tells the lamp, and thins the colour
@@ -37,15 +37,14 @@ class Calibration:
     network: of the network's own spread; patches: of the standard error between patches; distance:
     of |defocus|, negative where far frames have a wider spread than they deserve; importance: of
     what the chosen patches' mean importance falls short of 1; of a dense frame, where nothing but
-    specimen is seen (edge.photometry), colour: of how coloured it is, and ground: of how dark its
-    brightest hundredth is. All but distance and colour are >= 0: doubt never narrows an interval.
-    scale_um: the whole; factors: by k, from the conformal step of training.calibrate; least_um:
-    no interval is narrower, and none is narrower than two standard errors between the patches.
-    disagree_um, disagree_relative: spread between patches, or the network's own in the middle
-    patch, above which there is no focus. lone_um, lone_relative: the same limit for a patch which
-    nothing confirms (k = 1).
-    range_um: |defocus| up to this was calibrated. The defaults are cautious; a model's manifest
-    carries measured ones in calibration.interval.
+    specimen is seen (edge.measure.photometry), colour: of how coloured it is, and ground: of how
+    dark its brightest hundredth is. All but distance and colour are >= 0: doubt never narrows an
+    interval. scale_um: the whole; factors: by k, from the conformal step of training.calibrate;
+    least_um: no interval is narrower, and none is narrower than two standard errors between the
+    patches. disagree_um, disagree_relative: spread between patches, or the network's own in the
+    middle patch, above which there is no focus. lone_um, lone_relative: the same limit for a patch
+    which nothing confirms (k = 1). range_um: |defocus| up to this was calibrated. The defaults are
+    cautious; a model's manifest carries measured ones in calibration.interval.
     """
 
     range_um: float
@@ -98,9 +97,9 @@ class Calibration:
     ) -> float:
         """Half-width of the 95 % interval of a median over `k` patches.
 
-        `importance` is the mean of the chosen patches', 0..1; `light` as in edge.photometry;
-        `left_out`: how many more hold content. A sum of squares was tried first and separated clean
-        slides from thick ones less well (docs/ablations.md).
+        `importance` is the mean of the chosen patches', 0..1; `light` as in
+        edge.measure.photometry; `left_out`: how many more hold content. A sum of squares was tried
+        first and separated clean slides from thick ones less well (docs/ablations.md).
         """
         logs = interval_logs(defocus_um, network_um, spread_um, k, importance, light)
         exponents = (

@@ -1,6 +1,6 @@
 /* The RIN's picture from a crop of 2016 x 2016: means of 2 x 2, then bilinear to 512 x 512, halves
  * rounded up in each step. The same bytes as OpenCV's INTER_AREA and INTER_LINEAR_EXACT in turn
- * (edge.preprocess), in one pass over the crop. engines/kernels/preprocess.cu has the same sums. */
+ * (edge.measure.preprocess), in one pass over the crop. engines/kernels/preprocess.cu has the same sums. */
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>

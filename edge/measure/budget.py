@@ -2,7 +2,8 @@
 
 An anytime median (paper, section 4.2, made interruptible): patches come in order of importance, in
 groups, and measuring stops when the next group would end too late. The median of the patches
-measured so far is the answer; its interval knows that more patches hold content (edge.interval).
+measured so far is the answer; its interval knows that more patches hold content
+(edge.measure.interval).
 """
 
 from __future__ import annotations

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from fake_microscope import MS, Clock, frame_at
 
-from edge.aggregate import FocusEstimate
-from edge.budget import AFTER_MS, PatchBudget
-from edge.defocus import Defocus
-from edge.importance import Ranked, Sparsity
-from edge.interval import Calibration
 from edge.latency import Lap
-from edge.loop import FocusSensor
-from edge.preprocess import Patches
+from edge.measure.aggregate import FocusEstimate
+from edge.measure.budget import AFTER_MS, PatchBudget
+from edge.measure.defocus import Defocus
+from edge.measure.importance import Ranked, Sparsity
+from edge.measure.interval import Calibration
+from edge.measure.preprocess import Patches
+from edge.measure.sensor import FocusSensor
 from engines.manifest import NOMINAL_OPTICS, Input, Manifest, Output, OutputNotFinite
 
 COST_MS = 1.0  # of a patch

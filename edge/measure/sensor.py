@@ -1,0 +1,80 @@
+"""A frame to an estimate: needs no stage, moves nothing. Read `FocusSensor.measure`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from edge.camera import Frame
+from edge.latency import Lap
+from edge.measure.aggregate import FocusEstimate, NoFocus, aggregate
+from edge.measure.budget import PatchBudget
+from edge.measure.defocus import Defocus, Enough, PatchDefocus
+from edge.measure.envelope import Envelope, Shift
+from edge.measure.importance import Importance, Ranked
+from edge.measure.interval import Calibration
+from edge.measure.photometry import photometry
+from edge.measure.preprocess import Preprocessor
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What one frame says. `shift`: how far it lies outside the model's training, None when the
+    model cannot tell; `photometry`: its light and colour, see edge.measure.photometry."""
+
+    ranked: Ranked
+    patches: PatchDefocus
+    estimate: FocusEstimate | NoFocus
+    shift: Shift | None = None
+    photometry: Mapping[str, float] = field(default_factory=dict)
+
+
+class Sensor(Protocol):
+    """A frame's way as far as the estimate: needs no stage, moves nothing. On the CPU FocusSensor,
+    on the GPU edge.measure.gpu_sensor.GpuSensor."""
+
+    def measure(self, frame: Frame, lap: Lap) -> Measurement:
+        """Frame to estimate; the lap gets the stages' times."""
+
+
+@dataclass(frozen=True, slots=True)
+class FocusSensor:
+    """A frame's way on the CPU, part by part."""
+
+    preprocess: Preprocessor
+    importance: Importance
+    defocus: Defocus
+    calibration: Calibration
+    envelope: Envelope = field(default_factory=Envelope)
+    budget: PatchBudget = field(default_factory=lambda: PatchBudget(None))
+    enough_um: float | None = None  # an interval as narrow as this needs no more patches
+
+    def measure(self, frame: Frame, lap: Lap) -> Measurement:
+        """Frame to estimate, in the order of the paper's figure 5."""
+        self.budget.arrived()
+        patches = lap("preprocess", self.preprocess(frame))
+        scores = lap("rin", self.importance(patches))  # which patches hold content
+        ranked = lap("select", self.importance.rank(scores))
+        light = photometry(patches.small)
+        enough = self._enough(frame, light)
+        defocus = lap("dpn", self.defocus(patches, ranked, enough))  # signed um, one per patch
+        shift = self.envelope(light, defocus)  # how far outside the training
+        estimate = lap("aggregate", aggregate(defocus, frame, self.calibration, shift, light))
+        return Measurement(ranked, defocus, estimate, shift, light)
+
+    def _enough(self, frame: Frame, light: Mapping[str, float]) -> Enough | None:
+        if self.enough_um is None:
+            return None
+        most_um = self.enough_um
+
+        def enough(so_far: PatchDefocus) -> bool:
+            found = aggregate(so_far, frame, self.calibration, None, light)
+            return isinstance(found, FocusEstimate) and found.interval_um <= most_um
+
+        return enough
+
+
+def measure(sensor: Sensor, frame: Frame, lap: Lap) -> Measurement:
+    """Frame to estimate, on whatever the sensor runs on."""
+    return sensor.measure(frame, lap)
