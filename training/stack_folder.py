@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edge.errors import ConfigError
-from edge.zstack import COLUMNS, read_manifest
+from edge.images.zstack import COLUMNS, read_manifest
 
 #: ours, after those of the format
 EXTRA = (

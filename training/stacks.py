@@ -2,7 +2,7 @@
 
     python -m training.stacks --out sets/clean --case clean --slides 30 --planes 4 --seed 1
 
-Frames go into the manifest (`edge.zstack`) once their stack is complete, so a run that was
+Frames go into the manifest (`edge.images.zstack`) once their stack is complete, so a run that was
 stopped goes on where it was when it is started again. `patches.csv` beside the manifest holds W*
 and the focus height of every patch. A stack of all planes is one multi-page TIFF, else each frame
 is a file. One process per folder; several may fill different folders.

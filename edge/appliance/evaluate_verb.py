@@ -31,11 +31,11 @@ from edge.appliance.metrics import PAPER_DOF_UM, Row, blanks, tables, worst
 from edge.appliance.progress import Progress
 from edge.appliance.report import check_folder
 from edge.errors import ConfigError
+from edge.images.zstack import Exposure, read_manifest, read_pixels
 from edge.measure.importance import ClassRule
 from edge.optics import Objective
 from edge.rig import OPTICS_TOLERANCE, build_sensor
 from edge.settings import ModelSettings
-from edge.zstack import Exposure, read_manifest, read_pixels
 from engines.engine import MODELS
 from engines.manifest import Manifest
 

@@ -19,12 +19,12 @@ from edge.appliance.resting_stage import RestingStage
 from edge.camera import Frame, PixelFormat
 from edge.decide.controller import Controller, ControllerSettings
 from edge.errors import ConfigError
+from edge.images.zstack import Exposure
 from edge.latency import Lap
 from edge.measure.aggregate import FocusEstimate, NoFocus, median_and_spread
 from edge.measure.sensor import Measurement, Sensor, measure
 from edge.optics import Objective
 from edge.settings import LoopSettings
-from edge.zstack import Exposure
 
 F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]

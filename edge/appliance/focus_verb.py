@@ -16,9 +16,9 @@ from typing import Any
 from edge.appliance.config import read_config
 from edge.appliance.focus_record import shift_json
 from edge.camera import Frame
-from edge.cameras.image_file import read_image
 from edge.decide.decision import Decision
 from edge.errors import ConfigError
+from edge.images.image_file import read_image
 from edge.latency import Lap
 from edge.measure.aggregate import NoFocus
 from edge.measure.importance import ClassRule

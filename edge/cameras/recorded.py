@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.camera import Camera, Frame, PixelFormat
-from edge.cameras.image_file import check_size, read_image
 from edge.cameras.options import WHERE, Options
 from edge.errors import CameraStalled, ConfigError
-from edge.zstack import Exposure, Plane, pages_of, read_manifest, read_plane, stacks
+from edge.images.image_file import check_size, read_image
+from edge.images.zstack import Exposure, Plane, pages_of, read_manifest, read_plane, stacks
 
 SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
 SOURCES = ("folder", "files", "tiff", "manifest")
@@ -44,12 +44,12 @@ class RecordedCamera(Camera):
     """Shows each picture once, in order, or for ever with `repeat`.
 
     Give one of `folder` (in the order of the names), `files`, `tiff` (a multi-page TIFF) or
-    `manifest` (a z-stack's, see edge.zstack; from the lowest to the highest z, `stack` chooses
-    one of several). `rate_hz` is the frame rate, 0 = as fast as they are asked for. A frame's
-    exposure is stamped when it is shown: it is "now" of a microscope that sees this picture.
-    `live` keeps the rate whether frames are taken or not, as a camera does: a late reader gets the
-    newest picture and the others count as dropped. ConfigError when there are no images; a bad
-    file fails when its turn comes.
+    `manifest` (a z-stack's, see edge.images.zstack; from the lowest to the highest z, `stack`
+    chooses one of several). `rate_hz` is the frame rate, 0 = as fast as they are asked for. A
+    frame's exposure is stamped when it is shown: it is "now" of a microscope that sees this
+    picture. `live` keeps the rate whether frames are taken or not, as a camera does: a late reader
+    gets the newest picture and the others count as dropped. ConfigError when there are no images; a
+    bad file fails when its turn comes.
     """
 
     def __init__(

@@ -19,12 +19,12 @@ from edge.appliance.evaluation_csv import COLUMNS, read_rows, rows_file
 from edge.appliance.evaluation_record import row_of
 from edge.appliance.metrics import tables
 from edge.errors import ConfigError
+from edge.images.zstack import Exposure
 from edge.measure.aggregate import FocusEstimate
 from edge.measure.defocus import PatchDefocus
 from edge.measure.importance import Ranked, Sparsity
 from edge.measure.sensor import Measurement
 from edge.optics import Objective
-from edge.zstack import Exposure
 
 sys.path.append(str(Path(__file__).parents[1] / "engines"))  # tiny_models
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from edge.camera import PixelFormat, open_camera
-from edge.cameras.image_file import read_image, to_8_bit
 from edge.cameras.recorded import RecordedCamera, still
 from edge.errors import CameraStalled, ConfigError
+from edge.images.image_file import read_image, to_8_bit
 
 SIZE = (2020, 2030)
 

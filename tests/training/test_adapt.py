@@ -15,6 +15,7 @@ import torch
 
 from edge.appliance.cli import main
 from edge.camera import Frame, PixelFormat
+from edge.images.zstack import read_manifest, read_pixels, stacks
 from edge.latency import Lap
 from edge.measure.importance import ClassRule
 from edge.measure.photometry import PHOTOMETRY
@@ -22,7 +23,6 @@ from edge.measure.preprocess import Layout
 from edge.optics import Objective
 from edge.rig import build_sensor
 from edge.settings import ModelSettings
-from edge.zstack import read_manifest, read_pixels, stacks
 from engines.manifest import Manifest
 from training.adapt import tune, verb
 from training.adapt.interval import fit_few

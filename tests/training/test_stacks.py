@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from edge.errors import ConfigError
-from edge.zstack import read_manifest, read_pixels, stacks
+from edge.images.zstack import read_manifest, read_pixels, stacks
 from simulator.optics import NOMINAL
 from training import cases, stack_folder
 from training import stacks as writer

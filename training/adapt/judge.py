@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from edge.appliance.evaluation_record import Examiner, Record
+from edge.images.zstack import Exposure, read_pixels
 from edge.measure.importance import ClassRule
 from edge.optics import Objective
 from edge.rig import build_sensor
 from edge.settings import ModelSettings
-from edge.zstack import Exposure, read_pixels
 from engines.manifest import Manifest
 from training.adapt.material import CLEAR_UM, Stack
 

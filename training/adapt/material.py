@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from edge.errors import ConfigError
+from edge.images.zstack import Exposure, read_manifest, read_pixels, stacks
 from edge.measure.preprocess import PATCH_PX, Layout
-from edge.zstack import Exposure, read_manifest, read_pixels, stacks
 from training.adapt.label import Labels, label
 
 LEAST_PLANES = 7  # of a stack that teaches

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from edge.camera import Frame, PixelFormat
+from edge.images.zstack import read_pixels
 from edge.measure.preprocess import PATCH_PX, CpuPreprocessor
-from edge.zstack import read_pixels
 from simulator.specimen import DETAIL_SCALE
 from training.adapt.label import Labels
 from training.adapt.material import Material

@@ -29,9 +29,9 @@ from edge.appliance.calibrate_verb import write_json
 from edge.appliance.evaluation_record import Record
 from edge.appliance.report import strict
 from edge.errors import ConfigError
+from edge.images.zstack import UM_PER_PX
 from edge.measure.interval import Calibration
 from edge.measure.preprocess import PAPER
-from edge.zstack import UM_PER_PX
 from engines.engine import MODELS
 from engines.manifest import Manifest, Optics
 from training.adapt.interval import fit_few

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from edge.errors import ConfigError
-from edge.zstack import Exposure, read_manifest, read_pixels, stacks
+from edge.images.zstack import Exposure, read_manifest, read_pixels, stacks
 
 HEAD = "file,page,stack_id,z_um,focus_z_um,um_per_px"
-SHARED = Path(__file__).parents[3] / "shared" / "data" / "zstacks" / "manifest.csv"
+SHARED = Path(__file__).parents[4] / "shared" / "data" / "zstacks" / "manifest.csv"
 
 
 @pytest.fixture

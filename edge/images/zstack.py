@@ -23,8 +23,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.camera import PixelFormat
-from edge.cameras import image_file
 from edge.errors import ConfigError
+from edge.images import image_file
 
 U8 = npt.NDArray[np.uint8]
 Plane = tuple[Path, "int | None"]
