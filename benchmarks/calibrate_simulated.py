@@ -18,10 +18,10 @@ from typing import Any
 
 import machine
 
-from edge.appliance import calibration_file
-from edge.appliance.calibrate_verb import calibrate, open_play, result_of, sentence
-from edge.appliance.calibration_page import write_page
-from edge.appliance.config import read_config
+from edge.appliance.calibrate.page import write_page
+from edge.appliance.calibrate.verb import calibrate, open_play, result_of, sentence
+from edge.appliance.config import calibration_file
+from edge.appliance.config.config_file import read_config
 from edge.loop import focus_field
 from edge.rig import build_rig, calibrated
 from edge.settings import Config

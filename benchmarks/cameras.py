@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "edge"))
 import machine
 from camera_benches import aravis, missing
 
-from edge.appliance.camera_verb import measure
+from edge.appliance.camera.verb import measure
 from edge.camera import Camera, Frame, open_camera
 
 EMULATED = {"link": "emulated", "exposure_ms": 4.0, "width": 2448, "height": 2048, "readout_ms": 10}

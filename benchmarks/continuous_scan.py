@@ -21,8 +21,8 @@ from typing import Any
 import machine
 import numpy as np
 
-from edge.appliance import plot
-from edge.appliance.plot import Axis
+from edge.appliance.report import plot
+from edge.appliance.report.plot import Axis
 from edge.measure.importance import ClassRule
 from edge.optics import Objective
 from edge.rig import build_sensor

@@ -30,12 +30,12 @@ import machine
 import numpy as np
 import numpy.typing as npt
 
-from edge.appliance.config import read_config
+from edge.appliance.config.config_file import read_config
+from edge.appliance.run.loop_statistics import LoopStatistics
+from edge.appliance.run.realtime import without_collector
 from edge.camera import open_camera
 from edge.loop import step
-from edge.loop_statistics import LoopStatistics
 from edge.measure.importance import ClassRule
-from edge.realtime import without_collector
 from edge.rig import build_rig
 from edge.state import State
 from firmware_bridge.firmware.host import HostFirmware

@@ -1,7 +1,7 @@
 """The settings of a rig, one frozen dataclass per section of the config file.
 
-Plain values: who reads them from a file checks them (`edge.appliance.config`), and the frame's
-way depends on nothing that surrounds it. What is dangerous to guess has no default.
+Plain values: who reads them from a file checks them (`edge.appliance.config.config_file`), and the
+frame's way depends on nothing that surrounds it. What is dangerous to guess has no default.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Any
 
 from edge.measure.importance import ClassRule
 from edge.optics import Objective
-from edge.realtime import RealtimeSettings
 from engines.engine import MODELS
 
 
@@ -91,6 +90,16 @@ class LoopSettings:
     budget_ms: float | None = None
     enough_um: float | None = None
     classes: ClassRule = field(default_factory=ClassRule)
+
+
+@dataclass(frozen=True, slots=True)
+class RealtimeSettings:
+    """`priority` 1..99 of SCHED_FIFO, 0 = the usual scheduler; `cores` to run on, none = any;
+    `lock_memory`: no page is ever swapped out."""
+
+    priority: int = 0
+    cores: tuple[int, ...] = ()
+    lock_memory: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from types import TracebackType
 import numpy as np
 import numpy.typing as npt
 
-from edge.appliance.focus_record import FieldRecord, View
-from edge.appliance.pictures import thumbnail
+from edge.appliance.report.focus_record import FieldRecord, View
+from edge.appliance.report.pictures import thumbnail
 from edge.camera import Camera, Frame
 from edge.loop import Outcome, focus_field
 from edge.measure.preprocess import centre_crop

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from edge.appliance.config import read_config
+from edge.appliance.config.config_file import read_config
+from edge.appliance.run.realtime import without_collector
 from edge.loop import step
-from edge.realtime import without_collector
 from edge.rig import build_rig
 from edge.settings import Config, ScanSettings
 from edge.state import State

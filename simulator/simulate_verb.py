@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.appliance.config import read_config
-from edge.appliance.focus_record import FieldRecord, SessionRecord
+from edge.appliance.config.config_file import read_config
 from edge.appliance.progress import Progress
-from edge.appliance.report import check_folder, write_report
+from edge.appliance.report.focus_record import FieldRecord, SessionRecord
+from edge.appliance.report.report import check_folder, write_report
 from edge.errors import ConfigError
 from edge.settings import Config
 from edge.state import State

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from edge.appliance.config import read_config
+from edge.appliance.config.config_file import read_config
 from edge.camera import Frame
 from edge.decide.decision import Decision, Move
 from edge.loop import focus_field, step

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from edge.appliance.config import read_config
+from edge.appliance.config.config_file import read_config
 from edge.decide.decision import Decision
 from edge.loop import focus_field
 from edge.rig import build_rig

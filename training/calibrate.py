@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from edge.appliance.report import strict
+from edge.appliance.report.report import strict
 from edge.errors import ConfigError
 from edge.measure.budget import GROUPS
 from edge.measure.envelope import ACTIONS, Envelope

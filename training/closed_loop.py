@@ -22,9 +22,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge.appliance.config import read_config
-from edge.appliance.focus_record import FieldRecord
+from edge.appliance.config.config_file import read_config
 from edge.appliance.progress import Progress
+from edge.appliance.report.focus_record import FieldRecord
 from edge.errors import ConfigError, SparseFocusError
 from edge.settings import Config, ModelSettings
 from edge.state import State

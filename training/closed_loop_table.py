@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from edge.appliance.bootstrap import SlideBootstrap
+from edge.appliance.evaluate.bootstrap import SlideBootstrap
 from edge.decide.decision import Decision
 
 MAX_MOVES = 2

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge.appliance.evaluation_csv import read_rows
+from edge.appliance.evaluate.rows_file import read_rows
 from edge.errors import ConfigError
 from edge.measure.aggregate import median_and_spread, middle
 from edge.measure.defocus import PatchDefocus
@@ -148,7 +148,7 @@ def _slides(rows: Sequence[FrameRow], low: int, high: int) -> int:
 
 
 def frame_of(record: Mapping[str, Any]) -> FrameRow:
-    """Of one record of `edge.appliance.evaluation_record`, as made or as read."""
+    """Of one record of `edge.appliance.evaluate.record`, as made or as read."""
     k = int(record["k"])
     true, found = record["true_um"], record["found_um"]
     importance = _floats(record, "patch_importance", (k,))

@@ -25,10 +25,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "simulator.simulate_verb",
         "focus fields of the simulated microscope, write a report",
     ),
-    "focus": ("edge.appliance.focus_verb", "one shot on image files: the signed defocus of each"),
-    "run": ("edge.appliance.run_verb", "the appliance: keep what the camera sees in focus"),
+    "focus": ("edge.appliance.focus.verb", "one shot on image files: the signed defocus of each"),
+    "run": ("edge.appliance.run.verb", "the appliance: keep what the camera sees in focus"),
     "evaluate": (
-        "edge.appliance.evaluate_verb",
+        "edge.appliance.evaluate.verb",
         "the paper's metrics on z-stacks with known focus",
     ),
     "bench": (
@@ -36,23 +36,23 @@ VERBS: dict[str, tuple[str, str]] = {
         "how long a frame takes, beside other ways to do it and the machine's floors",
     ),
     "stage": (
-        "edge.appliance.stage_verb",
+        "edge.appliance.stage.verb",
         "find, move, stop or watch the Z axis; serve it as an ASI MS-2000; test a firmware",
     ),
     "calibrate": (
-        "edge.appliance.calibrate_verb",
+        "edge.appliance.calibrate.verb",
         "learn an instrument: its drive by moving and looking, or its optics from z-stacks",
     ),
     "camera": (
-        "edge.appliance.camera_verb",
+        "edge.appliance.camera.verb",
         "find cameras; check that the configured one delivers",
     ),
     "selftest": (
-        "edge.appliance.selftest_verb",
+        "edge.appliance.selftest.verb",
         "the engines against the CPU reference, and their latency, on this machine",
     ),
     "check-config": (
-        "edge.appliance.check_config_verb",
+        "edge.appliance.config.verb",
         "read a config file and say what is wrong",
     ),
 }

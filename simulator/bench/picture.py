@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from edge.appliance import plot
-from edge.appliance.plot import Axis
+from edge.appliance.report import plot
+from edge.appliance.report.plot import Axis
 
 WIDTH, LEFT, RIGHT = 860.0, 150.0, 790.0
 PITCH = 24

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from edge.appliance.config import read_config
+from edge.appliance.config.config_file import read_config
 from edge.appliance.machine import description, load_average
 from edge.appliance.progress import Progress
 from edge.errors import ConfigError

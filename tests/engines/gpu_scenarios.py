@@ -271,8 +271,8 @@ def broken(models, frames):
 
 def selftest(models, frames):
     """The verb on this GPU: exit status, its JSON, and what still lives."""
-    from edge.appliance import selftest_verb
     from edge.appliance.cli import main
+    from edge.appliance.selftest import verb as selftest_verb
     from engines import gpu_open, gpu_ready
 
     folder = Path(tempfile.mkdtemp(dir=os.environ["STAND_IN_SCRATCH"]))

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch.utils.flop_counter import FlopCounterMode
 
 from edge.appliance import cli
-from edge.appliance.config import read_config
+from edge.appliance.config.config_file import read_config
 from simulator.bench import climb, contenders, floors, frames, latency, verb
 from simulator.bench.frames import Pictures
 from simulator.bench.picture import draw

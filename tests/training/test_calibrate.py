@@ -10,7 +10,7 @@ import math
 import numpy as np
 import pytest
 
-from edge.appliance.evaluation_csv import COLUMNS, rows_file
+from edge.appliance.evaluate.rows_file import COLUMNS, rows_file
 from edge.measure.by_patches import OfK, of_k
 from edge.measure.defocus import PatchDefocus
 from edge.measure.envelope import Envelope

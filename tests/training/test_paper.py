@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.appliance.metrics import tables
+from edge.appliance.evaluate.metrics import tables
 from edge.camera import Frame, PixelFormat
 from edge.measure.preprocess import CpuPreprocessor
 from engines.engine import MODELS

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from edge.appliance.evaluation_record import Record
+from edge.appliance.evaluate.record import Record
 from edge.measure.interval import Calibration
 from edge.measure.photometry import PHOTOMETRY
 from training.adapt.material import AdaptRefused

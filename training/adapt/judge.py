@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from edge.appliance.evaluation_record import Examiner, Record
+from edge.appliance.evaluate.record import Examiner, Record
 from edge.images.zstack import Exposure, read_pixels
 from edge.measure.importance import ClassRule
 from edge.optics import Objective

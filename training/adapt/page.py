@@ -8,10 +8,10 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import edge.appliance
-from edge.appliance import plot
-from edge.appliance.plot import Axis
-from edge.appliance.report import PAGE
+from edge.appliance.report import plot
+from edge.appliance.report.plot import Axis
+from edge.appliance.report.report import PAGE
+from edge.appliance.report.style import style_sheet
 
 WIDTH, HEIGHT = 470, 420
 COLUMNS = ("stack", "planes", "left before", "left after", "direction before", "direction after",
@@ -21,7 +21,7 @@ COLUMNS = ("stack", "planes", "left before", "left after", "direction before", "
 def write_page(found: dict[str, Any], folder: Path) -> Path:
     """Write the page into `folder`, made if needed; returns its path."""
     folder.mkdir(parents=True, exist_ok=True)
-    css = (Path(edge.appliance.__file__).parent / "report.css").read_text(encoding="utf-8")
+    css = style_sheet()
     title = "Adaptation to an instrument"
     text = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'

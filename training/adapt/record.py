@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from edge.appliance.evaluation_record import Record
+from edge.appliance.evaluate.record import Record
 from engines.manifest import Optics
 from training.adapt.judge import Score, score
 from training.adapt.material import AdaptRefused, Material, Stack

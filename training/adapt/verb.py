@@ -25,9 +25,9 @@ from typing import Any
 
 import numpy as np
 
-from edge.appliance.calibrate_verb import write_json
-from edge.appliance.evaluation_record import Record
-from edge.appliance.report import strict
+from edge.appliance.calibrate.verb import write_json
+from edge.appliance.evaluate.record import Record
+from edge.appliance.report.report import strict
 from edge.errors import ConfigError
 from edge.images.zstack import UM_PER_PX
 from edge.measure.interval import Calibration

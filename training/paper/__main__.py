@@ -18,9 +18,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edge.appliance.config import read_config
+from edge.appliance.config.config_file import read_config
+from edge.appliance.evaluate.metrics import PAPER_DOF_UM, tables
 from edge.appliance.machine import description
-from edge.appliance.metrics import PAPER_DOF_UM, tables
 from edge.errors import ConfigError, SparseFocusError
 from engines.engine import MODELS
 from engines.manifest import EngineRejected, Manifest

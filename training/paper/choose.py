@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edge.appliance.metrics import Row
+from edge.appliance.evaluate.metrics import Row
 from edge.measure.importance import ClassRule
 from training.baselines.networks import BASELINES
 from training.paper.answers import SAME_TIME, Answers

@@ -8,13 +8,13 @@ from html import escape
 
 import numpy as np
 
-from edge.appliance.evaluation_charts import (
+from edge.appliance.evaluate.charts import (
     PALETTE,
     RANGE_UM,
     distance_svg,
     regression_svg,
 )
-from edge.appliance.metrics import Line, Row
+from edge.appliance.evaluate.metrics import Line, Row
 from training.paper import psf
 from training.paper.published import GROUPS
 

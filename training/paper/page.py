@@ -11,8 +11,8 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from edge.appliance.metrics import ALL, Line, Row
-from edge.appliance.report import strict
+from edge.appliance.evaluate.metrics import ALL, Line, Row
+from edge.appliance.report.report import strict
 from simulator.bench.climb import Found
 from training.paper import climbing, figures, psf, tables
 from training.paper.choose import OURS, OURS_SAME_TIME

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 
-from edge.appliance.bootstrap import Range
-from edge.appliance.metrics import ALL, Line
+from edge.appliance.evaluate.bootstrap import Range
+from edge.appliance.evaluate.metrics import ALL, Line
 from training.paper.published import DOF, DSS, GROUPS, MAE_UM
 
 Cell = Callable[[Line], str]

@@ -13,8 +13,8 @@ from fake_microscope import Clock, FakeCamera, FakeStage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.appliance import focus_verb
-from edge.appliance.focus_record import FieldRecord
+from edge.appliance.focus import verb as focus_verb
+from edge.appliance.report.focus_record import FieldRecord
 from edge.camera import Frame, PixelFormat
 from edge.decide.decision import Decision
 from edge.errors import EngineRejected

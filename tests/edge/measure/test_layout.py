@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from tiny_models import write_dpn, write_rin
 
-from edge.appliance.focus_record import View
-from edge.appliance.pictures import STRIP, before_after, draw_patches, thumbnail
+from edge.appliance.report.focus_record import View
+from edge.appliance.report.pictures import STRIP, before_after, draw_patches, thumbnail
 from edge.camera import Frame, PixelFormat
 from edge.decide.decision import Decision
 from edge.errors import ConfigError, EngineRejected

@@ -1,0 +1,151 @@
+"""`sparsefocus calibrate`: learn an instrument.
+
+--config F: by moving and looking, sign, um per unit, play, linear range, best focus and interval of
+the drive that the config names, into the signed file that `stage.calibration` names.
+--zstacks MANIFEST --out MODELS: adapt the networks to an instrument from its through-focus stacks
+(training.adapt, with the extra `train`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+from dataclasses import asdict, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from edge.appliance.calibrate.calibration import Calibrated, Calibrator
+from edge.appliance.calibrate.page import write_page
+from edge.appliance.config.config_file import APPROACHING, BY_HAND, calibration_file, read_config
+from edge.appliance.report.report import check_folder, strict
+from edge.errors import ConfigError
+from edge.rig import Rig, build_rig
+from edge.settings import Config
+
+ADAPT = "training.adapt.verb"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The verb's options."""
+    add = parser.add_argument
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--config", type=Path, metavar="F", help="the instrument, by moving")
+    what.add_argument("--zstacks", type=Path, metavar="MANIFEST", help="the networks, from stacks")
+    add("--hold-out", nargs="+", default=[], metavar="STACK", help="of --zstacks: to judge by")
+    add("--out", type=Path, metavar="MODELS", help="of --zstacks: folder for the adapted models")
+    add("--minutes", type=float, default=12.0, help="of --zstacks: core minutes to train")
+    add("--steps", type=int, default=0, help="instead of --minutes: the same on every machine")
+    add("--um-per-px", type=float, metavar="X", help="of --zstacks, where the manifest is silent")
+    add("--na", type=float, metavar="X", help="of --zstacks: the objective's (default: shipped)")
+    add("--magnification", type=float, metavar="X", help="of --zstacks: likewise")
+    add("--json", type=Path, metavar="FILE", help="write what was found")
+    add("--report", type=Path, metavar="DIR", help="write a page with a picture")
+    add("--quiet", action="store_true", help="say nothing but the result")
+
+
+def run(options: argparse.Namespace) -> int:
+    """0 = done; what stands in the way is an error with its reason."""
+    if options.report is not None:
+        check_folder(options.report)
+    if options.json is not None and not options.json.absolute().parent.is_dir():
+        raise ConfigError(f"--json {options.json}: {options.json.parent} is not a folder")
+    if options.zstacks is not None:
+        return _adapt(options)
+    if options.out is not None or options.hold_out:
+        raise ConfigError("--out and --hold-out belong to --zstacks")
+    return _instrument(options)
+
+
+def _adapt(options: argparse.Namespace) -> int:
+    if options.out is None:
+        raise ConfigError("--zstacks needs --out MODELS, a folder for the adapted models")
+    try:
+        adapt = importlib.import_module(ADAPT)
+    except ImportError as error:
+        raise ConfigError(
+            f"--zstacks needs the extra `train`: pip install 'sparsefocus-edge[train]' ({error})"
+        ) from error
+    return int(adapt.run(options))
+
+
+def _instrument(options: argparse.Namespace) -> int:
+    config = read_config(options.config, calibrating=True)
+    named = config.stage.calibration
+    if named in ("", BY_HAND):
+        raise ConfigError(
+            f"{options.config}: stage.calibration must name the file to be written, "
+            f"such as calibration.json"
+        )
+    rig = build_rig(open_play(config))
+    try:
+        found = calibrate(rig, config, options.quiet)
+    except KeyboardInterrupt:
+        rig.state.shutdown("interrupted")  # whoever stops the command wants the glass to stop
+        raise
+    finally:
+        rig.close()
+    calibration_file.write(Path(named), result_of(found), config)
+    _tell(found, named, options)
+    return 0
+
+
+def open_play(config: Config) -> Config:
+    """The instrument as it is: sign unknown, no approach from one side that would hide the play."""
+    stage = config.stage
+    extra = {"backlash_um": 0.0} if stage.driver in APPROACHING else {}
+    bare = replace(
+        stage, focus_direction=0, options={**stage.options, **extra}, max_moves_per_s=200
+    )
+    return replace(config, stage=bare)
+
+
+def calibrate(rig: Rig, config: Config, quiet: bool = True) -> Calibrated:
+    """Move and look on an opened rig; CalibrationRefused with a reason."""
+
+    def say(line: str) -> None:
+        if not quiet:
+            print(line, file=sys.stderr, flush=True)
+
+    calibrator = Calibrator(
+        rig.stage, rig.guard, rig.sensor, rig.camera.next, config.stage.settle_ms, say
+    )
+    return calibrator.run()
+
+
+def result_of(found: Calibrated) -> dict[str, Any]:
+    """Plain numbers for the file."""
+    when = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    return {"date": when, **asdict(found)}
+
+
+def _tell(found: Calibrated, named: str, options: argparse.Namespace) -> None:
+    record = strict({"file": named, **result_of(found)})
+    if options.json is not None:
+        write_json(record, options.json)
+    if options.report is not None:
+        print(f"report: {write_page(found, options.report)}")
+    print(sentence(found))
+    print(f"written and signed: {named}")
+
+
+def write_json(record: Any, path: Path) -> None:
+    """What --json names; ConfigError where the disk says no."""
+    try:
+        path.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"--json {path}: {error.strerror}") from error
+
+
+def sentence(found: Calibrated) -> str:
+    """The result for a person."""
+    way = "raises" if found.focus_direction > 0 else "lowers"
+    return (
+        f"a rising z {way} the objective; {found.um_per_unit:.3f} +- {found.um_per_unit_95:.3f} um "
+        f"of focus per commanded um; play {found.play_um:.2f} +- {found.play_95_um:.2f} um; linear "
+        f"to +-{found.linear_range_um:.0f} um; sharpest where the networks read "
+        f"{found.zero_um:+.2f} um; looks scatter by {found.scatter_um:.2f} um, intervals times "
+        f"{found.interval_factor:.2f}"
+    )

@@ -1,0 +1,180 @@
+"""`sparsefocus camera`: what cameras can be used here, and whether the configured one delivers.
+
+`find` asks nothing on the network unless `--network` is given: looking for GigE cameras is a
+broadcast on every interface, and a scanner's network may carry other instruments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.appliance.config.config_file import read_config
+from edge.camera import Camera, Frame, open_camera
+from edge.cameras.aravis_library import aravis
+from edge.cameras.gstreamer_library import gstreamer
+from edge.cameras.pylon import LAYERS, load_pylon
+from edge.errors import CameraLost, CameraStalled, ConfigError
+
+WAIT_PERIODS = 20
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The verb's options."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for name, (_, summary) in ACTIONS.items():
+        sub = actions.add_parser(name, help=summary, description=summary)
+        sub.add_argument("--json", metavar="FILE", help="write what it says there, - = standard")
+        if name == "check":
+            sub.add_argument("--config", type=Path, required=True, help="names the camera")
+            sub.add_argument("--frames", type=int, default=100, metavar="N")
+        if name == "find":
+            sub.add_argument(
+                "--network", action="store_true", help="also look for GigE cameras, by broadcast"
+            )
+
+
+def run(options: argparse.Namespace) -> int:
+    """0 = done; ConfigError and CameraStalled say what went wrong."""
+    answer = ACTIONS[options.action][0](options)
+    text = json.dumps(answer, indent=1) + "\n"
+    if options.json == "-":
+        sys.stdout.write(text)
+    else:
+        _print(answer)
+        if options.json:
+            Path(options.json).write_text(text, encoding="utf-8")
+    return 0
+
+
+def _find(options: argparse.Namespace) -> dict[str, Any]:
+    """What each driver sees; a driver that cannot be used says why."""
+    searches: dict[str, Callable[[bool], list[str]]] = {
+        "v4l2": _v4l2,
+        "pylon": _pylon,
+        "aravis": _aravis,
+        "gstreamer": _gstreamer,
+    }
+    found: dict[str, Any] = {}
+    for driver, search in searches.items():
+        try:
+            found[driver] = search(options.network)
+        except (ConfigError, CameraLost) as error:
+            found[driver] = f"not usable: {error}"
+    return found
+
+
+def _v4l2(_: bool) -> list[str]:
+    """The kernel's own list; no device is opened."""
+    names = sorted(Path("/sys/class/video4linux").glob("video*/name"))
+    return [f"/dev/{name.parent.name} {name.read_text().strip()}" for name in names]
+
+
+def _pylon(network: bool) -> list[str]:
+    pylon, seen = load_pylon(), []
+    for link in ("usb", "gige") if network else ("usb",):
+        layer = pylon.TlFactory.GetInstance().CreateTl(LAYERS[link])
+        for info in layer.EnumerateDevices() if layer else ():
+            seen.append(f"{link} {info.GetSerialNumber()} {info.GetModelName()}")
+    return seen
+
+
+def _aravis(network: bool) -> list[str]:
+    arv = aravis()
+    arv.disable_interface(b"Fake")
+    (arv.enable_interface if network else arv.disable_interface)(b"GigEVision")
+    arv.update_device_list()
+    # the switch is the whole process's: without it no GigE camera could be opened any more
+    arv.enable_interface(b"GigEVision")
+    return [
+        " ".join(
+            (part(number) or b"").decode("utf-8", "replace")
+            for part in (arv.get_device_protocol, arv.get_device_address, arv.get_device_id)
+        )
+        for number in range(arv.get_n_devices())
+    ]
+
+
+def _gstreamer(_: bool) -> list[str]:
+    gst = gstreamer()
+    sources = ("nvarguscamerasrc", "libcamerasrc", "v4l2src", "videotestsrc")
+    return [name for name in sources if gst.element_factory_find(name.encode())]
+
+
+def _check(options: argparse.Namespace) -> dict[str, Any]:
+    """Open the camera that the config names and take frames."""
+    if options.frames < 2:
+        raise ConfigError("--frames must be at least 2")
+    settings = read_config(options.config).camera
+    try:
+        camera = open_camera(settings.driver, settings.options)
+    except TypeError as error:
+        raise ConfigError(f"camera.options: {error}") from error
+    try:
+        return {
+            "driver": settings.driver,
+            "period_ms_configured": settings.period_ms,
+            **measure(camera, options.frames, WAIT_PERIODS * settings.period_ms / 1e3),
+        }
+    finally:
+        camera.close()
+
+
+def measure(camera: Camera, count: int, timeout_s: float) -> dict[str, Any]:
+    """Take `count` frames; what they are, how often they come, how old they are when they are
+    here (from the end of the exposure, as it is known) and what was lost."""
+    first = camera.next(timeout_s)
+    began_dropped, began_incomplete = camera.dropped, camera.incomplete
+    mids, ages, stalls, newest = [first.exposure_mid_ns], [_age_ms(first)], 0, first
+    while len(mids) < count:
+        try:
+            newest = camera.next(timeout_s)
+        except CameraLost:
+            raise
+        except CameraStalled:
+            stalls += 1
+            if stalls > count:
+                raise
+            continue
+        mids.append(newest.exposure_mid_ns)
+        ages.append(_age_ms(newest))
+    counted = newest.frame_id - first.frame_id
+    return {
+        "width_px": newest.pixels.shape[1],
+        "height_px": newest.pixels.shape[0],
+        "pixel_format": newest.pixel_format.value,
+        "frames": len(mids),
+        "dropped": camera.dropped - began_dropped,
+        "incomplete": camera.incomplete - began_incomplete,
+        "stalls": stalls,
+        "period_ms": round((mids[-1] - mids[0]) / counted / 1e6, 3),
+        "exposure_ms": round((newest.exposure_end_ns - newest.exposure_start_ns) / 1e6, 3),
+        "time_uncertainty_ms": round(newest.time_uncertainty_ns / 1e6, 3),
+        "age_ms": {f"p{q}": round(float(np.percentile(ages, q)), 2) for q in (50, 99, 100)},
+    }
+
+
+def _age_ms(frame: Frame) -> float:
+    return (time.monotonic_ns() - frame.exposure_end_ns) / 1e6
+
+
+def _print(answer: dict[str, Any]) -> None:
+    for name, value in answer.items():
+        if isinstance(value, dict):
+            value = ", ".join(f"{key} {number:g}" for key, number in value.items())
+        if isinstance(value, list):
+            value = "; ".join(value) or "nothing"
+        print(f"{name}: {value}")
+
+
+ACTIONS: dict[str, tuple[Callable[[argparse.Namespace], dict[str, Any]], str]] = {
+    "find": (_find, "what each driver sees; the network only with --network"),
+    "check": (_check, "take frames from the configured camera: rate, drops, age, times"),
+}

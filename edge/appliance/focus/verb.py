@@ -1,0 +1,138 @@
+"""`sparsefocus focus IMAGE...`: one shot on image files. Nothing moves here.
+
+The decision is what the loop would do on such a frame: MOVE by the defocus, IN_FOCUS inside the
+deadband, HOLD with the reason where there is no focus to be found.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from time import monotonic_ns
+from typing import Any
+
+from edge.appliance.config.config_file import read_config
+from edge.appliance.report.focus_record import shift_json
+from edge.camera import Frame
+from edge.decide.decision import Decision
+from edge.errors import ConfigError
+from edge.images.image_file import read_image
+from edge.latency import Lap
+from edge.measure.aggregate import NoFocus
+from edge.measure.importance import ClassRule
+from edge.measure.sensor import Measurement, Sensor, measure
+from edge.optics import Objective
+from edge.rig import build_sensor
+from edge.settings import ModelSettings
+
+#: the shipped models' instrument; another objective is named in a config
+NOMINAL = Objective(na=0.75, magnification=20.0, um_per_px=0.34)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The verb's options."""
+    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE",
+                        help="PNG, TIFF or JPEG, no smaller than the models' crop")  # fmt: skip
+    parser.add_argument("--config", type=Path, help="objective and models from this file")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the result; - = standard output"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no table")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure each file; 0, or 2 when a file could not be used (one line each)."""
+    objective, models, classes, deadband_um = _settings(options.config)
+    sensor, nets = build_sensor(models, objective, classes)
+    rows: list[dict[str, Any]] = []
+    status = 0
+    for path in options.images:
+        try:
+            rows.append(_measure(path, sensor, deadband_um))
+        except ConfigError as error:  # the other files are still worth measuring
+            print(f"sparsefocus: {error}", file=sys.stderr)
+            status = 2
+    for net in nets:
+        net.close()
+    if options.json is not None:
+        _write(rows, options.json)
+    if not options.quiet and str(options.json) != "-":
+        _print(rows)
+    return status
+
+
+def _settings(path: Path | None) -> tuple[Objective, ModelSettings, ClassRule, float]:
+    if path is None:
+        return NOMINAL, ModelSettings(), ClassRule(), NOMINAL.deadband_um
+    config = read_config(path)
+    deadband = config.loop.deadband_um
+    deadband = config.objective.deadband_um if deadband is None else deadband
+    return config.objective, config.models, config.loop.classes, deadband
+
+
+def _measure(path: Path, sensor: Sensor, deadband_um: float) -> dict[str, Any]:
+    pixels, pixel_format = read_image(path)
+    now = monotonic_ns()
+    lap = Lap()
+    try:
+        seen = measure(sensor, Frame(pixels, pixel_format, 1, now, now), lap)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    return {"file": str(path), **_verdict(seen, deadband_um), "latency_ms": lap.ms}
+
+
+def _verdict(seen: Measurement, deadband_um: float) -> dict[str, Any]:
+    estimate, ranked, patches = seen.estimate, seen.ranked, seen.patches
+    measured = zip(ranked.cells, patches.importance, patches.defocus_um, strict=True)
+    row: dict[str, Any] = {
+        "decision": Decision.HOLD.value,
+        "reason": "",
+        "defocus_um": None,
+        "interval_um": None,
+        "sparsity": ranked.sparsity.value,
+        "k": ranked.k,
+        "shift": shift_json(seen.shift),
+        "patches": [
+            {"row": y, "col": x, "importance": float(w), "defocus_um": float(d)}
+            for (y, x), w, d in measured
+        ],
+    }
+    if isinstance(estimate, NoFocus):
+        return {**row, "reason": estimate.reason.value}
+    sharp = abs(estimate.defocus_um) <= deadband_um
+    row["decision"] = (Decision.IN_FOCUS if sharp else Decision.MOVE).value
+    row["reason"] = "in-deadband" if sharp else "defocus"
+    return {**row, "defocus_um": estimate.defocus_um, "interval_um": estimate.interval_um}
+
+
+def _write(rows: list[dict[str, Any]], path: Path) -> None:
+    text = json.dumps(rows, indent=1, allow_nan=False)
+    if str(path) == "-":
+        print(text)
+        return
+    try:
+        path.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"--json {path}: cannot be written: {error.strerror}") from error
+
+
+def _print(rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        where = "no focus found"
+        if row["defocus_um"] is not None:
+            where = f"{row['defocus_um']:+7.2f} um +- {row['interval_um']:.2f}"
+        ms = row["latency_ms"]["total"]
+        why = f"{row['decision']} ({row['reason']})"
+        told = f"{row['sparsity']}, k = {row['k']}, {_shift(row['shift'])}{ms:.0f} ms"
+        print(f"{row['file']}: {where}  {why}  {told}")
+
+
+def _shift(shift: dict[str, Any] | None) -> str:
+    """How far outside the training, as the line says it."""
+    if shift is None:
+        return ""
+    if not shift["alarm"]:
+        return f"shift {shift['score']:.2f}, "
+    return f"OUTSIDE THE TRAINING ({shift['feature']}, shift {shift['score']:.2f}), "

@@ -1,0 +1,180 @@
+"""`sparsefocus run --config F`: the appliance. Frame by frame it keeps the field in focus.
+
+Paced by the camera; what is not needed for the next move is done elsewhere: a status line by a
+thread of its own, statistics in constant memory, no garbage collection in the loop. Ends by itself
+only after a shutdown, which only a person leaves, or after --frames or --seconds.
+
+SIGINT, SIGTERM: stop the stage and end. SIGUSR1: the slide was moved to another field.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from edge.appliance.config.config_file import BY_HAND, read_config
+from edge.appliance.machine import description
+from edge.appliance.run.loop_statistics import LoopStatistics
+from edge.appliance.run.realtime import Measure, apply, without_collector
+from edge.decide.decision import Decision, Shutdown
+from edge.errors import ConfigError
+from edge.loop import step
+from edge.rig import Rig, build_rig
+from edge.state import State
+
+STOPPED, REFUSED, FAILED = 0, 3, 4
+TERMINAL_S, PIPE_S = 0.5, 10.0  # between two status lines
+MOST_FRAMES = 10**12
+MOST_S = 10**9
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The verb's options."""
+    add = parser.add_argument
+    add("--config", type=Path, required=True, metavar="F")
+    add("--frames", type=int, metavar="N", help="end after so many (default: never)")
+    add("--seconds", type=float, metavar="S", help="end after so long (default: never)")
+    add("--json", type=Path, metavar="FILE", help="write the statistics at the end")
+    add("--quiet", action="store_true", help="no status line")
+
+
+def run(options: argparse.Namespace) -> int:
+    """0 = ended as asked, 3 = shut down for safety, 4 = camera, stage or engine failed."""
+    if options.frames is not None and not 1 <= options.frames <= MOST_FRAMES:
+        raise ConfigError(f"--frames {options.frames} must be 1 to {MOST_FRAMES}")
+    if options.seconds is not None and not 0 < options.seconds <= MOST_S:
+        raise ConfigError(f"--seconds {options.seconds:g} must be above 0 and at most {MOST_S}")
+    if options.json is not None and not options.json.absolute().parent.is_dir():
+        raise ConfigError(f"--json {options.json}: {options.json.parent} is not a folder")
+    config = read_config(options.config)
+    if not config.stage.calibration:
+        raise ConfigError(
+            f"{options.config}: stage.calibration must name the file of `sparsefocus calibrate`, "
+            f"or be {BY_HAND} where a person vouches for focus_direction and the stage's um"
+        )
+    rig = build_rig(config)
+    seen = LoopStatistics()
+    begin = time.monotonic()
+    try:
+        measures = apply(config.realtime)  # after the drivers' threads, which need none of it
+        _say_measures(measures, options.quiet)
+        with _asked() as asked, _status(seen, options.quiet), without_collector():
+            status = track(rig, seen, asked, _end(options, begin))
+    finally:
+        dropped = rig.camera.dropped
+        rig.close()
+    record = {
+        **seen.record(), "seconds": round(time.monotonic() - begin, 3), "exit": status,
+        "ended": rig.state.reason if status else "asked", "dropped_by_the_camera": dropped,
+        "realtime": [{"measure": m.name, "done": m.done, "why": m.why} for m in measures],
+        "machine": description(),
+    }  # fmt: skip
+    _publish(record, seen, options)
+    return status
+
+
+class Asked:
+    """What signals ask of the loop; set by handlers, read between frames."""
+
+    def __init__(self) -> None:
+        self.stop = False
+        self.new_field = False
+
+
+def track(
+    rig: Rig, seen: LoopStatistics, asked: Asked, over: Callable[[LoopStatistics], bool]
+) -> int:
+    """Step until somebody asks for the end or the rig shuts down; the exit status."""
+    while not asked.stop and not over(seen):
+        if asked.new_field:
+            asked.new_field = False
+            rig.controller.new_field()
+        outcome = step(rig)
+        seen.add(outcome)
+        if rig.state.value is State.SHUTDOWN:
+            refused = outcome.decision is Decision.SHUTDOWN and isinstance(outcome.plan, Shutdown)
+            return REFUSED if refused else FAILED
+    return STOPPED
+
+
+def _end(options: argparse.Namespace, begin: float) -> Callable[[LoopStatistics], bool]:
+    def over(seen: LoopStatistics) -> bool:
+        if options.frames is not None and seen.frames >= options.frames:
+            return True
+        return options.seconds is not None and time.monotonic() - begin >= options.seconds
+
+    return over
+
+
+@contextmanager
+def _asked() -> Iterator[Asked]:
+    """Handlers for the signals while the loop runs; the old ones afterwards."""
+    asked = Asked()
+
+    def stop(*_: object) -> None:
+        asked.stop = True
+
+    def moved(*_: object) -> None:
+        asked.new_field = True
+
+    handlers = {signal.SIGINT: stop, signal.SIGTERM: stop, signal.SIGUSR1: moved}
+    if threading.current_thread() is not threading.main_thread():
+        handlers = {}  # Python allows handlers in the main thread only
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _status(seen: LoopStatistics, quiet: bool) -> Iterator[None]:
+    """A line now and then, from a thread of its own."""
+    if quiet:
+        yield
+        return
+    over = threading.Event()
+    terminal = sys.stderr.isatty()
+
+    def show() -> None:
+        while not over.wait(TERMINAL_S if terminal else PIPE_S):
+            start, end = ("\r\x1b[K", "") if terminal else ("", "\n")
+            print(f"{start}{seen.line()}", end=end, file=sys.stderr, flush=True)
+
+    thread = threading.Thread(target=show, name="sparsefocus-status", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        if terminal:
+            print(file=sys.stderr)
+
+
+def _say_measures(measures: list[Measure], quiet: bool) -> None:
+    for measure in measures:
+        if not quiet or not measure.done:
+            print(f"sparsefocus: {measure}", file=sys.stderr)
+
+
+def _publish(record: dict[str, Any], seen: LoopStatistics, options: argparse.Namespace) -> None:
+    if options.json is not None:
+        text = json.dumps(record, indent=1, allow_nan=False) + "\n"
+        try:
+            options.json.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"--json {options.json}: {error.strerror}") from error
+    if not options.quiet:
+        print(seen.line())
+    if record["exit"]:
+        print(f"sparsefocus: shut down: {record['ended']}", file=sys.stderr)

@@ -1,0 +1,235 @@
+"""`sparsefocus stage`: look at, move and stop the Z axis that a config names, without a loop.
+
+A move passes the guard's window like every other; exit status 3 = it refused and nothing moved.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from serial.tools import list_ports
+
+from edge.appliance.config.config_file import read_config
+from edge.appliance.stage.asi_service import AsiService, GuardedAxis
+from edge.errors import ConfigError, MoveUncertain
+from edge.guard import Guard
+from edge.rig import guard_limits, open_stage_of
+from edge.settings import Config
+from edge.state import RunState
+from firmware_bridge.conformance import verb as conformance
+from firmware_bridge.errors import StageError, StageRefused, StageUncertain
+from firmware_bridge.stage import Stage, StageStatus
+
+_CONFIG_REASONS = ("CONFIG", "WINDOW", "NOT_FINITE")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The verb's options."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for name, (_, summary) in ACTIONS.items():
+        sub = actions.add_parser(name, help=summary, description=summary)
+        sub.add_argument("--config", type=Path, required=name != "find", help="names the stage")
+        sub.add_argument("--json", metavar="FILE", help="write what it says there, - = standard")
+        if name == "move":
+            sub.add_argument("z_um", type=float, metavar="UM", help="absolute position")
+            sub.add_argument("--timeout", type=float, default=30.0, metavar="S")
+        if name == "watch":
+            sub.add_argument("--count", type=int, metavar="N", help="how often (default: for ever)")
+            sub.add_argument("--every-ms", type=float, default=200.0, metavar="MS")
+        if name == "serve-asi":
+            sub.add_argument("--link", type=Path, help="make this a link to the port")
+            sub.add_argument("--axis", default="Z", choices=("Z", "F", "P"), help="its letter")
+    # needs no config: it asks a firmware that no instrument of ours may know yet
+    summary = "put a firmware of the binary protocol through every rule of PROTOCOL.md"
+    conformance.add_arguments(actions.add_parser("conformance", help=summary, description=summary))
+
+
+def run(options: argparse.Namespace) -> int:
+    """0 = done; ConfigError, MoveRefused and StageError say what went wrong."""
+    if options.action == "conformance":
+        return conformance.conformance(options)
+    answer = ACTIONS[options.action][0](options)
+    if options.json:
+        text = json.dumps(answer, indent=1) + "\n"
+        if options.json == "-":
+            sys.stdout.write(text)
+        else:
+            Path(options.json).write_text(text, encoding="utf-8")
+    return 0
+
+
+@dataclass(slots=True)
+class _Bench:
+    """A stage behind its guard, without camera and loop."""
+
+    config: Config
+    stage: Stage
+    state: RunState
+    guard: Guard
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[_Bench]:
+    config = read_config(path)
+    try:
+        stage = open_stage_of(config.stage)
+    except StageRefused as refused:
+        if refused.reason in _CONFIG_REASONS:
+            raise ConfigError(f"{path}: stage: {refused}") from refused
+        raise
+
+    def stop() -> None:
+        with suppress(StageError, OSError):  # a dead link cannot be told to stop
+            stage.stop()
+
+    try:
+        state = RunState(stop)
+        guard = Guard(guard_limits(config), stage, state)
+        state.ready()
+        yield _Bench(config, stage, state, guard)
+    except KeyboardInterrupt:
+        state.shutdown("interrupted")  # whoever stops the command wants the glass to stop
+        raise
+    finally:
+        stage.close()
+
+
+def _shown(status: StageStatus) -> dict[str, Any]:
+    return {
+        "z_um": round(status.z_um, 4),
+        "moving": status.moving,
+        "settled": status.settled_ns is not None,
+        "latched": status.latched,
+    }
+
+
+def _say(options: argparse.Namespace, text: str) -> None:
+    if options.json != "-":
+        print(text, flush=True)
+
+
+def _line(shown: dict[str, Any]) -> str:
+    state = "moving" if shown["moving"] else "at rest" if shown["settled"] else "settling"
+    latched = f", {shown['latched']}" if shown["latched"] else ""
+    return f"{shown['z_um']:.3f} um, {state}{latched}"
+
+
+def _find(options: argparse.Namespace) -> Any:
+    """Ports are listed, not asked: a byte that one controller ignores moves another."""
+    if options.config is None:
+        ports = [
+            {"port": port.device, "description": port.description, "hardware": port.hwid}
+            for port in sorted(list_ports.comports(include_links=True))
+        ]
+        for port in ports:
+            _say(options, f"{port['port']}: {port['description']} ({port['hardware']})")
+        if not ports:
+            _say(options, "no serial port is here")
+        return ports
+    with _opened(options.config) as bench:
+        stage = bench.stage
+        identity = getattr(stage, "identity", None)
+        found = {
+            "driver": bench.config.stage.driver,
+            "identity": identity.text if identity else None,
+            "travel_um": identity.travel_um if identity else None,
+            "window_um": [stage.z_min_um, stage.z_max_um],
+            "resolution_um": stage.resolution_um,
+            **_shown(stage.status()),
+        }
+    _say(options, f"{found['identity'] or found['driver']}: {_line(found)}")
+    return found
+
+
+def _move(options: argparse.Namespace) -> Any:
+    with _opened(options.config) as bench:
+        try:
+            bench.guard.send_by_hand(options.z_um)
+        except MoveUncertain as error:
+            raise StageUncertain(str(error)) from error
+        shown = _shown(bench.stage.wait(options.timeout))
+    _say(options, _line(shown))
+    return shown
+
+
+def _stop(options: argparse.Namespace) -> Any:
+    with _opened(options.config) as bench:
+        bench.stage.stop()
+        shown = _shown(bench.stage.status())
+    _say(options, _line(shown))
+    return shown
+
+
+def _clear(options: argparse.Namespace) -> Any:
+    with _opened(options.config) as bench:
+        before = bench.stage.status().latched
+        bench.stage.clear()
+        shown = {"was": before, **_shown(bench.stage.status())}
+    _say(options, f"was {before or 'not latched'}; {_line(shown)}")
+    return shown
+
+
+def _watch(options: argparse.Namespace) -> Any:
+    if not options.every_ms >= 1 or (options.count is not None and options.count < 1):
+        raise ConfigError("--every-ms and --count must be 1 or more")
+    seen: list[dict[str, Any]] = []
+    with _opened(options.config) as bench, _until_interrupted() as ends:
+        while len(seen) != options.count and not ends.wait(options.every_ms / 1e3 if seen else 0):
+            shown = _shown(bench.stage.status())
+            _say(options, _line(shown))
+            seen = [*seen[-9999:], shown] if options.count is None else [*seen, shown]
+    return seen
+
+
+def _serve_asi(options: argparse.Namespace) -> Any:
+    with (
+        _opened(options.config) as bench,
+        _until_interrupted() as ends,
+        AsiService(
+            GuardedAxis(bench.stage, bench.guard, bench.state), options.axis, options.link
+        ) as service,
+    ):
+        low_um, high_um = bench.stage.z_min_um, bench.stage.z_max_um
+        print(f"ASI MS-2000 on {service.port}, {low_um:g}..{high_um:g} um", flush=True)
+        ends.wait()
+        if bench.state.reason:
+            raise StageUncertain(bench.state.reason)
+        return {"port": service.port, "moves": bench.guard.moves, "refused": bench.guard.refused}
+
+
+@contextmanager
+def _until_interrupted() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and a service manager's stop set: then it ends in order."""
+    ends = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield ends
+        return
+    before = {
+        number: signal.signal(number, lambda *_: ends.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield ends
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+#: action -> (what does it, one line of help)
+ACTIONS: dict[str, tuple[Callable[[argparse.Namespace], Any], str]] = {
+    "find": (_find, "list the serial ports; with --config, who answers there and where it is"),
+    "move": (_move, "move to an absolute position, through the guard, and wait"),
+    "stop": (_stop, "stop the axis; it stays stopped until it is cleared"),
+    "clear": (_clear, "leave a latched stop, after looking why it stopped; moves nothing"),
+    "watch": (_watch, "tell position and state again and again"),
+    "serve-asi": (_serve_asi, "present the axis as an ASI MS-2000 on a pty"),
+}

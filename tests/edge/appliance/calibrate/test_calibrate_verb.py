@@ -1,0 +1,406 @@
+"""Calibration by moving and looking, on a drive with play, any scale and either sign."""
+
+import json
+import math
+import os
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from edge.appliance import cli
+from edge.appliance.calibrate import calibration
+from edge.appliance.calibrate import verb as calibrate_verb
+from edge.appliance.calibrate.calibration import CalibrationRefused, Calibrator
+from edge.appliance.calibrate.fit import Look, fit_line, linear_range_um, nut_of, sharpest_um
+from edge.appliance.calibrate.page import write_page
+from edge.appliance.calibrate.verb import open_play, result_of
+from edge.appliance.config import calibration_file
+from edge.appliance.config.config_file import read_config
+from edge.calibrated_stage import CalibratedStage
+from edge.camera import Frame, PixelFormat
+from edge.errors import ConfigError, MoveRefused
+from edge.guard import Guard, GuardLimits
+from edge.measure.aggregate import FocusEstimate, NoFocus, Reason
+from edge.measure.importance import Sparsity
+from edge.measure.sensor import Measurement
+from edge.rig import calibrated
+from edge.state import RunState
+from firmware_bridge.errors import StageRefused
+from firmware_bridge.stage import Stage, StageStatus, ZAt
+
+FOCUS_UM = 203.0  # true height of best focus
+
+
+class Drive(Stage):
+    """A drive at once at rest: play, gain and direction between the motor and the glass."""
+
+    z_min_um, z_max_um, resolution_um = 100.0, 300.0, 0.05
+
+    def __init__(self, gain=1.0, play_um=0.0, start_um=200.0):
+        self.z_um, self.nut_um, self.gain, self.play_um = start_um, start_um, gain, play_um
+        self.origin_um, self.moves, self.stuck, self.latched = start_um, [], False, None
+
+    @property
+    def glass_um(self):
+        return self.origin_um + self.gain * (self.nut_um - self.origin_um)
+
+    def status(self):
+        return StageStatus(self.z_um, False, 1, self.latched, 2)
+
+    def z_at(self, time_ns):
+        return ZAt(self.z_um, 0.02)
+
+    def move_to(self, target_um, assumed_um):
+        assert self.z_min_um <= target_um <= self.z_max_um
+        assert abs(assumed_um - self.z_um) < 1e-6
+        self.z_um = target_um
+        if not self.stuck:
+            self.nut_um = min(max(self.nut_um, target_um), target_um + self.play_um)
+        self.moves.append(target_um)
+        return len(self.moves)
+
+    def wait(self, timeout_s):
+        return self.status()
+
+    def stop(self):
+        pass
+
+    def clear(self):
+        pass
+
+    def close(self):
+        pass
+
+
+class Sight:
+    """Networks and camera in one: true defocus with noise; sharpest at focus."""
+
+    def __init__(self, drive, noise_um=0.1, offset_um=0.0, seed=0):
+        self.drive, self.noise_um, self.offset_um = drive, noise_um, offset_um
+        self.rng = np.random.default_rng(seed)
+        self.blind = self.flat = False
+        self.interval_um = 0.3
+        self.saturate_um = math.inf
+
+    def error_um(self):
+        return self.drive.glass_um - FOCUS_UM
+
+    def next(self, timeout_s):
+        # the picture tells its sharpness in its own grey levels
+        return Frame(np.zeros((1, 1), np.uint8), PixelFormat.MONO8, 1, 10**9, 10**9 + 1)
+
+    def measure(self, frame, lap):
+        if self.blind:
+            estimate = NoFocus(Reason.BLANK, Sparsity.BLANK, 1, 1)
+            return Measurement(None, None, estimate)
+        d = -self.error_um() + self.offset_um
+        d = max(-self.saturate_um, min(self.saturate_um, d))
+        d += float(self.rng.normal(0, self.noise_um))
+        return Measurement(
+            None, None, FocusEstimate(d, self.interval_um, 9, Sparsity.SPARSE, 1, 1, 0.1)
+        )
+
+    def sharpness(self, frame):
+        return 1.0 if self.flat else 1.0 / (1.0 + (self.error_um() / 2.0) ** 2)
+
+
+def bench(monkeypatch, **drive):
+    axis = Drive(**drive)
+    sight = Sight(axis)
+    monkeypatch.setattr(calibration, "sharpness", sight.sharpness)
+    state = RunState()
+    state.ready()
+    guard = Guard(GuardLimits(100.0, 300.0, 0, 25.0, 100.0, 0.0, 10_000), axis, state)
+    return SimpleNamespace(
+        drive=axis, sight=sight, guard=guard,
+        run=Calibrator(axis, guard, sight, sight.next, 0.0).run,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("gain", [0.7, 1.0, 1.3])
+@pytest.mark.parametrize("play_um", [0.0, 2.0])
+def test_sign_scale_and_play_come_out_right(monkeypatch, sign, gain, play_um):
+    here = bench(monkeypatch, gain=sign * gain, play_um=play_um)
+    found = here.run()
+    assert found.focus_direction == sign
+    assert found.um_per_unit == pytest.approx(gain, rel=0.02)
+    assert found.play_um == pytest.approx(play_um, abs=0.3)
+    assert found.um_per_unit_95 < 0.04
+    assert abs(found.zero_um) < 0.25
+    assert found.linear_range_um > 10.0
+    assert abs(here.sight.error_um()) < 0.4  # it is left in focus
+    assert all(100.0 <= z <= 300.0 for z in here.drive.moves)
+    assert len(found.looks) <= 40
+
+
+def test_intervals_that_promise_too_much_are_widened(monkeypatch):
+    here = bench(monkeypatch)
+    assert here.run().interval_factor < 1.3
+    here = bench(monkeypatch)
+    here.sight.noise_um, here.sight.interval_um = 0.3, 0.2
+    assert here.run().interval_factor > 1.5
+
+
+def test_how_far_the_networks_are_right_is_found(monkeypatch):
+    here = bench(monkeypatch, start_um=202.5)
+    here.sight.saturate_um = 9.0
+    assert 5.0 < here.run().linear_range_um < 10.0
+
+
+def refused(here, words):
+    start = here.drive.z_um
+    with pytest.raises(CalibrationRefused, match=words):
+        here.run()
+    assert here.drive.z_um == pytest.approx(start, abs=0.1)  # brought back
+
+
+def test_what_does_not_allow_a_calibration_is_said(monkeypatch):
+    here = bench(monkeypatch)
+    here.sight.blind = True
+    refused(here, "nothing to measure at z = 200.0 um: blank")
+    here = bench(monkeypatch, start_um=150.0)
+    refused(here, r"\+53.0 um out of focus|is the most")
+    here = bench(monkeypatch, start_um=185.0)
+    refused(here, "bring it within 12 um first")
+    here = bench(monkeypatch)
+    here.drive.stuck = True
+    refused(here, "does not move the objective")
+    here = bench(monkeypatch)
+    here.sight.noise_um = 2.0
+    refused(here, "scatter by")
+    here = bench(monkeypatch)
+    here.sight.flat = True
+    refused(here, "sharpest")
+    here = bench(monkeypatch)
+    here.sight.offset_um = 2.0
+    refused(here, "sharpest")
+
+
+def test_a_latched_stage_is_not_moved(monkeypatch):
+    here = bench(monkeypatch)
+    here.drive.latched = "LIMIT"
+    with pytest.raises(MoveRefused, match="latched"):
+        here.run()
+    assert here.drive.moves == []
+
+
+def test_a_window_that_is_too_small_refuses_and_moves_nothing_outside(monkeypatch):
+    here = bench(monkeypatch, start_um=101.0)
+    with pytest.raises((MoveRefused, CalibrationRefused)):
+        here.run()
+    assert all(100.0 <= z <= 300.0 for z in here.drive.moves)
+
+
+# ---- the fit ------------------------------------------------------------------------------------
+
+
+def test_the_nut_follows_after_the_play():
+    assert nut_of([0, 2, 1, -1, -3, -2, 1], 2.0).tolist() == [0, 2, 2, 1, -1, -1, 1]
+    assert nut_of([0, 2, 1, -1], 0.0).tolist() == [0, 2, 1, -1]
+
+
+def look(z_um, defocus_um, sharp=1.0, part="up"):
+    return Look(z_um, defocus_um, 0.3, sharp, part)
+
+
+def test_a_line_needs_looks_and_a_way():
+    with pytest.raises(ValueError, match="3 looks, 8 are the least"):
+        fit_line([look(0, 0)] * 3)
+    with pytest.raises(ValueError, match="did not move"):
+        fit_line([look(0, 0)] * 9)
+
+
+def test_the_linear_range_is_the_worse_sides():
+    line = fit_line([look(z, -z) for z in np.linspace(-5, 5, 12)])
+    far = [look(z, -z) for z in (-20.0, -10.0, 10.0)] + [look(20.0, -14.0)]
+    assert linear_range_um(far, line) == pytest.approx(10.0)
+    assert linear_range_um([look(5.0, -5.0)], line) == 0.0  # one side only
+
+
+def test_a_peak_at_the_end_is_no_peak():
+    rows = [look(z, 0.0, sharp=1 / (1 + (z - 0.3) ** 2)) for z in (-1.0, -0.5, 0.0, 0.5, 1.0)]
+    assert sharpest_um(rows) == pytest.approx(0.3, abs=0.1)
+    with pytest.raises(ValueError, match="first or the last"):
+        sharpest_um(rows[:3])
+
+
+# ---- the stage in um of focus --------------------------------------------------------------------
+
+
+def test_a_calibrated_stage_counts_in_um_of_focus():
+    drive = Drive(gain=0.7)
+    stage = CalibratedStage(drive, 0.7, 200.0)
+    stage.move_to(207.0, 200.0)
+    assert drive.z_um == pytest.approx(210.0)
+    assert drive.glass_um == pytest.approx(207.0)
+    assert stage.status().z_um == pytest.approx(207.0)
+    assert stage.z_at(0).z_um == pytest.approx(207.0)
+    assert stage.z_at(0).uncertainty_um == pytest.approx(0.014)
+    assert stage.resolution_um == pytest.approx(0.035)
+    assert (stage.z_min_um, stage.z_max_um) == pytest.approx((130.0, 270.0))
+    wide = CalibratedStage(Drive(gain=1.3), 1.3, 200.0)
+    assert (wide.z_min_um, wide.z_max_um) == (100.0, 300.0)  # never wider than it was
+    for scale in (0.0, -1.0, math.nan, math.inf):
+        with pytest.raises(ValueError, match="no scale"):
+            CalibratedStage(drive, scale, 200.0)
+
+
+def test_what_the_drivers_window_forbids_is_refused():
+    class Strict(Drive):
+        def move_to(self, target_um, assumed_um):
+            if not self.z_min_um <= target_um <= self.z_max_um:
+                raise StageRefused("WINDOW", "outside")
+            return super().move_to(target_um, assumed_um)
+
+    drive = Strict(gain=0.7)
+    with pytest.raises(StageRefused, match="WINDOW"):
+        CalibratedStage(drive, 0.7, 200.0).move_to(290.0, 200.0)
+    assert drive.moves == []
+
+
+# ---- the file and the config ---------------------------------------------------------------------
+
+CONFIG = """\
+camera: {driver: recorded, period_ms: 40, options: {folder: pictures}}
+stage:
+  driver: binary
+  z_min_um: 100
+  z_max_um: 300
+  calibration: calibration.json
+  options: {port: /dev/null}
+objective: {na: 0.75, magnification: 20, um_per_px: 0.34}
+"""
+
+
+@pytest.fixture
+def made(tmp_path, monkeypatch):
+    """A config and its signed file, with this machine's key in the same folder."""
+    monkeypatch.setattr(calibration_file, "KEY", tmp_path / "keys" / "key")
+    for name in ("read", "write"):
+        monkeypatch.setattr(
+            getattr(calibration_file, name), "__defaults__", (calibration_file.KEY,)
+        )
+    path = tmp_path / "scanner.yaml"
+    path.write_text(CONFIG)
+    config = read_config(path, calibrating=True)
+    here = bench(monkeypatch, gain=-0.7, play_um=2.0)
+    found = here.run()
+    calibration_file.write(tmp_path / "calibration.json", result_of(found), config)
+    return SimpleNamespace(path=path, file=tmp_path / "calibration.json", found=found,
+                           key=tmp_path / "keys" / "key")  # fmt: skip
+
+
+def test_the_config_takes_what_the_file_says(made):
+    config = read_config(made.path)
+    assert config.stage.focus_direction == -1
+    assert config.stage.um_per_unit == pytest.approx(0.7, rel=0.02)
+    assert config.stage.options["backlash_um"] == 3.0  # 2 um of play and the margin, in whole um
+    assert config.models.interval_factor == made.found.interval_factor
+    stage = calibrated(Drive(), config.stage)
+    assert isinstance(stage, CalibratedStage)
+    assert calibrated(Drive(), replace(config.stage, um_per_unit=1.0)) is not stage
+    assert made.key.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_direction_by_hand_must_agree(made):
+    made.path.write_text(CONFIG.replace("  calibration", "  focus_direction: -1\n  calibration"))
+    assert read_config(made.path).stage.focus_direction == -1
+    made.path.write_text(CONFIG.replace("  calibration", "  focus_direction: 1\n  calibration"))
+    with pytest.raises(ConfigError, match=r"contradicts .* which found -1"):
+        read_config(made.path)
+
+
+def test_a_file_that_was_changed_cut_or_made_elsewhere_is_refused(made):
+    whole = made.file.read_text()
+    body = json.loads(whole)
+
+    def broken(text, words):
+        made.file.write_text(text)
+        with pytest.raises(ConfigError, match=words) as caught:
+            read_config(made.path)
+        assert "\n" not in str(caught.value)
+
+    body["result"]["focus_direction"] = 1
+    broken(json.dumps(body), "signature is not this machine's")
+    broken(whole[: len(whole) // 2], "not a whole calibration file")
+    broken("[]", "not a whole calibration file")
+    broken(" " * (calibration_file.SIZE_LIMIT + 2), "not a whole calibration file")
+    made.file.write_text(whole)
+    made.key.write_bytes(os.urandom(32))
+    with pytest.raises(ConfigError, match="signature is not this machine's"):
+        read_config(made.path)
+    made.key.unlink()
+    with pytest.raises(ConfigError, match="the key of this machine cannot be read"):
+        read_config(made.path)
+    made.file.unlink()
+    with pytest.raises(ConfigError, match="the calibration cannot be read"):
+        read_config(made.path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "part"),
+    [("na: 0.75", "na: 0.8", "objective"), ("driver: binary", "driver: binary-process", "stage"),
+     ("driver: recorded", "driver: simulated", "camera")],
+)  # fmt: skip
+def test_another_instrument_needs_a_calibration_of_its_own(made, old, new, part):
+    text = CONFIG.replace(old, new).replace("folder: pictures", "trace: t")
+    made.path.write_text(text if part == "camera" else CONFIG.replace(old, new))
+    with pytest.raises(ConfigError, match=f"was made with another {part}"):
+        read_config(made.path)
+
+
+def test_impossible_numbers_are_refused_though_signed(made):
+    config = read_config(made.path, calibrating=True)
+    for name, value in (("um_per_unit", 50.0), ("focus_direction", 0), ("play_um", -1.0),
+                        ("interval_factor", 0.5)):  # fmt: skip
+        result = {**result_of(made.found), name: value}
+        calibration_file.write(made.file, result, config)
+        with pytest.raises(ConfigError, match="impossible numbers"):
+            read_config(made.path)
+
+
+def test_the_instrument_is_opened_as_it_is(made):
+    config = open_play(read_config(made.path, calibrating=True))
+    assert config.stage.focus_direction == 0
+    assert config.stage.options["backlash_um"] == 0.0
+
+
+def test_the_verb_writes_file_page_and_numbers(made, tmp_path, monkeypatch, capsys):
+    here = bench(monkeypatch, gain=1.3, play_um=1.0)
+    closed = []
+    rig = SimpleNamespace(
+        stage=here.drive, guard=here.guard, sensor=here.sight,
+        camera=SimpleNamespace(next=here.sight.next), close=lambda: closed.append(1),
+    )  # fmt: skip
+    monkeypatch.setattr(calibrate_verb, "build_rig", lambda config: rig)
+    words = ["calibrate", "--config", str(made.path), "--quiet", "--json", str(tmp_path / "j.json"),
+             "--report", str(tmp_path / "page")]  # fmt: skip
+    assert cli.main(words) == 0
+    said = capsys.readouterr().out
+    assert "a rising z raises the objective" in said
+    assert "written and signed" in said
+    assert json.loads((tmp_path / "j.json").read_text())["um_per_unit"] == pytest.approx(1.3, 0.02)
+    page = (tmp_path / "page" / "index.html").read_text()
+    assert page.count("<svg") == 2
+    assert read_config(made.path).stage.um_per_unit == pytest.approx(1.3, 0.02)
+    assert closed == [1]
+
+
+def test_wrong_use(made, tmp_path, capsys):
+    plain = CONFIG.replace("  calibration: calibration.json\n", "  focus_direction: 1\n")
+    made.path.write_text(plain)
+    for words, said in (
+        (["--config", str(made.path)], "stage.calibration must name the file"),
+        (["--config", str(made.path), "--out", "x"], "belong to --zstacks"),
+        (["--zstacks", "m.csv"], "--zstacks needs --out"),
+    ):
+        assert cli.main(["calibrate", *words]) == 2
+        assert said in capsys.readouterr().err
+
+
+def test_the_page_says_which_way(monkeypatch, tmp_path):
+    page = write_page(bench(monkeypatch, gain=-1.0).run(), tmp_path).read_text()
+    assert "A rising z lowers the objective" in page

@@ -1,0 +1,68 @@
+"""Late results are dropped and counted; statistics take no memory that grows."""
+
+import tracemalloc
+
+import pytest
+from fake_microscope import microscope
+
+from edge.appliance.run.loop_statistics import LoopStatistics
+from edge.decide.decision import Decision
+from edge.loop import Outcome, step
+
+
+def test_a_late_result_is_dropped_before_it_is_planned(monkeypatch):
+    rig, _ = microscope(monkeypatch, focus_um=6.0)
+    rig.late_ms = 0.9  # the fake camera hands its frames over 1 ms after the exposure
+    outcome = step(rig)
+    assert outcome.decision is Decision.HOLD
+    assert outcome.reason == "late: 1 ms after the exposure"
+    assert (outcome.plan, outcome.sent_ns, rig.stage.moves) == (None, None, [])
+    assert outcome.measurement is not None
+    rig.late_ms = 1.0
+    assert step(rig).move is not None
+
+
+def outcome(frame_id, decision=Decision.IN_FOCUS, reason="in-deadband", sent_ns=None, ms=5.0):
+    return Outcome(
+        decision, reason, sent_ns=sent_ns, frame_id=frame_id,
+        latency_ms={"rin": ms / 2, "total": ms}, age_ms=ms + 2,
+    )  # fmt: skip
+
+
+def test_every_frame_is_accounted_for():
+    seen = LoopStatistics()
+    for each in (
+        outcome(7),
+        outcome(8, Decision.MOVE, "defocus", sent_ns=1),
+        outcome(11, Decision.HOLD, "late: 80 ms after the exposure"),
+        outcome(11, Decision.REFUSE, "frame-order: frame 11 after frame 11"),
+        outcome(12, Decision.REFUSE, "stale: frame is 90 ms old, 57"),
+        Outcome(Decision.HOLD, "camera-stalled: none"),
+    ):
+        seen.add(each)
+    record = seen.record()
+    assert (record["frames"], record["moves"], record["stalls"]) == (5, 1, 1)
+    assert (record["late"], record["stale"]) == (1, 1)
+    assert (record["missing_frames"], record["repeated_frames"]) == (2, 1)
+    assert record["decisions"] == {"MOVE": 1, "IN_FOCUS": 1, "HOLD": 2, "REFUSE": 2}
+    assert set(record["latency_ms"]) == {"rin", "total", "age"}
+    assert record["latency_ms"]["total"]["p50"] == pytest.approx(5.0, rel=0.03)
+    assert "2 late, 2 missed" in seen.line()
+    assert seen.line().endswith("HOLD: camera-stalled: none")
+
+
+def test_ten_thousand_outcomes_take_no_more_memory_than_one():
+    seen = LoopStatistics()
+    for frame_id in range(300):
+        seen.add(outcome(frame_id))
+    tracemalloc.start()
+    try:
+        seen.add(outcome(300))
+        before = tracemalloc.get_traced_memory()[0]
+        for frame_id in range(301, 10_301):
+            seen.add(outcome(frame_id, ms=frame_id % 40 + 1))
+        grown = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert grown < 2_000  # bytes: counters that became larger numbers, the last outcome
+    assert seen.frames == 10_301
