@@ -58,18 +58,34 @@ class Rig:
         self.stalls = 0
         self.state.restart_by_person()
 
+    def halt(self, reason: str) -> None:
+        """Shut down at once, from any thread: `halt`."""
+        halt(self.state, self.stage, reason)
+
     def close(self) -> None:
         """Shut down, release camera, stage and engines; safe to call twice.
 
         An axis at rest is left as it is: nothing can move it once this session is over. One that
         moves, or does not answer, is stopped, which latches it (`sparsefocus stage clear`).
         """
-        self.state.shutdown("closed", stop=not _at_rest(self.stage))
+        self.halt("closed")
         self.camera.close()
         with contextlib.suppress(StageError, OSError):
             self.stage.close()
         for engine in self.engines:
             engine.close()
+
+
+def halt(state: RunState, stage: Stage, reason: str) -> None:
+    """Shut down for `reason`; stop the axis unless it is known to rest (a stop latches it).
+
+    Once only: whatever shut down before has told the axis. The state changes first: a move that
+    another thread is sending meanwhile is either seen here or stopped by the guard. A dead line
+    cannot be told to stop, and raises nothing.
+    """
+    if state.shutdown(reason, stop=False) and not _at_rest(stage):
+        with contextlib.suppress(StageError, OSError):
+            stage.stop()
 
 
 def _at_rest(stage: Stage) -> bool:

@@ -25,6 +25,7 @@ from edge.settings import Config
 from firmware_bridge.firmware.host import HostFirmware
 from firmware_bridge.firmware.trace import MotorTrace
 from firmware_bridge.stage import open_stage
+from firmware_bridge.stop_signals import BY, StopSignals
 from simulator.camera import SimulatedCamera
 from simulator.mechanics import Mechanics, MechanicsParameters
 from simulator.microscope import SENSOR, Microscope
@@ -83,6 +84,8 @@ class SimulatedInstrument:
                 self._config, camera=self.camera, stage=open_stage(stage.driver, options)
             )
             self._opened.callback(self.rig.close)
+            stop = lambda name: self.rig.halt(BY + name)  # noqa: E731
+            self._opened.enter_context(StopSignals(stop))
             self._opened = self._opened.pop_all()
         return self
 

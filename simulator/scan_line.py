@@ -18,6 +18,7 @@ from edge.state import State
 from firmware_bridge.firmware.host import HostFirmware
 from firmware_bridge.firmware.trace import MotorTrace
 from firmware_bridge.stage import open_stage
+from firmware_bridge.stop_signals import BY, StopSignals
 from simulator.mechanics import Mechanics, MechanicsParameters
 from simulator.scan import Line, MakeSensor, ScanCamera, Seen, Stand, Strip
 from simulator.simulate_verb import NOMINAL
@@ -101,7 +102,8 @@ def scan(
         rig = build_rig(config, camera=camera, stage=stage, path=line)
         rig.sensor = make_sensor(stand)
         try:
-            with without_collector():
+            stopping = StopSignals(lambda name: rig.halt(BY + name))
+            with stopping, without_collector():
                 return _line(rig, camera, stand, length_mm, half_um)
         finally:
             rig.close()

@@ -10,14 +10,17 @@ from __future__ import annotations
 import argparse
 import importlib
 import logging
+import signal
 import sys
 from collections.abc import Sequence
 
 from edge.errors import CameraStalled, ConfigError, EngineRejected, SparseFocusError
 from engines.manifest import EngineRejected as ModelRejected
 from firmware_bridge.errors import StageError
+from firmware_bridge.stop_signals import Interrupted
 
 DONE, WRONG_USE, REFUSED, FAILED = 0, 2, 3, 4
+SIGNALLED = 128  # and the number of the signal, as shells have it
 
 #: verb -> (module with add_arguments(parser) and run(options) -> exit status, one line of help)
 VERBS: dict[str, tuple[str, str]] = {
@@ -86,8 +89,12 @@ def _run(options: argparse.Namespace) -> int:
         return _say(error, FAILED)
     except SparseFocusError as error:
         return _say(error, REFUSED)
+    except Interrupted as interrupted:
+        return _say(interrupted, SIGNALLED + interrupted.number)
     except KeyboardInterrupt:
-        return _say("interrupted", 130)
+        return _say("interrupted", SIGNALLED + signal.SIGINT)
+    except MemoryError:
+        return _say("the computer's memory is used up", FAILED)
 
 
 def _say(what: object, status: int) -> int:

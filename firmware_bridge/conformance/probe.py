@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from firmware_bridge import messages as m
-from firmware_bridge.errors import LinkLost, StageRefused
+from firmware_bridge.errors import LinkLost, StageError, StageRefused
 from firmware_bridge.firmware.bench import Bench
 from firmware_bridge.framing import Frame, FrameReader, encode_frame
 from firmware_bridge.link import Link
@@ -204,6 +205,22 @@ class Probe:
                 return
             if time.monotonic() > deadline:
                 raise Failed("the axis does not come to rest")
+
+    def stop_at_once(self) -> None:
+        """STOP, from any thread, past whatever is being asked; nobody waits for the answer."""
+        code, payload = m.encode(m.Stop(self._session))
+        wire = encode_frame(Frame(m.PROTOCOL_VERSION, code, 0, payload))
+        self._link.write(b"\0" + wire)  # a frame cut short would swallow it
+
+    def leave(self) -> None:
+        """Stop an axis that moves, or does not tell; one at rest is not latched."""
+        with contextlib.suppress(StageError, Failed):
+            try:
+                moves = bool(self.status().flags & m.Flag.MOVING)
+            except (StageError, Failed):
+                moves = True
+            if moves:
+                self.stop_at_once()
 
     # ---- the axis -----------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from firmware_bridge.conformance.suite import (
 )
 from firmware_bridge.firmware.bench import Bench
 from firmware_bridge.link import SerialLink
+from firmware_bridge.stop_signals import StopSignals
 
 CONFORMS, DEVIATES = 0, 3
 
@@ -58,7 +59,9 @@ def conformance(options: argparse.Namespace) -> int:
             if not options.quiet:
                 print(_row(outcome), file=out, flush=True)
 
-        outcomes = run(probe, options.only, tell)
+        stack.callback(probe.leave)  # also by an error: its watchdog may be what is at fault
+        with StopSignals(lambda _: probe.stop_at_once()):
+            outcomes = run(probe, options.only, tell)
     record = as_json(probe, outcomes)
     print("{passed} passed, {failed} failed, {not_run} not run".format(**record), file=out)
     if options.json is not None:

@@ -27,6 +27,7 @@ from engines.engine import MODELS
 from firmware_bridge.errors import StageError
 from firmware_bridge.firmware.host import HostFirmware
 from firmware_bridge.stage import open_stage
+from firmware_bridge.stop_signals import BY, StopSignals
 from simulator.bench.frames import EXPOSURE_NS, ShownCamera
 
 U8 = npt.NDArray[np.uint8]
@@ -77,6 +78,8 @@ class Ours:
             axis = open_stage(stage.driver, options)
             self._rig = build_rig(self._config, camera=self._camera, stage=axis)
             opened.callback(self._rig.close)
+            stop = lambda name: self._rig.halt(BY + name)  # noqa: E731
+            opened.enter_context(StopSignals(stop))
             self._opened = opened.pop_all()
         return self
 

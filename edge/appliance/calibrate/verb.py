@@ -24,6 +24,7 @@ from edge.appliance.report.report import check_folder, strict
 from edge.errors import ConfigError
 from edge.rig import Rig, build_rig
 from edge.settings import Config
+from firmware_bridge.stop_signals import BY, StopSignals
 
 ADAPT = "training.adapt.verb"
 
@@ -81,10 +82,8 @@ def _instrument(options: argparse.Namespace) -> int:
         )
     rig = build_rig(open_play(config))
     try:
-        found = calibrate(rig, config, options.quiet)
-    except KeyboardInterrupt:
-        rig.state.shutdown("interrupted")  # whoever stops the command wants the glass to stop
-        raise
+        with StopSignals(lambda name: rig.halt(BY + name)):
+            found = calibrate(rig, config, options.quiet)
     finally:
         rig.close()
     calibration_file.write(Path(named), result_of(found), config)

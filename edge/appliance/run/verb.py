@@ -4,7 +4,8 @@ Paced by the camera; what is not needed for the next move is done elsewhere: a s
 thread of its own, statistics in constant memory, no garbage collection in the loop. Ends by itself
 only after a shutdown, which only a person leaves, or after --frames or --seconds.
 
-SIGINT, SIGTERM: stop the stage and end. SIGUSR1: the slide was moved to another field.
+SIGINT, SIGTERM, SIGHUP, SIGQUIT: the stage stops at once, the loop ends with the frame under way (a
+second signal does not wait for it). SIGUSR1: the slide was moved to another field.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from edge.errors import ConfigError
 from edge.loop import step
 from edge.rig import Rig, build_rig
 from edge.state import State
+from firmware_bridge.stop_signals import BY, StopSignals
 
 STOPPED, REFUSED, FAILED = 0, 3, 4
 TERMINAL_S, PIPE_S = 0.5, 10.0  # between two status lines
@@ -66,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         measures = apply(config.realtime)  # after the drivers' threads, which need none of it
         _say_measures(measures, options.quiet)
-        with _asked() as asked, _status(seen, options.quiet), without_collector():
+        with _asked(rig) as asked, _status(seen, options.quiet), without_collector():
             status = track(rig, seen, asked, _end(options, begin))
     finally:
         dropped = rig.camera.dropped
@@ -85,7 +87,7 @@ class Asked:
     """What signals ask of the loop; set by handlers, read between frames."""
 
     def __init__(self) -> None:
-        self.stop = False
+        self.stop = ""  # by which signal
         self.new_field = False
 
 
@@ -100,6 +102,8 @@ def track(
         outcome = step(rig)
         seen.add(outcome)
         if rig.state.value is State.SHUTDOWN:
+            if asked.stop and rig.state.reason == BY + asked.stop:
+                return STOPPED  # the signal came first: a move cut short by it is no fault
             refused = outcome.decision is Decision.SHUTDOWN and isinstance(outcome.plan, Shutdown)
             return REFUSED if refused else FAILED
     return STOPPED
@@ -115,25 +119,26 @@ def _end(options: argparse.Namespace, begin: float) -> Callable[[LoopStatistics]
 
 
 @contextmanager
-def _asked() -> Iterator[Asked]:
+def _asked(rig: Rig) -> Iterator[Asked]:
     """Handlers for the signals while the loop runs; the old ones afterwards."""
     asked = Asked()
 
-    def stop(*_: object) -> None:
-        asked.stop = True
+    def stop(name: str) -> None:
+        asked.stop = name
+        rig.halt(BY + name)
 
     def moved(*_: object) -> None:
         asked.new_field = True
 
-    handlers = {signal.SIGINT: stop, signal.SIGTERM: stop, signal.SIGUSR1: moved}
-    if threading.current_thread() is not threading.main_thread():
-        handlers = {}  # Python allows handlers in the main thread only
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with StopSignals(stop, raises=False):
+        if threading.current_thread() is not threading.main_thread():
+            yield asked  # Python allows handlers in the main thread only
+            return
+        before = signal.signal(signal.SIGUSR1, moved)
+        try:
+            yield asked
+        finally:
+            signal.signal(signal.SIGUSR1, before)
 
 
 @contextmanager

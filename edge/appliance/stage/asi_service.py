@@ -24,6 +24,7 @@ from firmware_bridge.stage import Stage
 
 WINDOW_REASONS = ("outside-window", "WINDOW")
 _LOOK_S = 0.2  # how late the end of the service is noticed
+_KEPT = 4096  # bytes of answers that a client has not read; the rest is lost, as on a serial line
 
 
 class GuardedAxis:
@@ -50,7 +51,7 @@ class GuardedAxis:
         try:
             return self._stage.status().settled_ns is None
         except (StageError, OSError):
-            return False  # there is no other answer; the position that comes next is refused
+            return True  # nobody knows that it rests
 
     def move_to(self, target_um: float) -> None:
         """Through the guard; never around it."""
@@ -66,6 +67,9 @@ class GuardedAxis:
         """Stop the stage; a stop is never refused."""
         try:
             moving = self._stage.status().moving
+        except (StageError, OSError):
+            moving = True  # the way out may still be whole
+        try:
             self._stage.stop()
         except (StageError, OSError) as error:
             raise AsiRefusal(FAILED) from error
@@ -84,6 +88,7 @@ class AsiService:
         self._link = link
         self._near, self._far = os.openpty()
         tty.setraw(self._far)  # open for as long as we serve: clients may come and go
+        os.set_blocking(self._near, False)
         self.port = os.ttyname(self._far)
         self._ends = threading.Event()
         if link is not None:
@@ -119,8 +124,17 @@ class AsiService:
             raise ConfigError(f"{link}: cannot be made a link to the port: {error}") from error
 
     def _serve(self) -> None:
+        """Commands are read whether or not the client reads the answers: one may be HALT."""
+        unread = bytearray()
         while not self._ends.is_set():
-            readable, _, _ = select.select([self._near], [], [], _LOOK_S)
-            if readable:
-                with contextlib.suppress(OSError):
-                    os.write(self._near, self._server.receive(os.read(self._near, 4096)))
+            readable, free, _ = select.select(
+                [self._near], [self._near] if unread else [], [], _LOOK_S
+            )
+            with contextlib.suppress(OSError):
+                if readable:
+                    answers = self._server.receive(os.read(self._near, 4096))
+                    if len(unread) + len(answers) <= _KEPT:
+                        unread += answers
+                        free = [self._near]
+                if free:
+                    del unread[: os.write(self._near, unread)]

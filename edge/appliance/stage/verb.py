@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -20,14 +19,15 @@ from serial.tools import list_ports
 
 from edge.appliance.config.config_file import read_config
 from edge.appliance.stage.asi_service import AsiService, GuardedAxis
-from edge.errors import ConfigError, MoveUncertain
+from edge.errors import ConfigError, MoveRefused, MoveUncertain
 from edge.guard import Guard
-from edge.rig import guard_limits, open_stage_of
+from edge.rig import guard_limits, halt, open_stage_of
 from edge.settings import Config
 from edge.state import RunState
 from firmware_bridge.conformance import verb as conformance
 from firmware_bridge.errors import StageError, StageRefused, StageUncertain
 from firmware_bridge.stage import Stage, StageStatus
+from firmware_bridge.stop_signals import BY, StopSignals
 
 _CONFIG_REASONS = ("CONFIG", "WINDOW", "NOT_FINITE")
 
@@ -78,7 +78,9 @@ class _Bench:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[_Bench]:
+def _opened(path: Path, ends: threading.Event | None = None) -> Iterator[_Bench]:
+    """The axis behind its guard. Whatever ends the block but its own end stops the glass: a
+    signal at once; with `ends`, which the first signal sets, the block ends by itself."""
     config = read_config(path)
     try:
         stage = open_stage_of(config.stage)
@@ -87,17 +89,26 @@ def _opened(path: Path) -> Iterator[_Bench]:
             raise ConfigError(f"{path}: stage: {refused}") from refused
         raise
 
-    def stop() -> None:
+    def stop_stage() -> None:
         with suppress(StageError, OSError):  # a dead link cannot be told to stop
             stage.stop()
 
+    state = RunState(stop_stage)
+
+    def stop(name: str) -> None:
+        halt(state, stage, BY + name)
+        if ends is not None:
+            ends.set()
+
     try:
-        state = RunState(stop)
-        guard = Guard(guard_limits(config), stage, state)
-        state.ready()
-        yield _Bench(config, stage, state, guard)
-    except KeyboardInterrupt:
-        state.shutdown("interrupted")  # whoever stops the command wants the glass to stop
+        with StopSignals(stop, raises=ends is None):
+            guard = Guard(guard_limits(config), stage, state)
+            state.ready()
+            yield _Bench(config, stage, state, guard)
+    except BaseException as error:
+        if not isinstance(error, (ConfigError, MoveRefused, StageRefused)):  # nothing moved
+            # a time-out, a lost answer, no memory: the glass must not go on alone
+            halt(state, stage, " ".join(str(error).split()) or type(error).__name__)
         raise
     finally:
         stage.close()
@@ -182,7 +193,7 @@ def _watch(options: argparse.Namespace) -> Any:
     if not options.every_ms >= 1 or (options.count is not None and options.count < 1):
         raise ConfigError("--every-ms and --count must be 1 or more")
     seen: list[dict[str, Any]] = []
-    with _opened(options.config) as bench, _until_interrupted() as ends:
+    with _opened(options.config) as bench, _until_told() as ends:
         while len(seen) != options.count and not ends.wait(options.every_ms / 1e3 if seen else 0):
             shown = _shown(bench.stage.status())
             _say(options, _line(shown))
@@ -191,9 +202,9 @@ def _watch(options: argparse.Namespace) -> Any:
 
 
 def _serve_asi(options: argparse.Namespace) -> Any:
+    ends = threading.Event()
     with (
-        _opened(options.config) as bench,
-        _until_interrupted() as ends,
+        _opened(options.config, ends) as bench,
         AsiService(
             GuardedAxis(bench.stage, bench.guard, bench.state), options.axis, options.link
         ) as service,
@@ -201,27 +212,16 @@ def _serve_asi(options: argparse.Namespace) -> Any:
         low_um, high_um = bench.stage.z_min_um, bench.stage.z_max_um
         print(f"ASI MS-2000 on {service.port}, {low_um:g}..{high_um:g} um", flush=True)
         ends.wait()
-        if bench.state.reason:
+        if not bench.state.reason.startswith(BY):
             raise StageUncertain(bench.state.reason)
         return {"port": service.port, "moves": bench.guard.moves, "refused": bench.guard.refused}
 
 
 @contextmanager
-def _until_interrupted() -> Iterator[threading.Event]:
-    """An event that Ctrl-C and a service manager's stop set: then it ends in order."""
-    ends = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield ends
-        return
-    before = {
-        number: signal.signal(number, lambda *_: ends.set())
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield ends
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _until_told() -> Iterator[threading.Event]:
+    """An event that the first signal sets, for what only looks: nothing is stopped by it."""
+    with StopSignals(lambda _: None, raises=False) as signals:
+        yield signals.asked
 
 
 #: action -> (what does it, one line of help)

@@ -1,10 +1,12 @@
 """`sparsefocus run`: keeps going, ends as asked, and says with its exit status why it ended."""
 
+import hashlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from types import SimpleNamespace
 
@@ -17,6 +19,7 @@ from edge.appliance import cli
 from edge.appliance.run import verb as run_verb
 from edge.appliance.run.loop_statistics import LoopStatistics
 from edge.appliance.run.verb import Asked, track
+from edge.errors import CameraStalled
 from firmware_bridge.firmware.host import HostFirmware
 
 
@@ -45,6 +48,48 @@ def test_another_field_is_told_by_a_signal(monkeypatch):
     assert track(rig, LoopStatistics(), asked, after(3)) == 0
     assert told == [1]
     assert not asked.new_field
+
+
+def test_a_signal_stops_a_move_without_waiting_for_the_camera(monkeypatch):
+    rig, _ = microscope(monkeypatch, focus_um=6.0)
+    assert track(rig, LoopStatistics(), Asked(), lambda seen: seen.moves > 0) == 0
+    assert rig.stage.status().moving
+    stops = []
+
+    def slow(timeout_s):  # a driver that comes back to Python after long
+        threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        hashlib.pbkdf2_hmac("sha256", b"", b"", 2_000_000)
+        stops.append(rig.stage.stops)
+        raise CameraStalled("no frame")
+
+    monkeypatch.setattr(rig.camera, "next", slow)
+    with run_verb._asked(rig) as asked:
+        assert track(rig, LoopStatistics(), asked, lambda _: False) == 0
+    assert stops == [1]
+    assert rig.state.reason == "stopped by SIGTERM"
+
+
+def test_a_signal_at_rest_latches_nothing(monkeypatch):
+    rig, _ = microscope(monkeypatch, focus_um=0.0)
+    with run_verb._asked(rig) as asked:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert track(rig, LoopStatistics(), asked, after(10**6)) == 0
+    assert rig.stage.stops == 0
+
+
+def test_a_move_cut_short_by_the_signal_is_no_fault(monkeypatch):
+    """It comes while the move is being sent: the guard stops that, and the end is as asked."""
+    rig, _ = microscope(monkeypatch, focus_um=6.0)
+    asked, move_to = Asked(), rig.stage.move_to
+
+    def in_between(target_um, assumed_um):
+        asked.stop = "SIGTERM"
+        rig.halt("stopped by SIGTERM")
+        return move_to(target_um, assumed_um)
+
+    monkeypatch.setattr(rig.stage, "move_to", in_between)
+    assert track(rig, LoopStatistics(), asked, after(100)) == 0
+    assert rig.stage.stops == 1
 
 
 def test_a_wrong_sign_ends_it_for_safety(monkeypatch):

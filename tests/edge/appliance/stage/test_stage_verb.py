@@ -296,8 +296,36 @@ def test_an_uncertain_move_shuts_down(
     assert presented.state.reason
     while raw(presented.service.port, b"W Z\r") != [b":N-5\r\n"]:
         pass  # the newest reading is good for two polls
-    assert raw(presented.service.port, b"/\r") == [b"N\r\n"]
+    assert raw(presented.service.port, b"/\r") == [b"B\r\n"]  # nobody knows that it rests
     assert axis.targets_nm == []
+
+
+def test_a_client_that_never_reads_can_still_stop_and_others_are_answered(
+    presented: Presented, axis: SimulatedAxis
+) -> None:
+    axis.speed_nm_s = 20_000
+    deaf = os.open(presented.service.port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    os.write(deaf, b"M Z=80000\r")
+    asked = 0
+    while asked < 60_000:  # far more answers than the pty holds
+        try:
+            asked += os.write(deaf, b"W Z\r" * 100)
+        except BlockingIOError:
+            time.sleep(0.001)
+    assert axis.moving
+    while True:
+        try:
+            os.write(deaf, b"\\")
+            break
+        except BlockingIOError:
+            time.sleep(0.001)
+    until = time.monotonic() + 10
+    while axis.moving and time.monotonic() < until:
+        time.sleep(0.001)
+    assert not axis.moving
+    presented.service.close()  # at once, though nobody reads
+    assert not presented.service._thread.is_alive()
+    os.close(deaf)
 
 
 def test_the_verb_serves_until_it_is_told_to_end(
@@ -317,6 +345,67 @@ def test_the_verb_serves_until_it_is_told_to_end(
         assert process.wait(20) == 0
     assert not link.is_symlink()
     assert json.loads(report.read_text())["refused"] == {"outside-window": 1}
+
+
+@pytest.mark.parametrize("deaf", [False, True], ids=["client reads", "client is deaf"])
+def test_the_end_of_the_service_stops_the_axis_first(
+    config: Callable[..., str], axis: SimulatedAxis, deaf: bool
+) -> None:
+    axis.speed_nm_s = 20_000
+    command = [sys.executable, "-m", "edge.appliance.cli", "stage", "serve-asi"]
+    with subprocess.Popen(
+        [*command, "--config", config()], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        port = process.stdout.readline().split()[3].rstrip(",")
+        client = os.open(port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        os.write(client, b"M Z=80000\r")
+        until = time.monotonic() + 10
+        while not axis.moving and time.monotonic() < until:
+            time.sleep(0.001)
+        while deaf and time.monotonic() < until:
+            try:
+                os.write(client, b"W Z\r" * 100)
+            except BlockingIOError:
+                break
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        assert not axis.moving
+        os.close(client)
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"])
+def test_a_signal_ends_a_move_and_the_motion(
+    config: Callable[..., str], axis: SimulatedAxis, name: str
+) -> None:
+    axis.speed_nm_s = 20_000
+    command = [sys.executable, "-m", "edge.appliance.cli", "stage", "move", "8000"]
+    with subprocess.Popen([*command, "--config", config()], stderr=subprocess.PIPE) as process:
+        until = time.monotonic() + 20
+        while not axis.moving and time.monotonic() < until:
+            time.sleep(0.001)
+        process.send_signal(getattr(signal, name))
+        _, err = process.communicate(timeout=20)
+        assert process.returncode == 128 + getattr(signal, name)
+        assert name in err.decode()
+        assert not axis.moving
+        assert axis.position_nm() < 6_000_000
+
+
+def test_a_move_that_is_not_awaited_to_its_end_is_stopped(
+    config: Callable[..., str], axis: SimulatedAxis, capsys: pytest.CaptureFixture[str]
+) -> None:
+    axis.speed_nm_s = 20_000
+    assert cli.main(["stage", "move", "8000", "--timeout", "0.2", "--config", config()]) == 4
+    assert "still not done" in capsys.readouterr().err
+    assert not axis.moving
+
+
+def test_a_refusal_stops_nothing(config: Callable[..., str], axis: SimulatedAxis) -> None:
+    axis.speed_nm_s = 20_000
+    axis.move_to(8_000_000)  # a joystick, say
+    assert cli.main(["stage", "move", "5001", "--config", config()]) == 3
+    assert axis.moving
 
 
 def test_a_link_replaces_links_only(served: Served, tmp_path: Path) -> None:
