@@ -27,6 +27,7 @@ from engines.engine import MODELS
 from engines.errors import EngineRejected
 from engines.manifest import Manifest
 from engines.plan import PROFILES
+from engines.whole_file import replace_file
 
 LABEL = "estimate from counted work, not measured"
 FP16_BYTES = 2
@@ -217,7 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text, numbers = told(options, options.models)
         print(text)
         if options.json:
-            options.json.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
+            replace_file(options.json, json.dumps(numbers, indent=1) + "\n")
     except (EngineRejected, OSError, ValueError) as error:
         print(f"latency_model: {error}", file=sys.stderr)
         return 2

@@ -29,6 +29,7 @@ from engines.strict_json import (
     is_text,
     parse,
 )
+from engines.whole_file import replace_file
 
 SCHEMA = 1
 
@@ -132,11 +133,11 @@ class Manifest:
         return manifest
 
     def write(self, path: Path) -> None:
-        """Write the JSON that `read` accepts (UTF-8, sorted as declared here)."""
+        """Write the JSON that `read` accepts, whole (UTF-8, sorted as declared here); OSError."""
         values = asdict(self)
         del values["folder"]
         ordered = {"schema": values.pop("schema"), **values}
-        Path(path).write_text(json.dumps(ordered, indent=2, allow_nan=False) + "\n", "utf-8")
+        replace_file(Path(path), json.dumps(ordered, indent=2, allow_nan=False) + "\n")
 
     def model_bytes(self) -> bytes:
         """The ONNX file's bytes after their hash was checked; hand exactly these to the runtime."""

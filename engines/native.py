@@ -18,6 +18,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from engines.whole_file import put_in_place
+
 OPTIONS = ("-O3", "-march=native", "-shared", "-fPIC")
 TIMEOUT_S = 60.0
 
@@ -51,7 +53,7 @@ def _compile(source: Path, words: Sequence[str], library: Path) -> None:
         command = [*words, str(source), "-o", str(part)]
         subprocess.run(command, check=True, capture_output=True, timeout=TIMEOUT_S)
         part.chmod(0o700)
-        os.replace(part, library)
+        put_in_place(part, library)
 
 
 def _name(source: Path, words: Sequence[str]) -> str:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
-import os
 from pathlib import Path
 
 from engines.plan import PlanManifest, manifest_path
+from engines.whole_file import replace_file
 
 
 def plan_file(name: str, data: bytes) -> str:
@@ -32,27 +32,11 @@ def store(manifest: PlanManifest, data: bytes, folder: Path) -> PlanManifest:
         sha256=hashlib.sha256(data).hexdigest(),
         size_bytes=len(data),
     )
-    replace_file(folder / written.file, data)
-    replace_file(manifest_path(written.name, folder), written.to_json())
+    # readable by whoever runs the loop, whatever the builder's umask is
+    replace_file(folder / written.file, data, mode=0o644)
+    replace_file(manifest_path(written.name, folder), written.to_json(), mode=0o644)
     _remove_others(written, folder)
     return written
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Write beside and rename, both on the disk before this returns; mode 0644."""
-    part = path.with_name(f".{path.name}.part")
-    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-    with os.fdopen(handle, "wb") as stream:
-        os.fchmod(stream.fileno(), 0o644)  # whatever the umask is
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(part, path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
 
 
 def _remove_others(manifest: PlanManifest, folder: Path) -> None:

@@ -11,7 +11,7 @@ import hashlib
 from pathlib import Path
 
 from engines.plan import Host
-from engines.plan_files import replace_file
+from engines.whole_file import replace_file
 
 #: where nvpmodel, Jetson's power tool, keeps the mode it has set
 NVPMODEL_STATUS = Path("/var/lib/nvpmodel/status")
@@ -48,4 +48,4 @@ class TimingCache:
     def write(self, data: bytes) -> None:
         """Keep it for the next build."""
         with contextlib.suppress(OSError):
-            replace_file(self.path, data)
+            replace_file(self.path, data, mode=0o644)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import platform
 from itertools import cycle, islice
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from edge.appliance.config.config_file import read_config
+from edge.appliance.files import add_json, is_standard, write_json
 from edge.appliance.progress import Progress
 from edge.appliance.report.focus_record import FieldRecord, SessionRecord
 from edge.appliance.report.report import check_folder, write_report
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--start-um", type=float, metavar="Z", help=where)
     add("--seed", type=int, default=5, help="of slides, starts and noise (default: 5)")
     add("--report", type=Path, metavar="DIR", help="write pictures, numbers and a page there")
-    add("--json", type=Path, metavar="FILE", help="write the numbers")
+    add_json(parser, "the numbers")
     add("--quiet", action="store_true", help="no progress, no table")
     add("--dirt", type=float, default=1.0, help="how much dust, bubbles, pen (0 = clean)")
     add("--invert-sign", action="store_true", help="wire the motor backwards: must shut down")
@@ -127,16 +127,12 @@ def _line(record: FieldRecord) -> str:
 
 
 def _publish(session: SessionRecord, options: argparse.Namespace, um_per_px: float) -> None:
-    if options.json is not None:
-        text = json.dumps(session.as_json(), indent=1, allow_nan=False)
-        try:
-            options.json.write_text(text + "\n", encoding="utf-8")
-        except OSError as error:
-            raise ConfigError(f"--json {options.json}: {error.strerror}") from error
+    write_json(session.as_json(), options.json)
     if options.report is not None:
         page = write_report(session, options.report, um_per_px)
-        print(f"report: {page}")
-    if not options.quiet:
+        if not is_standard(options.json):
+            print(f"report: {page}")
+    if not options.quiet and not is_standard(options.json):
         print(_table(session))
 
 

@@ -16,7 +16,6 @@ import argparse
 import dataclasses
 import json
 import math
-import os
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
@@ -25,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from edge.appliance.report.report import strict
+from edge.appliance.files import write_json
 from edge.errors import ConfigError
 from edge.measure.budget import GROUPS
 from edge.measure.envelope import ACTIONS, Envelope
@@ -169,16 +168,6 @@ def _word(value: Any) -> str:
     return f"{value:.3f}" if isinstance(value, float) else "-" if value is None else str(value)
 
 
-def _write(manifest: Manifest, path: Path) -> None:
-    """In one piece: a reader finds the old manifest or the new one."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        manifest.write(part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def main(words: Sequence[str] | None = None) -> int:
     """0, or 2 with one line when files or slides do not do."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -203,12 +192,14 @@ def main(words: Sequence[str] | None = None) -> int:
         print(f"calibrate: {error}", file=sys.stderr)
         return 2
     _print(report)
-    if options.json:
-        text = json.dumps(strict(report), indent=1, allow_nan=False)
-        options.json.write_text(text + "\n", "utf-8")
-    if options.write:
-        _write(changed, options.manifest)
-        print(f"\nwritten to {options.manifest}")
+    try:
+        write_json(report, options.json)
+        if options.write:
+            changed.write(options.manifest)
+            print(f"\nwritten to {options.manifest}")
+    except (ConfigError, OSError) as error:
+        print(f"calibrate: {error}", file=sys.stderr)
+        return 2
     return 0
 
 

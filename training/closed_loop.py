@@ -10,7 +10,6 @@ those that the loop held; they are told apart as well. The pictures cost nearly 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import zlib
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.appliance.config.config_file import read_config
+from edge.appliance.files import write_json
 from edge.appliance.progress import Progress
 from edge.appliance.report.focus_record import FieldRecord
 from edge.errors import ConfigError, SparseFocusError
@@ -189,7 +189,7 @@ def _write(rows: Sequence[Ended], dof_um: float, options: argparse.Namespace) ->
         "groups": summarise(rows, dof_um),
         "fields": [asdict(row) for row in rows],
     }
-    options.json.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", "utf-8")
+    write_json(document, options.json)
 
 
 if __name__ == "__main__":

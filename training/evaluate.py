@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edge.appliance.files import write_json
 from engines.engine import MODELS, Engine, open_engine
 from simulator.optics import NOMINAL
 from simulator.render import Renderer, expose
@@ -197,7 +197,7 @@ def main() -> None:
     print(table(scores))
     facts = {"seed": options.seed, "count": options.count, "sha256": engine.manifest.sha256}
     if options.json:
-        options.json.write_text(json.dumps({**facts, "scores": scores}, indent=1), "utf-8")
+        write_json({**facts, "scores": scores}, options.json)
     if options.write:
         changed = dataclasses.replace(engine.manifest, accuracy={**facts, "scores": scores})
         changed.write(options.models / f"{options.kind}.json")

@@ -10,7 +10,6 @@ import argparse
 import hashlib
 import json
 import math
-import os
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +20,7 @@ import onnxruntime as ort
 import torch
 from torch import nn
 
+from edge.appliance.files import put_in_place
 from edge.measure.preprocess import PAPER, Layout
 from engines.engine import MODELS
 from engines.manifest import NOMINAL_OPTICS, Input, Manifest, Optics, Output
@@ -156,9 +156,8 @@ def export(
         training=facts,
         folder=folder,
     )
-    manifest.write(folder / f".{kind}.json.part")
-    os.replace(part, folder / f"{kind}.onnx")
-    os.replace(folder / f".{kind}.json.part", folder / f"{kind}.json")
+    put_in_place(part, folder / f"{kind}.onnx")
+    manifest.write(folder / f"{kind}.json")
     return Manifest.read(folder / f"{kind}.json")
 
 

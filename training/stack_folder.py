@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from edge.appliance.files import put_in_place, replace_file
 from edge.errors import ConfigError
 from edge.images.zstack import COLUMNS, read_manifest
 
@@ -102,13 +103,7 @@ class StackFolder:
         self._patches = [_lines(PATCH_COLUMNS, kept)]
 
     def _replace(self, name: str, head: str, body: Sequence[str]) -> None:
-        part = self.path / (name + ".part")
-        with part.open("w", encoding="utf-8", newline="") as file:
-            file.write(head)
-            file.writelines(body)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, self.path / name)
+        replace_file(self.path / name, "".join([head, *body]))
 
 
 @contextmanager
@@ -124,7 +119,7 @@ def in_one_piece(path: Path) -> Iterator[Path]:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    os.replace(part, path)
+    put_in_place(part, path)
 
 
 def _read(path: Path) -> list[dict[str, str]]:

@@ -15,7 +15,6 @@ import copy
 import itertools
 import json
 import math
-import os
 import signal
 import time
 from collections.abc import Sequence
@@ -29,6 +28,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from edge.appliance.files import replacing
 from training.augment import BATCHES
 from training.baselines.networks import BASELINES, Baseline, grey_table
 from training.heads import Bins
@@ -211,9 +211,8 @@ class Run:
             "average": self.average.state_dict(),
             "optimisers": [o.state_dict() for o in self.optimisers],
         }
-        part = path.with_suffix(".part")
-        torch.save(state, part)
-        os.replace(part, path)
+        with replacing(path) as file:
+            torch.save(state, file)
 
     def save_weights(self, path: Path) -> None:
         """Only what `begin_from` needs: the averaged weights and where they come from."""
@@ -223,9 +222,8 @@ class Run:
             "counters": [self.step, self.samples, self.seconds],
             "average": self.average.state_dict(),
         }
-        part = path.with_suffix(".part")
-        torch.save(state, part)
-        os.replace(part, path)
+        with replacing(path) as file:
+            torch.save(state, file)
 
     @classmethod
     def load(cls, path: Path, team: Team | None = None, device: torch.device = CPU) -> Run:

@@ -14,6 +14,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from edge.appliance.files import try_results
 from edge.errors import CameraStalled, ConfigError, EngineRejected, SparseFocusError
 from engines.manifest import EngineRejected as ModelRejected
 from firmware_bridge.errors import StageError
@@ -82,6 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     try:
+        try_results(options)
         return int(importlib.import_module(VERBS[options.verb][0]).run(options))
     except (ConfigError, EngineRejected, ModelRejected) as error:
         return _say(error, WRONG_USE)

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engines.kernels import source
+from engines.whole_file import replace_file
 
 ARCHITECTURES = ("sm_87", "sm_110")  # Orin, Thor
 #: no multiply-add: sums are rounded as on the CPU
@@ -228,7 +229,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             spilling |= bool(built.spilling)
             if options.out:
                 options.out.mkdir(parents=True, exist_ok=True)
-                (options.out / f"kernels-{built.arch}.cubin").write_bytes(built.cubin)
+                replace_file(options.out / f"kernels-{built.arch}.cubin", built.cubin)
     except CompileError as error:
         print(error, file=sys.stderr)
         return 2

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from firmware_bridge.conformance.probe import Probe
 from firmware_bridge.conformance.suite import (
@@ -40,7 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--quiet", action="store_true", help="only the last line")
 
 
-def conformance(options: argparse.Namespace) -> int:
+def conformance(
+    options: argparse.Namespace, write_json: Callable[[dict[str, Any], Path], None]
+) -> int:
     """0 = it conforms, 3 = a check failed; LinkLost when nobody answers (exit 4)."""
     if not 1.0 <= options.travel_um <= 100_000.0:
         print(f"sparsefocus: --travel-um {options.travel_um} must be 1..100000", file=sys.stderr)
@@ -65,11 +68,7 @@ def conformance(options: argparse.Namespace) -> int:
     record = as_json(probe, outcomes)
     print("{passed} passed, {failed} failed, {not_run} not run".format(**record), file=out)
     if options.json is not None:
-        text = json.dumps(record, indent=1) + "\n"
-        if to_stdout:
-            sys.stdout.write(text)
-        else:
-            options.json.write_text(text, encoding="utf-8")
+        write_json(record, options.json)
     return DEVIATES if record["failed"] else CONFORMS
 
 

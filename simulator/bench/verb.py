@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,6 +13,7 @@ import numpy as np
 import onnxruntime
 
 from edge.appliance.config.config_file import read_config
+from edge.appliance.files import add_json, is_standard, write_json, write_result
 from edge.appliance.machine import description, load_average
 from edge.appliance.progress import Progress
 from edge.errors import ConfigError
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--config", type=Path, default=NOMINAL, help="instrument (default: the nominal one)")
     add("--runtime", choices=RUNTIMES, help="of the networks (default: the config's)")
     add("--seed", type=int, default=5, help="of slides, starts and noise (default: 5)")
-    add("--json", type=Path, metavar="FILE", help="write the numbers")
+    add_json(parser, "the numbers")
     add("--picture", type=Path, metavar="FILE", help="write them as an SVG")
     add("--quiet", action="store_true", help="no progress, no table")
     add("--predict", action="store_true",
@@ -63,15 +63,11 @@ def run(options: argparse.Namespace) -> int:
     config = read_config(options.config)
     if options.runtime is not None:
         config = replace(config, models=replace(config.models, runtime=options.runtime))
-    for path in (options.json, options.picture):
-        if path is not None and not path.parent.is_dir():
-            raise ConfigError(f"{path}: there is no folder {path.parent}")
     record = measure(config, options)
-    if options.json is not None:
-        options.json.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", "utf-8")
+    write_json(record, options.json)
     if options.picture is not None:
-        options.picture.write_text(draw(record, config.camera.period_ms), "utf-8")
-    if not options.quiet:
+        write_result(draw(record, config.camera.period_ms), options.picture, "--picture")
+    if not options.quiet and not is_standard(options.json):
         print(table(record))
     return 0
 
@@ -84,19 +80,10 @@ def _predict(options: argparse.Namespace) -> int:
         text, numbers = latency_model.told(options, models.dpn.parent)
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    if options.json is not None:
-        write_text(options.json, json.dumps(numbers, indent=1) + "\n")
-    if not options.quiet:
+    write_json(numbers, options.json)
+    if not options.quiet and not is_standard(options.json):
         print(text)
     return 0
-
-
-def write_text(path: Path, text: str) -> None:
-    """ConfigError where there is no such folder or the disk says no."""
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def measure(config: Config, options: argparse.Namespace) -> dict[str, Any]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
+from edge.appliance.files import make_folder, write_result
 from edge.appliance.report import plot
 from edge.appliance.report.plot import Axis
-from edge.appliance.report.report import PAGE
+from edge.appliance.report.report import PAGE, REPORT
 from edge.appliance.report.style import style_sheet
 
 WIDTH, HEIGHT = 470, 420
@@ -20,7 +20,7 @@ COLUMNS = ("stack", "planes", "left before", "left after", "direction before", "
 
 def write_page(found: dict[str, Any], folder: Path) -> Path:
     """Write the page into `folder`, made if needed; returns its path."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(REPORT, folder)
     css = style_sheet()
     title = "Adaptation to an instrument"
     text = (
@@ -34,9 +34,7 @@ def write_page(found: dict[str, Any], folder: Path) -> Path:
         f"<section><h2>By stack</h2>{_table(found)}</section>"
         f"<section><h2>What it was made from</h2>{_facts(found)}</section></main></body></html>"
     )
-    part = folder / f".{PAGE}.{os.getpid()}.part"
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, folder / PAGE)
+    write_result(text, folder / PAGE, REPORT)
     return folder / PAGE
 
 

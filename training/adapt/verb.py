@@ -12,8 +12,6 @@ Nothing is written unless the kept stacks show that the sign was learned and the
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import shutil
 import sys
 import tempfile
@@ -25,9 +23,15 @@ from typing import Any
 
 import numpy as np
 
-from edge.appliance.calibrate.verb import write_json
 from edge.appliance.evaluate.record import Record
-from edge.appliance.report.report import strict
+from edge.appliance.files import (
+    is_standard,
+    json_safe,
+    json_text,
+    put_in_place,
+    replace_file,
+    write_json,
+)
 from edge.errors import ConfigError
 from edge.images.zstack import UM_PER_PX
 from edge.measure.interval import Calibration
@@ -218,20 +222,19 @@ def _write_calibration(folder: Path, calibration: dict[str, Any]) -> None:
 def _put(made: Path, out: Path, found: dict[str, Any]) -> None:
     """Into place, each file in one piece, a network before the manifest that names it."""
     record = {k: v for k, v in found.items() if k != "planes"}
-    text = json.dumps(strict(record), indent=1, allow_nan=False) + "\n"
-    (made / "adaptation.json").write_text(text, encoding="utf-8")
+    replace_file(made / "adaptation.json", json_text(record))
     path = made / "dpn.json"
     accuracy = {name: found[name] for name in ("judged_on", "before", "after")}
-    replace(Manifest.read(path), accuracy=strict(accuracy)).write(path)
+    replace(Manifest.read(path), accuracy=json_safe(accuracy)).write(path)
     out.mkdir(exist_ok=True)
     for name in OURS:
-        os.replace(made / name, out / name)
+        put_in_place(made / name, out / name)
 
 
 def _tell(found: dict[str, Any], options: argparse.Namespace) -> None:
-    if options.json is not None:
-        write_json(strict(found), options.json)
+    out = sys.stderr if is_standard(options.json) else sys.stdout
+    write_json(found, options.json)
     if options.report is not None:
-        print(f"report: {write_page(found, options.report)}")
-    print(sentence(found))
-    print(f"models: {options.out} (models.rin and models.dpn of a config)")
+        print(f"report: {write_page(found, options.report)}", file=out)
+    print(sentence(found), file=out)
+    print(f"models: {options.out} (models.rin and models.dpn of a config)", file=out)

@@ -8,7 +8,6 @@ puts them into `training/baselines/trained/`, where `make paper` finds them.
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 import torch
 
+from edge.appliance.files import replacing
 from training.baselines.networks import Baseline
 from training.nets import DPN, RIN
 from training.train import LATER_HEADS, Plan, Run
@@ -35,9 +35,8 @@ def write(run: Run, path: Path) -> None:
         "average": average,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    torch.save(state, part)
-    os.replace(part, path)
+    with replacing(path) as file:
+        torch.save(state, file)
 
 
 def read(path: Path) -> Baseline | DPN:

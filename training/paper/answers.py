@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from edge.appliance.files import replacing
 from edge.camera import Frame, PixelFormat
 from edge.latency import Lap
 from edge.measure.aggregate import FocusEstimate
@@ -131,10 +132,8 @@ def save(path: Path, rows: list[Answers]) -> None:
         if name != "grid_um"
     }
     grids = {f"grid_{name}": np.array([row.grid_um[name] for row in rows]) for name in names}
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
+    with replacing(path) as file:
         np.savez(file, allow_pickle=False, **columns, **grids)
-    part.replace(path)
 
 
 def load(path: Path) -> list[Answers]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -12,7 +10,7 @@ from string import Template
 from typing import Any
 
 from edge.appliance.evaluate.metrics import ALL, Line, Row
-from edge.appliance.report.report import strict
+from edge.appliance.files import json_safe, json_text, replace_file
 from simulator.bench.climb import Found
 from training.paper import climbing, figures, psf, tables
 from training.paper.choose import OURS, OURS_SAME_TIME
@@ -56,17 +54,14 @@ class Findings:
 def write(found: Findings, folder: Path) -> Path:
     """Write page and numbers, each in one piece; returns the page's path."""
     folder.mkdir(parents=True, exist_ok=True)
-    texts = {DATA: json.dumps(as_json(found), indent=1, allow_nan=False) + "\n", PAGE: html(found)}
-    for name, text in texts.items():
-        part = folder / f".{name}.{os.getpid()}.part"
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, folder / name)
+    for name, text in ((DATA, json_text(as_json(found))), (PAGE, html(found))):
+        replace_file(folder / name, text)
     return folder / PAGE
 
 
 def as_json(found: Findings) -> dict[str, Any]:
     """Every number of the page."""
-    plain: dict[str, Any] = strict({
+    plain: dict[str, Any] = json_safe({
         "facts": dict(found.facts),
         "dof_um": found.dof_um,
         "tables": [line.as_json() for line in found.lines],

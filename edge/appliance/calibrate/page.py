@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from html import escape
 from pathlib import Path
 
@@ -10,9 +9,10 @@ import numpy as np
 
 from edge.appliance.calibrate.calibration import Calibrated
 from edge.appliance.calibrate.fit import nut_of
+from edge.appliance.files import make_folder, write_result
 from edge.appliance.report import plot
 from edge.appliance.report.plot import Axis
-from edge.appliance.report.report import PAGE
+from edge.appliance.report.report import PAGE, REPORT
 from edge.appliance.report.style import style_sheet
 
 COLOURS = {"up": "#0072b2", "down": "#d55e00", "again": "#56b4e9", "far": "#009e73",
@@ -24,7 +24,7 @@ WIDTH, HEIGHT = 760, 420
 
 def write_page(found: Calibrated, folder: Path) -> Path:
     """Write the page into `folder`, made if needed; returns its path."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(REPORT, folder)
     css = style_sheet()
     title = "Calibration of the focus drive"
     text = (
@@ -40,9 +40,7 @@ def write_page(found: Calibrated, folder: Path) -> Path:
         "sharpest where the networks read zero.</figcaption></figure></section></main></body>"
         "</html>"
     )
-    part = folder / f".{PAGE}.{os.getpid()}.part"
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, folder / PAGE)
+    write_result(text, folder / PAGE, REPORT)
     return folder / PAGE
 
 

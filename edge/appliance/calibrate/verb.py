@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
 import sys
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
@@ -20,7 +19,8 @@ from typing import Any
 from edge.appliance.calibrate.calibration import Calibrated, Calibrator
 from edge.appliance.calibrate.page import write_page
 from edge.appliance.config.config_file import APPROACHING, BY_HAND, calibration_file, read_config
-from edge.appliance.report.report import check_folder, strict
+from edge.appliance.files import add_json, is_standard, write_json
+from edge.appliance.report.report import check_folder
 from edge.errors import ConfigError
 from edge.rig import Rig, build_rig
 from edge.settings import Config
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--um-per-px", type=float, metavar="X", help="of --zstacks, where the manifest is silent")
     add("--na", type=float, metavar="X", help="of --zstacks: the objective's (default: shipped)")
     add("--magnification", type=float, metavar="X", help="of --zstacks: likewise")
-    add("--json", type=Path, metavar="FILE", help="write what was found")
+    add_json(parser, "what was found")
     add("--report", type=Path, metavar="DIR", help="write a page with a picture")
     add("--quiet", action="store_true", help="say nothing but the result")
 
@@ -51,8 +51,6 @@ def run(options: argparse.Namespace) -> int:
     """0 = done; what stands in the way is an error with its reason."""
     if options.report is not None:
         check_folder(options.report)
-    if options.json is not None and not options.json.absolute().parent.is_dir():
-        raise ConfigError(f"--json {options.json}: {options.json.parent} is not a folder")
     if options.zstacks is not None:
         return _adapt(options)
     if options.out is not None or options.hold_out:
@@ -121,21 +119,12 @@ def result_of(found: Calibrated) -> dict[str, Any]:
 
 
 def _tell(found: Calibrated, named: str, options: argparse.Namespace) -> None:
-    record = strict({"file": named, **result_of(found)})
-    if options.json is not None:
-        write_json(record, options.json)
+    out = sys.stderr if is_standard(options.json) else sys.stdout
+    write_json({"file": named, **result_of(found)}, options.json)
     if options.report is not None:
-        print(f"report: {write_page(found, options.report)}")
-    print(sentence(found))
-    print(f"written and signed: {named}")
-
-
-def write_json(record: Any, path: Path) -> None:
-    """What --json names; ConfigError where the disk says no."""
-    try:
-        path.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"--json {path}: {error.strerror}") from error
+        print(f"report: {write_page(found, options.report)}", file=out)
+    print(sentence(found), file=out)
+    print(f"written and signed: {named}", file=out)
 
 
 def sentence(found: Calibrated) -> str:

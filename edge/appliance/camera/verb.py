@@ -7,8 +7,6 @@ broadcast on every interface, and a scanner's network may carry other instrument
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from edge.appliance.config.config_file import read_config
+from edge.appliance.files import add_json, is_standard, write_json
 from edge.camera import Camera, Frame, open_camera
 from edge.cameras.aravis_library import aravis
 from edge.cameras.gstreamer_library import gstreamer
@@ -31,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     for name, (_, summary) in ACTIONS.items():
         sub = actions.add_parser(name, help=summary, description=summary)
-        sub.add_argument("--json", metavar="FILE", help="write what it says there, - = standard")
+        add_json(sub, "what it says")
         if name == "check":
             sub.add_argument("--config", type=Path, required=True, help="names the camera")
             sub.add_argument("--frames", type=int, default=100, metavar="N")
@@ -44,13 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """0 = done; ConfigError and CameraStalled say what went wrong."""
     answer = ACTIONS[options.action][0](options)
-    text = json.dumps(answer, indent=1) + "\n"
-    if options.json == "-":
-        sys.stdout.write(text)
-    else:
+    if not is_standard(options.json):
         _print(answer)
-        if options.json:
-            Path(options.json).write_text(text, encoding="utf-8")
+    write_json(answer, options.json)
     return 0
 
 

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from edge.appliance.report.report import strict
+from edge.appliance.files import json_safe, json_text, replace_file
 from edge.errors import ConfigError
 from edge.settings import Config
 from engines.manifest import Manifest
@@ -58,16 +58,12 @@ def instrument_of(config: Config) -> dict[str, Any]:
 
 def write(path: Path, result: dict[str, Any], config: Config, key: Path = KEY) -> None:
     """Sign and write in one piece; ConfigError when the disk says no."""
-    body = strict({"version": VERSION, "instrument": instrument_of(config), "result": result})
+    body = json_safe({"version": VERSION, "instrument": instrument_of(config), "result": result})
     signed = {**body, "hmac_sha256": _mac(body, _key(key, make=True))}
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        part.write_text(json.dumps(signed, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        os.replace(part, path)
+        replace_file(path, json_text(signed))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written: {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def read(path: Path, config: Config, key: Path = KEY) -> StageCalibration:
@@ -90,7 +86,7 @@ def read(path: Path, config: Config, key: Path = KEY) -> StageCalibration:
         )
     if version != VERSION:
         raise ConfigError(f"{path}: version {version}, this release reads {VERSION}")
-    ours = json.loads(json.dumps(strict(instrument_of(config))))
+    ours = json.loads(json.dumps(json_safe(instrument_of(config))))
     for part in ours:
         if made_for.get(part) != ours[part]:
             raise ConfigError(f"{path}: was made with another {part} than the config names")

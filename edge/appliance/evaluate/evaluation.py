@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from edge.appliance.evaluate.metrics import ALL, PAPER_DOF_UM, BlankLine, Line, Row
-from edge.appliance.report.report import strict
+from edge.appliance.files import json_safe
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Evaluation:
 
     def as_json(self) -> dict[str, Any]:
         """Every line of every table, as strict JSON."""
-        plain: dict[str, Any] = strict(
+        plain: dict[str, Any] = json_safe(
             {
                 "facts": self.facts,
                 "dof_um": self.dof_um,

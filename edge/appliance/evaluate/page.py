@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
@@ -13,7 +11,8 @@ from edge.appliance.evaluate import charts
 from edge.appliance.evaluate.bootstrap import RESAMPLES, Range
 from edge.appliance.evaluate.evaluation import Evaluation
 from edge.appliance.evaluate.metrics import PAPER_DOF_UM, Line, Row
-from edge.appliance.report.report import PAGE, check_folder
+from edge.appliance.files import make_folder, write_json, write_result
+from edge.appliance.report.report import PAGE, REPORT, check_folder
 from edge.appliance.report.style import style_sheet
 
 DATA = "evaluation.json"
@@ -39,15 +38,12 @@ _COLUMNS = (
 def write_page(found: Evaluation, folder: Path) -> Path:
     """Write the page and its numbers into `folder`, made if needed; returns the page's path.
 
-    ConfigError when that would overwrite a page that is not ours, OSError when the disk says no.
+    ConfigError when that would overwrite a page that is not ours, and when the disk says no.
     """
     check_folder(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    numbers = json.dumps(found.as_json(), indent=1, allow_nan=False)
-    for name, text in ((DATA, numbers + "\n"), (PAGE, page(found))):
-        part = folder / f".{name}.{os.getpid()}.part"
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, folder / name)
+    make_folder(REPORT, folder)
+    write_json(found.as_json(), folder / DATA, REPORT)
+    write_result(page(found), folder / PAGE, REPORT)
     return folder / PAGE
 
 

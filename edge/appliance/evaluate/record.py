@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.appliance.evaluate.metrics import Row
-from edge.appliance.report.report import strict
+from edge.appliance.files import json_safe
 from edge.appliance.resting_stage import RestingStage
 from edge.camera import Frame, PixelFormat
 from edge.decide.controller import Controller, ControllerSettings
@@ -111,7 +111,7 @@ def _answer(seen: Measurement) -> Record:
         "novelty": _list(getattr(patches, "novelty", None)),
         "photometry": getattr(seen, "photometry", None),
     }
-    plain: Record = strict(record)
+    plain: Record = json_safe(record)
     return plain
 
 

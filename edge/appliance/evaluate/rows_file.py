@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import json
 import math
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from edge.appliance.files import put_in_place
 from edge.errors import ConfigError
 
 Record = dict[str, Any]
@@ -54,7 +54,7 @@ def rows_file(path: Path | None) -> Iterator[Callable[[Mapping[str, Any]], None]
             file.flush()
 
         yield append
-    os.replace(part, path)
+    put_in_place(part, path)
 
 
 def _cell(name: str, value: Any) -> str:

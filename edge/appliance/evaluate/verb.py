@@ -11,7 +11,6 @@ import argparse
 import contextlib
 import importlib
 import itertools
-import json
 from collections import Counter
 from collections.abc import Generator, Sequence
 from dataclasses import replace
@@ -28,6 +27,7 @@ from edge.appliance.evaluate.page import write_page
 from edge.appliance.evaluate.record import Examiner, Record, row_of, where
 from edge.appliance.evaluate.rows_file import rows_file
 from edge.appliance.evaluate.text import blank_text, condition_text, unscored_text, worst_text
+from edge.appliance.files import add_json, is_standard, write_json
 from edge.appliance.progress import Progress
 from edge.appliance.report.report import check_folder
 from edge.errors import ConfigError
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--limit", type=int, metavar="N", help="at most N frames, evenly over the manifests")
     dof = "|error| that counts as 1 DoF (default: half the objective's depth of field)"
     add("--dof-um", type=float, metavar="X", help=dof)
-    add("--json", type=Path, metavar="FILE", help="write the tables; - = standard output")
+    add_json(parser, "the tables")
     add("--rows", type=Path, metavar="FILE", help="write a CSV row per frame")
     add("--report", type=Path, metavar="DIR", help="write a page with plots there")
     add("--workers", type=int, metavar="N", help="local processes (default: this one)")
@@ -70,8 +70,6 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError(f"--dof-um {options.dof_um} must be above 0 and at most {MAX_DOF_UM:g}")
     if options.report is not None:
         check_folder(options.report)
-    if options.json is not None and not options.json.absolute().parent.is_dir():
-        raise ConfigError(f"--json {options.json}: {options.json.parent} is not a folder")
     items = _chosen(options.manifests, options.split, options.limit)
     models = ModelSettings(rin=options.models / "rin.json", dpn=options.models / "dpn.json")
     objective = _objective(models.dpn, items)
@@ -187,21 +185,12 @@ def _evaluation(
 
 
 def _publish(found: Evaluation, options: argparse.Namespace) -> None:
-    if options.json is not None:
-        text = json.dumps(found.as_json(), indent=1, allow_nan=False)
-        if str(options.json) == "-":
-            print(text)
-        else:
-            try:
-                options.json.write_text(text + "\n", encoding="utf-8")
-            except OSError as error:
-                why = error.strerror
-                raise ConfigError(f"--json {options.json}: cannot be written: {why}") from error
-    if not options.quiet and str(options.json) != "-":
+    write_json(found.as_json(), options.json)
+    if not options.quiet and not is_standard(options.json):
         print(_text(found))
     if options.report is not None:
         page = write_page(found, options.report)
-        if str(options.json) != "-":
+        if not is_standard(options.json):
             print(f"report: {page}")
 
 

@@ -7,13 +7,13 @@ deadband, HOLD with the reason where there is no focus to be found.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from time import monotonic_ns
 from typing import Any
 
 from edge.appliance.config.config_file import read_config
+from edge.appliance.files import add_json, is_standard, write_json
 from edge.appliance.report.focus_record import shift_json
 from edge.camera import Frame
 from edge.decide.decision import Decision
@@ -36,9 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE",
                         help="PNG, TIFF or JPEG, no smaller than the models' crop")  # fmt: skip
     parser.add_argument("--config", type=Path, help="objective and models from this file")
-    parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="write the result; - = standard output"
-    )
+    add_json(parser, "the result")
     parser.add_argument("--quiet", action="store_true", help="no table")
 
 
@@ -56,9 +54,8 @@ def run(options: argparse.Namespace) -> int:
             status = 2
     for net in nets:
         net.close()
-    if options.json is not None:
-        _write(rows, options.json)
-    if not options.quiet and str(options.json) != "-":
+    write_json(rows, options.json)
+    if not options.quiet and not is_standard(options.json):
         _print(rows)
     return status
 
@@ -105,17 +102,6 @@ def _verdict(seen: Measurement, deadband_um: float) -> dict[str, Any]:
     row["decision"] = (Decision.IN_FOCUS if sharp else Decision.MOVE).value
     row["reason"] = "in-deadband" if sharp else "defocus"
     return {**row, "defocus_um": estimate.defocus_um, "interval_um": estimate.interval_um}
-
-
-def _write(rows: list[dict[str, Any]], path: Path) -> None:
-    text = json.dumps(rows, indent=1, allow_nan=False)
-    if str(path) == "-":
-        print(text)
-        return
-    try:
-        path.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"--json {path}: cannot be written: {error.strerror}") from error
 
 
 def _print(rows: list[dict[str, Any]]) -> None:

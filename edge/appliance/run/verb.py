@@ -11,7 +11,6 @@ second signal does not wait for it). SIGUSR1: the slide was moved to another fie
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import sys
 import threading
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.appliance.config.config_file import BY_HAND, read_config
+from edge.appliance.files import add_json, is_standard, write_json
 from edge.appliance.machine import description
 from edge.appliance.run.loop_statistics import LoopStatistics
 from edge.appliance.run.realtime import Measure, apply, without_collector
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--config", type=Path, required=True, metavar="F")
     add("--frames", type=int, metavar="N", help="end after so many (default: never)")
     add("--seconds", type=float, metavar="S", help="end after so long (default: never)")
-    add("--json", type=Path, metavar="FILE", help="write the statistics at the end")
+    add_json(parser, "the statistics at the end")
     add("--quiet", action="store_true", help="no status line")
 
 
@@ -54,8 +54,6 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError(f"--frames {options.frames} must be 1 to {MOST_FRAMES}")
     if options.seconds is not None and not 0 < options.seconds <= MOST_S:
         raise ConfigError(f"--seconds {options.seconds:g} must be above 0 and at most {MOST_S}")
-    if options.json is not None and not options.json.absolute().parent.is_dir():
-        raise ConfigError(f"--json {options.json}: {options.json.parent} is not a folder")
     config = read_config(options.config)
     if not config.stage.calibration:
         raise ConfigError(
@@ -173,13 +171,8 @@ def _say_measures(measures: list[Measure], quiet: bool) -> None:
 
 
 def _publish(record: dict[str, Any], seen: LoopStatistics, options: argparse.Namespace) -> None:
-    if options.json is not None:
-        text = json.dumps(record, indent=1, allow_nan=False) + "\n"
-        try:
-            options.json.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise ConfigError(f"--json {options.json}: {error.strerror}") from error
-    if not options.quiet:
+    write_json(record, options.json)
+    if not options.quiet and not is_standard(options.json):
         print(seen.line())
     if record["exit"]:
         print(f"sparsefocus: shut down: {record['ended']}", file=sys.stderr)

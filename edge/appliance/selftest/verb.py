@@ -9,12 +9,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from edge.appliance.config.config_file import read_config
+from edge.appliance.files import add_json, is_standard, try_result, write_json, write_result
 from edge.appliance.selftest.checks import (
     Check,
     Findings,
@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--backend", choices=BACKENDS, help="default: as the config says, else auto")
     add("--build", action="store_true", help="build the plans that are missing, then test them")
     add("--frames", type=int, metavar="N", help="frames to time (default: 300 on a GPU, else 20)")
-    add("--json", type=Path, metavar="FILE", help="write the findings; - = standard output")
+    add_json(parser, "the findings")
     add("--report", type=Path, metavar="FILE", help="write them as one HTML page")
     add("--quiet", action="store_true", help="print nothing but errors")
 
@@ -56,6 +56,8 @@ def run(options: argparse.Namespace) -> int:
     """0 when every check holds, else 4."""
     if options.frames is not None and not 1 <= options.frames <= 100_000:
         raise ConfigError(f"--frames {options.frames} must be from 1 to 100000")
+    if options.report is not None:
+        try_result("--report", options.report)
     models, classes = ModelSettings(), ClassRule()
     if options.config is not None:
         config = read_config(options.config)
@@ -151,20 +153,8 @@ def _as_rejected() -> Iterator[None]:
 
 
 def _publish(found: Findings, options: argparse.Namespace) -> None:
-    told = {**dataclasses.asdict(found), "ok": found.ok}
-    text = json.dumps(told, indent=1, allow_nan=False)
-    if str(options.json) == "-":
-        print(text)
-    elif options.json is not None:
-        _write(options.json, "--json", text + "\n")
+    write_json({**dataclasses.asdict(found), "ok": found.ok}, options.json)
     if options.report is not None:
-        _write(options.report, "--report", as_page(found))
-    if not options.quiet and str(options.json) != "-":
+        write_result(as_page(found), options.report, "--report")
+    if not options.quiet and not is_standard(options.json):
         print(as_text(found))
-
-
-def _write(path: Path, option: str, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{option} {path}: cannot be written: {error.strerror}") from error

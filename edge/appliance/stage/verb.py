@@ -6,8 +6,6 @@ A move passes the guard's window like every other; exit status 3 = it refused an
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +16,7 @@ from typing import Any
 from serial.tools import list_ports
 
 from edge.appliance.config.config_file import read_config
+from edge.appliance.files import add_json, is_standard, write_json
 from edge.appliance.stage.asi_service import AsiService, GuardedAxis
 from edge.errors import ConfigError, MoveRefused, MoveUncertain
 from edge.guard import Guard
@@ -38,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, (_, summary) in ACTIONS.items():
         sub = actions.add_parser(name, help=summary, description=summary)
         sub.add_argument("--config", type=Path, required=name != "find", help="names the stage")
-        sub.add_argument("--json", metavar="FILE", help="write what it says there, - = standard")
+        add_json(sub, "what it says")
         if name == "move":
             sub.add_argument("z_um", type=float, metavar="UM", help="absolute position")
             sub.add_argument("--timeout", type=float, default=30.0, metavar="S")
@@ -56,14 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """0 = done; ConfigError, MoveRefused and StageError say what went wrong."""
     if options.action == "conformance":
-        return conformance.conformance(options)
+        return conformance.conformance(options, write_json)
     answer = ACTIONS[options.action][0](options)
-    if options.json:
-        text = json.dumps(answer, indent=1) + "\n"
-        if options.json == "-":
-            sys.stdout.write(text)
-        else:
-            Path(options.json).write_text(text, encoding="utf-8")
+    write_json(answer, options.json)
     return 0
 
 
@@ -124,7 +118,7 @@ def _shown(status: StageStatus) -> dict[str, Any]:
 
 
 def _say(options: argparse.Namespace, text: str) -> None:
-    if options.json != "-":
+    if not is_standard(options.json):
         print(text, flush=True)
 
 

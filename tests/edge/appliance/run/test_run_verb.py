@@ -118,7 +118,7 @@ def test_options_out_of_range_are_named(tmp_path, capsys):
     for words, said in (
         (["--frames", "0"], "--frames 0 must be 1"),
         (["--seconds", "-1"], "--seconds -1 must be above 0"),
-        (["--json", str(tmp_path / "no" / "x.json")], "is not a folder"),
+        (["--json", str(tmp_path / "no" / "x.json")], "there is no folder"),
     ):
         assert cli.main(["run", "--config", "none.yaml", *words]) == 2
         assert said in capsys.readouterr().err
