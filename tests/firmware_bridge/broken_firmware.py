@@ -10,6 +10,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from virtual_board import build_virtual
+
 from firmware_bridge.firmware.build import CORE, FAULTS, HERE, compile_c
 from firmware_bridge.firmware.host import HOST
 
@@ -126,12 +128,23 @@ MISTAKES = (
 )  # fmt: skip
 
 
-def build_broken(mistake: Mistake, scratch: Path) -> Path:
-    """The broken firmware's executable."""
+def spoilt(mistake: Mistake, scratch: Path) -> Path:
+    """A copy of the firmware's sources with the mistake in it."""
     folder = scratch / "firmware"
     shutil.copytree(HERE, folder, ignore=shutil.ignore_patterns("build", "*.py", "__pycache__"))
     path = folder / mistake.file
     text = path.read_text()
     assert text.count(mistake.right) == 1, f"{mistake.name}: its place is gone"
     path.write_text(text.replace(mistake.right, mistake.wrong))
+    return folder
+
+
+def broken_core(mistake: Mistake, scratch: Path) -> Path:
+    """The broken firmware for a VirtualBoard."""
+    return build_virtual(spoilt(mistake, scratch), ("-O0",))
+
+
+def build_broken(mistake: Mistake, scratch: Path) -> Path:
+    """The broken firmware's executable."""
+    folder = spoilt(mistake, scratch)
     return compile_c("z-firmware-broken", (*CORE, *HOST), ("-O0", FAULTS), folder=folder)
