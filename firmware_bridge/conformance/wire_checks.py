@@ -50,6 +50,7 @@ def impossible_settings(probe: Probe) -> None:
         ({"z_max_nm": hard_max + 1}, m.Reason.WINDOW),
         ({"z_min_nm": probe.origin_nm, "z_max_nm": probe.origin_nm}, m.Reason.WINDOW),
         ({"speed_nm_s": 2**32 - 1}, m.Reason.CONFIG),
+        ({"speed_nm_s": 3}, m.Reason.CONFIG),  # rounded to none, it would never move
         ({"backlash_nm": 2**31 - 1}, m.Reason.CONFIG),
         ({"backlash_nm": -(2**31)}, m.Reason.CONFIG),
     ):

@@ -46,7 +46,7 @@ class BinaryStage(Stage):
             z_min_nm=_nm(z_min_um, "z_min_um"),
             z_max_nm=_nm(z_max_um, "z_max_um"),
             backlash_nm=_nm(backlash_um, "backlash_um"),
-            speed_nm_s=_size_nm(speed_um_s or 0.0, "speed_um_s"),
+            speed_nm_s=0 if speed_um_s is None else _speed_nm_s(speed_um_s),
             settle_ms=settle_ms,
         )
         self._tolerance_nm = _size_nm(assumed_tolerance_um, "assumed_tolerance_um")
@@ -249,3 +249,11 @@ def _size_nm(value_um: float, name: str) -> int:
     if size_nm < 0:
         raise StageRefused("CONFIG", f"{name} = {value_um} is negative")
     return size_nm
+
+
+def _speed_nm_s(speed_um_s: float) -> int:
+    """As `_size_nm`; on the wire 0 says "as fast as it goes", so nothing may round to it."""
+    speed_nm_s = _size_nm(speed_um_s, "speed_um_s")
+    if speed_nm_s == 0:
+        raise StageRefused("CONFIG", f"speed_um_s = {speed_um_s} must be 0.001 or more")
+    return speed_nm_s

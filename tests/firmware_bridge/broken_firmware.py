@@ -46,6 +46,8 @@ MISTAKES = (
     Mistake("lets the window exceed the hard limits", "motion.c",
             "(settings->z_max_nm <= limits->hard_max_nm)", "(settings->z_max_nm >= 0)",
             "impossible_settings"),
+    Mistake("takes a speed that it rounds to none", "session.c",
+            "(speed < (uint32_t)AF_SPEED_NM_S_MIN)", "(speed == 0U)", "impossible_settings"),
     Mistake("reads the window back from HELLO, not from what is in force", "session.c",
             "ack.backlash_nm = s->backlash_nm;", "ack.backlash_nm = 0;", "handshake"),
     Mistake("does not check the upper end of the window", "motion.c",

@@ -110,6 +110,10 @@ def test_window_and_assumed_position(stage: BinaryStage) -> None:
         {"backlash_um": -1000.1},
         {"settle_ms": 70_000},
         {"speed_um_s": 5000.0},
+        {"speed_um_s": 0.003},
+        {"speed_um_s": 0.0004},  # 0 on the wire would say "as fast as it goes"
+        {"speed_um_s": 0.0},
+        {"backlash_um": 0.02},  # less than half a step
         {"assumed_tolerance_um": math.inf},
     ],
 )
@@ -121,6 +125,15 @@ def test_settings_the_firmware_does_not_take(
         open_stage(**settings_)
     assert threading.active_count() == before
     open_stage()  # the port is free again
+
+
+def test_the_slowest_speed_that_is_taken_moves() -> None:
+    with HostFirmware(start_nm=5_000_000, nm_per_step=1) as firmware:
+        stage = BinaryStage(port=firmware.port, z_min_um=0, z_max_um=9000, backlash_um=0.0,
+                            speed_um_s=0.004)  # fmt: skip
+        stage.move_to(5000.002, 5000)
+        assert stage.wait(10.0).z_um == 5000.002
+        stage.close()
 
 
 def test_approach_from_below(stage: BinaryStage, trace: MotorTrace) -> None:

@@ -42,6 +42,10 @@ def test_handshake_reads_back_what_is_in_force(raw: RawHost) -> None:
         ({"z_max_nm": 10_000_050}, m.Reason.WINDOW),
         ({"z_min_nm": 9_000_000}, m.Reason.WINDOW),
         ({"speed_nm_s": 2_000_001}, m.Reason.CONFIG),
+        ({"speed_nm_s": 1}, m.Reason.CONFIG),  # these three would be rounded to none
+        ({"speed_nm_s": 3}, m.Reason.CONFIG),
+        ({"backlash_nm": 24}, m.Reason.CONFIG),
+        ({"backlash_nm": -25}, m.Reason.CONFIG),
         ({"settle_ms": 10_001}, m.Reason.CONFIG),
         ({"backlash_nm": 1_000_001}, m.Reason.CONFIG),
         ({"backlash_nm": -1_000_001}, m.Reason.CONFIG),
