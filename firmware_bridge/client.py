@@ -41,8 +41,13 @@ class AxisRequest:
 class Client:
     """Talks to one firmware. Every method may be called from any thread."""
 
-    def __init__(self, link: Link) -> None:
-        """Start talking on `link`, which the client closes. `handshake` comes next."""
+    def __init__(self, link: Link, may_beat: Callable[[], bool] = lambda: True) -> None:
+        """Start talking on `link`, which the client closes. `handshake` comes next.
+
+        `may_beat` is asked before each heartbeat, for whom the client serves a process other than
+        its own.
+        """
+        self._may_beat = may_beat
         self._boot_id: int | None = None
         self._status_ns = 0  # when the newest STATUS arrived
         self._syncs: dict[int, int] = {}  # token of a heartbeat -> sent, ns
@@ -165,6 +170,8 @@ class Client:
 
     def _beat(self) -> None:
         while not self.exchange.closing.wait(HEARTBEAT_S):
+            if not self._may_beat():
+                continue
             with self.changed:
                 if not self.session or self.exchange.trouble is not None:
                     continue

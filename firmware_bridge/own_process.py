@@ -4,117 +4,159 @@ The client's threads keep the heartbeat, the clock and the time-outs. In a proce
 threads compute in Python they wait for the interpreter: the slowest hundredth of the requests then
 takes tens of milliseconds instead of a few (docs/decisions/0005). Here they have an interpreter to
 themselves. A call from a busy process still waits for its own interpreter, the axis does not.
+
+The firmware's watchdog would then guard the bridge instead of us. So we beat to the bridge as it
+beats to the firmware: when the beats end, by our death or because we are frozen, it stops the axis
+(`firmware_bridge.stages.bridge_process`).
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import multiprocessing
-import signal
+import os
 import threading
 from multiprocessing.connection import Connection
 from typing import Any
 
 from firmware_bridge.errors import LinkLost, ProtocolError, StageError, StageRefused, StageUncertain
 from firmware_bridge.stage import Exposure, Stage, StageStatus, ZAt
+from firmware_bridge.stages.bridge_process import serve
+
+BEAT_S = 0.025  # six of them may be lost before the bridge stops the axis
 
 _KINDS = {kind.__name__: kind for kind in (StageUncertain, LinkLost, ProtocolError)}
 _START_S = 30.0  # a new interpreter on a busy computer, then the handshake
+_ANSWER_S = 5.0  # longer than the client's own time-outs: then the bridge itself is frozen
 _CLOSE_S = 5.0
 
 
 class OwnProcessStage(Stage):
-    """As BinaryStage, with the same settings. Safe in several threads; `stop` overtakes."""
+    """As BinaryStage, with the same settings. Safe in several threads; `stop` overtakes, and so do
+    the calls that only read."""
 
     def __init__(self, **settings: Any) -> None:
         """Start the process and open the stage in it; raises what BinaryStage raises."""
         context = multiprocessing.get_context("spawn")  # no threads, no locks come along
-        self._calls, calls = context.Pipe()
-        self._stops, stops = context.Pipe()
-        self._one_call, self._one_stop = threading.Lock(), threading.Lock()
+        ours, theirs = zip(*(context.Pipe() for _ in range(3)), strict=True)
+        self._moves, self._reads, self._stops = (_Line(end) for end in ours)
+        beats, self._beats = context.Pipe(duplex=False)
+        self._ends = threading.Event()
         self._process = context.Process(
-            target=_serve, args=(calls, stops, settings), name="z-bridge", daemon=True
+            target=serve, args=(theirs, beats, settings), name="z-bridge", daemon=True
         )
         self._process.start()
-        calls.close()
-        stops.close()
+        for end in (*theirs, beats):
+            end.close()
+        self._beating = threading.Thread(target=self._beat, name="z-bridge-beat", daemon=True)
+        self._beating.start()
         try:
-            self._take_facts(_answer(self._calls, _START_S))
-        except StageError:
+            self._take_facts(self._moves.ask("facts", limit_s=_START_S))
+        except BaseException:
             self.close()
             raise
 
     def _take_facts(self, facts: tuple[float, float, float, int]) -> None:
         self.z_min_um, self.z_max_um, self.resolution_um, self.boot_id = facts
 
+    def _beat(self) -> None:
+        """For as long as we live, and are not frozen."""
+        descriptor = self._beats.fileno()
+        os.set_blocking(descriptor, False)
+        with contextlib.suppress(OSError):  # the bridge is gone: the next call says so
+            while not self._ends.wait(BEAT_S):
+                with contextlib.suppress(BlockingIOError):  # it does not read: it is frozen itself
+                    os.write(descriptor, b".")
+
     def status(self) -> StageStatus:
-        status: StageStatus = self._call("status")
+        status: StageStatus = self._reads.ask("status")
         return status
 
     def z_at(self, time_ns: int) -> ZAt:
         """As BinaryStage.z_at; CLOCK_MONOTONIC is the same in every process."""
-        where: ZAt = self._call("z_at", time_ns)
+        where: ZAt = self._reads.ask("z_at", time_ns)
         return where
 
     def exposures(self) -> list[Exposure]:
         """As BinaryStage.exposures."""
-        told: list[Exposure] = self._call("exposures")
+        told: list[Exposure] = self._reads.ask("exposures")
         return told
 
     def move_to(self, target_um: float, assumed_um: float) -> int:
-        return int(self._call("move_to", target_um, assumed_um))
+        return int(self._moves.ask("move_to", target_um, assumed_um))
 
     def wait(self, timeout_s: float) -> StageStatus:
-        status: StageStatus = self._call("wait", timeout_s)
+        limit_s = timeout_s + _ANSWER_S
+        status: StageStatus = self._moves.ask("wait", timeout_s, limit_s=limit_s)
         return status
 
     def stop(self) -> None:
         """On a line of its own: a waiting `wait` or `move_to` does not hold it up."""
-        with self._one_stop:
-            _ask(self._stops, "stop", ())
+        self._stops.ask("stop")
 
     def clear(self) -> None:
-        self._call("clear")
+        self._moves.ask("clear")
 
     def reconnect(self) -> None:
         """As BinaryStage.reconnect."""
-        self._take_facts(self._call("reconnect"))
+        self._take_facts(self._moves.ask("reconnect", limit_s=_START_S))
 
     def close(self) -> None:
-        if self._one_call.acquire(timeout=_CLOSE_S):  # a call may still be waiting for the axis
-            with contextlib.suppress(StageError, OSError):
-                _ask(self._calls, "close", ())
-            self._one_call.release()
-            self._process.join(_CLOSE_S)
+        """As our death: the bridge stops an axis that moves, ends its session, and itself."""
+        self._ends.set()
+        if self._beating is not threading.current_thread():
+            self._beating.join(_CLOSE_S)
+        self._beats.close()
+        self._process.join(_CLOSE_S)
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
-        self._calls.close()
-        self._stops.close()
-
-    def _call(self, name: str, *arguments: Any) -> Any:
-        with self._one_call:
-            return _ask(self._calls, name, arguments)
+        for line in (self._moves, self._reads, self._stops):
+            line.close()
 
 
-def _ask(line: Connection, name: str, arguments: tuple[Any, ...]) -> Any:
-    try:
-        line.send((name, arguments))
-    except (OSError, ValueError) as error:
-        raise LinkLost(f"the bridge's process is gone: {error}") from error
-    return _answer(line, None)
+class _Line:
+    """One call at a time to the bridge; calls carry numbers, so that a late answer to one
+    that was interrupted is not taken for the next one's."""
 
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._one = threading.Lock()
+        self._numbers = itertools.count(1)
 
-def _answer(line: Connection, timeout_s: float | None) -> Any:
-    try:
-        if not line.poll(timeout_s):
-            raise LinkLost(f"the bridge's process did not start within {timeout_s} s")
-        failed, value = line.recv()
-    except (OSError, EOFError) as error:
-        raise LinkLost("the bridge's process is gone") from error
-    if failed:
-        raise _rebuilt(*value)
-    return value
+    def ask(self, name: str, *arguments: Any, limit_s: float = _ANSWER_S) -> Any:
+        """The answer; LinkLost when the bridge is gone, or does not answer within `limit_s`."""
+        with self._one:
+            number = next(self._numbers)
+            try:
+                self._connection.send((number, name, arguments))
+            except (OSError, ValueError) as error:
+                raise LinkLost(f"the bridge's process is gone: {error}") from error
+            while True:
+                answered, failed, value = self._receive(limit_s)
+                if answered == number:
+                    break
+        if failed:
+            raise _rebuilt(*value)
+        return value
+
+    def _receive(self, limit_s: float) -> Any:
+        try:
+            if not self._connection.poll(limit_s):
+                raise LinkLost(f"the bridge's process did not answer within {limit_s:g} s")
+        except (OSError, EOFError) as error:
+            raise LinkLost("the bridge's process is gone") from error
+        try:
+            return self._connection.recv()
+        except (OSError, EOFError) as error:
+            raise LinkLost("the bridge's process is gone") from error
+        except BaseException:  # within an answer: nobody could tell where the next one begins
+            self.close()
+            raise
+
+    def close(self) -> None:
+        self._connection.close()
 
 
 def _rebuilt(kind: str, reason: str, text: str) -> StageError:
@@ -124,46 +166,3 @@ def _rebuilt(kind: str, reason: str, text: str) -> StageError:
     refused = StageRefused(reason)
     refused.args = (text,)
     return refused
-
-
-# ---- the other process ------------------------------------------------------------------------
-
-
-def _serve(calls: Connection, stops: Connection, settings: dict[str, Any]) -> None:
-    """Open the stage and answer until the owner closes it or is gone."""
-    from firmware_bridge.stages.binary import BinaryStage
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the owner, who closes in order
-    stage: BinaryStage | None = None
-    try:
-        stage = BinaryStage(**settings)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the owner must raise it
-        calls.send((True, _told(error)))
-        return
-    calls.send((False, _facts(stage)))
-    threading.Thread(target=_answer_calls, args=(stops, stage), daemon=True).start()
-    _answer_calls(calls, stage)
-    stage.close()
-
-
-def _answer_calls(line: Connection, stage: Any) -> None:
-    with contextlib.suppress(
-        EOFError, OSError
-    ):  # the owner is gone: end, the watchdog does its part
-        while True:
-            name, arguments = line.recv()
-            try:
-                value = getattr(stage, name)(*arguments)
-                line.send((False, _facts(stage) if name == "reconnect" else value))
-            except Exception as error:  # noqa: BLE001
-                line.send((True, _told(error)))
-            if name == "close":
-                return
-
-
-def _facts(stage: Any) -> tuple[float, float, float, int]:
-    return stage.z_min_um, stage.z_max_um, stage.resolution_um, stage.boot_id
-
-
-def _told(error: Exception) -> tuple[str, str, str]:
-    return type(error).__name__, getattr(error, "reason", ""), str(error)

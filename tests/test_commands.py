@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -42,6 +43,34 @@ def test_focus_on_a_blank_field_holds(pictures, tmp_path):
     assert cli.main(["focus", str(pictures / "blank.png"), "--json", str(report), "--quiet"]) == 0
     (row,) = json.loads(report.read_text())
     assert (row["decision"], row["reason"], row["defocus_um"]) == ("HOLD", "blank", None)
+
+
+def test_focus_says_what_it_assumes_and_how_many_pictures_there_are(pictures, tmp_path, capsys):
+    picture = cv2.imread(str(pictures / "blank.png"))
+    path = tmp_path / os.fsdecode(b"100 pages \xff\n.tif")
+    assert cv2.imwritemulti(str(tmp_path / "x.tif"), [picture] * 3)
+    (tmp_path / "x.tif").rename(path)
+    assert cli.main(["focus", str(path), "--json", str(tmp_path / "x.json")]) == 0
+    line, assumed = capsys.readouterr().out.splitlines()
+    assert r"100 pages \udcff .tif (picture 1 of 3 in the file): no focus found" in line
+    assert assumed.startswith("pixel size assumed: 0.34 um in the object plane (20x / 0.75)")
+    (row,) = json.loads((tmp_path / "x.json").read_text())
+    assert (row["picture"], row["pictures"], row["um_per_px"]) == (1, 3, 0.34)
+
+
+def test_focus_takes_the_depth_of_the_camera(pictures, tmp_path, capsys):
+    """A 12-bit camera's values in 16 bits: the answer of the 8-bit picture, or a question."""
+    high = cv2.imread(str(pictures / "high.png"))
+    path = tmp_path / "12 bits.png"
+    assert cv2.imwrite(str(path), high.astype(np.uint16) * 16)
+    assert cli.main(["focus", str(path), str(pictures / "high.png"), "--json", "-"]) == 2
+    out, err = capsys.readouterr()
+    assert len(json.loads(out)) == 1
+    assert "a camera of 12 to 14 bits; say which (--bits" in err
+    asked = ["focus", str(path), str(pictures / "high.png"), "--json", "-", "--bits", "12"]
+    assert cli.main(asked) == 0
+    deep, plain = json.loads(capsys.readouterr().out)
+    assert deep["defocus_um"] == plain["defocus_um"]
 
 
 def bad_files(folder):

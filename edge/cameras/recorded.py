@@ -15,7 +15,8 @@ from edge.camera import Camera, Frame, PixelFormat
 from edge.cameras.options import WHERE, Options
 from edge.errors import CameraStalled, ConfigError
 from edge.images.image_file import check_size, read_image
-from edge.images.zstack import Exposure, Plane, pages_of, read_manifest, read_plane, stacks
+from edge.images.stack_picture import Plane, pages_of, read_plane
+from edge.images.zstack import Exposure, read_manifest, stacks
 
 SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
 SOURCES = ("folder", "files", "tiff", "manifest")
@@ -32,6 +33,7 @@ def read_options(given: Mapping[str, Any]) -> None:
         options.anything(name)
     if options.anything("stack") is not None and not given.get("manifest"):
         options.reject("stack", "needs a manifest")
+    options.integer("bits", 8, 16, "of the camera", default=16)
     rate_hz = options.number("rate_hz", 0, 1000, "frames per second", default=0.0)
     exposure_ms = options.number("exposure_ms", 0.001, 1000, "ms", default=1.0)
     options.truth("repeat", default=False)
@@ -63,11 +65,13 @@ class RecordedCamera(Camera):
         exposure_ms: float = 1.0,
         repeat: bool = False,
         live: bool = False,
+        bits: int | None = None,
     ) -> None:
         sources = {"folder": folder, "files": files, "tiff": tiff, "manifest": manifest}
         times = {"rate_hz": rate_hz, "exposure_ms": exposure_ms, "repeat": repeat, "live": live}
-        read_options({**sources, "stack": stack, **times})
-        self._pictures = _pictures(folder, files, tiff, manifest, stack)
+        depth = {} if bits is None else {"bits": bits}
+        read_options({**sources, "stack": stack, **times, **depth})
+        self._pictures = _pictures(folder, files, tiff, manifest, stack, bits)
         self._period_s = 1 / rate_hz if rate_hz else 0.0
         self._exposure_s = exposure_ms / 1e3
         self._repeat, self._live = repeat, live
@@ -125,21 +129,22 @@ def _pictures(
     tiff: str | Path | None,
     manifest: str | Path | None,
     stack: str | None,
+    bits: int | None,
 ) -> list[Picture]:
     if tiff is not None:
         pages = pages_of(Path(tiff))
-        return [partial(_page, *page, pages) for page in pages]
+        return [partial(_page, *page, pages, bits) for page in pages]
     if manifest is not None:
         exposures = _stack(Path(manifest), stack)
-        return [partial(_page, e.path, e.page, e.planes) for e in exposures]
+        return [partial(_page, e.path, e.page, e.planes, bits or e.bits) for e in exposures]
     named = [Path(f) for f in files] if folder is None else _images_in(Path(folder))
-    return [partial(read_image, path) for path in named]
+    return [partial(read_image, path, bits) for path in named]
 
 
 def _page(
-    path: Path, page: int | None, planes: tuple[Plane, ...]
+    path: Path, page: int | None, planes: tuple[Plane, ...], bits: int | None
 ) -> tuple[npt.NDArray[np.uint8], PixelFormat]:
-    pixels, pixel_format = read_plane(path, page, planes)
+    pixels, pixel_format = read_plane(path, page, planes, bits)
     check_size(path, *pixels.shape[:2])
     return pixels, pixel_format
 

@@ -1,15 +1,18 @@
-"""Image files as frames: PNG, TIFF and JPEG; colour, grey, with alpha; 8 or 16 bits.
+"""Image files as frames: PNG, TIFF and JPEG; colour, grey, palette, with alpha; 8 to 16 bits.
 
-OpenCV accepts a truncated file and fills the rest with grey, which the networks would measure.
-So the file's own end mark is looked for before it is decoded.
+What a file is is read from its own header first, so that a file is read right or refused with the
+reason, whatever OpenCV would make of it.
 """
 
 from __future__ import annotations
 
-import zlib
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -17,152 +20,207 @@ import numpy.typing as npt
 
 from edge.camera import PixelFormat
 from edge.errors import ConfigError
-from edge.measure.preprocess import PATCH_PX
+from edge.images import bit_depth, tiff_directory
+from edge.images.headers import JPEG, PNG, Header, jpeg_header, png_header
+from edge.images.orientation import upright
+from edge.images.quiet_opencv import quiet_decoder
+from edge.images.tiff_directory import Directory, PictureFault, directories
+from edge.images.tiff_layout import layout_of
+from edge.images.tiff_pixels import pixels_of
 
+#: of a PNG or JPEG file; of a TIFF only the picture that is wanted is read
 SIZE_LIMIT = 1 << 30
-MAX_SIDE_PX = 30_000
-CUT_SHORT = "is cut short"
-
-_PNG = b"\x89PNG\r\n\x1a\n"
-_JPEG = b"\xff\xd8\xff"
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+MIN_SIDE_PX, MAX_SIDE_PX = 224, 30_000  # one patch; what no camera has
 
 
-def read_image(path: Path | str) -> tuple[npt.NDArray[np.uint8], PixelFormat]:
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture of a file.
+
+    pixels: as stored, upright: (h, w) grey, or (h, w, 3 or 4) BGR(A); uint8 or uint16. said_bits:
+    the camera's depth as the file says it, None where it does not. `pictures`: in the file,
+    thumbnails not counted; 0 = not counted. `white_is_zero`: a grey picture whose 0 is white.
+    """
+
+    pixels: npt.NDArray[np.generic]
+    said_bits: int | None
+    pictures: int = 1
+    white_is_zero: bool = False
+
+
+def read_image(
+    path: Path | str, bits: int | None = None
+) -> tuple[npt.NDArray[np.uint8], PixelFormat]:
     """Decode one file to (height, width, 3) BGR8 or (height, width) Mono8, C-contiguous uint8.
 
-    16-bit values are scaled to 8 bits (see `to_8_bit`), alpha is dropped. Raises ConfigError
-    with one line when the file is missing, not an image, cut short or below 2016 x 2016 px.
+    More than 8 bits become the 8 highest of the camera's depth: `bits`, else what the file says
+    (edge.images.bit_depth). Alpha is dropped. ConfigError with one line when the file is missing,
+    not an image, damaged, of a kind that cannot be read, of unknown depth, or out of size.
     """
     path = Path(path)
-    return _as_frame(path, decode(path))
+    return as_frame(path, read_picture(path), bits)
+
+
+def as_frame(
+    path: Path, picture: Picture, bits: int | None = None
+) -> tuple[npt.NDArray[np.uint8], PixelFormat]:
+    """A picture as `read_image` gives it; ConfigError likewise."""
+    check_size(path, *picture.pixels.shape[:2])
+    with one_line(path):
+        depth = depth_of(picture, bits)
+    return in_8_bits(picture, depth)
+
+
+def in_8_bits(picture: Picture, depth: int) -> tuple[npt.NDArray[np.uint8], PixelFormat]:
+    """Without alpha, black = 0, C-contiguous; `depth` is the camera's."""
+    pixels = bit_depth.to_8_bit(picture.pixels, depth)
+    if picture.white_is_zero:
+        pixels = np.uint8(255) - pixels
+    if pixels.ndim == 2:
+        return np.ascontiguousarray(pixels), PixelFormat.MONO8
+    return np.ascontiguousarray(pixels[..., :3]), PixelFormat.BGR8
+
+
+def depth_of(picture: Picture, bits: int | None = None) -> int:
+    """The camera's bits: `bits`, else what the file says; DepthUnknown."""
+    if picture.pixels.dtype == np.uint8:
+        return 8
+    said = picture.said_bits if bits is None else bits
+    return bit_depth.depth_of(int(picture.pixels[..., :3].max()), said)
 
 
 def decode(path: Path) -> npt.NDArray[np.generic]:
-    """The file's first picture as it is stored: (h, w) or (h, w, 3 or 4), colour as BGR(A).
+    """The pixels of the file's first picture, see `Picture`; ConfigError."""
+    return read_picture(path).pixels
 
-    Raises ConfigError with one line when the file is missing, not an image, or cut short.
+
+def read_picture(path: Path, page: int | None = None) -> Picture:
+    """The file's first picture (of a TIFF: that is no thumbnail), or a TIFF's page, from 0 on.
+
+    ConfigError with one line when the file is missing, not an image, damaged, cut short, of a kind
+    that cannot be read, or has no such page.
     """
-    data = _read(path)
-    fault = _fault(data)
-    if fault is not None:
-        raise ConfigError(f"{path}: the image {fault} ({len(data)} bytes)")
-    try:
-        with quiet_decoder():
-            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
-        raise ConfigError(f"{path}: the image cannot be decoded: {error.err}") from error
-    if image is None:
-        raise ConfigError(f"{path}: the image cannot be decoded: it is damaged or cut short")
-    return np.asarray(image)
+    with opened(path) as (file, size, head):
+        what = "the image" if page is None else f"page {page}"
+        with one_line(path, what):
+            if head.startswith(tiff_directory.MAGIC):
+                return _tiff(path, file, size, page)
+            if page:
+                raise ConfigError(f"{path}: page = {page} must be 0 or empty: the file is no TIFF")
+            if size > SIZE_LIMIT:
+                raise ConfigError(f"{path}: {size} bytes is above the limit of {SIZE_LIMIT}")
+            data = head + file.read()
+            header = png_header(data) if data.startswith(PNG) else jpeg_header(data)
+            return Picture(_decoded(data, header), None, header.pictures)
 
 
-def is_tiff(path: Path) -> bool:
-    """By its first bytes; ConfigError when it cannot be read."""
+def count_pages(path: Path) -> int:
+    """Pictures in a TIFF, thumbnails too; ConfigError when it is none or damaged."""
+    with opened(path) as (file, size, head):
+        if not head.startswith(tiff_directory.MAGIC):
+            raise ConfigError(f"{path}: is not a TIFF file")
+        with one_line(path):
+            count = sum(1 for _ in directories(file, size))
+            if not count:
+                raise PictureFault("is damaged or cut short: there is no page in it")
+    return count
+
+
+def printable(name: object) -> str:
+    """A file's name, which may be of any bytes, as one line that every terminal takes."""
+    text = " ".join(str(name).split())
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[BinaryIO, int, bytes]]:
+    """(file, its size, its first 8 bytes); ConfigError when it is not an image that can be read."""
     try:
+        about = path.stat()
+        if stat.S_ISDIR(about.st_mode):
+            raise ConfigError(f"{path}: is a folder, not an image")
+        if not stat.S_ISREG(about.st_mode):  # a pipe would be waited for
+            raise ConfigError(f"{path}: is not a regular file")
         with path.open("rb") as file:
-            return file.read(4) in _TIFF
+            head = file.read(8)
+            if not head.startswith((PNG, JPEG, *tiff_directory.MAGIC)):
+                what = "is not an image in PNG, TIFF or JPEG format" if head else "is empty"
+                raise ConfigError(f"{path}: {what}")
+            yield file, about.st_size, head
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise ConfigError(f"{path}: the image cannot be read: {why}") from error
 
 
 @contextmanager
-def quiet_decoder() -> Iterator[None]:
-    """Keep OpenCV's own warnings off the terminal: what is wrong is said once, by the caller."""
-    level = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+def one_line(path: Path, what: str = "the image") -> Iterator[None]:
+    """What is wrong with a picture as a ConfigError that names its file."""
     try:
         yield
-    finally:
-        cv2.utils.logging.setLogLevel(level)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        if path.is_dir():
-            raise ConfigError(f"{path}: is a folder, not an image")
-        size = path.stat().st_size
-        if size > SIZE_LIMIT:
-            raise ConfigError(f"{path}: {size} bytes is above the limit of {SIZE_LIMIT}")
-        data = path.read_bytes()
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(f"{path}: the image cannot be read: {why}") from error
-    if not data.startswith((_PNG, _JPEG, *_TIFF)):
-        what = "is empty" if not data else "is not an image in PNG, TIFF or JPEG format"
-        raise ConfigError(f"{path}: {what}")
-    return data
-
-
-def _fault(data: bytes) -> str | None:
-    """What is wrong with the file's own structure, None when it reaches its end. TIFF has no end
-    mark: its strips must lie inside the file, which its decoder checks."""
-    if data.startswith(_PNG):
-        return _png_fault(data)
-    # Cameras append trailers to JPEG: look anywhere after the last scan began.
-    if data.startswith(_JPEG) and b"\xff\xd9" not in data[max(0, data.rfind(b"\xff\xda")) :]:
-        return CUT_SHORT
-    return None
-
-
-def _png_fault(data: bytes) -> str | None:
-    at = len(_PNG)
-    while at + 12 <= len(data):
-        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
-        if end > len(data):
-            return CUT_SHORT
-        if zlib.crc32(data[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
-            return f"is damaged at byte {at}"
-        if data[at + 4 : at + 8] == b"IEND":
-            return None
-        at = end
-    return CUT_SHORT
-
-
-def _as_frame(
-    path: Path, image: npt.NDArray[np.generic]
-) -> tuple[npt.NDArray[np.uint8], PixelFormat]:
-    channels = count_channels(path, image)
-    height, width = image.shape[:2]
-    check_size(path, height, width)
-    pixels = to_8_bit(image[..., :3] if channels == 4 else image)
-    if channels == 1:
-        return np.ascontiguousarray(pixels.reshape(height, width)), PixelFormat.MONO8
-    return np.ascontiguousarray(pixels), PixelFormat.BGR8
+    except PictureFault as fault:
+        raise ConfigError(f"{path}: {what} cannot be decoded: it {fault}") from fault
+    except bit_depth.DepthUnknown as doubt:
+        raise ConfigError(f"{path}: {what} {doubt}") from doubt
 
 
 def check_size(path: Path, height: int, width: int) -> None:
     """ConfigError when a picture does not hold one patch, or is absurdly large. Whether the models
     need more is the preprocessing's to say."""
-    if min(height, width) < PATCH_PX or max(height, width) > MAX_SIDE_PX:
+    if min(height, width) < MIN_SIDE_PX or max(height, width) > MAX_SIDE_PX:
         raise ConfigError(
             f"{path}: {width} x {height} px is outside the limits: "
-            f"{PATCH_PX} to {MAX_SIDE_PX} px on each side"
+            f"{MIN_SIDE_PX} to {MAX_SIDE_PX} px on each side"
         )
 
 
-def count_channels(path: Path, image: npt.NDArray[np.generic]) -> int:
-    """1, 3 or 4; ConfigError when the picture is of another depth or number of channels."""
-    channels = 1 if image.ndim == 2 else image.shape[2]
-    if image.dtype not in (np.uint8, np.uint16) or channels not in (1, 3, 4):
-        raise ConfigError(
-            f"{path}: {image.dtype} with {channels} channels; "
-            "8 or 16 bits with 1, 3 or 4 channels can be read"
-        )
-    return channels
+def _tiff(path: Path, file: BinaryIO, size: int, page: int | None) -> Picture:
+    if page is not None:
+        found = next(islice(directories(file, size), page, None), None)
+        if found is None:
+            count = sum(1 for _ in directories(file, size))
+            if count:
+                raise ConfigError(f"{path}: page = {page} must be below {count}, the file's pages")
+            raise PictureFault("is damaged or cut short: there is no page in it")
+        return _tiff_picture(file, size, found, 0)
+    full = [each for each in directories(file, size) if not each.reduced]
+    if not full:
+        raise PictureFault("is damaged or cut short: there is no full picture in it")
+    return _tiff_picture(file, size, full[0], len(full))
 
 
-def used_bits(largest: int) -> int:
-    """Bits of the camera whose largest value this is. 10-, 12- and 14-bit cameras store their
-    values right-aligned in 16 bits; a bright-field image reaches the upper part of its range."""
-    return next((b for b in (8, 10, 12, 14) if largest < 1 << b), 16)
+def _tiff_picture(file: BinaryIO, size: int, directory: Directory, pictures: int) -> Picture:
+    image = pixels_of(file, size, directory)
+    if image.ndim == 3:
+        if image.shape[2] == 2:  # grey with alpha
+            image = image[..., 0]
+        else:
+            image = image[..., [2, 1, 0, 3][: image.shape[2]]]
+    layout = layout_of(directory)
+    said = _said_bits(directory, layout.bits)
+    return Picture(np.ascontiguousarray(image), said, pictures, layout.white_is_zero)
 
 
-def to_8_bit(image: npt.NDArray[np.generic], bits: int | None = None) -> npt.NDArray[np.uint8]:
-    """The 8 highest of `bits` bits; by default of those that the image itself uses."""
-    if image.dtype == np.uint8:
-        return image.astype(np.uint8, copy=False)
-    if bits is None:
-        bits = used_bits(int(image.max()))
-    return (image.astype(np.uint16, copy=False) >> (bits - 8)).astype(np.uint8)
+def _said_bits(directory: Directory, bits: int) -> int | None:
+    if bits != 16:
+        return bits
+    description = directory.tags.get(tiff_directory.DESCRIPTION, b"")
+    if isinstance(description, bytes):
+        for said_by in (bit_depth.said_by_ome, bit_depth.said_by_micro_manager):
+            told = said_by(description)
+            if told is not None:
+                return told
+    return bit_depth.said_by_largest(directory.number(tiff_directory.MAX_VALUE, 0))
+
+
+def _decoded(data: bytes, header: Header) -> npt.NDArray[np.generic]:
+    """A PNG or JPEG whose header was read."""
+    try:
+        with quiet_decoder():
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise PictureFault(f"cannot be decoded: {error.err}") from error
+    if image is None or image.shape[:2] != (header.height, header.width):
+        raise PictureFault("is damaged or cut short")
+    if header.grey and image.ndim == 3:
+        image = image[..., 0]
+    return upright(np.asarray(image), header.orientation)

@@ -3,7 +3,8 @@
 `manifest.csv` has a row per exposure: `file` (relative to the manifest), `page` (of a multi-page
 TIFF, else empty), `stack_id`, `z_um` (stage at the exposure, positive = objective up),
 `focus_z_um` (where the stack is in focus, empty = unknown), `um_per_px` (empty = unknown).
-Further columns are kept in `Exposure.extra` and mean nothing here.
+`bits` is the depth of the camera and may be left out (see
+edge.images.bit_depth). Further columns are kept in `Exposure.extra` and mean nothing here.
 """
 
 from __future__ import annotations
@@ -15,21 +16,14 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 
-import cv2
-import numpy as np
-import numpy.typing as npt
-
-from edge.camera import PixelFormat
 from edge.errors import ConfigError
-from edge.images import image_file
-
-U8 = npt.NDArray[np.uint8]
-Plane = tuple[Path, "int | None"]
+from edge.images.bit_depth import DEPTHS
+from edge.images.stack_picture import U8, Plane, rgb_of_plane
 
 COLUMNS = ("file", "page", "stack_id", "z_um", "focus_z_um", "um_per_px")
+OPTIONAL = ("bits",)
 MAX_BYTES = 1 << 28
 MAX_PAGE = 65_535
 #: the travel of any microscope stage, and more
@@ -43,8 +37,9 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 class Exposure:
     """One picture of a stack and where the stage stood when it was taken.
 
-    `page` counts from 0. `focus_z_um` and `um_per_px` are the same for a whole stack, None where
-    they are unknown. `planes` names every picture of the stack: they share one grey scale.
+    `page` counts from 0. `focus_z_um`, `um_per_px` and `bits` (of the camera) are the same for a
+    whole stack, None where they are unknown. `planes` names every picture of the stack: they share
+    one grey scale.
     """
 
     path: Path
@@ -55,6 +50,7 @@ class Exposure:
     um_per_px: float | None
     extra: Mapping[str, str] = field(default_factory=dict, hash=False)
     planes: tuple[Plane, ...] = field(default=(), repr=False, compare=False)
+    bits: int | None = None
 
     @property
     def defocus_um(self) -> float | None:
@@ -99,68 +95,10 @@ def stacks(exposures: Iterable[Exposure]) -> dict[str, tuple[Exposure, ...]]:
 def read_pixels(exposure: Exposure) -> U8:
     """The picture as (h, w, 3) uint8 RGB, C-contiguous; grey is repeated, alpha dropped.
 
-    16 bits become the 8 highest that the stack as a whole uses: one plane's largest value changes
-    with defocus, and a scale that changes with it would be a sign of focus no camera gives.
-    Raises ConfigError when the file cannot be read or has no such page.
+    More than 8 bits become the 8 highest of the depth that the whole stack has, see
+    edge.images.stack_picture. ConfigError when the file cannot be read or has no such page.
     """
-    pixels, pixel_format = read_plane(exposure.path, exposure.page, exposure.planes)
-    if pixel_format is PixelFormat.MONO8:
-        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB), np.uint8)
-    return np.ascontiguousarray(pixels[..., ::-1])
-
-
-def read_plane(path: Path, page: int | None, planes: tuple[Plane, ...]) -> tuple[U8, PixelFormat]:
-    """One picture as (h, w, 3) BGR8 or (h, w) Mono8, C-contiguous; alpha dropped, 16 bits as in
-    `read_pixels` by all of `planes` (none: by the picture itself). ConfigError likewise."""
-    image = _decode(path, page)
-    bits = None
-    if image.dtype == np.uint16 and planes:
-        bits = _stack_bits(planes)
-    channels = image_file.count_channels(path, image)
-    pixels = image_file.to_8_bit(image, bits)
-    if channels == 1:
-        return np.ascontiguousarray(pixels.reshape(pixels.shape[:2])), PixelFormat.MONO8
-    return np.ascontiguousarray(pixels[..., :3]), PixelFormat.BGR8
-
-
-def pages_of(path: Path) -> tuple[Plane, ...]:
-    """Every page of a multi-page TIFF, in order; ConfigError when it is none."""
-    if not image_file.is_tiff(path):
-        raise ConfigError(f"{path}: is not a TIFF file")
-    with image_file.quiet_decoder():
-        count = cv2.imcount(str(path))
-    if not 1 <= count <= MAX_PAGE + 1:
-        raise ConfigError(f"{path}: no page can be read: it is damaged or cut short")
-    return tuple((path, page) for page in range(count))
-
-
-@lru_cache(maxsize=64)
-def _stack_bits(planes: tuple[Plane, ...]) -> int:
-    bits = 8
-    for path, page in planes:
-        bits = max(bits, image_file.used_bits(int(_decode(path, page).max())))
-        if bits == 16:
-            break
-    return bits
-
-
-def _decode(path: Path, page: int | None) -> npt.NDArray[np.generic]:
-    """As stored, colour as BGR(A)."""
-    if page is None or not image_file.is_tiff(path):
-        if page:
-            raise ConfigError(f"{path}: page = {page} must be 0 or empty: the file is no TIFF")
-        return image_file.decode(path)
-    try:
-        with image_file.quiet_decoder():
-            count = cv2.imcount(str(path))
-            ok, images = cv2.imreadmulti(str(path), page, 1, flags=cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
-        raise ConfigError(f"{path}: page {page} cannot be decoded: {error.err}") from error
-    if ok and len(images) == 1:
-        return np.asarray(images[0])
-    if 0 < count <= page:
-        raise ConfigError(f"{path}: page = {page} must be below {count}, the file's readable pages")
-    raise ConfigError(f"{path}: page {page} cannot be decoded: it is damaged or cut short")
+    return rgb_of_plane(exposure.path, exposure.page, exposure.planes, exposure.bits)
 
 
 def _text(path: Path) -> str:
@@ -221,12 +159,13 @@ def _exposure(folder: Path, cells: dict[str, str], where: str) -> Exposure:
         z_um=z_um,
         focus_z_um=_number(cells, "focus_z_um", where, -MAX_Z_UM, MAX_Z_UM),
         um_per_px=_number(cells, "um_per_px", where, *UM_PER_PX),
-        extra={name: value for name, value in cells.items() if name not in COLUMNS},
+        extra={n: value for n, value in cells.items() if n not in (*COLUMNS, *OPTIONAL)},
+        bits=_bits(cells.get("bits", ""), where),
     )
 
 
 def _agree(exposure: Exposure, other: Exposure, line: int, where: str) -> None:
-    for name in ("focus_z_um", "um_per_px"):
+    for name in ("focus_z_um", "um_per_px", "bits"):
         mine, known = getattr(exposure, name), getattr(other, name)
         if mine != known:
             mine, known = ("empty" if v is None else f"{v:g}" for v in (mine, known))
@@ -252,6 +191,14 @@ def _page(text: str, where: str) -> int | None:
         return None
     if not (text.isascii() and text.isdigit() and len(text) < 6 and int(text) <= MAX_PAGE):
         raise ConfigError(f"{where}: page = {text[:40]} must be a whole number 0 to {MAX_PAGE}")
+    return int(text)
+
+
+def _bits(text: str, where: str) -> int | None:
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 3 and int(text) in DEPTHS):
+        raise ConfigError(f"{where}: bits = {text[:40]} must be a whole number 8 to 16")
     return int(text)
 
 

@@ -34,12 +34,14 @@ class BinaryStage(Stage):
         assumed_tolerance_um: float = 1.0,
         baudrate: int = 115_200,
         open_link: Callable[[str, int], Link] = SerialLink,
+        may_beat: Callable[[], bool] = lambda: True,
     ) -> None:
         """Open `port` and a session with the window z_min_um..z_max_um, which the firmware keeps.
 
         `speed_um_s` None = the firmware's own; `backlash_um`: every move ends coming up by this
         much, coming down when it is negative, dipping past the target first; 0 = direct;
-        `assumed_tolerance_um`: how far off `assumed_um` of a move may be. Raises StageRefused
+        `assumed_tolerance_um`: how far off `assumed_um` of a move may be; `may_beat`: while it says
+        False the firmware gets no heartbeat, and its watchdog stops what moves. Raises StageRefused
         (PORT_LOCKED, WINDOW, CONFIG, OTHER_SESSION), ProtocolError or LinkLost; nothing moves.
         """
         self._axis = AxisRequest(
@@ -59,7 +61,8 @@ class BinaryStage(Stage):
         self._connected_us = 0
         self._device_id: int | None = None
         self._open_line = lambda: open_link(port, baudrate)
-        self._client = Client(self._open_line())
+        self._may_beat = may_beat
+        self._client = Client(self._open_line(), may_beat)
         try:
             self.reconnect()
         except StageError:
@@ -77,7 +80,7 @@ class BinaryStage(Stage):
         with self._moving:
             if isinstance(self._client.exchange.trouble, LinkLost):
                 self._client.close()
-                self._client = Client(self._open_line())
+                self._client = Client(self._open_line(), self._may_beat)
             ack = self._client.handshake(self._axis)
             if self._device_id not in (None, ack.device_id):
                 self._client.close()

@@ -475,7 +475,7 @@ def test_recorded_sources_that_are_none(tmp_path: Path) -> None:
         ({"manifest": manifest, "stack": "c"}, r"options\.stack = 'c' must be one of a, b"),
         ({"folder": "x", "stack": "a"}, r"options\.stack needs a manifest"),
         ({"tiff": str(tmp_path / "a.png")}, r"a\.png: is not a TIFF file"),
-        ({"tiff": str(tmp_path / "cut.tif")}, r"cut\.tif: no page can be read"),
+        ({"tiff": str(tmp_path / "cut.tif")}, r"cut\.tif: .* cut short"),
         ({"tiff": "a", "manifest": "b"}, "give either folder or files, tiff or manifest"),
         ({"tiff": "a", "live": True}, r"options\.live needs a rate_hz"),
         ({"tiff": "a", "rate_hz": 2000}, r"rate_hz = 2000 must be .* 1000 \(frames per second\)"),

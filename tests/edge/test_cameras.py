@@ -10,7 +10,7 @@ import pytest
 from edge.camera import PixelFormat, open_camera
 from edge.cameras.recorded import RecordedCamera, still
 from edge.errors import CameraStalled, ConfigError
-from edge.images.image_file import read_image, to_8_bit
+from edge.images.image_file import read_image
 
 SIZE = (2020, 2030)
 
@@ -61,14 +61,6 @@ def test_formats(folder, name, channels, exact):
     assert pixels.flags.c_contiguous
     error = np.abs(pixels.astype(int) - want)
     assert error.max() == 0 if exact else error.mean() < 15
-
-
-@pytest.mark.parametrize(
-    ("bits", "top"), [(8, 200), (10, 1000), (12, 4000), (14, 9000), (16, 40000)]
-)
-def test_right_aligned_cameras(bits, top):
-    image = np.array([[0, top]], np.uint16)
-    assert to_8_bit(image).tolist() == [[0, top >> (bits - 8)]]
 
 
 @pytest.mark.parametrize(
@@ -131,7 +123,7 @@ def test_unreadable_and_impossible_names(tmp_path):
 def test_size_and_depth_limits(folder):
     with pytest.raises(ConfigError, match=r"small\.png: 700 x 200 px .* 224 to 30000 px"):
         read_image(folder / "small.png")
-    with pytest.raises(ConfigError, match=r"float\.tif: float32 with 1 channels"):
+    with pytest.raises(ConfigError, match=r"float\.tif: .* it holds floating-point numbers"):
         read_image(folder / "float.tif")
 
 

@@ -18,7 +18,7 @@ from edge.appliance.report.focus_record import shift_json
 from edge.camera import Frame
 from edge.decide.decision import Decision
 from edge.errors import ConfigError
-from edge.images.image_file import read_image
+from edge.images.image_file import as_frame, printable, read_picture
 from edge.latency import Lap
 from edge.measure.aggregate import NoFocus
 from edge.measure.importance import ClassRule
@@ -37,6 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="PNG, TIFF or JPEG, no smaller than the models' crop")  # fmt: skip
     parser.add_argument("--config", type=Path, help="objective and models from this file")
     add_json(parser, "the result")
+    parser.add_argument("--bits", type=int, choices=range(8, 17), metavar="N",
+                        help="of the camera, 8 to 16, where its files do not say it")  # fmt: skip
     parser.add_argument("--quiet", action="store_true", help="no table")
 
 
@@ -48,15 +50,18 @@ def run(options: argparse.Namespace) -> int:
     status = 0
     for path in options.images:
         try:
-            rows.append(_measure(path, sensor, deadband_um))
+            measured = _measure(path, sensor, deadband_um, options.bits)
+            rows.append({**measured, "um_per_px": objective.um_per_px})
         except ConfigError as error:  # the other files are still worth measuring
-            print(f"sparsefocus: {error}", file=sys.stderr)
+            print(f"sparsefocus: {' '.join(str(error).split())}", file=sys.stderr)
             status = 2
     for net in nets:
         net.close()
     write_json(rows, options.json)
     if not options.quiet and not is_standard(options.json):
         _print(rows)
+        if rows:
+            print(_assumed(objective, options.config))
     return status
 
 
@@ -69,15 +74,26 @@ def _settings(path: Path | None) -> tuple[Objective, ModelSettings, ClassRule, f
     return config.objective, config.models, config.loop.classes, deadband
 
 
-def _measure(path: Path, sensor: Sensor, deadband_um: float) -> dict[str, Any]:
-    pixels, pixel_format = read_image(path)
+def _assumed(objective: Objective, config: Path | None) -> str:
+    """No file says how large its pixels are in a way that can be relied on."""
+    whose = "assumed" if config is None else f"by {config}"
+    return (
+        f"pixel size {whose}: {objective.um_per_px:g} um in the object plane "
+        f"({objective.magnification:g}x / {objective.na:g}); another one makes the answers wrong"
+    )
+
+
+def _measure(path: Path, sensor: Sensor, deadband_um: float, bits: int | None) -> dict[str, Any]:
+    picture = read_picture(path)
+    pixels, pixel_format = as_frame(path, picture, bits)
     now = monotonic_ns()
     lap = Lap()
     try:
         seen = measure(sensor, Frame(pixels, pixel_format, 1, now, now), lap)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
-    return {"file": str(path), **_verdict(seen, deadband_um), "latency_ms": lap.ms}
+    file = {"file": str(path), "picture": 1, "pictures": picture.pictures}
+    return {**file, **_verdict(seen, deadband_um), "latency_ms": lap.ms}
 
 
 def _verdict(seen: Measurement, deadband_um: float) -> dict[str, Any]:
@@ -112,7 +128,9 @@ def _print(rows: list[dict[str, Any]]) -> None:
         ms = row["latency_ms"]["total"]
         why = f"{row['decision']} ({row['reason']})"
         told = f"{row['sparsity']}, k = {row['k']}, {_shift(row['shift'])}{ms:.0f} ms"
-        print(f"{row['file']}: {where}  {why}  {told}")
+        count = row.get("pictures", 1)
+        of = f" (picture 1 of {count} in the file)" if count > 1 else ""
+        print(f"{printable(row['file'])}{of}: {where}  {why}  {told}")
 
 
 def _shift(shift: dict[str, Any] | None) -> str:

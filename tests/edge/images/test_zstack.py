@@ -160,7 +160,7 @@ def test_pages_are_found_by_number(tmp_path):
     path = pages(tmp_path / "x.tif", [np.roll(BGR, n, 0) for n in range(5)])
     for page in (4, 0, 2):
         np.testing.assert_array_equal(read_pixels(one(path, page)), np.roll(RGB, page, 0))
-    with pytest.raises(ConfigError, match=r"x\.tif: page = 5 must be below 5, the file's readab"):
+    with pytest.raises(ConfigError, match=r"x\.tif: page = 5 must be below 5, the file's pages"):
         read_pixels(one(path, 5))
 
 
@@ -184,8 +184,8 @@ def test_damaged_files_are_told(tmp_path, capfd):
             read_pixels(one(png, page))
     with pytest.raises(ConfigError, match="cannot be read: No such file"):
         read_pixels(one(tmp_path / "gone.tif", 0))
-    cv2.imwrite(str(tmp_path / "f.tif"), BGR.astype(np.float32))
-    with pytest.raises(ConfigError, match="float32 with 3 channels"):
+    cv2.imwrite(str(tmp_path / "f.tif"), BGR[..., 0].astype(np.float32))
+    with pytest.raises(ConfigError, match="floating-point numbers"):
         read_pixels(one(tmp_path / "f.tif"))
     assert "TIFF" not in capfd.readouterr().err  # libtiff's own complaints are kept away
 
