@@ -16,6 +16,7 @@ from firmware_bridge.stage import Exposure, Stage, StageStatus, ZAt
 
 _COVER_WAIT_S = 2.5 * m.STATUS_PERIOD_MS / 1e3
 _NM_MAX = 2**31 - 1
+_LAST_MOVE_ID = 2**32 - 1  # move_id is a u32
 SETTLE_MS_MAX = 10_000
 
 
@@ -184,6 +185,8 @@ class BinaryStage(Stage):
             self._client.check()
             if self._uncertain:
                 raise StageUncertain(self._uncertain)
+            if self._last_id >= _LAST_MOVE_ID:
+                raise StageRefused("MOVE_NUMBERS", "this session has used all: open the stage anew")
             self._last_id += 1
             session = self._client.session
             move = m.Move(session, self._last_id, target_nm, assumed_nm, self._tolerance_nm)

@@ -295,6 +295,22 @@ def test_moves_of_two_threads_do_not_mix(open_stage: OpenStage) -> None:
     assert stage.wait(2.0).z_um in (5000.1, 5000.2)
 
 
+def test_the_last_move_number_is_the_last(stage: BinaryStage) -> None:
+    """A number is 32 bits on the wire: 2^32 is refused, and nothing waits for it afterwards."""
+    stage._last_id = 2**32 - 2
+    here = stage.status().z_um
+    assert stage.move_to(here + 1, here) == 2**32 - 1
+    assert stage.wait(5).z_um == pytest.approx(here + 1, abs=0.1)
+    with pytest.raises(StageRefused, match="MOVE_NUMBERS: this session has used all"):
+        stage.move_to(here, here + 1)
+    status = stage.status()
+    assert not status.moving
+    assert status.settled_ns is not None
+    stage.reconnect()
+    assert stage.move_to(here, here + 1) == 1
+    assert stage.wait(5).z_um == pytest.approx(here, abs=0.1)
+
+
 def test_errors_say_which_table(open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(m, "TABLE_HASH", m.TABLE_HASH ^ 1)
     with pytest.raises(ProtocolError, match="table 0x"):
