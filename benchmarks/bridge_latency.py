@@ -34,8 +34,8 @@ from firmware_bridge.errors import StageUncertain
 from firmware_bridge.firmware.host import HostFirmware
 from firmware_bridge.firmware.qemu import QemuFirmware, missing_tools
 from firmware_bridge.firmware.trace import MotorTrace
-from firmware_bridge.own_process import OwnProcessStage
 from firmware_bridge.stages.binary import BinaryStage
+from firmware_bridge.stages.own_process import OwnProcessStage
 
 START_NM = 5_000_000
 BLOCK = 200

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from time import monotonic_ns
 
-from edge.calibrated_stage import CalibratedStage
 from edge.camera import Camera, open_camera
 from edge.decide.controller import Controller, ControllerSettings
 from edge.decide.tracking import ScanPath, SteadyScan, TrackingController, TrackingSettings
@@ -29,6 +28,7 @@ from engines.gpu_ready import gpu_is_ready
 from engines.manifest import Manifest
 from firmware_bridge.errors import StageError
 from firmware_bridge.stage import STAGES, Stage, open_stage
+from firmware_bridge.stages.scaled import CalibratedStage
 
 OPTICS_TOLERANCE = 0.03  # relative: NA, magnification and pixel size of the model and the config
 

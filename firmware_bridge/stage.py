@@ -96,7 +96,7 @@ STAGES: dict[str, str] = {
     "tango": "firmware_bridge.stages.tango:TangoStage",
     "grbl": "firmware_bridge.stages.grbl:GrblStage",
     "mmcore": "firmware_bridge.stages.mmcore:MmCoreStage",
-    "binary-process": "firmware_bridge.own_process:OwnProcessStage",
+    "binary-process": "firmware_bridge.stages.own_process:OwnProcessStage",
 }
 
 

@@ -16,8 +16,8 @@ from firmware_bridge.firmware.bench import Bench
 from firmware_bridge.firmware.host import HostFirmware
 from firmware_bridge.firmware.qemu import QemuFirmware
 from firmware_bridge.firmware.trace import MotorTrace
-from firmware_bridge.own_process import OwnProcessStage
 from firmware_bridge.stages.binary import BinaryStage
+from firmware_bridge.stages.own_process import OwnProcessStage
 
 START = 5_000_000
 

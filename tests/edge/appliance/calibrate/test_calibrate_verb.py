@@ -18,7 +18,6 @@ from edge.appliance.calibrate.page import write_page
 from edge.appliance.calibrate.verb import open_play, result_of
 from edge.appliance.config import calibration_file
 from edge.appliance.config.config_file import read_config
-from edge.calibrated_stage import CalibratedStage
 from edge.camera import Frame, PixelFormat
 from edge.errors import ConfigError, MoveRefused
 from edge.guard import Guard, GuardLimits
@@ -29,6 +28,7 @@ from edge.rig import calibrated
 from edge.state import RunState
 from firmware_bridge.errors import StageRefused
 from firmware_bridge.stage import Stage, StageStatus, ZAt
+from firmware_bridge.stages.scaled import CalibratedStage
 
 FOCUS_UM = 203.0  # true height of best focus
 
