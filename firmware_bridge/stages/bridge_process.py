@@ -1,4 +1,5 @@
-"""The other process of `firmware_bridge.stages.own_process`: it drives the axis while its owner lives.
+"""The other process of `firmware_bridge.stages.own_process`: it drives the axis while its owner
+lives.
 
 The owner beats every 25 ms. Silence for SILENT_S while the axis moves, or while a move is being
 sent, ends in STOP, and the firmware gets no heartbeat until the axis rests: if STOP is lost, its

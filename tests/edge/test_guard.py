@@ -6,7 +6,6 @@ import math
 from types import SimpleNamespace
 
 import pytest
-from fake_microscope import LIMITS, MS, Clock, FakeStage, frame_at
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from edge.errors import MoveRefused, MoveUncertain
 from edge.guard import Guard, GuardLimits
 from edge.state import RunState
 from firmware_bridge.errors import LinkLost, StageRefused, StageUncertain
+from tests.support.fake_microscope import LIMITS, MS, Clock, FakeStage, frame_at
 
 
 def _bench(limits=LIMITS, **stage):

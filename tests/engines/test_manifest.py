@@ -5,9 +5,9 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_models import write_dpn
 
 from engines.manifest import EngineRejected, Manifest
+from tests.support.tiny_models import write_dpn
 
 
 @pytest.fixture

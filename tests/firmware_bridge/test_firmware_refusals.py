@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from conftest import ON_BOTH, moves_made
-from raw_host import HELLO, RawHost
 
 from firmware_bridge import messages as m
 from firmware_bridge.firmware.trace import MotorTrace
 from firmware_bridge.framing import Frame, encode_frame
+from tests.support.boards import ON_BOTH, moves_made
+from tests.support.raw_host import HELLO, RawHost
 
 pytestmark = ON_BOTH
 START = 5_000_000

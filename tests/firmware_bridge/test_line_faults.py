@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from conftest import ON_BOTH, OpenStage, moves_made
-from faulty_line import FaultyLine, Nth, drop, flip, twice, unchanged
 
 from firmware_bridge import messages as m
 from firmware_bridge.errors import LinkLost, ProtocolError, StageError, StageRefused, StageUncertain
@@ -17,6 +15,8 @@ from firmware_bridge.firmware.host import HostFirmware
 from firmware_bridge.firmware.trace import MotorTrace
 from firmware_bridge.framing import Frame, encode_frame
 from firmware_bridge.stages.binary import BinaryStage
+from tests.support.boards import ON_BOTH, OpenStage, moves_made
+from tests.support.faulty_line import FaultyLine, Nth, drop, flip, twice, unchanged
 
 MOVE, ACCEPTED, STATUS = (m.CODES[kind] for kind in (m.Move, m.Accepted, m.Status))
 

@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import serial
-from conftest import NEEDS_BOARD, QEMU
-from faulty_line import FaultyLine
 
 from firmware_bridge.errors import LinkLost, StageRefused
 from firmware_bridge.firmware.bench import Bench
@@ -18,6 +16,8 @@ from firmware_bridge.firmware.qemu import QemuFirmware
 from firmware_bridge.firmware.trace import MotorTrace
 from firmware_bridge.stages.binary import BinaryStage
 from firmware_bridge.stages.own_process import OwnProcessStage
+from tests.support.boards import NEEDS_BOARD, QEMU
+from tests.support.faulty_line import FaultyLine
 
 START = 5_000_000
 

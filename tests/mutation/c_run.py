@@ -1,7 +1,7 @@
 """Changes the firmware's core in every way that c_mutants knows and asks the tests about each.
 
 `make mutation-c`. Each mutant is built for this computer and runs the conformance suite and the
-core's own tests on a clock that passes when asked (tests/firmware_bridge/virtual_board.py), a
+core's own tests on a clock that passes when asked (tests/support/virtual_board.py), a
 fraction of a second together. One that nobody notices must stand in docs/mutation_firmware.md with
 the reason; exit 1 for one that does not, and for a reason whose mutant is noticed by now.
 """
@@ -22,18 +22,16 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
+from firmware_bridge.conformance.suite import PASSED, run
+from firmware_bridge.errors import StageError
+from firmware_bridge.firmware.build import CORE, FAULTS, HERE, native_compiler
+from tests.mutation.c_mutants import Mutant, mutants
+from tests.support import virtual_board
+
 ROOT = Path(__file__).parents[2]
 TESTS = ROOT / "tests/firmware_bridge"
-sys.path[:0] = [str(ROOT), str(TESTS), str(Path(__file__).parent)]
-
-import pytest  # noqa: E402
-import virtual_board  # noqa: E402
-from c_mutants import Mutant, mutants  # noqa: E402
-
-from firmware_bridge.conformance.suite import PASSED, run  # noqa: E402
-from firmware_bridge.errors import StageError  # noqa: E402
-from firmware_bridge.firmware.build import CORE, FAULTS, HERE, native_compiler  # noqa: E402
-
 DOCUMENT = ROOT / "docs/mutation_firmware.md"
 FILES = ("watchdog.c", "session.c", "moves.c", "protocol.c", "replies.c", "motion.c", "framing.c",
          "watchdog.h", "protocol.h", "motion.h")  # fmt: skip

@@ -13,7 +13,6 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
-from fake_microscope import microscope
 
 from edge.appliance import cli
 from edge.appliance.run import verb as run_verb
@@ -21,6 +20,7 @@ from edge.appliance.run.loop_statistics import LoopStatistics
 from edge.appliance.run.verb import Asked, track
 from edge.errors import CameraStalled
 from firmware_bridge.firmware.host import HostFirmware
+from tests.support.fake_microscope import microscope
 
 
 def after(frames):

@@ -10,9 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from broken_firmware import MISTAKES, Mistake, broken_core, build_broken
-from conftest import QEMU
-from virtual_board import VirtualBoard
 
 from edge.appliance import cli
 from firmware_bridge.conformance.probe import Probe
@@ -31,6 +28,9 @@ from firmware_bridge.firmware.bench import Bench
 from firmware_bridge.firmware.host import HostFirmware
 from firmware_bridge.firmware.qemu import QemuFirmware
 from firmware_bridge.link import SerialLink
+from tests.support.boards import QEMU
+from tests.support.broken_firmware import MISTAKES, Mistake, broken_core, build_broken
+from tests.support.virtual_board import VirtualBoard
 
 Board = HostFirmware | QemuFirmware
 START = 5_000_000

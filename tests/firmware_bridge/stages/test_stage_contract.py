@@ -10,11 +10,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from stage_benches import BENCHES, HIGH_UM, LOW_UM, START_UM, WIRES, Bench, WireBench, missing
 
 from firmware_bridge.errors import LinkLost, StageError, StageRefused, StageUncertain
 from firmware_bridge.stage import STAGES, Stage
 from simulator.mechanics import Mechanics, MechanicsParameters
+from tests.support.stage_benches import (
+    BENCHES,
+    HIGH_UM,
+    LOW_UM,
+    START_UM,
+    WIRES,
+    Bench,
+    WireBench,
+    missing,
+)
 
 OpenBench = Callable[..., Bench]
 

@@ -10,10 +10,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from virtual_board import build_virtual
-
 from firmware_bridge.firmware.build import CORE, FAULTS, HERE, compile_c
 from firmware_bridge.firmware.host import HOST
+from tests.support.virtual_board import build_virtual
 
 
 @dataclass(frozen=True)

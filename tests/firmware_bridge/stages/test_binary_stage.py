@@ -11,7 +11,6 @@ import time
 
 import numpy as np
 import pytest
-from conftest import ON_BOTH, OpenStage, moves_made
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +20,7 @@ from firmware_bridge.firmware.host import HostFirmware
 from firmware_bridge.firmware.trace import MotorTrace
 from firmware_bridge.stage import open_stage as open_by_name
 from firmware_bridge.stages.binary import BinaryStage
+from tests.support.boards import ON_BOTH, OpenStage, moves_made
 
 
 @ON_BOTH

@@ -12,8 +12,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
-from faulty_line import FaultyLine
-
 from firmware_bridge.firmware.host import HostFirmware
 from firmware_bridge.firmware.trace import MotorTrace
 from firmware_bridge.stage import Stage, open_stage
@@ -26,6 +24,7 @@ from simulator.controllers.serving import Served
 from simulator.controllers.tango import SimulatedTango
 from simulator.controllers.tmcl import SimulatedTmcl
 from simulator.controllers.zaber import SimulatedZaber
+from tests.support.faulty_line import FaultyLine
 
 START_UM, LOW_UM, HIGH_UM = 5000.0, 1000.0, 9000.0
 Rule = Callable[[bytes], bytes]

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from stage_benches import BENCHES, START_UM, WIRES, WireBench
 
 from firmware_bridge.errors import LinkLost, StageRefused
 from firmware_bridge.stages import tmcl, zaber_ascii
@@ -21,6 +20,7 @@ from simulator.controllers.prior import SimulatedPrior
 from simulator.controllers.tango import SimulatedTango
 from simulator.controllers.tmcl import SimulatedTmcl
 from simulator.controllers.zaber import SimulatedZaber
+from tests.support.stage_benches import BENCHES, START_UM, WIRES, WireBench
 
 #: (controller, dialogue): what is sent and what comes back, in order, at 123.4 um and at rest
 DIALOGUES: list[tuple[Callable[[SimulatedAxis], Any], list[tuple[bytes, bytes]]]] = [
