@@ -26,6 +26,7 @@ from firmware_bridge.errors import StageError, StageUncertain
 from firmware_bridge.stage import Stage
 
 LATE = "late"  # how the reason of a dropped result begins
+LATCHED = "latched"  # and that of a shutdown because the axis refuses every move
 MAX_STALLS = 10  # in a row; then the camera is gone
 MAX_UNSETTLED = 100  # frames in a row in `focus_field`: then the stage does not settle
 
@@ -118,6 +119,8 @@ def step(rig: Parts) -> Outcome:
         if sent_ns is not None:
             rig.controller.sent(sent_ns)
     except MoveRefused as refused:
+        if refused.reason.lower() == LATCHED:  # for good: only a person clears it
+            return trace.end(Decision.SHUTDOWN, f"{LATCHED}: {refused.detail}")
         return trace.end(Decision.REFUSE, str(refused))
     except CameraStalled as stalled:
         return trace.stalled(str(stalled))

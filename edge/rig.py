@@ -58,6 +58,13 @@ class Rig:
         self.stalls = 0
         self.state.restart_by_person()
 
+    def latched(self) -> str | None:
+        """Why the axis refuses every move, None = it does not, or does not answer."""
+        try:
+            return self.stage.status().latched
+        except (StageError, OSError):
+            return None
+
     def halt(self, reason: str) -> None:
         """Shut down at once, from any thread: `halt`."""
         halt(self.state, self.stage, reason)
@@ -68,12 +75,13 @@ class Rig:
         An axis at rest is left as it is: nothing can move it once this session is over. One that
         moves, or does not answer, is stopped, which latches it (`sparsefocus stage clear`).
         """
-        self.halt("closed")
-        self.camera.close()
-        with contextlib.suppress(StageError, OSError):
-            self.stage.close()
-        for engine in self.engines:
-            engine.close()
+        with contextlib.ExitStack() as closing:  # each, whatever another one says
+            for engine in self.engines:
+                closing.callback(engine.close)
+            closing.push(contextlib.suppress(StageError, OSError))
+            closing.callback(self.stage.close)
+            closing.callback(self.camera.close)
+            self.halt("closed")
 
 
 def halt(state: RunState, stage: Stage, reason: str) -> None:
