@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from firmware_bridge import messages as m
 from firmware_bridge.clock import ClockSync
 from firmware_bridge.errors import LinkLost, ProtocolError, StageError, StageRefused, StageUncertain
-from firmware_bridge.exchange import Exchange, Reply
+from firmware_bridge.exchange import BEHIND_S, LOOK_S, Exchange, Reply
 from firmware_bridge.history import StatusHistory
 from firmware_bridge.link import Link
 
@@ -91,25 +91,31 @@ class Client:
             self.exchange.raise_trouble()
 
     def newest(self) -> m.Status:
-        """The newest STATUS, waiting for the first; LinkLost when it is over 0.5 s old."""
+        """The newest STATUS, waiting for the first; LinkLost when there was none for 0.5 s."""
         return self.wait_for(lambda _: True, LINK_TIMEOUT_S)
 
     def wait_for(self, condition: Callable[[m.Status], bool], timeout_s: float) -> m.Status:
         """The first STATUS that fulfils `condition`; StageUncertain after `timeout_s`.
 
-        LinkLost when STATUS stops arriving; other trouble as soon as it is known.
+        LinkLost when STATUS stops arriving; other trouble as soon as it is known. An old STATUS is
+        no silence while newer ones wait to be read: then it is the reader that is late, and the
+        newer ones are waited for.
         """
         deadline = time.monotonic() + timeout_s
         with self.changed:
             while True:
                 self.exchange.raise_trouble()
-                status = self.history.newest
-                now = time.monotonic()
-                if status is not None:
-                    if now - self._status_ns / 1e9 > LINK_TIMEOUT_S:
-                        raise LinkLost(f"no STATUS for {LINK_TIMEOUT_S} s")
-                    if condition(status):
-                        return status
+                status, now = self.history.newest, time.monotonic()
+                lost_at = self._status_ns / 1e9 + LINK_TIMEOUT_S
+                silent = status is not None and now > lost_at
+                if status is not None and not silent and condition(status):
+                    return status
+                late = (silent or now >= deadline) and now < max(deadline, lost_at) + BEHIND_S
+                if late and self.exchange.behind():
+                    self.changed.wait(LOOK_S)
+                    continue
+                if silent:
+                    raise LinkLost(f"no STATUS for {LINK_TIMEOUT_S} s")
                 if now >= deadline:
                     if status is None:
                         raise LinkLost("no STATUS since the handshake")

@@ -25,6 +25,11 @@ class Link(Protocol):
     def read(self) -> bytes:
         """What has arrived, b"" after 50 ms of silence; LinkLost after a hang-up."""
 
+    def behind(self) -> bool:
+        """True while something has arrived that the reader has not dealt with: it is, until the
+        reader calls `read` again. Silence is judged by this and not by a clock alone, since on a
+        busy computer an answer that came in time may wait long for the thread that reads it."""
+
     def close(self) -> None:
         """Close; `read` in another thread returns. Safe to call twice."""
 
@@ -50,6 +55,7 @@ class SerialLink:
                 raise StageRefused("PORT_LOCKED", f"{port} is in use by another process") from error
             raise LinkLost(f"cannot open {port}: {error}") from error
         self._write_lock = threading.Lock()
+        self._in_hand = False
         self._name = port
         # FTDI adapters hold bytes back for 16 ms otherwise; a pty has no such setting.
         with contextlib.suppress(ValueError, NotImplementedError, OSError):
@@ -77,11 +83,27 @@ class SerialLink:
                 raise OSError(f"nothing was taken within {WRITE_TIMEOUT_S} s")
 
     def read(self) -> bytes:
+        self._in_hand = False  # what was returned before has been dealt with
         try:
+            if not select.select([self._serial.fileno()], [], [], READ_TIMEOUT_S)[0]:
+                return b""
+            self._in_hand = True  # before it is taken out: `behind` must not see neither
             data: bytes = self._serial.read(self._serial.in_waiting or 1)
-        except (OSError, TypeError, serial.SerialException) as error:  # in_waiting: OSError
+        except (
+            OSError,
+            TypeError,
+            ValueError,
+            serial.SerialException,
+        ) as error:  # closed meanwhile
             raise LinkLost(f"{self._name}: {error}") from error
         return data
+
+    def behind(self) -> bool:
+        try:
+            waiting = bool(self._serial.in_waiting)  # first: see `read`
+        except (OSError, TypeError, serial.SerialException):
+            return False  # gone: the reader finds out
+        return waiting or self._in_hand
 
     def close(self) -> None:
         with contextlib.suppress(OSError, serial.SerialException):
