@@ -24,8 +24,8 @@ from benchmarks import machine
 from edge.appliance.report import plot
 from edge.appliance.report.plot import Axis
 from edge.measure.importance import ClassRule
+from edge.open_sensor import build_sensor
 from edge.optics import Objective
-from edge.rig import build_sensor
 from edge.settings import ModelSettings
 from simulator.microscope import Microscope
 from simulator.scan import MakeSensor, ModelSensor, PictureSensor, Stack, Strip

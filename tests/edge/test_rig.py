@@ -15,8 +15,9 @@ from edge.loop import step
 from edge.measure.aggregate import Reason
 from edge.measure.importance import Sparsity
 from edge.measure.sensor import measure
+from edge.open_sensor import build_sensor
 from edge.optics import Objective
-from edge.rig import build_rig, build_sensor
+from edge.rig import build_rig
 from edge.settings import CameraSettings, Config, LoopSettings, ModelSettings, StageSettings
 from edge.state import State
 from firmware_bridge.errors import StageError

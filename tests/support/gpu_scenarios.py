@@ -87,8 +87,8 @@ def settings(models, backend, **more):
 def opened(models, backend="gpu", precision="fp16-flag", every=True, **more):
     """What edge.rig builds: (sensor, engines)."""
     from edge.measure.importance import ClassRule
+    from edge.open_sensor import build_sensor
     from edge.optics import Objective
-    from edge.rig import build_sensor
     from engines import gpu_open
 
     if backend == "gpu":

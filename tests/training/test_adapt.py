@@ -19,8 +19,8 @@ from edge.latency import Lap
 from edge.measure.importance import ClassRule
 from edge.measure.photometry import PHOTOMETRY
 from edge.measure.preprocess import Layout
+from edge.open_sensor import build_sensor
 from edge.optics import Objective
-from edge.rig import build_sensor
 from edge.settings import ModelSettings
 from engines.manifest import Manifest
 from tests.support import made_stacks as made

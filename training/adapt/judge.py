@@ -13,8 +13,8 @@ import numpy as np
 from edge.appliance.evaluate.record import Examiner, Record
 from edge.images.zstack import Exposure, read_pixels
 from edge.measure.importance import ClassRule
+from edge.open_sensor import build_sensor
 from edge.optics import Objective
-from edge.rig import build_sensor
 from edge.settings import ModelSettings
 from engines.manifest import Manifest
 from training.adapt.material import CLEAR_UM, Stack

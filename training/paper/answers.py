@@ -21,8 +21,8 @@ from edge.measure.aggregate import FocusEstimate
 from edge.measure.importance import ClassRule
 from edge.measure.preprocess import GRID, PATCH_PX, centre_crop
 from edge.measure.sensor import Sensor
+from edge.open_sensor import build_sensor
 from edge.optics import Objective
-from edge.rig import build_sensor
 from edge.settings import ModelSettings
 from engines.engine import Engine
 from engines.manifest import Manifest

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from edge.appliance.config.config_file import read_config
-from edge.rig import build_sensor
+from edge.open_sensor import build_sensor
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

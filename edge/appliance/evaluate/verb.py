@@ -33,8 +33,8 @@ from edge.appliance.report.report import check_folder
 from edge.errors import ConfigError
 from edge.images.zstack import Exposure, read_manifest, read_pixels
 from edge.measure.importance import ClassRule
+from edge.open_sensor import OPTICS_TOLERANCE, build_sensor
 from edge.optics import Objective
-from edge.rig import OPTICS_TOLERANCE, build_sensor
 from edge.settings import ModelSettings
 from engines.engine import MODELS
 from engines.manifest import Manifest

@@ -23,8 +23,8 @@ from edge.latency import Lap
 from edge.measure.aggregate import NoFocus
 from edge.measure.importance import ClassRule
 from edge.measure.sensor import Measurement, Sensor, measure
+from edge.open_sensor import build_sensor
 from edge.optics import Objective
-from edge.rig import build_sensor
 from edge.settings import ModelSettings
 
 #: the shipped models' instrument; another objective is named in a config

@@ -27,8 +27,8 @@ from edge.appliance.selftest.checks import (
 from edge.appliance.selftest.text import as_page, as_text
 from edge.errors import ConfigError, EngineRejected
 from edge.measure.importance import ClassRule
+from edge.open_sensor import build_sensor
 from edge.optics import Objective
-from edge.rig import build_sensor
 from edge.settings import BACKENDS, ModelSettings
 from engines.build_errors import BuildFailed
 from engines.device_health import read_health, warnings_of

@@ -25,8 +25,9 @@ from edge.measure.envelope import FEATURES, WORST, Bound, Envelope, Shift, featu
 from edge.measure.importance import ClassRule, Sparsity
 from edge.measure.photometry import PHOTOMETRY, photometry
 from edge.measure.sensor import FocusSensor, measure
+from edge.open_sensor import build_sensor
 from edge.optics import Objective
-from edge.rig import build_rig, build_sensor
+from edge.rig import build_rig
 from edge.settings import CameraSettings, Config, ModelSettings, StageSettings
 from engines import manifest as manifests
 from engines.manifest import NOMINAL_OPTICS, Manifest, Output

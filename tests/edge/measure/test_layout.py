@@ -17,8 +17,8 @@ from edge.loop import Outcome
 from edge.measure.importance import ClassRule
 from edge.measure.preprocess import PAPER, CpuPreprocessor, Layout
 from edge.measure.sensor import measure
+from edge.open_sensor import build_sensor
 from edge.optics import Objective
-from edge.rig import build_sensor
 from edge.settings import ModelSettings
 from engines import golden
 from engines.manifest import Manifest, Preprocessing

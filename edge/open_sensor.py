@@ -1,0 +1,104 @@
+"""Opens the networks that the config names and puts a frame's way to its estimate together."""
+
+from __future__ import annotations
+
+from edge.errors import ConfigError, EngineRejected
+from edge.measure.budget import PatchBudget
+from edge.measure.defocus import Defocus
+from edge.measure.envelope import Envelope
+from edge.measure.importance import ClassRule, Importance
+from edge.measure.interval import Calibration
+from edge.measure.preprocess import PAPER, CpuPreprocessor, Layout
+from edge.measure.sensor import FocusSensor, Sensor
+from edge.optics import Objective
+from edge.settings import ModelSettings
+from engines import engine as engines
+from engines.gpu_ready import gpu_is_ready
+from engines.manifest import Manifest
+
+OPTICS_TOLERANCE = 0.03  # relative: NA, magnification and pixel size of the model and the config
+
+
+def build_sensor(
+    models: ModelSettings,
+    objective: Objective,
+    classes: ClassRule,
+    budget_ms: float | None = None,
+    enough_um: float | None = None,
+) -> tuple[Sensor, tuple[engines.Engine, ...]]:
+    """The frame's way as far as the estimate, and its engines (rin, dpn) to be closed.
+
+    ConfigError for a budget on the GPU, where a frame's patches are measured at once.
+    """
+    on_gpu = models.backend == "gpu" or (models.backend == "auto" and gpu_is_ready())
+    if on_gpu and (budget_ms, enough_um) != (None, None):
+        raise ConfigError("loop.budget_ms and loop.enough_um need models.backend = cpu")
+    try:
+        if on_gpu:
+            return _gpu_sensor(models, objective, classes)
+        return _cpu_sensor(models, objective, classes, PatchBudget(budget_ms), enough_um)
+    except engines.EngineRejected as error:
+        raise EngineRejected(str(error)) from error
+
+
+def _cpu_sensor(
+    models: ModelSettings,
+    objective: Objective,
+    classes: ClassRule,
+    budget: PatchBudget,
+    enough_um: float | None,
+) -> tuple[Sensor, tuple[engines.Engine, ...]]:
+    rin = engines.open_engine(models.rin, models.threads, models.runtime)
+    dpn = engines.open_engine(models.dpn, models.threads, models.runtime)
+    _check(rin.manifest, "rin", objective)
+    _check(dpn.manifest, "dpn", objective)
+    layout = _layout(rin.manifest, dpn.manifest)
+    calibration = Calibration.of(dpn.manifest).widened(models.interval_factor)
+    envelope = Envelope.of(dpn.manifest)
+    preprocess = CpuPreprocessor(models.threads, layout)
+    parts = preprocess, Importance(rin, classes), Defocus(dpn, preprocess, budget)
+    return FocusSensor(*parts, calibration, envelope, budget, enough_um), (rin, dpn)
+
+
+def _gpu_sensor(
+    models: ModelSettings, objective: Objective, classes: ClassRule
+) -> tuple[Sensor, tuple[engines.Engine, ...]]:
+    from edge.measure.gpu_sensor import open_gpu_sensor
+
+    manifests = Manifest.read(models.rin), Manifest.read(models.dpn)
+    for manifest, name in zip(manifests, ("rin", "dpn"), strict=True):
+        _check(manifest, name, objective)
+        manifest.model_bytes()  # the plan was made of these
+    if (layout := _layout(*manifests)) != PAPER:
+        raise EngineRejected(
+            f"{manifests[0].folder}: {layout.rows} x {layout.columns} patches; the GPU takes "
+            f"{PAPER.rows} x {PAPER.columns} only, use models.backend = cpu"
+        )
+    sensor, nets = open_gpu_sensor(*manifests, classes, models.frame_memory)
+    sensor.calibration = sensor.calibration.widened(models.interval_factor)
+    return sensor, nets
+
+
+def _layout(rin: Manifest, dpn: Manifest) -> Layout:
+    """How both cut a frame; EngineRejected where they differ."""
+    layout = Layout.of_manifest(rin)
+    if Layout.of_manifest(dpn) != layout:
+        raise EngineRejected(
+            f"{dpn.folder / dpn.file}: made for a grid of {dpn.preprocessing.grid} patches, "
+            f"{rin.file} for {rin.preprocessing.grid}: they belong to different model folders"
+        )
+    return layout
+
+
+def _check(manifest: Manifest, name: str, objective: Objective) -> None:
+    """The model must be the one asked for, made for these optics."""
+    here = f"{manifest.folder / manifest.file}"
+    if manifest.name != name:
+        raise EngineRejected(f"{here}: is a {manifest.name}, not a {name}")
+    for key in ("na", "magnification", "um_per_px"):
+        model, ours = getattr(manifest.optics, key), getattr(objective, key)
+        if not abs(model - ours) <= OPTICS_TOLERANCE * model:
+            raise EngineRejected(
+                f"{here}: made for {key} = {model:g}, objective.{key} = {ours:g} "
+                f"({manifest.optics.objective}); take models for this objective, or calibrate"
+            )
