@@ -10,6 +10,7 @@ import re
 from types import SimpleNamespace
 
 import pytest
+from fake_microscope import LIMITS, MS, Clock, FakeStage
 
 from edge.camera import Frame, PixelFormat
 from edge.decide.decision import Move
@@ -18,7 +19,6 @@ from edge.guard import Guard
 from edge.state import RunState
 from firmware_bridge.errors import StageUncertain
 from firmware_bridge.stage import StageStatus
-from tests.support.fake_microscope import LIMITS, MS, Clock, FakeStage
 
 
 class StillStage(FakeStage):

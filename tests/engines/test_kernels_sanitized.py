@@ -2,8 +2,7 @@
 for: a lost bounds check, a read behind the frame, a lost barrier."""
 
 import pytest
-
-from tests.support.cpu_kernels import build, sanitized
+from cpu_kernels import build, sanitized
 
 SCRIPT = "all_kernels_once.py"
 
