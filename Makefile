@@ -69,11 +69,11 @@ firmware: env
 
 # Ten minutes: 10^5 commands through a bad line, nothing lost, nothing made twice.
 soak: test-env firmware
-	$(BIN)/python benchmarks/soak.py --json benchmarks/results/soak.json
+	$(BIN)/python -m benchmarks.soak --json benchmarks/results/soak.json
 
 # Half an hour: 10^5 frames through the whole loop, nothing grows.
 soak-loop: test-env firmware
-	OMP_NUM_THREADS=2 $(BIN)/python benchmarks/loop_soak.py --json benchmarks/results/loop_soak.json
+	OMP_NUM_THREADS=2 $(BIN)/python -m benchmarks.loop_soak --json benchmarks/results/loop_soak.json
 
 # libFuzzer on the firmware's protocol core; what it finds new stays in build/fuzz. SECONDS=60
 SECONDS ?= 60
@@ -142,8 +142,8 @@ build/tensorrt/rtx-%/.done: $(VENV)/bin/python
 # On a machine with an NVIDIA GPU, with or without TensorRT: kernels and the frame's way against the
 # CPU's, byte for byte.
 gpu-check: pycuda
-	PYTHONPATH=tests/engines/real_gpu:build/pycuda/site:tests/engines:. \
-	  $(BIN)/python tests/engines/real_gpu/check.py build/gpu-check.json
+	PYTHONPATH=tests/support/real_gpu:build/pycuda/site:. \
+	  $(BIN)/python tests/support/real_gpu/check.py build/gpu-check.json
 
 # The real pycuda, for tests over a CUDA driver of our own; compiled once per Python, two minutes.
 PYCUDA     := 2026.1
@@ -151,7 +151,7 @@ PYTHON_TAG  = $(shell $(BIN)/python -c 'import sys; print("%d.%d" % sys.version_
 pycuda: test-env
 ifeq ($(shell uname -m),x86_64)
 	@[ -e build/pycuda/.done-$(PYCUDA)-$(PYTHON_TAG) ] || { rm -f build/pycuda/.done-* \
-	  && tests/engines/software_gpu/build_pycuda.sh $(BIN)/python $(PYCUDA) constraints.txt \
+	  && tests/support/software_gpu/build_pycuda.sh $(BIN)/python $(PYCUDA) constraints.txt \
 	  && touch build/pycuda/.done-$(PYCUDA)-$(PYTHON_TAG); }
 else
 	@echo "skipped: tests of the GPU path over a driver made of software (x86-64 only)"

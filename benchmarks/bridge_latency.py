@@ -6,7 +6,7 @@
 - watchdog: from the last frame to the beginning of braking and to rest, by the firmware's clock;
 - z_at at constant 100 um/s against the motor's own trace (host build: QEMU has no trace).
 
-python benchmarks/bridge_latency.py [--requests 4000] [--json FILE]
+python -m benchmarks.bridge_latency [--requests 4000] [--json FILE]
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import argparse
 import math
 import multiprocessing
 import statistics
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -23,19 +22,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "firmware_bridge"))
-
-import machine
 import numpy as np
-from raw_host import HELLO, RawHost
 
+from benchmarks import machine
 from firmware_bridge import messages as m
 from firmware_bridge.errors import StageUncertain
 from firmware_bridge.firmware.host import HostFirmware
 from firmware_bridge.firmware.qemu import QemuFirmware, missing_tools
 from firmware_bridge.firmware.trace import MotorTrace
-from firmware_bridge.own_process import OwnProcessStage
 from firmware_bridge.stages.binary import BinaryStage
+from firmware_bridge.stages.own_process import OwnProcessStage
+from tests.support.raw_host import HELLO, RawHost
 
 START_NM = 5_000_000
 BLOCK = 200

@@ -4,7 +4,7 @@ Rendered frames, the shipped networks, the reference firmware on a serial port, 
 wrong sign, a wrong scale and play. After the calibration the loop focuses fields with it; their
 final error is the simulator's truth. Rendering takes nearly all the time.
 
-python benchmarks/calibrate_simulated.py [--case inverted --case short ...] [--json FILE]
+python -m benchmarks.calibrate_simulated [--case inverted --case short ...] [--json FILE]
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import machine
-
+from benchmarks import machine
 from edge.appliance.calibrate.page import write_page
 from edge.appliance.calibrate.verb import calibrate, open_play, result_of, sentence
 from edge.appliance.config import calibration_file

@@ -6,25 +6,21 @@
   is allowed), without and with packet loss;
 - GStreamer's test source.
 
-python benchmarks/cameras.py [--seconds 10] [--json FILE]
+python -m benchmarks.cameras [--seconds 10] [--json FILE]
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "edge"))
-
-import machine
-from camera_benches import aravis, missing
-
+from benchmarks import machine
 from edge.appliance.camera.verb import measure
 from edge.camera import Camera, Frame, open_camera
+from tests.support.camera_benches import aravis, missing
 
 EMULATED = {"link": "emulated", "exposure_ms": 4.0, "width": 2448, "height": 2048, "readout_ms": 10}
 GIGE = {"device": "127.0.0.1", "exposure_ms": 4.0, "pixel_format": "Mono8", "rate_hz": 30}

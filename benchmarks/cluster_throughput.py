@@ -1,6 +1,6 @@
 """How much more several local processes do: frames rendered, frames measured, training samples.
 
-python benchmarks/cluster_throughput.py [--most 2] [--slides 4] [--json FILE]
+python -m benchmarks.cluster_throughput [--most 2] [--slides 4] [--json FILE]
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import machine
-
+from benchmarks import machine
 from edge.appliance import cli
 from training.fields import dpn_fields
 from training.pool import Pool

@@ -6,7 +6,7 @@ The slide, and what a frame shows of it, are simulated, in two ways (simulator/s
 model     a MODEL of the networks' error (0.15 um, with its interval), for every latency asked for
 pictures  the shipped networks on rendered frames: of six fields, at heights 0.5 um apart
 
-python benchmarks/continuous_scan.py [--lines 4] [--length-mm 40] [--latencies 12,30] [--pictures]
+python -m benchmarks.continuous_scan [--lines 4] [--length-mm 40] [--latencies 12,30] [--pictures]
                                      [--json FILE] [--picture FILE.svg]
 """
 
@@ -18,9 +18,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import machine
 import numpy as np
 
+from benchmarks import machine
 from edge.appliance.report import plot
 from edge.appliance.report.plot import Axis
 from edge.measure.importance import ClassRule

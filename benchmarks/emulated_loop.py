@@ -9,7 +9,7 @@ Late = the move was begun more than two frame periods after the end of the expos
 limit; `within_a_period` counts those whose command was accepted within one. Every exposure must be
 accounted for.
 
-python benchmarks/emulated_loop.py [--seconds 60] [--rate 30] [--k 3] [--json FILE]
+python -m benchmarks.emulated_loop [--seconds 60] [--rate 30] [--k 3] [--json FILE]
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from typing import Any
 os.environ.setdefault("PYLON_CAMEMU", "1")  # read by pylon when it is loaded
 
 import cv2
-import machine
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks import machine
 from edge.appliance.config.config_file import read_config
 from edge.appliance.run.loop_statistics import LoopStatistics
 from edge.appliance.run.realtime import without_collector

@@ -1,6 +1,6 @@
 """How far FP16 moves the answers of the shipped networks: an estimate on the CPU, without a GPU.
 
-python benchmarks/half_precision.py [--json benchmarks/results/half_precision.json]
+python -m benchmarks.half_precision [--json benchmarks/results/half_precision.json]
 
 Two estimates on frames of the simulated microscope. "onnx": the FP16 ONNX that TensorRT 10.12 and
 later is given, in ONNX Runtime, whose sums are float32. "torch": the same weights as PyTorch half,
@@ -15,11 +15,11 @@ import math
 from pathlib import Path
 from typing import Any
 
-import machine
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from benchmarks import machine
 from edge.camera import Frame, PixelFormat
 from edge.measure.preprocess import GRID, MAX_PATCHES, CpuPreprocessor
 from engines import half

@@ -4,7 +4,7 @@ Nothing here runs on a GPU. `code`: registers, shared memory, spills and sizes b
 `picture`: one simulated field, scaled as the networks get it, beside float64 area averaging.
 `cpu_ms`: the CPU path on a frame of each pixel format, one thread.
 
-python benchmarks/kernels.py [--repeats 20] [--json FILE]
+python -m benchmarks.kernels [--repeats 20] [--json FILE]
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import machine
 import numpy as np
 
+from benchmarks import machine
 from edge.camera import Frame, PixelFormat
 from edge.measure.preprocess import CpuPreprocessor, centre_crop
 from engines.kernels.compile import Built, Nvcc, Nvrtc

@@ -7,7 +7,7 @@ way; what counts is the growth after the first tenth, when every buffer has been
 are off: the kernel makes them of pages never touched, in its own time, and resident memory
 then grows by tens of MiB without any allocation.
 
-python benchmarks/loop_soak.py [--frames 100000] [--k 3] [--json FILE]
+python -m benchmarks.loop_soak [--frames 100000] [--k 3] [--json FILE]
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import machine
 import numpy as np
 
+from benchmarks import machine
 from edge.appliance.config.config_file import read_config
 from edge.appliance.run.loop_statistics import LoopStatistics
 from edge.appliance.run.realtime import without_collector

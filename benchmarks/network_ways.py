@@ -4,7 +4,7 @@
 distance from ONNX Runtime on the whole file: importance, um of a patch, um of a frame's median.
 OpenVINO takes part where it is installed (pip install openvino); the product does not use it.
 
-python benchmarks/network_ways.py [--repeats 40] [--threads 2] [--json FILE]
+python -m benchmarks.network_ways [--repeats 40] [--threads 2] [--json FILE]
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import machine
 import numpy as np
 import onnxruntime as ort
 
+from benchmarks import machine
 from edge.camera import Frame, PixelFormat
 from edge.measure.preprocess import GRID, CpuPreprocessor
 from engines.engine import MODELS

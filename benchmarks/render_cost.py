@@ -1,6 +1,6 @@
 """What a full simulated frame costs, by specimen: painting, spectra, one height, exposure.
 
-python benchmarks/render_cost.py [--repeat 3] [--json FILE]
+python -m benchmarks.render_cost [--repeat 3] [--json FILE]
 """
 
 from __future__ import annotations

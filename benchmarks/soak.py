@@ -8,7 +8,7 @@ Two parts, both against the reference firmware built for this computer.
 2. Resynchronisation: a damaged piece, then sound SYNC frames without pause: how many sound frames
    are gone before one is answered?
 
-python benchmarks/soak.py [--commands 100000] [--pieces 10000] [--seed 7] [--json FILE]
+python -m benchmarks.soak [--commands 100000] [--pieces 10000] [--seed 7] [--json FILE]
 """
 
 from __future__ import annotations
@@ -22,18 +22,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "firmware_bridge"))
-
-import machine
-from faulty_line import FaultyLine, Rule, cut, drop, flip, twice, unchanged
-from raw_host import HELLO, RawHost
-
+from benchmarks import machine
 from firmware_bridge import messages as m
 from firmware_bridge.errors import LinkLost, StageRefused, StageUncertain
 from firmware_bridge.firmware.host import HostFirmware
 from firmware_bridge.firmware.trace import MotorTrace
 from firmware_bridge.framing import Frame, encode_frame
 from firmware_bridge.stages.binary import BinaryStage
+from tests.support.faulty_line import FaultyLine, Rule, cut, drop, flip, twice, unchanged
+from tests.support.raw_host import HELLO, RawHost
 
 LOW_UM, HIGH_UM = 4900.0, 5100.0
 FAULT_RATE = 0.05

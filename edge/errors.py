@@ -55,7 +55,7 @@ class MoveRefused(SparseFocusError):
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
-        self.reason = reason
+        self.reason, self.detail = reason, detail or reason
 
 
 class MoveUncertain(SparseFocusError):

@@ -16,10 +16,10 @@ from time import monotonic_ns
 from typing import TypeVar
 
 from edge.camera import Frame
-from edge.decide.decision import Move, Plan
+from edge.decide.decision import Move, Plan, Shutdown
 from edge.errors import MoveRefused, MoveUncertain
 from edge.state import RunState
-from firmware_bridge.errors import StageError, StageRefused, StageSilent
+from firmware_bridge.errors import StageError, StageRefused
 from firmware_bridge.stage import Stage, StageStatus
 
 MAX_SLACK_UM = 0.5
@@ -77,14 +77,18 @@ class Guard:
     def send(self, plan: Plan, frame: Frame) -> int | None:
         """Send a Move; returns the time it was sent (monotonic ns), None for other plans.
 
-        Call it once for every frame, whatever was planned. Raises MoveRefused (nothing moved)
-        or MoveUncertain (find the position again first).
+        Call it once for every frame, whatever was planned: an axis that was latched is found out
+        also while nothing is to be moved. Raises MoveRefused (nothing moved) or MoveUncertain (find
+        the position again first).
         """
         newest, self._newest_id = self._newest_id, frame.frame_id
-        if not isinstance(plan, Move):
+        if isinstance(plan, Shutdown):
             return None
         with self._one_at_a_time:
             try:
+                if not isinstance(plan, Move):
+                    self._check_not_latched(self._ask(self._stage.status))
+                    return None
                 self._check_order(frame, newest)
                 now_ns = self._clock()
                 self._check_state(now_ns)
@@ -224,7 +228,5 @@ class Guard:
             return call()
         except StageRefused as refused:
             raise MoveRefused(refused.reason, str(refused)) from refused
-        except StageSilent as silent:  # it rested when it fell silent, and nothing was sent
-            raise MoveRefused("stage-silent", str(silent)) from silent
         except (StageError, OSError) as error:
             raise MoveUncertain(str(error)) from error

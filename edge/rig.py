@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from time import monotonic_ns
 
-from edge.calibrated_stage import CalibratedStage
 from edge.camera import Camera, open_camera
 from edge.decide.controller import Controller, ControllerSettings
 from edge.decide.tracking import ScanPath, SteadyScan, TrackingController, TrackingSettings
@@ -22,6 +21,7 @@ from edge.state import RunState
 from engines import engine as engines
 from firmware_bridge.errors import StageError
 from firmware_bridge.stage import STAGES, Stage, open_stage
+from firmware_bridge.stages.scaled import CalibratedStage
 
 
 @dataclass(slots=True)
@@ -49,6 +49,13 @@ class Rig:
         self.stalls = 0
         self.state.restart_by_person()
 
+    def latched(self) -> str | None:
+        """Why the axis refuses every move, None = it does not, or does not answer."""
+        try:
+            return self.stage.status().latched
+        except (StageError, OSError):
+            return None
+
     def halt(self, reason: str) -> None:
         """Shut down at once, from any thread: `halt`."""
         halt(self.state, self.stage, reason)
@@ -59,12 +66,13 @@ class Rig:
         An axis at rest is left as it is: nothing can move it once this session is over. One that
         moves, or does not answer, is stopped, which latches it (`sparsefocus stage clear`).
         """
-        self.halt("closed")
-        self.camera.close()
-        with contextlib.suppress(StageError, OSError):
-            self.stage.close()
-        for engine in self.engines:
-            engine.close()
+        with contextlib.ExitStack() as closing:  # each, whatever another one says
+            for engine in self.engines:
+                closing.callback(engine.close)
+            closing.push(contextlib.suppress(StageError, OSError))
+            closing.callback(self.stage.close)
+            closing.callback(self.camera.close)
+            self.halt("closed")
 
 
 def halt(state: RunState, stage: Stage, reason: str) -> None:

@@ -29,7 +29,7 @@ from engines.strict_json import (
     is_text,
     parse,
 )
-from engines.whole_file import replace_file
+from engines.whole_file import leads_outside, replace_file
 
 SCHEMA = 1
 
@@ -142,6 +142,8 @@ class Manifest:
     def model_bytes(self) -> bytes:
         """The ONNX file's bytes after their hash was checked; hand exactly these to the runtime."""
         path = self.folder / self.file
+        if leads_outside(path, self.folder):
+            raise EngineRejected(f"{path}: is a link out of its manifest's folder")
         try:
             data = path.read_bytes()
         except OSError as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from engines.errors import EngineRejected
+from engines.whole_file import read_bounded
 
 SIZE_LIMIT = 1 << 20  # a manifest is a few KiB; more is not a manifest
 
@@ -53,15 +54,19 @@ class Keys:
 def parse(path: Path) -> Any:
     """The JSON of a file of at most SIZE_LIMIT bytes; EngineRejected names the file."""
     try:
-        data = Path(path).read_bytes()
+        return loads(read_bounded(Path(path), SIZE_LIMIT))
     except OSError as error:
         raise EngineRejected(f"{path}: cannot be read: {error.strerror}") from error
-    if len(data) > SIZE_LIMIT:
-        raise EngineRejected(f"{path}: {len(data)} bytes is above the limit of {SIZE_LIMIT}")
+    except ValueError as error:
+        raise EngineRejected(f"{path}: is not the JSON of a manifest: {error}") from error
+
+
+def loads(data: bytes) -> Any:
+    """JSON without doubled keys, NaN and bottomless nesting; ValueError for anything else."""
     try:
         return json.loads(data, object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise EngineRejected(f"{path}: is not the JSON of a manifest: {error}") from error
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

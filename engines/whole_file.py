@@ -7,6 +7,7 @@ the target's name; a full disk, a kill or a power cut in between leaves what was
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import stat
@@ -40,12 +41,12 @@ def replacing(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
             yield file
         return
     target = path.resolve()
-    part, handle = _open_beside(target)
+    wanted = _mode_of(target) if mode is None else mode
+    part, handle = _open_beside(target, 0o666 if wanted is None else wanted)
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
-            wanted = _mode_of(target) if mode is None else mode
             if wanted is not None:
                 os.fchmod(file.fileno(), wanted)
         put_in_place(part, target)
@@ -60,20 +61,43 @@ def put_in_place(part: Path, path: Path) -> None:
     _sync(path.parent)
 
 
+def read_bounded(path: Path, limit: int) -> bytes:
+    """The bytes of a plain file of at most `limit`; OSError for anything else.
+
+    Never waits for a pipe and never reads on: a file that claims to be a record may be /dev/zero.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    mode = os.fstat(handle).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(handle)
+        what = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
+        raise OSError(errno.EINVAL, f"it is {what}, not a file", str(path))
+    with os.fdopen(handle, "rb") as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"it is above the limit of {limit} bytes", str(path))
+    return data
+
+
+def leads_outside(path: Path, folder: Path) -> bool:
+    """Whether a file named in `folder` lies elsewhere, by links or by `..`."""
+    return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+
+
 def try_to_write(path: Path, size: int = TRIAL_BYTES) -> None:
     """OSError where `path` could not be written now: no folder, no leave, no room for `size` bytes.
 
     For work that is dear: asked before it, not after. What is there stays as it is.
     """
     if path.is_dir():
-        raise IsADirectoryError(21, "it is a folder", str(path))
+        raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
     if _is_stream(path):
         if not os.access(path, os.W_OK):
-            raise PermissionError(13, "Permission denied", str(path))
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
         return
     target = path.resolve()
     if not target.parent.is_dir():
-        raise FileNotFoundError(2, f"there is no folder {path.parent}", str(path))
+        raise FileNotFoundError(errno.ENOENT, f"there is no folder {path.parent}", str(path))
     part, handle = _open_beside(target)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -84,15 +108,15 @@ def try_to_write(path: Path, size: int = TRIAL_BYTES) -> None:
         part.unlink(missing_ok=True)
 
 
-def _open_beside(target: Path) -> tuple[Path, int]:
+def _open_beside(target: Path, mode: int = 0o666) -> tuple[Path, int]:
     """A new file in the target's folder, whose name nobody can have prepared."""
     for _ in range(8):
         name = f".{target.name[:_NAME_CHARACTERS]}.{secrets.token_hex(4)}.part"
         part = target.with_name(name)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with contextlib.suppress(FileExistsError):
-            return part, os.open(part, flags, 0o666)
-    raise FileExistsError(17, "no free name beside it", str(target))
+            return part, os.open(part, flags, mode)
+    raise FileExistsError(errno.EEXIST, "no free name beside it", str(target))
 
 
 def _is_stream(path: Path) -> bool:

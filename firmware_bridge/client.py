@@ -15,15 +15,8 @@ from dataclasses import dataclass
 
 from firmware_bridge import messages as m
 from firmware_bridge.clock import ClockSync
-from firmware_bridge.errors import (
-    LinkLost,
-    ProtocolError,
-    StageError,
-    StageRefused,
-    StageSilent,
-    StageUncertain,
-)
-from firmware_bridge.exchange import Exchange, Reply
+from firmware_bridge.errors import LinkLost, ProtocolError, StageError, StageRefused, StageUncertain
+from firmware_bridge.exchange import BEHIND_S, LOOK_S, Exchange, Reply
 from firmware_bridge.history import StatusHistory
 from firmware_bridge.link import Link
 
@@ -59,7 +52,6 @@ class Client:
         self._status_ns = 0  # when the newest STATUS arrived
         self._syncs: dict[int, int] = {}  # token of a heartbeat -> sent, ns
         self.session = 0  # 0 = none
-        self.awaited_id = 0  # newest move that may be, or has been, under way
         self.clock = ClockSync()
         self.history = StatusHistory()
         self.exposures: deque[m.Exposure] = deque(maxlen=_EXPOSURES_KEPT)
@@ -99,40 +91,36 @@ class Client:
             self.exchange.raise_trouble()
 
     def newest(self) -> m.Status:
-        """The newest STATUS, waiting for the first; LinkLost when it is over 0.5 s old."""
+        """The newest STATUS, waiting for the first; LinkLost when there was none for 0.5 s."""
         return self.wait_for(lambda _: True, LINK_TIMEOUT_S)
 
     def wait_for(self, condition: Callable[[m.Status], bool], timeout_s: float) -> m.Status:
         """The first STATUS that fulfils `condition`; StageUncertain after `timeout_s`.
 
-        LinkLost when STATUS stops arriving, StageSilent when it stopped at rest; other trouble as
-        soon as it is known.
+        LinkLost when STATUS stops arriving; other trouble as soon as it is known. An old STATUS is
+        no silence while newer ones wait to be read: then it is the reader that is late, and the
+        newer ones are waited for.
         """
         deadline = time.monotonic() + timeout_s
         with self.changed:
             while True:
                 self.exchange.raise_trouble()
-                status = self.history.newest
-                now = time.monotonic()
-                if status is not None:
-                    if now - self._status_ns / 1e9 > LINK_TIMEOUT_S:
-                        raise self._silence(status)
-                    if condition(status):
-                        return status
+                status, now = self.history.newest, time.monotonic()
+                lost_at = self._status_ns / 1e9 + LINK_TIMEOUT_S
+                silent = status is not None and now > lost_at
+                if status is not None and not silent and condition(status):
+                    return status
+                late = (silent or now >= deadline) and now < max(deadline, lost_at) + BEHIND_S
+                if late and self.exchange.behind():
+                    self.changed.wait(LOOK_S)
+                    continue
+                if silent:
+                    raise LinkLost(f"no STATUS for {LINK_TIMEOUT_S} s")
                 if now >= deadline:
                     if status is None:
                         raise LinkLost("no STATUS since the handshake")
                     raise StageUncertain(f"still not done after {timeout_s:g} s")
                 self.changed.wait(min(deadline - now, LINK_TIMEOUT_S))
-
-    def _silence(self, newest: m.Status) -> LinkLost:
-        """At rest with nothing under way: who is silent may come back, and is asked on."""
-        said = f"no STATUS for {LINK_TIMEOUT_S} s"
-        return StageSilent(said) if self.rests(newest) else LinkLost(said)
-
-    def rests(self, status: m.Status) -> bool:
-        """At rest by this STATUS, and it knows of the newest move."""
-        return not status.flags & m.Flag.MOVING and status.last_move_id >= self.awaited_id
 
     def close(self) -> None:
         """End the session and the threads, close the line; safe to call twice."""

@@ -19,6 +19,8 @@ from firmware_bridge.link import Link
 from firmware_bridge.round_trip import RoundTrip
 
 SENDS = 3
+BEHIND_S = 2.0  # how long a reader that is behind is waited for: then this computer is to blame
+LOOK_S = 0.005  # meanwhile
 
 Reply = TypeVar("Reply")
 
@@ -91,7 +93,7 @@ class Exchange:
             # a copy ends first what may be left of a frame cut short: it would swallow the copy
             self._link.write(wire if pending.sends == 1 else b"\0" + wire)
             with self.changed:
-                self.changed.wait_for(lambda: pending.reply or self.trouble, patience_s)
+                self.wait(lambda: bool(pending.reply or self.trouble), patience_s)
                 if pending.reply is not None:
                     if pending.sends == 1:  # Karn: a resent request has two possible answers
                         self.round_trip.add(pending.received_ns - pending.sent_ns)
@@ -99,6 +101,23 @@ class Exchange:
                 self.raise_trouble()
             patience_s *= 2
         return None
+
+    def wait(self, over: Callable[[], bool], timeout_s: float) -> bool:
+        """Until `over`, True; False after a silence of `timeout_s`. Call with `changed` held.
+
+        Time counts only while the reader keeps up: what has arrived in time is not missed because
+        the thread that reads it had to wait for this computer.
+        """
+        deadline = time.monotonic() + timeout_s
+        while not self.changed.wait_for(over, max(0.0, deadline - time.monotonic())):
+            if time.monotonic() > deadline + BEHIND_S or not self._link.behind():
+                return over()
+            self.changed.wait(LOOK_S)
+        return True
+
+    def behind(self) -> bool:
+        """Whether something has arrived that the reader has not dealt with yet."""
+        return self._link.behind()
 
     def send(self, message: m.Message) -> None:
         """Send once and expect nothing."""

@@ -14,6 +14,7 @@ from edge.appliance.files import add_json, is_standard, write_json
 from edge.appliance.progress import Progress
 from edge.appliance.report.focus_record import FieldRecord, SessionRecord
 from edge.appliance.report.report import check_folder, write_report
+from edge.appliance.telling import tell, written_last
 from edge.errors import ConfigError
 from edge.settings import Config
 from edge.state import State
@@ -65,8 +66,11 @@ def run(options: argparse.Namespace) -> int:
             if bench.rig.state.value is State.SHUTDOWN:
                 session.shutdown_reason = bench.rig.state.reason
                 break
-    _publish(session, options, config.objective.um_per_px)
-    return REFUSED_FOR_SAFETY if session.shutdown_reason else 0
+    status = 0
+    if session.shutdown_reason:
+        status = REFUSED_FOR_SAFETY
+        tell(f"sparsefocus: shut down: {session.shutdown_reason}")
+    return written_last(status, lambda: _publish(session, options, config.objective.um_per_px))
 
 
 def _config(path: Path) -> Config:

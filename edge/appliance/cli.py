@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 
 from edge.appliance.files import try_results
+from edge.appliance.telling import flushed, tell
 from edge.errors import CameraStalled, ConfigError, EngineRejected, SparseFocusError
 from engines.manifest import EngineRejected as ModelRejected
 from firmware_bridge.errors import StageError
@@ -78,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             importlib.import_module(VERBS[verb][0]).add_arguments(sub)
     options = parser.parse_args(words)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    return _run(options)
+    return flushed(_run(options), FAILED)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -100,7 +101,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _say(what: object, status: int) -> int:
-    print(f"sparsefocus: {' '.join(str(what).split())}", file=sys.stderr)
+    tell(f"sparsefocus: {' '.join(str(what).split())}")
     return status
 
 

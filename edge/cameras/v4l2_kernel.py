@@ -1,7 +1,7 @@
 """The part of the Linux kernel's V4L2 interface that a capture device needs.
 
 Source: <linux/videodev2.h> and the kernel's media userspace API. The layouts are those of 64-bit
-machines; `tests/edge/fake_v4l2.c`, compiled with the kernel's own header, is the other end.
+machines; `tests/support/fake_v4l2.c`, compiled with the kernel's own header, is the other end.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from pathlib import Path
 from edge.errors import ConfigError
 from edge.images.bit_depth import DEPTHS
 from edge.images.stack_picture import U8, Plane, rgb_of_plane
+from engines.whole_file import leads_outside, read_bounded
 
 COLUMNS = ("file", "page", "stack_id", "z_um", "focus_z_um", "um_per_px")
 OPTIONAL = ("bits",)
@@ -105,10 +106,7 @@ def _text(path: Path) -> str:
     try:
         if path.is_dir():
             raise ConfigError(f"{path}: is a folder, not a manifest (name its manifest.csv)")
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise ConfigError(f"{path}: {size} bytes is above the limit of {MAX_BYTES}")
-        return path.read_bytes().decode("utf-8-sig")
+        return read_bounded(path, MAX_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: byte {error.start} is not UTF-8 text") from error
     except (OSError, ValueError) as error:
@@ -211,4 +209,6 @@ def _file(folder: Path, text: str, where: str) -> Path:
     path = folder / text
     if not os.path.isfile(path):  # unlike Path.is_file, False for a name that cannot exist
         raise ConfigError(f"{where}: file = {text[:200]} must exist in {folder}")
+    if leads_outside(path, folder):
+        raise ConfigError(f"{where}: file = {text[:200]} is a link out of the manifest's folder")
     return path

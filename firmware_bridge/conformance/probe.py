@@ -6,9 +6,10 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from firmware_bridge import messages as m
+from firmware_bridge.conformance.verdicts import Failed, need
 from firmware_bridge.errors import LinkLost, StageError, StageRefused
 from firmware_bridge.firmware.bench import Bench
 from firmware_bridge.framing import Frame, FrameReader, encode_frame
@@ -20,8 +21,17 @@ _SPEED_DIVISOR = 0.6  # seconds for the whole travel: longer than the watchdog's
 Wanted = TypeVar("Wanted")
 
 
-class Failed(Exception):
-    """The firmware does not do what PROTOCOL.md says; the text tells what it did instead."""
+class Clock(Protocol):
+    """What a check needs of the module `time`; tests bring a clock that passes when asked."""
+
+    def monotonic(self) -> float:
+        """Seconds."""
+
+    def monotonic_ns(self) -> int:
+        """Nanoseconds."""
+
+    def sleep(self, seconds: float, /) -> None:
+        """Let them pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +45,19 @@ class Heard:
 class Probe:
     """One line and one axis, of which it uses `travel_nm` up and down from where it stands."""
 
-    def __init__(self, link: Link, travel_nm: int, bench: Bench | None = None) -> None:
+    def __init__(
+        self, link: Link, travel_nm: int, bench: Bench | None = None, clock: Clock = time
+    ) -> None:
         """Find out where the axis is; LinkLost when nobody answers, StageRefused without room."""
         self.bench = bench
+        self.clock = clock
         self.travel_nm = travel_nm
         self._link = link
         self._frames = FrameReader()
         self._seq = 0
         self._settings: dict[str, int] = {}  # of the present session, other than the usual ones
         self._kept_alive = 0.0
-        self._session = int.from_bytes(time.monotonic_ns().to_bytes(8, "little")[:3], "little")
+        self._session = int.from_bytes(clock.monotonic_ns().to_bytes(8, "little")[:3], "little")
         self.heard: list[Heard] = []
         link.write(b"\0")
         self.ack = self._meet()
@@ -91,13 +104,13 @@ class Probe:
         self, wanted: Callable[[Heard], bool], what: str, timeout_s: float = ANSWER_S
     ) -> Heard:
         """The next frame that is `wanted`, silent meanwhile; Failed after `timeout_s`."""
-        deadline = time.monotonic() + timeout_s
+        deadline = self.clock.monotonic() + timeout_s
         while True:
             for index, heard in enumerate(self.heard):
                 if wanted(heard):
                     del self.heard[: index + 1]
                     return heard
-            if time.monotonic() > deadline:
+            if self.clock.monotonic() > deadline:
                 raise Failed(f"no {what} within {timeout_s:g} s")
             self.listen()
 
@@ -163,7 +176,7 @@ class Probe:
                 return ack
             if ack.result == m.Reason.WINDOW:  # now its limits are known
                 wide = replace(wide, z_min_nm=ack.hard_min_nm, z_max_nm=ack.hard_max_nm)
-            time.sleep(0.05)
+            self.clock.sleep(0.05)
         raise LinkLost(f"HELLO is refused: {m.Reason(ack.result).name}")
 
     def fresh(self) -> None:
@@ -179,9 +192,9 @@ class Probe:
         self.bye()
         self._settings = settings
         self._session += 1
-        deadline = time.monotonic() + 3.0
+        deadline = self.clock.monotonic() + 3.0
         while (ack := self.hello()).result != m.Reason.OK:
-            if time.monotonic() > deadline:
+            if self.clock.monotonic() > deadline:
                 raise Failed(f"no new session: {m.Reason(ack.result).name}")
         status = self.wait(m.Status)
         if status.latch:
@@ -190,20 +203,20 @@ class Probe:
 
     def keep_alive(self) -> None:
         """A SYNC, unless one was sent less than 20 ms ago: a line carries only so many."""
-        now = time.monotonic()
+        now = self.clock.monotonic()
         if now - self._kept_alive >= 0.02:
             self._kept_alive = now
             self.send(m.Sync(self._session, 1))
 
     def bye(self) -> None:
         """End the session once the axis rests."""
-        deadline = time.monotonic() + 5.0
+        deadline = self.clock.monotonic() + 5.0
         while True:
             answer = self.ask(m.Bye(self._session), m.ByeAck, m.Nack)
             busy = isinstance(answer, m.Nack) and answer.reason == m.Reason.BUSY
             if not busy:
                 return
-            if time.monotonic() > deadline:
+            if self.clock.monotonic() > deadline:
                 raise Failed("the axis does not come to rest")
 
     def stop_at_once(self) -> None:
@@ -245,41 +258,26 @@ class Probe:
 
     def until(self, condition: Callable[[m.Status], bool], what: str) -> m.Status:
         """The first STATUS that fulfils `condition`, kept alive; Failed after 5 s."""
-        deadline = time.monotonic() + 5.0
-        while time.monotonic() < deadline:
+        deadline = self.clock.monotonic() + 5.0
+        while self.clock.monotonic() < deadline:
             self.keep_alive()
             status = self.wait(m.Status)
             if condition(status):
                 return status
         raise Failed(f"never {what}")
 
+    def done(self) -> m.Done:
+        """The next DONE, kept alive; Failed after 5 s."""
+        deadline = self.clock.monotonic() + 5.0
+        while True:
+            for index, heard in enumerate(self.heard):
+                if isinstance(heard.message, m.Done):
+                    del self.heard[: index + 1]
+                    return heard.message
+            need(self.clock.monotonic() < deadline, "no DONE")
+            self.keep_alive()
+            self.listen()
+
     def settled(self) -> m.Status:
         """Wait for rest."""
         return self.until(lambda status: bool(status.flags & m.Flag.SETTLED), "at rest")
-
-
-def need(condition: bool, what: str) -> None:
-    """Failed with `what` unless `condition`."""
-    if not condition:
-        raise Failed(what)
-
-
-def refused_for(answer: object, reason: m.Reason, what: str) -> None:
-    """The move must have been refused, and for this reason."""
-    need(isinstance(answer, m.Refused), f"{what} was accepted")
-    assert isinstance(answer, m.Refused)
-    need(answer.reason == reason, f"{what}: {_name(answer.reason)} instead of {reason.name}")
-
-
-def nacked_for(answer: object, reason: m.Reason, what: str) -> None:
-    """The frame must have been answered with NACK, and for this reason."""
-    need(isinstance(answer, m.Nack), f"{what} was answered with {type(answer).__name__}")
-    assert isinstance(answer, m.Nack)
-    need(answer.reason == reason, f"{what}: {_name(answer.reason)} instead of {reason.name}")
-
-
-def _name(reason: int) -> str:
-    try:
-        return m.Reason(reason).name
-    except ValueError:
-        return f"reason {reason}"

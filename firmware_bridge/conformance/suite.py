@@ -8,8 +8,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from firmware_bridge.conformance import motion_checks as motion
+from firmware_bridge.conformance import number_checks as numbers
+from firmware_bridge.conformance import stop_checks as stops
 from firmware_bridge.conformance import wire_checks as wire
-from firmware_bridge.conformance.probe import Failed, Probe
+from firmware_bridge.conformance.probe import Probe
+from firmware_bridge.conformance.verdicts import Failed
 from firmware_bridge.errors import LinkLost, StageError
 
 Check = Callable[[Probe], None]
@@ -18,14 +21,14 @@ CHECKS: tuple[Check, ...] = (
     wire.no_session, wire.other_session, wire.corrupt_frame, wire.resync,
     wire.unknown_and_malformed, wire.sync_time, wire.status_stream,
     motion.move, motion.approach, motion.approach_from_above, motion.window,
-    motion.assumed_position, motion.copies, motion.move_numbers,
-    motion.refusal_is_final, motion.newest_wins, motion.superseded_is_told, motion.settings_hold,
-    motion.stop, motion.anyone_may_stop, motion.clear_while_braking,
-    motion.old_clear, motion.latch_outlives_session, motion.watchdog,
-    motion.watchdog_is_not_fed_by_others, motion.silence_at_rest, wire.take_over,
+    motion.assumed_position, numbers.copies, numbers.move_numbers,
+    numbers.refusal_is_final, numbers.newest_wins, numbers.superseded_is_told, motion.settings_hold,
+    stops.stop, stops.anyone_may_stop, stops.clear_while_braking,
+    stops.old_clear, stops.latch_outlives_session, stops.watchdog,
+    stops.watchdog_is_not_fed_by_others, stops.silence_at_rest, wire.take_over,
 )  # fmt: skip
 #: these need the pins of the board (and the last one a build with faults)
-BENCH_CHECKS: tuple[Check, ...] = (motion.exposure, motion.limit_switch, wire.reboot)
+BENCH_CHECKS: tuple[Check, ...] = (stops.exposure, stops.limit_switch, wire.reboot)
 PASSED, FAILED, NOT_RUN = "passed", "FAILED", "not run"
 
 

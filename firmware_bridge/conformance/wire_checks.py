@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import statistics
-import time
 from itertools import pairwise
 
 from firmware_bridge import messages as m
-from firmware_bridge.conformance.probe import Failed, Probe, nacked_for, need
+from firmware_bridge.conformance.probe import Probe
+from firmware_bridge.conformance.verdicts import Failed, nacked_for, need
 from firmware_bridge.framing import Frame, encode_frame
 
 _FOREIGN = 0x7FFFFFF1  # a session number that nobody opened
@@ -50,6 +50,7 @@ def impossible_settings(probe: Probe) -> None:
         ({"z_max_nm": hard_max + 1}, m.Reason.WINDOW),
         ({"z_min_nm": probe.origin_nm, "z_max_nm": probe.origin_nm}, m.Reason.WINDOW),
         ({"speed_nm_s": 2**32 - 1}, m.Reason.CONFIG),
+        ({"speed_nm_s": 3}, m.Reason.CONFIG),  # rounded to none, it would never move
         ({"backlash_nm": 2**31 - 1}, m.Reason.CONFIG),
         ({"backlash_nm": -(2**31)}, m.Reason.CONFIG),
     ):
@@ -81,10 +82,10 @@ def other_session(probe: Probe) -> None:
 def take_over(probe: Probe) -> None:
     """A host that fell silent at rest loses the axis after a second, not much earlier."""
     last_us = probe.ask(m.Sync(probe.session, 1), m.SyncAck).time_us
-    deadline = time.monotonic() + 3.0
+    deadline = probe.clock.monotonic() + 3.0
     probe._session += 1
     while (ack := probe.hello()).result == m.Reason.OTHER_SESSION:
-        need(time.monotonic() < deadline, "a dead session never ends")
+        need(probe.clock.monotonic() < deadline, "a dead session never ends")
     need(ack.result == m.Reason.OK, f"taking over: result {ack.result}")
     silent_ms = (ack.time_us - last_us) / 1e3
     need(silent_ms >= m.SESSION_ALIVE_MS, f"taken over after {silent_ms:.0f} ms")
@@ -129,12 +130,12 @@ def sync_time(probe: Probe) -> None:
     """SYNC tells the firmware's own time: never backwards, as fast as the host's within 1 %."""
     asked, told = [], []
     for token in range(60):
-        sent_ns = time.monotonic_ns()
+        sent_ns = probe.clock.monotonic_ns()
         answer = probe.ask(m.Sync(probe.session, token), m.SyncAck)
         need(answer.token == token, f"token {answer.token} instead of {token}")
-        asked.append((sent_ns + time.monotonic_ns()) / 2e3)
+        asked.append((sent_ns + probe.clock.monotonic_ns()) / 2e3)
         told.append(answer.time_us)
-        time.sleep(0.005)
+        probe.clock.sleep(0.005)
     steps = [later - earlier for earlier, later in pairwise(told)]
     need(min(steps) > 0, f"SYNC's time went {min(steps)} us forward in 5 ms")
     ratio = (told[-1] - told[0]) / (asked[-1] - asked[0])

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from firmware_bridge.errors import LinkLost
-from firmware_bridge.link import SerialLink
+from firmware_bridge.link import Link, SerialLink
 
 FAULTS = {"drop-sent": b"d", "damage-sent": b"x", "drop-received": b"i", "reboot": b"r"}
 
@@ -25,9 +25,9 @@ class BenchReport:
 class Bench:
     """Works the strobe and the limit switches. Not thread-safe."""
 
-    def __init__(self, port: str) -> None:
-        """Open `port`; StageRefused or LinkLost as SerialLink does."""
-        self._link = SerialLink(port)
+    def __init__(self, port: str | Link) -> None:
+        """Open `port`, StageRefused or LinkLost as SerialLink does; or use a line that is open."""
+        self._link: Link = SerialLink(port) if isinstance(port, str) else port
 
     def strobe(self, lit: bool) -> None:
         """The camera's exposure begins or ends."""

@@ -7,6 +7,8 @@
 #include <stdint.h>
 
 #define AF_TICKS_PER_S 1000
+/* A slower one would be rounded to none: less than 1/256 nm, the arithmetic's unit, in a tick. */
+#define AF_SPEED_NM_S_MIN ((AF_TICKS_PER_S + 255) / 256)
 
 /* What the board fixes; never changed by a host. */
 struct af_axis_limits {

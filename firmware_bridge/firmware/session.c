@@ -26,13 +26,18 @@ static uint8_t configure(struct af_protocol *p, const struct af_hello *hello)
     const uint32_t fastest = (uint32_t)m->limits.speed_nm_s;
     const uint32_t speed = (hello->speed_nm_s == 0U) ? fastest : hello->speed_nm_s;
     if ((hello->settle_ms > SETTLE_MS_MAX) || (hello->backlash_nm > BACKLASH_NM_MAX)
-        || (hello->backlash_nm < -BACKLASH_NM_MAX) || (speed > fastest)) {
+        || (hello->backlash_nm < -BACKLASH_NM_MAX) || (speed > fastest)
+        || (speed < (uint32_t)AF_SPEED_NM_S_MIN)) {
         return AF_REASON_CONFIG;
+    }
+    const int32_t backlash_nm = af_motion_round_nm(m, (int64_t)hello->backlash_nm);
+    if ((backlash_nm == 0) && (hello->backlash_nm != 0)) {
+        return AF_REASON_CONFIG; /* a dip that rounding would drop is not what was asked for */
     }
     const struct af_axis_settings wanted = {
         .z_min_nm = hello->z_min_nm,
         .z_max_nm = hello->z_max_nm,
-        .backlash_nm = af_motion_round_nm(m, (int64_t)hello->backlash_nm),
+        .backlash_nm = backlash_nm,
         .speed_nm_s = (int32_t)speed,
         .settle_ms = (int32_t)hello->settle_ms,
     };

@@ -1,15 +1,10 @@
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1] / "engines"))  # tiny_models
 
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory):
     """Manifests (rin, dpn) of two tiny networks, see tiny_models."""
-    from tiny_models import write_dpn, write_rin
+    from tests.support.tiny_models import write_dpn, write_rin
 
     folder = tmp_path_factory.mktemp("models")
     return write_rin(folder), write_dpn(folder)
@@ -18,7 +13,7 @@ def models(tmp_path_factory):
 @pytest.fixture
 def witnesses(tmp_path):
     """The same, by a function of the DPN's calibration; the DPN also tells optics and novelty."""
-    from tiny_models import write_dpn, write_rin
+    from tests.support.tiny_models import write_dpn, write_rin
 
     return lambda **calibration: (
         write_rin(tmp_path),

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from camera_benches import BENCHES, LIVE_KINDS, Bench, bench_of, kinds
 
 from edge.camera import Camera, Frame, PixelFormat
 from edge.errors import CameraStalled, ConfigError
+from tests.support.camera_benches import BENCHES, LIVE_KINDS, Bench, bench_of, kinds
 
 WAIT_S = 10.0  # for a frame, on a machine that does other work too
 

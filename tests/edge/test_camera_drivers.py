@@ -13,7 +13,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from camera_benches import (
+
+from edge.camera import Camera, Frame, PixelFormat, open_camera
+from edge.cameras import gstreamer, pipelines
+from edge.cameras.aravis import steps
+from edge.cameras.grabbing import GrabbingCamera
+from edge.cameras.options import FORMATS, Options, read_imaging
+from edge.cameras.shared_library import load
+from edge.errors import CameraLost, CameraStalled, ConfigError
+from edge.measure.raw_pixels import demosaic, red_at
+from tests.support.camera_benches import (
     LIVE,
     SQUARE,
     Bench,
@@ -24,15 +33,6 @@ from camera_benches import (
     picture,
     write_pictures,
 )
-
-from edge.camera import Camera, Frame, PixelFormat, open_camera
-from edge.cameras import gstreamer, pipelines
-from edge.cameras.aravis import steps
-from edge.cameras.grabbing import GrabbingCamera
-from edge.cameras.options import FORMATS, Options, read_imaging
-from edge.cameras.shared_library import load
-from edge.errors import CameraLost, CameraStalled, ConfigError
-from edge.measure.raw_pixels import demosaic, red_at
 
 WAIT_S = 10.0
 Open = Callable[..., GrabbingCamera]

@@ -1,28 +1,18 @@
 """pylon's emulator drives the whole loop: no move is begun on a frame that is too old, and every
 exposure is accounted for. Speed is not tested here (benchmarks/emulated_loop.py measures it)."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-from camera_benches import missing
 
+from benchmarks import emulated_loop
 from edge.cameras.pylon import read_options
 from edge.errors import OptionError
-
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+from tests.support.camera_benches import missing
 
 
 @pytest.fixture
-def bench(monkeypatch):
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    spec = importlib.util.spec_from_file_location("emulated_loop", BENCHMARKS / "emulated_loop.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module
-    sys.modules.pop("machine", None)
+def bench():
+    return emulated_loop
 
 
 def golden_frame():

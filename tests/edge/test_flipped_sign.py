@@ -5,7 +5,6 @@ import dataclasses
 import random
 
 import pytest
-from fake_microscope import LIMITS, SETTINGS, microscope
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from edge.decide.decision import Decision
 from edge.loop import focus_field, step
 from edge.measure.aggregate import Reason
 from edge.state import State
+from tests.support.fake_microscope import LIMITS, SETTINGS, microscope
 
 STARTS = [0.6, -0.6, 0.9, 1.5, -2.0, 3.0, 4.9, -5.1, 8.0, -12.0, 14.0, -20.0, 24.9, 25.0, -25.0]
 
@@ -77,7 +77,7 @@ def test_inverted_stage_that_leaves_the_specimen_unreadable(monkeypatch, start):
 
 
 def _blank():
-    from fake_microscope import no_focus
+    from tests.support.fake_microscope import no_focus
 
     return no_focus(Reason.BLANK)
 

@@ -6,7 +6,6 @@ import math
 from types import SimpleNamespace
 
 import pytest
-from fake_microscope import LIMITS, MS, Clock, FakeStage, frame_at
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from edge.errors import MoveRefused, MoveUncertain
 from edge.guard import Guard, GuardLimits
 from edge.state import RunState
 from firmware_bridge.errors import LinkLost, StageRefused, StageUncertain
+from tests.support.fake_microscope import LIMITS, MS, Clock, FakeStage, frame_at
 
 
 def _bench(limits=LIMITS, **stage):
@@ -53,7 +53,7 @@ def test_a_good_move_is_sent_as_it_is():
 
 @pytest.mark.parametrize("plan", [Hold("x"), InFocus(), Shutdown("x")])
 def test_other_plans_move_nothing(plan):
-    bench = _bench(latched="SAFE_STOP")
+    bench = _bench()
     assert bench.guard.send(plan, frame_at(bench.clock())) is None
     assert bench.stage.moves == []
 
@@ -171,6 +171,17 @@ def test_exposed_before_the_last_move_even_if_the_stage_says_it_never_moved():
 
 def test_latched_stage():
     assert "SAFE_STOP" in _refused(_bench(latched="SAFE_STOP"), "latched")
+
+
+@pytest.mark.parametrize("plan", [Hold("blank"), InFocus()])
+def test_a_latch_is_found_out_while_nothing_is_to_be_moved(plan):
+    bench = _bench()
+    assert bench.guard.send(plan, frame_at(bench.clock())) is None
+    bench.stage.latched = "LIMIT"
+    with pytest.raises(MoveRefused, match="LIMIT"):
+        bench.guard.send(plan, frame_at(bench.clock(), 1))
+    assert bench.guard.refused == {"latched": 1}
+    assert bench.guard.send(Shutdown("why"), frame_at(bench.clock(), 2)) is None
 
 
 def test_state():

@@ -4,7 +4,6 @@ import dataclasses
 import math
 
 import pytest
-from fake_microscope import LIMITS, MS, Clock, FakeStage, frame_at
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +12,7 @@ from edge.errors import MoveRefused, MoveUncertain
 from edge.guard import Guard
 from edge.state import RunState
 from firmware_bridge.errors import LinkLost, StageRefused, StageUncertain
+from tests.support.fake_microscope import LIMITS, MS, Clock, FakeStage, frame_at
 
 
 class Bench:

@@ -10,7 +10,6 @@ import re
 from types import SimpleNamespace
 
 import pytest
-from fake_microscope import LIMITS, MS, Clock, FakeStage
 
 from edge.camera import Frame, PixelFormat
 from edge.decide.decision import Move
@@ -19,6 +18,7 @@ from edge.guard import Guard
 from edge.state import RunState
 from firmware_bridge.errors import StageUncertain
 from firmware_bridge.stage import StageStatus
+from tests.support.fake_microscope import LIMITS, MS, Clock, FakeStage
 
 
 class StillStage(FakeStage):

@@ -5,7 +5,6 @@ import dataclasses
 import math
 
 import pytest
-from fake_microscope import LIMITS, MS, Clock, FakeStage, frame_at
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ from edge.guard import Guard, TrackingLimits
 from edge.state import RunState
 from firmware_bridge.errors import LinkLost, StageRefused
 from firmware_bridge.stage import ZAt
+from tests.support.fake_microscope import LIMITS, MS, Clock, FakeStage, frame_at
 
 TRACKING = TrackingLimits(max_step_um=5.0)
 

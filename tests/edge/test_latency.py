@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from fake_microscope import MS, Clock
 
 from edge.latency import Lap, LatencyHistogram
+from tests.support.fake_microscope import MS, Clock
 
 
 def test_lap_books_time_and_passes_the_value_on():

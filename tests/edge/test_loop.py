@@ -3,7 +3,6 @@
 import dataclasses
 
 import pytest
-from fake_microscope import LIMITS, MS, SETTINGS, estimate, microscope, no_focus
 
 from edge.decide.decision import Decision
 from edge.errors import ConfigError, EngineRejected
@@ -13,6 +12,7 @@ from edge.state import State
 from engines import manifest
 from engines.errors import GpuFailed
 from firmware_bridge.errors import LinkLost, StageRefused, StageUncertain
+from tests.support.fake_microscope import LIMITS, MS, SETTINGS, estimate, microscope, no_focus
 
 
 def _fixed(make, *args, **more):

@@ -6,8 +6,6 @@ import json
 
 import numpy as np
 import pytest
-from fake_microscope import MS, Clock, FakeCamera, FakeStage, frame_at
-from tiny_models import write_dpn, write_rin
 
 from edge.camera import Frame, PixelFormat
 from edge.decide.decision import Decision
@@ -23,6 +21,8 @@ from edge.rig import build_rig
 from edge.settings import CameraSettings, Config, LoopSettings, ModelSettings, StageSettings
 from edge.state import State
 from firmware_bridge.errors import StageError
+from tests.support.fake_microscope import MS, Clock, FakeCamera, FakeStage, frame_at
+from tests.support.tiny_models import write_dpn, write_rin
 
 OBJECTIVE = Objective(na=0.75, magnification=20, um_per_px=0.34)
 

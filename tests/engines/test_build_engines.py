@@ -11,12 +11,12 @@ import subprocess
 import sys
 
 import pytest
-import stand_ins
-from tiny_models import write_dpn, write_rin
 
 from engines.gpu import Gpu, find_gpu
 from engines.manifest import Manifest
 from engines.plan import Host, load_plan, manifest_path
+from tests.support import stand_ins
+from tests.support.tiny_models import write_dpn, write_rin
 
 SCRIPT = stand_ins.ROOT / "build_engines.py"
 DEVICE = stand_ins.HERE / "software_device"

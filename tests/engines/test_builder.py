@@ -11,8 +11,6 @@ import re
 import numpy as np
 import onnxruntime as ort
 import pytest
-import stand_ins
-from tiny_models import write_dpn
 
 from engines import golden, half
 from engines.build_errors import BuildFailed, OutOfMemory
@@ -21,6 +19,8 @@ from engines.builder import _failure
 from engines.engine import MODELS
 from engines.manifest import Manifest
 from engines.plan import FLAG, TYPED
+from tests.support import stand_ins
+from tests.support.tiny_models import write_dpn
 
 RELEASES = [stand_ins.RTX_10, stand_ins.RTX_11]
 

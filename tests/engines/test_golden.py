@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 import onnx
 import pytest
-from tiny_models import write_dpn
 
 from engines import golden, half
 from engines.build_errors import PlanInaccurate
@@ -16,6 +15,7 @@ from engines.errors import EngineRejected
 from engines.manifest import Manifest
 from engines.onnx_engine import OnnxEngine
 from engines.plan import TYPED, Host
+from tests.support.tiny_models import write_dpn
 
 
 def _model(name):

@@ -10,11 +10,11 @@ import re
 
 import numpy as np
 import pytest
-from software_gpu_build import SoftwareGpu
-from stand_ins import ROOT
-from tiny_models import write_dpn, write_rin
 
 from simulator.microscope import Microscope
+from tests.support.software_gpu_build import SoftwareGpu
+from tests.support.stand_ins import ROOT
+from tests.support.tiny_models import write_dpn, write_rin
 
 SHIPPED = ROOT / "engines" / "models"
 #: what pycuda itself leaves on the driver's stack when it lets a primary context go

@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-from cpu_kernels import CpuKernels, build, new_result
-from pixel_reference import developed, patch, random_frame, small_picture
 
 from edge.camera import Frame, PixelFormat
 from edge.measure import preprocess as edge_preprocess
@@ -18,6 +16,8 @@ from engines.engine import MODELS, open_engine
 from engines.kernels.launch import FORMATS, KERNELS
 from engines.kernels.result import RESULT
 from simulator.microscope import Microscope
+from tests.support.cpu_kernels import CpuKernels, build, new_result
+from tests.support.pixel_reference import developed, patch, random_frame, small_picture
 
 CELLS = [(i // 9, i % 9) for i in range(81)]
 #: one of each kernel; the other phases and BGR8 differ in one argument

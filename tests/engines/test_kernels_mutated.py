@@ -4,12 +4,12 @@ import functools
 
 import numpy as np
 import pytest
-from cpu_kernels import CpuKernels, build, new_result
-from pixel_reference import random_frame
 
 from edge.camera import PixelFormat
 from edge.measure.importance import ClassRule, Importance
 from edge.measure.preprocess import CpuPreprocessor
+from tests.support.cpu_kernels import CpuKernels, build, new_result
+from tests.support.pixel_reference import random_frame
 
 FORMATS = (PixelFormat.BGR8, PixelFormat.MONO12P, PixelFormat.BAYER_GR8)
 CELLS = (0, 17, 80)

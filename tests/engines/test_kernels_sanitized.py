@@ -2,7 +2,8 @@
 for: a lost bounds check, a read behind the frame, a lost barrier."""
 
 import pytest
-from cpu_kernels import build, sanitized
+
+from tests.support.cpu_kernels import build, sanitized
 
 SCRIPT = "all_kernels_once.py"
 

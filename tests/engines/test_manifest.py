@@ -5,9 +5,9 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_models import write_dpn
 
 from engines.manifest import EngineRejected, Manifest
+from tests.support.tiny_models import write_dpn
 
 
 @pytest.fixture
@@ -120,3 +120,33 @@ def test_any_value_anywhere_is_read_or_rejected(scratch, value, data):
         Manifest.read(path)
     except EngineRejected as error:
         assert str(path) in str(error)  # noqa: PT017 - success is also right
+
+
+def test_a_link_out_of_the_folder_is_not_followed(path, tmp_path_factory):
+    """The manifest speaks for the files beside it; what lies elsewhere has another owner."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "dpn.onnx"
+    model = path.parent / "dpn.onnx"
+    elsewhere.write_bytes(model.read_bytes())
+    model.rename(path.parent / "real.onnx")
+    model.symlink_to("real.onnx")  # inside: as good as the file
+    assert Manifest.read(path).model_bytes() == elsewhere.read_bytes()
+    model.unlink()
+    model.symlink_to(elsewhere)
+    with pytest.raises(EngineRejected, match=r"dpn\.onnx: is a link out of its manifest's folder"):
+        Manifest.read(path).model_bytes()
+
+
+@pytest.mark.parametrize("data", [b'{"a":' * 100_000, b"[" * 100_000, b"1" * 5000])
+def test_bottomless_files_are_one_line(path, data):
+    path.write_bytes(data)
+    with pytest.raises(EngineRejected, match="is not the JSON of a manifest") as caught:
+        Manifest.read(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("what", ["/dev/zero", "."])
+def test_what_is_no_file_is_not_read(path, what):
+    path.unlink()
+    path.symlink_to(what)
+    with pytest.raises(EngineRejected, match="cannot be read: it is a"):
+        Manifest.read(path)

@@ -5,11 +5,11 @@ import json
 
 import numpy as np
 import pytest
-from tiny_models import write_dpn, write_rin
 
 from engines.engine import open_engine
 from engines.manifest import EngineRejected, Manifest, OutputNotFinite
 from engines.onnx_engine import OnnxEngine
+from tests.support.tiny_models import write_dpn, write_rin
 
 
 def _patches(*reds, blue=50):

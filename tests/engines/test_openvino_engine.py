@@ -7,12 +7,12 @@ import platform
 
 import numpy as np
 import pytest
-from tiny_models import write_dpn, write_rin
 
 from engines.engine import MODELS, open_engine, runtime_for
 from engines.golden import batches
 from engines.manifest import EngineRejected, Manifest
 from engines.onnx_engine import OnnxEngine
+from tests.support.tiny_models import write_dpn, write_rin
 
 pytestmark = pytest.mark.skipif(
     platform.machine() != "x86_64", reason="the test extra brings OpenVINO on x86 only"

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
-from tiny_models import write_dpn
 
 from engines import wire
 from engines.engine import MODELS
@@ -15,6 +14,7 @@ from engines.manifest import Manifest
 from engines.onnx_engine import OnnxEngine, _chunks
 from engines.pixel_table import split
 from engines.wire import BYTES, FIXED32, FIXED64, VARINT, Field
+from tests.support.tiny_models import write_dpn
 
 LEVELS = np.arange(256, dtype=np.uint8).reshape(1, 256)
 NODE = helper.make_node

@@ -9,10 +9,8 @@ import subprocess
 import sys
 
 import pytest
-import stand_ins
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_models import write_dpn, write_rin
 
 from engines.errors import EngineRejected
 from engines.manifest import Manifest
@@ -28,6 +26,8 @@ from engines.plan import (
 )
 from engines.plan_files import plan_file, store
 from engines.timing_cache import TimingCache, power_mode
+from tests.support import stand_ins
+from tests.support.tiny_models import write_dpn, write_rin
 
 ORIN = Host("10.3.0", "Orin", (8, 7))
 DATA = bytes(range(256)) * 40

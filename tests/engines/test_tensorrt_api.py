@@ -3,9 +3,9 @@
 import json
 
 import pytest
-import stand_ins
 
 from engines.half import choose
+from tests.support import stand_ins
 
 SOURCES = sorted(
     path for path in (stand_ins.ROOT / "engines").glob("*.py") if "trt" in path.read_text("utf-8")
@@ -51,7 +51,7 @@ def oldest_or_newest(request, tmp_path_factory):
 def _contract(release, *sources):
     version, folder, stubs = release
     script = stand_ins.HERE / "api_contract.py"
-    done = stand_ins.run([script, folder, "tensorrt_bindings", *sources], libraries=stubs)
+    done = stand_ins.run([script, "tensorrt_bindings", *sources], folder, libraries=stubs)
     assert done.returncode == 0, done.stderr
     facts = json.loads(done.stdout)
     assert facts["version"] == version

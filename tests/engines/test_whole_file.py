@@ -9,7 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from engines.whole_file import put_in_place, replace_file, replacing, try_to_write
+from engines.whole_file import (
+    leads_outside,
+    put_in_place,
+    read_bounded,
+    replace_file,
+    replacing,
+    try_to_write,
+)
 
 
 def left_over(folder):
@@ -147,3 +154,41 @@ def test_trial_says_what_is_in_the_way_and_leaves_nothing(tmp_path):
     assert os.listdir(tmp_path) == ["old"]
     assert (tmp_path / "old").read_text() == "old"
     assert not left_over(tmp_path)
+
+
+def test_reading_never_waits_and_never_reads_on(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "x").write_bytes(b"1234")
+    assert read_bounded(tmp_path / "x", 4) == b"1234"
+    for path, why in (
+        (tmp_path / "x", "above the limit of 3 bytes"),
+        (tmp_path / "pipe", "a pipe or a device"),
+        (Path("/dev/zero"), "a pipe or a device"),
+        (tmp_path, "a folder"),
+        (tmp_path / "none", "No such file"),
+    ):
+        with pytest.raises(OSError) as error:
+            read_bounded(path, 3)
+        assert why in str(error.value.strerror)
+
+
+def test_a_secret_is_never_readable_by_others_not_even_while_it_is_written(tmp_path):
+    before = os.umask(0)
+    try:
+        with replacing(tmp_path / "key", mode=0o600) as file:
+            assert stat.S_IMODE(os.fstat(file.fileno()).st_mode) == 0o600
+        with replacing(tmp_path / "key") as file:  # the old one's mode
+            assert stat.S_IMODE(os.fstat(file.fileno()).st_mode) == 0o600
+    finally:
+        os.umask(before)
+
+
+def test_where_links_lead(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "in")
+    (tmp_path / "in" / "up").symlink_to("..")
+    folder = tmp_path / "link"
+    assert not leads_outside(folder / "x", folder)
+    assert not leads_outside(tmp_path / "in" / "x", folder)
+    assert leads_outside(folder / "up" / "x", folder)
+    assert leads_outside(tmp_path / "inner", tmp_path / "in")

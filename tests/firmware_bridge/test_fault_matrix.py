@@ -8,14 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import moves_made
-from faulty_line import FaultyLine, Nth, Reorder, cut, drop, flip, twice, unchanged
 
 from firmware_bridge import messages as m
 from firmware_bridge.errors import LinkLost, StageUncertain
 from firmware_bridge.firmware.host import HostFirmware
 from firmware_bridge.firmware.trace import MotorTrace
 from firmware_bridge.stages.binary import BinaryStage
+from tests.support.boards import moves_made
+from tests.support.faulty_line import FaultyLine, Nth, Reorder, cut, drop, flip, twice, unchanged
 
 TABLE = Path(__file__).parents[2] / "docs/fault_matrix.md"
 TREATMENTS = {"drop": drop, "flip": flip, "duplicate": twice, "truncate": cut}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from conftest import ON_BOTH, moves_made
-from raw_host import HELLO, RawHost
 
 from firmware_bridge import messages as m
 from firmware_bridge.firmware.trace import MotorTrace
 from firmware_bridge.framing import Frame, encode_frame
+from tests.support.boards import ON_BOTH, moves_made
+from tests.support.raw_host import HELLO, RawHost
 
 pytestmark = ON_BOTH
 START = 5_000_000
@@ -42,6 +42,10 @@ def test_handshake_reads_back_what_is_in_force(raw: RawHost) -> None:
         ({"z_max_nm": 10_000_050}, m.Reason.WINDOW),
         ({"z_min_nm": 9_000_000}, m.Reason.WINDOW),
         ({"speed_nm_s": 2_000_001}, m.Reason.CONFIG),
+        ({"speed_nm_s": 1}, m.Reason.CONFIG),  # these three would be rounded to none
+        ({"speed_nm_s": 3}, m.Reason.CONFIG),
+        ({"backlash_nm": 24}, m.Reason.CONFIG),
+        ({"backlash_nm": -25}, m.Reason.CONFIG),
         ({"settle_ms": 10_001}, m.Reason.CONFIG),
         ({"backlash_nm": 1_000_001}, m.Reason.CONFIG),
         ({"backlash_nm": -1_000_001}, m.Reason.CONFIG),

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from firmware_bridge.firmware.build import CORE, HERE, SANITIZE, compile_c
+from tests.fuzz import seeds
 
 FUZZ = Path(__file__).parents[1] / "fuzz"
 TARGET = FUZZ / "protocol_fuzz.c"
@@ -45,11 +46,6 @@ def test_the_target_notices(tmp_path: Path) -> None:
     """It is no proof when it cannot fail: a motion that ignores its window must end in abort()."""
     seed = tmp_path / "seeds" / "outside"
     seed.parent.mkdir()
-    sys.path.insert(0, str(FUZZ))
-    try:
-        import seeds
-    finally:
-        sys.path.remove(str(FUZZ))
     wide = [seeds.HELLO, seeds.move(1, 30_000_000, seeds.START)]
     keep_on: list[object] = []
     for _ in range(130):

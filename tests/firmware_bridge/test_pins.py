@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from conftest import QEMU
-from raw_host import HELLO, RawHost
 
 from firmware_bridge import messages as m
 from firmware_bridge.firmware.bench import FAULTS, Bench
 from firmware_bridge.firmware.host import HostFirmware
 from firmware_bridge.firmware.qemu import QemuFirmware
+from tests.support.boards import QEMU
+from tests.support.raw_host import HELLO, RawHost
 
 START = 5_000_000
 

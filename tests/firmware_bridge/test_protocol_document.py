@@ -6,12 +6,11 @@ import re
 import time
 from pathlib import Path
 
-from conftest import ON_BOTH
-from raw_host import RawHost
-
 import firmware_bridge
 from firmware_bridge import messages as m
 from firmware_bridge.framing import crc16, decode_frame
+from tests.support.boards import ON_BOTH
+from tests.support.raw_host import RawHost
 
 TEXT = (Path(firmware_bridge.__file__).parent / "PROTOCOL.md").read_text()
 

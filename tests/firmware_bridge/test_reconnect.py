@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import serial
-from conftest import NEEDS_BOARD, QEMU
-from faulty_line import FaultyLine
 
 from firmware_bridge.errors import LinkLost, StageRefused
 from firmware_bridge.firmware.bench import Bench
 from firmware_bridge.firmware.host import HostFirmware
 from firmware_bridge.firmware.qemu import QemuFirmware
 from firmware_bridge.firmware.trace import MotorTrace
-from firmware_bridge.own_process import OwnProcessStage
 from firmware_bridge.stages.binary import BinaryStage
+from firmware_bridge.stages.own_process import OwnProcessStage
+from tests.support.boards import NEEDS_BOARD, QEMU
+from tests.support.faulty_line import FaultyLine
 
 START = 5_000_000
 

@@ -6,13 +6,13 @@ import time
 
 import numpy as np
 import pytest
-from conftest import ON_BOTH, OpenStage, moves_made
-from raw_host import HELLO, RawHost
 
 from firmware_bridge import messages as m
 from firmware_bridge.errors import StageRefused
 from firmware_bridge.firmware.trace import MotorTrace
 from firmware_bridge.stages.binary import BinaryStage
+from tests.support.boards import ON_BOTH, OpenStage, moves_made
+from tests.support.raw_host import HELLO, RawHost
 
 START = 5_000_000
 BRAKING_NM = 2_000**2 // (2 * 20)  # v^2 / 2a in nm and ms: 100 um

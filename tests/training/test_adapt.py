@@ -8,7 +8,6 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import made_stacks as made
 import numpy as np
 import pytest
 import torch
@@ -24,6 +23,7 @@ from edge.open_sensor import build_sensor
 from edge.optics import Objective
 from edge.settings import ModelSettings
 from engines.manifest import Manifest
+from tests.support import made_stacks as made
 from training.adapt import tune, verb
 from training.adapt.interval import fit_few
 from training.adapt.label import label

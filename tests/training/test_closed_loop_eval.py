@@ -4,9 +4,7 @@ and its table on fields made up by hand."""
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,8 +15,6 @@ from training import closed_loop
 from training.cases import CASES, SLIDE_Z_UM
 from training.closed_loop import CaseMicroscope, starts_um
 from training.closed_loop_table import Ended, summarise, text
-
-sys.path.append(str(Path(__file__).parents[1] / "engines"))  # tiny_models
 
 ENDED = Ended("clean", "cell dense", 0, 10.0, 1.0, 0.2, "IN_FOCUS", "in-deadband", 1, 2)
 SIX = CASES["clean"].groups
@@ -44,7 +40,7 @@ class Known:
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     pytest.importorskip("onnx")
-    from tiny_models import write_dpn, write_rin
+    from tests.support.tiny_models import write_dpn, write_rin
 
     folder = tmp_path_factory.mktemp("models")
     write_rin(folder)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from made_pools import noisy_pool
 from torch import nn
 
+from tests.support.made_pools import noisy_pool
 from training import soup
 from training.pool import Pool
 from training.train import Plan, Run

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from made_pools import noisy_pool
 from torch import Tensor
 
+from tests.support.made_pools import noisy_pool
 from training import depthwise
 from training.pool import Pool
 from training.team import Alone, shared_state

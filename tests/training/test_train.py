@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from made_pools import noisy_pool
 
+from tests.support.made_pools import noisy_pool
 from training.export import WEIGHTS
 from training.pool import Pool
 from training.train import Plan, Run, read_crops, train

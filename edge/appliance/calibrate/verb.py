@@ -14,7 +14,7 @@ import sys
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from edge.appliance.calibrate.calibration import Calibrated, Calibrator
 from edge.appliance.calibrate.page import write_page
@@ -78,14 +78,20 @@ def _instrument(options: argparse.Namespace) -> int:
             f"{options.config}: stage.calibration must name the file to be written, "
             f"such as calibration.json"
         )
+    calibration_file.ready(Path(named))  # before anything moves
     rig = build_rig(open_play(config))
     try:
         with StopSignals(lambda name: rig.halt(BY + name)):
             found = calibrate(rig, config, options.quiet)
     finally:
         rig.close()
-    calibration_file.write(Path(named), result_of(found), config)
-    _tell(found, named, options)
+    out = sys.stderr if is_standard(options.json) else sys.stdout
+    print(sentence(found), file=out, flush=True)  # whatever becomes of the files
+    try:
+        calibration_file.write(Path(named), result_of(found), config)
+    finally:
+        _keep(found, named, options, out)
+    print(f"written and signed: {named}", file=out)
     return 0
 
 
@@ -118,13 +124,11 @@ def result_of(found: Calibrated) -> dict[str, Any]:
     return {"date": when, **asdict(found)}
 
 
-def _tell(found: Calibrated, named: str, options: argparse.Namespace) -> None:
-    out = sys.stderr if is_standard(options.json) else sys.stdout
+def _keep(found: Calibrated, named: str, options: argparse.Namespace, out: TextIO) -> None:
+    """Numbers and page, where they were asked for."""
     write_json({"file": named, **result_of(found)}, options.json)
     if options.report is not None:
         print(f"report: {write_page(found, options.report)}", file=out)
-    print(sentence(found), file=out)
-    print(f"written and signed: {named}", file=out)
 
 
 def sentence(found: Calibrated) -> str:

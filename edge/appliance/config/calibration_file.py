@@ -1,8 +1,8 @@
 """The result of a calibration as a signed file: nobody edits a sign by accident.
 
-JSON with the result, what it was made with, and an HMAC-SHA256 over both. The key is a file of the
-machine, made at the first calibration and readable by its user only: a file that was changed, was
-cut short, or was made for another instrument, other models or on another machine is refused.
+JSON with the result, what it was made with, and an HMAC-SHA256 over both, by the machine's key: a
+file that was changed, was cut short, or was made for another instrument, other models or on another
+machine is refused.
 """
 
 from __future__ import annotations
@@ -10,21 +10,19 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import math
-import os
-import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from edge.appliance.files import json_safe, json_text, replace_file
+from edge.appliance.config.machine_key import key_path, make_key, read_key
+from edge.appliance.files import json_safe, try_result, write_json
 from edge.errors import ConfigError
 from edge.settings import Config
 from engines.manifest import Manifest
+from engines.strict_json import is_number, loads
+from engines.whole_file import read_bounded
 
 VERSION = 1
-KEY = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "sparsefocus" / "key"
-KEY_BYTES = 32
 SIZE_LIMIT = 1 << 20
 #: options of a stage that do not change what a move does to the glass
 _WIRING = ("port", "baudrate", "backlash_um", "settle_ms", "speed_um_s", "assumed_tolerance_um")
@@ -56,84 +54,69 @@ def instrument_of(config: Config) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def write(path: Path, result: dict[str, Any], config: Config, key: Path = KEY) -> None:
+def ready(path: Path, key: Path | None = None) -> None:
+    """ConfigError where a result could not be signed and written here; asked before any move.
+
+    The machine's key is made, where there is none.
+    """
+    make_key(key or key_path())
+    try_result("stage.calibration", path)
+
+
+def write(path: Path, result: dict[str, Any], config: Config, key: Path | None = None) -> None:
     """Sign and write in one piece; ConfigError when the disk says no."""
     body = json_safe({"version": VERSION, "instrument": instrument_of(config), "result": result})
-    signed = {**body, "hmac_sha256": _mac(body, _key(key, make=True))}
-    try:
-        replace_file(path, json_text(signed))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be written: {error.strerror}") from error
+    signed = {**body, "hmac_sha256": _mac(body, make_key(key or key_path()))}
+    write_json(signed, path, "stage.calibration")
 
 
-def read(path: Path, config: Config, key: Path = KEY) -> StageCalibration:
+def read(path: Path, config: Config, key: Path | None = None) -> StageCalibration:
     """The calibration in a file, for this config; ConfigError in one line for any doubt."""
     try:
-        data = path.read_bytes()[: SIZE_LIMIT + 1]
+        data = read_bounded(path, SIZE_LIMIT)
     except OSError as error:
         raise ConfigError(f"{path}: the calibration cannot be read: {error.strerror}") from error
+    secret = read_key(key or key_path())
     try:
-        if len(data) > SIZE_LIMIT:
-            raise ValueError
-        body = json.loads(data)
+        body = loads(data)
         mac = body.pop("hmac_sha256")
         version, result, made_for = body["version"], body["result"], body["instrument"]
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        expected = _mac(body, secret)
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise ConfigError(f"{path}: is not a whole calibration file; calibrate again") from error
-    if not (isinstance(mac, str) and hmac.compare_digest(mac, _mac(body, _key(key, make=False)))):
+    if not (isinstance(mac, str) and mac.isascii() and hmac.compare_digest(mac, expected)):
         raise ConfigError(
             f"{path}: its signature is not this machine's: the file was changed, or made elsewhere"
         )
     if version != VERSION:
-        raise ConfigError(f"{path}: version {version}, this release reads {VERSION}")
+        raise ConfigError(f"{path}: version {version!r:.40}, this release reads {VERSION}")
     ours = json.loads(json.dumps(json_safe(instrument_of(config))))
     for part in ours:
-        if made_for.get(part) != ours[part]:
+        if not isinstance(made_for, dict) or made_for.get(part) != ours[part]:
             raise ConfigError(f"{path}: was made with another {part} than the config names")
     return _calibration(path, result)
 
 
 def _calibration(path: Path, result: Any) -> StageCalibration:
-    try:
-        found = StageCalibration(
-            focus_direction=int(result["focus_direction"]),
-            um_per_unit=float(result["um_per_unit"]),
-            reference_um=float(result["reference_um"]),
-            play_um=float(result["play_um"]),
-            interval_factor=float(result["interval_factor"]),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ConfigError(f"{path}: the result lacks {error}") from error
+    """What the result says, number by number; ConfigError for what no instrument can be."""
+    values: dict[str, Any] = {}
+    for field in fields(StageCalibration):
+        value = result.get(field.name) if isinstance(result, dict) else None
+        if not is_number(value):
+            raise ConfigError(f"{path}: the result's {field.name} is not a number: {value!r:.40}")
+        values[field.name] = value
+    found = StageCalibration(**values)
     sound = (
         found.focus_direction in (1, -1)
         and 0.1 <= found.um_per_unit <= 10.0
-        and math.isfinite(found.reference_um)
         and 0.0 <= found.play_um <= 100.0
         and 1.0 <= found.interval_factor <= 100.0
     )
     if not sound:
         raise ConfigError(f"{path}: holds impossible numbers: {found}")
-    return found
+    return replace(found, focus_direction=int(found.focus_direction))
 
 
 def _mac(body: dict[str, Any], key: bytes) -> str:
     plain = json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hmac.new(key, plain.encode(), hashlib.sha256).hexdigest()
-
-
-def _key(path: Path, make: bool) -> bytes:
-    """The machine's key; made with the first calibration, for its user only."""
-    try:
-        if make and not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "wb") as file:
-                file.write(secrets.token_bytes(KEY_BYTES))
-        key = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(
-            f"{path}: the key of this machine cannot be read: {error.strerror}; calibrate here"
-        ) from error
-    if len(key) != KEY_BYTES:
-        raise ConfigError(f"{path}: is not a key of {KEY_BYTES} bytes")
-    return key

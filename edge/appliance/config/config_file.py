@@ -123,8 +123,7 @@ def _calibration_of(s: Section) -> str:
     """ "" when it is not given, "by-hand", or the path of a file."""
     if not s.has("calibration"):
         return ""
-    path: Path = s.path("calibration")
-    return BY_HAND if path.name == BY_HAND else str(path)
+    return str(s.word_or_path("calibration", BY_HAND))
 
 
 def _objective(s: Section) -> Objective:

@@ -123,6 +123,17 @@ class Section:
             self.reject(node, key, f"= {_shown(node)} must be a path")
         return self.file.parent / text
 
+    def word_or_path(self, key: str, word: str) -> Any:
+        """This very word, or a path as from `path`. A path that ends in the word is neither: what
+        it says must not depend on the folder."""
+        path: Path = self.path(key)
+        node = self._nodes[key]
+        if node.value == word:
+            return word
+        if path.name == word:
+            self.reject(node, key, f"= {_shown(node)} must be {word} alone, or another file's name")
+        return path
+
     def options(self, key: str) -> dict[str, Any]:
         """A free mapping of numbers, true/false, text and lists of them; {} when absent."""
         node = self._take(key, None)

@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from edge.appliance.evaluate.metrics import Row
 from edge.appliance.files import json_safe
-from edge.appliance.resting_stage import RestingStage
 from edge.camera import Frame, PixelFormat
 from edge.decide.controller import Controller, ControllerSettings
 from edge.errors import ConfigError
@@ -25,6 +24,7 @@ from edge.measure.aggregate import FocusEstimate, NoFocus, median_and_spread
 from edge.measure.sensor import Measurement, Sensor, measure
 from edge.optics import Objective
 from edge.settings import LoopSettings
+from firmware_bridge.stages.at_rest import RestingStage
 
 F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]

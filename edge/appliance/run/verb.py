@@ -16,18 +16,19 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from edge.appliance.config.config_file import BY_HAND, read_config
 from edge.appliance.files import add_json, is_standard, write_json
 from edge.appliance.machine import description
 from edge.appliance.run.loop_statistics import LoopStatistics
 from edge.appliance.run.realtime import Measure, apply, without_collector
+from edge.appliance.telling import tell, written_last
+from edge.appliance.waiting import add_wait, once_there
 from edge.decide.decision import Decision, Shutdown
 from edge.errors import ConfigError
-from edge.loop import step
+from edge.loop import LATCHED, step
 from edge.rig import Rig, build_rig
 from edge.state import State
 from firmware_bridge.stop_signals import BY, StopSignals
@@ -46,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--seconds", type=float, metavar="S", help="end after so long (default: never)")
     add_json(parser, "the statistics at the end")
     add("--quiet", action="store_true", help="no status line")
+    add_wait(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -60,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
             f"{options.config}: stage.calibration must name the file of `sparsefocus calibrate`, "
             f"or be {BY_HAND} where a person vouches for focus_direction and the stage's um"
         )
-    rig = build_rig(config)
+    rig = once_there(lambda: build_rig(config), options.wait)
     seen = LoopStatistics()
     begin = time.monotonic()
     try:
@@ -68,17 +70,29 @@ def run(options: argparse.Namespace) -> int:
         _say_measures(measures, options.quiet)
         with _asked(rig) as asked, _status(seen, options.quiet), without_collector():
             status = track(rig, seen, asked, _end(options, begin))
+        if status:
+            tell(f"sparsefocus: shut down: {rig.state.reason}")
     finally:
-        dropped = rig.camera.dropped
-        rig.close()
+        latched, dropped = rig.latched(), rig.camera.dropped
+        _close(rig)
     record = {
         **seen.record(), "seconds": round(time.monotonic() - begin, 3), "exit": status,
-        "ended": rig.state.reason if status else "asked", "dropped_by_the_camera": dropped,
+        "ended": rig.state.reason if status else "asked", "latched": latched,
+        "dropped_by_the_camera": dropped,
         "realtime": [{"measure": m.name, "done": m.done, "why": m.why} for m in measures],
         "machine": description(),
     }  # fmt: skip
-    _publish(record, seen, options)
-    return status
+    return written_last(
+        status, lambda: write_json(record, options.json), lambda: _show(seen, options)
+    )
+
+
+def _close(rig: Rig) -> None:
+    """What a driver says at its end changes neither the status nor its reason."""
+    try:
+        rig.close()
+    except Exception as error:  # noqa: BLE001 - whatever it is
+        tell(f"sparsefocus: warning: at the end: {error}")
 
 
 class Asked:
@@ -92,7 +106,15 @@ class Asked:
 def track(
     rig: Rig, seen: LoopStatistics, asked: Asked, over: Callable[[LoopStatistics], bool]
 ) -> int:
-    """Step until somebody asks for the end or the rig shuts down; the exit status."""
+    """Step until somebody asks for the end or the rig shuts down; the exit status.
+
+    An axis that is latched, before the first frame or by anybody but us, is a shutdown: it refuses
+    every move until a person has looked why.
+    """
+    if (latched := rig.latched()) is not None:
+        reason = f"{LATCHED}: {latched}; look why, then `sparsefocus stage clear`"
+        rig.state.shutdown(reason, stop=False)
+        return REFUSED
     while not asked.stop and not over(seen):
         if asked.new_field:
             asked.new_field = False
@@ -102,8 +124,8 @@ def track(
         if rig.state.value is State.SHUTDOWN:
             if asked.stop and rig.state.reason == BY + asked.stop:
                 return STOPPED  # the signal came first: a move cut short by it is no fault
-            refused = outcome.decision is Decision.SHUTDOWN and isinstance(outcome.plan, Shutdown)
-            return REFUSED if refused else FAILED
+            ours = isinstance(outcome.plan, Shutdown) or outcome.reason.startswith(LATCHED)
+            return REFUSED if ours and outcome.decision is Decision.SHUTDOWN else FAILED
     return STOPPED
 
 
@@ -151,7 +173,8 @@ def _status(seen: LoopStatistics, quiet: bool) -> Iterator[None]:
     def show() -> None:
         while not over.wait(TERMINAL_S if terminal else PIPE_S):
             start, end = ("\r\x1b[K", "") if terminal else ("", "\n")
-            print(f"{start}{seen.line()}", end=end, file=sys.stderr, flush=True)
+            with suppress(OSError, ValueError):
+                print(f"{start}{seen.line()}", end=end, file=sys.stderr, flush=True)
 
     thread = threading.Thread(target=show, name="sparsefocus-status", daemon=True)
     thread.start()
@@ -161,18 +184,15 @@ def _status(seen: LoopStatistics, quiet: bool) -> Iterator[None]:
         over.set()
         thread.join()
         if terminal:
-            print(file=sys.stderr)
+            tell("")
 
 
 def _say_measures(measures: list[Measure], quiet: bool) -> None:
     for measure in measures:
         if not quiet or not measure.done:
-            print(f"sparsefocus: {measure}", file=sys.stderr)
+            tell(f"sparsefocus: {measure}")
 
 
-def _publish(record: dict[str, Any], seen: LoopStatistics, options: argparse.Namespace) -> None:
-    write_json(record, options.json)
+def _show(seen: LoopStatistics, options: argparse.Namespace) -> None:
     if not options.quiet and not is_standard(options.json):
         print(seen.line())
-    if record["exit"]:
-        print(f"sparsefocus: shut down: {record['ended']}", file=sys.stderr)

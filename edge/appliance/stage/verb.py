@@ -18,6 +18,7 @@ from serial.tools import list_ports
 from edge.appliance.config.config_file import read_config
 from edge.appliance.files import add_json, is_standard, write_json
 from edge.appliance.stage.asi_service import AsiService, GuardedAxis
+from edge.appliance.waiting import add_wait, once_there
 from edge.errors import ConfigError, MoveRefused, MoveUncertain
 from edge.guard import Guard
 from edge.rig import guard_limits, halt, open_stage_of
@@ -47,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         if name == "serve-asi":
             sub.add_argument("--link", type=Path, help="make this a link to the port")
             sub.add_argument("--axis", default="Z", choices=("Z", "F", "P"), help="its letter")
+            add_wait(sub)
     # needs no config: it asks a firmware that no instrument of ours may know yet
     summary = "put a firmware of the binary protocol through every rule of PROTOCOL.md"
     conformance.add_arguments(actions.add_parser("conformance", help=summary, description=summary))
@@ -72,12 +74,14 @@ class _Bench:
 
 
 @contextmanager
-def _opened(path: Path, ends: threading.Event | None = None) -> Iterator[_Bench]:
+def _opened(
+    path: Path, ends: threading.Event | None = None, wait_s: float = 0.0
+) -> Iterator[_Bench]:
     """The axis behind its guard. Whatever ends the block but its own end stops the glass: a
     signal at once; with `ends`, which the first signal sets, the block ends by itself."""
     config = read_config(path)
     try:
-        stage = open_stage_of(config.stage)
+        stage = once_there(lambda: open_stage_of(config.stage), wait_s)
     except StageRefused as refused:
         if refused.reason in _CONFIG_REASONS:
             raise ConfigError(f"{path}: stage: {refused}") from refused
@@ -198,7 +202,7 @@ def _watch(options: argparse.Namespace) -> Any:
 def _serve_asi(options: argparse.Namespace) -> Any:
     ends = threading.Event()
     with (
-        _opened(options.config, ends) as bench,
+        _opened(options.config, ends, options.wait) as bench,
         AsiService(
             GuardedAxis(bench.stage, bench.guard, bench.state), options.axis, options.link
         ) as service,

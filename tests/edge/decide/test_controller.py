@@ -4,13 +4,13 @@ import dataclasses
 import math
 
 import pytest
-from fake_microscope import MS, SETTINGS, Clock, FakeStage, estimate, no_focus
 
 from edge.decide.controller import Controller
 from edge.decide.decision import Decision, Hold, InFocus, Move, Shutdown
 from edge.decide.evidence import Finding, Reading, compare, improved
 from edge.measure.aggregate import Reason
 from firmware_bridge.errors import LinkLost, StageRefused
+from tests.support.fake_microscope import MS, SETTINGS, Clock, FakeStage, estimate, no_focus
 
 
 class Bench:

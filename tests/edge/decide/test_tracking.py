@@ -5,7 +5,6 @@ import math
 
 import numpy as np
 import pytest
-from fake_microscope import LIMITS, MS, Clock, FakeStage, estimate, no_focus
 
 from edge.camera import Frame, PixelFormat
 from edge.decide.decision import Decision, Hold, InFocus, Shutdown
@@ -15,6 +14,7 @@ from edge.guard import Guard, TrackingLimits
 from edge.measure.aggregate import Reason
 from edge.state import RunState
 from firmware_bridge.errors import StageRefused
+from tests.support.fake_microscope import LIMITS, MS, Clock, FakeStage, estimate, no_focus
 
 SPEED_UM_S = 11_000.0
 PERIOD_MS = 28.6

@@ -7,13 +7,13 @@ import logging
 import cv2
 import numpy as np
 import pytest
-from small_tiff import page, tiff
 
 from edge.camera import open_camera
 from edge.errors import ConfigError
 from edge.images.bit_depth import DepthUnknown, depth_of, to_8_bit
 from edge.images.image_file import read_image
 from edge.images.zstack import read_manifest, read_pixels
+from tests.support.small_tiff import page, tiff
 
 OME = b'<OME><Image><Pixels ID="p" SignificantBits="12" Type="uint16"/></Image></OME>\0'
 MANAGER = b'{"Width":1,"BitDepth":12}\0'

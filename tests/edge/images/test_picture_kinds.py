@@ -10,7 +10,6 @@ from contextlib import suppress
 import cv2
 import numpy as np
 import pytest
-from small_tiff import DEFLATE, page, tiff
 
 from edge.camera import PixelFormat
 from edge.errors import ConfigError
@@ -18,6 +17,7 @@ from edge.images import image_file, quiet_opencv
 from edge.images.image_file import decode, read_image, read_picture
 from edge.images.stack_picture import pages_of
 from edge.measure.preprocess import PATCH_PX
+from tests.support.small_tiff import DEFLATE, page, tiff
 
 SIDE = (226, 231)
 RGB = np.random.default_rng(2).integers(0, 256, (*SIDE, 4)).astype(np.uint8)

@@ -223,3 +223,22 @@ def test_recorded_stacks():
     assert found["yeast_bf"][0].defocus_um == pytest.approx(5.1)
     assert found["chip_electrodes"][-1].defocus_um == pytest.approx(-49.7729)
     assert read_pixels(found["chip_electrodes"][4]).shape == (1200, 1920, 3)
+
+
+def test_a_link_out_of_the_folder_is_not_followed(write, tmp_path, tmp_path_factory):
+    """A data set names its own pictures: not what a link in it reaches elsewhere."""
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "secret.tif").touch()
+    (tmp_path / "inside.tif").symlink_to("a.tif")
+    (tmp_path / "out.tif").symlink_to(outside / "secret.tif")
+    (tmp_path / "away").symlink_to(outside)
+    assert read_manifest(write(HEAD, "inside.tif,,s,0,,"))[0].path.name == "inside.tif"
+    for name in ("out.tif", "away/secret.tif"):
+        with pytest.raises(ConfigError, match=rf":2: file = {name} is a link out of"):
+            read_manifest(write(HEAD, f"{name},,s,0,,"))
+
+
+def test_a_manifest_that_is_no_file_is_not_waited_for(tmp_path):
+    (tmp_path / "zero.csv").symlink_to("/dev/zero")
+    with pytest.raises(ConfigError, match="cannot be read: it is a pipe or a device"):
+        read_manifest(tmp_path / "zero.csv")

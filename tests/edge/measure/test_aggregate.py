@@ -5,7 +5,6 @@ import math
 
 import numpy as np
 import pytest
-from fake_microscope import PIXELS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -18,6 +17,7 @@ from edge.measure.importance import Sparsity
 from edge.measure.interval import Calibration
 from edge.optics import Objective
 from engines.manifest import NOMINAL_OPTICS, EngineRejected, Manifest
+from tests.support.fake_microscope import PIXELS
 
 FRAME = Frame(PIXELS, PixelFormat.RGB8, 7, 1000, 3000)
 CALIBRATION = Calibration(range_um=25.0)

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from fake_microscope import MS, Clock, frame_at
 
 from edge.latency import Lap
 from edge.measure.aggregate import FocusEstimate
@@ -13,6 +12,7 @@ from edge.measure.interval import Calibration
 from edge.measure.preprocess import Patches
 from edge.measure.sensor import FocusSensor
 from engines.manifest import NOMINAL_OPTICS, Input, Manifest, Output, OutputNotFinite
+from tests.support.fake_microscope import MS, Clock, frame_at
 
 COST_MS = 1.0  # of a patch
 

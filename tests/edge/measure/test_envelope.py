@@ -9,7 +9,6 @@ import timeit
 
 import numpy as np
 import pytest
-from fake_microscope import Clock, FakeCamera, FakeStage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -32,6 +31,7 @@ from edge.rig import build_rig
 from edge.settings import CameraSettings, Config, ModelSettings, StageSettings
 from engines import manifest as manifests
 from engines.manifest import NOMINAL_OPTICS, Manifest, Output
+from tests.support.fake_microscope import Clock, FakeCamera, FakeStage
 
 OBJECTIVE = Objective(na=0.75, magnification=20, um_per_px=0.34)
 OUTPUTS = tuple(

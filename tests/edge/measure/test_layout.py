@@ -6,7 +6,6 @@ import json
 import cv2
 import numpy as np
 import pytest
-from tiny_models import write_dpn, write_rin
 
 from edge.appliance.report.focus_record import View
 from edge.appliance.report.pictures import STRIP, before_after, draw_patches, thumbnail
@@ -23,6 +22,7 @@ from edge.optics import Objective
 from edge.settings import ModelSettings
 from engines import golden
 from engines.manifest import Manifest, Preprocessing
+from tests.support.tiny_models import write_dpn, write_rin
 
 OBJECTIVE = Objective(na=0.75, magnification=20, um_per_px=0.34)
 WIDE = Layout(2, 3)

@@ -18,7 +18,6 @@ from edge.appliance.calibrate.page import write_page
 from edge.appliance.calibrate.verb import open_play, result_of
 from edge.appliance.config import calibration_file
 from edge.appliance.config.config_file import read_config
-from edge.calibrated_stage import CalibratedStage
 from edge.camera import Frame, PixelFormat
 from edge.errors import ConfigError, MoveRefused
 from edge.guard import Guard, GuardLimits
@@ -29,6 +28,7 @@ from edge.rig import calibrated
 from edge.state import RunState
 from firmware_bridge.errors import StageRefused
 from firmware_bridge.stage import Stage, StageStatus, ZAt
+from firmware_bridge.stages.scaled import CalibratedStage
 
 FOCUS_UM = 203.0  # true height of best focus
 
@@ -278,11 +278,7 @@ objective: {na: 0.75, magnification: 20, um_per_px: 0.34}
 @pytest.fixture
 def made(tmp_path, monkeypatch):
     """A config and its signed file, with this machine's key in the same folder."""
-    monkeypatch.setattr(calibration_file, "KEY", tmp_path / "keys" / "key")
-    for name in ("read", "write"):
-        monkeypatch.setattr(
-            getattr(calibration_file, name), "__defaults__", (calibration_file.KEY,)
-        )
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "keys"))
     path = tmp_path / "scanner.yaml"
     path.write_text(CONFIG)
     config = read_config(path, calibrating=True)
@@ -290,7 +286,7 @@ def made(tmp_path, monkeypatch):
     found = here.run()
     calibration_file.write(tmp_path / "calibration.json", result_of(found), config)
     return SimpleNamespace(path=path, file=tmp_path / "calibration.json", found=found,
-                           key=tmp_path / "keys" / "key")  # fmt: skip
+                           key=tmp_path / "keys" / "sparsefocus" / "key")  # fmt: skip
 
 
 def test_the_config_takes_what_the_file_says(made):
@@ -327,7 +323,7 @@ def test_a_file_that_was_changed_cut_or_made_elsewhere_is_refused(made):
     broken(json.dumps(body), "signature is not this machine's")
     broken(whole[: len(whole) // 2], "not a whole calibration file")
     broken("[]", "not a whole calibration file")
-    broken(" " * (calibration_file.SIZE_LIMIT + 2), "not a whole calibration file")
+    broken(" " * (calibration_file.SIZE_LIMIT + 2), "above the limit of 1048576 bytes")
     made.file.write_text(whole)
     made.key.write_bytes(os.urandom(32))
     with pytest.raises(ConfigError, match="signature is not this machine's"):
@@ -404,3 +400,178 @@ def test_wrong_use(made, tmp_path, capsys):
 def test_the_page_says_which_way(monkeypatch, tmp_path):
     page = write_page(bench(monkeypatch, gain=-1.0).run(), tmp_path).read_text()
     assert "A rising z lowers the objective" in page
+
+
+# ---- where the result cannot be kept -------------------------------------------------------------
+
+
+@pytest.fixture
+def moving(made, tmp_path, monkeypatch):
+    """`sparsefocus calibrate` on a drive of its own, with more words if need be."""
+    here = bench(monkeypatch, gain=1.0, play_um=1.0)
+    rig = SimpleNamespace(
+        stage=here.drive, guard=here.guard, sensor=here.sight,
+        camera=SimpleNamespace(next=here.sight.next), close=lambda: None, halt=lambda why: None,
+    )  # fmt: skip
+    monkeypatch.setattr(calibrate_verb, "build_rig", lambda config: rig)
+    here.run = lambda *more: cli.main(["calibrate", "--config", str(made.path), "--quiet", *more])
+    return here
+
+
+def _no_folder(made):
+    made.path.write_text(CONFIG.replace("calibration.json", "nowhere/calibration.json"))
+
+
+def _a_folder_of_that_name(made):
+    made.file.unlink()
+    made.file.mkdir()
+
+
+def _key_cut_short(made):
+    made.key.write_bytes(made.key.read_bytes()[:7])
+
+
+def _key_of_everybody(made):
+    made.key.chmod(0o644)
+
+
+def _key_cannot_be_made(made):
+    made.key.unlink()
+    made.key.parent.rmdir()
+    made.key.parent.write_text("a file")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [(_no_folder, "there is no folder"), (_a_folder_of_that_name, "it is a folder"),
+     (_key_cut_short, "cut short: 7 bytes"), (_key_of_everybody, "mode 0644"),
+     (_key_cannot_be_made, "cannot be made")],
+)  # fmt: skip
+def test_what_stands_in_the_way_is_said_before_anything_moves(made, moving, capsys, spoil, said):
+    spoil(made)
+    assert moving.run() == 2
+    assert moving.drive.moves == []
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("more", ["--json {}/no/x.json", "--report {}/scanner.yaml/page"])
+def test_so_is_a_page_or_record_that_cannot_be_written(made, moving, tmp_path, capsys, more):
+    assert moving.run(*more.format(tmp_path).split()) == 2
+    assert moving.drive.moves == []
+    assert more.split()[0] in capsys.readouterr().err
+
+
+def test_a_disk_that_fills_up_meanwhile_leaves_the_result_told(
+    made, moving, tmp_path, monkeypatch, capsys
+):
+    before = made.file.read_bytes()
+
+    def full(value, path, option="--json"):
+        raise ConfigError(f"{option} {path}: cannot be written: No space left on device")
+
+    monkeypatch.setattr(calibration_file, "write_json", full)
+    assert moving.run("--json", str(tmp_path / "kept.json")) == 2
+    assert moving.drive.moves
+    told = capsys.readouterr()
+    assert "um of focus per commanded um" in told.out
+    assert "written and signed" not in told.out
+    assert "No space left" in told.err
+    assert json.loads((tmp_path / "kept.json").read_text())["focus_direction"] == 1
+    assert made.file.read_bytes() == before
+
+
+# ---- files that want to be believed --------------------------------------------------------------
+
+HOSTILE = [
+    b"", b"null", b"3", b'"hmac_sha256"', b"[]", b"{}", b"\xff\xfe{}", b"{" * 100_000,
+    b"[" * 100_000 + b"]" * 100_000, b"1" * 5000, b'{"a":1,"a":2}', b"NaN", b"\0" * 100,
+    b'{"hmac_sha256":"\xc3\xa9","version":1,"result":{},"instrument":{}}',
+    b'{"hmac_sha256":null,"version":1,"result":{},"instrument":{}}',
+    b'{"hmac_sha256":"00","version":1e999,"result":{},"instrument":{}}',
+    b'{"hmac_sha256":"00","version":NaN,"result":{},"instrument":{}}',
+    b'{"hmac_sha256":"00","version":1,"result":{"a":"\\ud800"},"instrument":[]}',
+    b'{"hmac_sha256":"00","version":1,"result":' + b'{"a":' * 2000 + b"1" + b"}" * 2000
+    + b',"instrument":{}}',
+    b'{"hmac_sha256":{"a":1},"version":[],"result":[],"instrument":3}',
+]  # fmt: skip
+
+
+def refusal(made):
+    with pytest.raises(ConfigError) as caught:
+        read_config(made.path)
+    text = str(caught.value)
+    assert text.startswith(f"{made.file}: ")
+    assert "\n" not in text
+    assert len(text) < 1000
+    return text
+
+
+def same_content(one, other):
+    try:
+        return json.loads(one) == json.loads(other)
+    except ValueError:
+        return False
+
+
+@pytest.mark.parametrize("data", HOSTILE, ids=range(len(HOSTILE)))
+def test_a_hostile_file_is_one_line(made, data):
+    made.file.write_bytes(data)
+    refusal(made)
+
+
+@pytest.mark.parametrize("what", ["folder", "pipe", "device", "dangling link"])
+def test_what_is_no_file_is_one_line(made, what):
+    made.file.unlink()
+    if what == "folder":
+        made.file.mkdir()
+    elif what == "pipe":
+        os.mkfifo(made.file)
+    else:
+        made.file.symlink_to("/dev/zero" if what == "device" else "gone")
+    assert "the calibration cannot be read" in refusal(made)
+
+
+def test_any_damage_to_a_good_file_is_one_line(made):
+    """A cut at any place; any byte another one, all of it seen by the signature."""
+    whole = made.file.read_bytes()
+    rng = np.random.default_rng(0)
+    body = whole.rstrip()
+    for cut in rng.integers(0, len(body), 60):
+        made.file.write_bytes(body[:cut])
+        refusal(made)
+    for at in rng.integers(0, len(body), 200):
+        damaged = bytearray(body)
+        damaged[at] ^= 1 << int(rng.integers(8))
+        made.file.write_bytes(damaged)
+        if same_content(damaged, body):  # a blank for a blank between two tokens
+            assert read_config(made.path).stage.focus_direction == made.found.focus_direction
+        else:
+            refusal(made)
+
+
+SIGNED = [[], None, 3, "x", {}, {"focus_direction": "1"}, {"focus_direction": True},
+          {"um_per_unit": [1]}, {"um_per_unit": "1.0"}, {"reference_um": None},
+          {"play_um": {"a": 1}}, {"interval_factor": 10**400}, {"interval_factor": False},
+          {"focus_direction": 0.5}, {"reference_um": 10**30}]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", SIGNED)
+def test_what_is_signed_must_make_sense_too(made, change):
+    """The key may be in wrong hands, or an older release signed something else."""
+    config = read_config(made.path, calibrating=True)
+    good = result_of(made.found)
+    result = {**good, **change} if isinstance(change, dict) and change else change
+    calibration_file.write(made.file, result, config)
+    refusal(made)
+
+
+def test_only_the_word_itself_turns_the_signature_off(made):
+    made.path.write_text(CONFIG.replace(": calibration.json", ": by-hand\n  focus_direction: 1"))
+    assert read_config(made.path).stage.calibration == "by-hand"
+    for path in ("gone/by-hand", "./by-hand", "/by-hand", "../by-hand"):
+        text = CONFIG.replace(": calibration.json", f": {path}\n  focus_direction: 1")
+        made.path.write_text(text)
+        with pytest.raises(ConfigError, match=r"scanner.yaml:6: stage.calibration = .* alone"):
+            read_config(made.path)

@@ -6,7 +6,6 @@ from __future__ import annotations
 import csv
 import json
 import re
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -27,8 +26,6 @@ from edge.measure.defocus import PatchDefocus
 from edge.measure.importance import Ranked, Sparsity
 from edge.measure.sensor import Measurement
 from edge.optics import Objective
-
-sys.path.append(str(Path(__file__).parents[3] / "engines"))  # tiny_models
 
 HEAD = ("file", "page", "stack_id", "z_um", "focus_z_um", "um_per_px", "group", "condition",
         "slide", "split", "w040_waves")  # fmt: skip
@@ -82,7 +79,7 @@ def stacks(tmp_path_factory):
 def models(tmp_path_factory):
     """A folder with two tiny networks."""
     pytest.importorskip("onnx")
-    from tiny_models import write_dpn, write_rin
+    from tests.support.tiny_models import write_dpn, write_rin
 
     folder = tmp_path_factory.mktemp("models")
     write_rin(folder)
@@ -224,7 +221,7 @@ def test_a_terminal_sees_tables_and_a_script_sees_json(stacks, models, capsys):
 
 def test_a_model_that_knows_where_it_was_trained(stacks, tmp_path):
     pytest.importorskip("onnx")
-    from tiny_models import write_dpn, write_rin
+    from tests.support.tiny_models import write_dpn, write_rin
 
     write_rin(tmp_path)
     bounds = {"action": "warn", "combine": "weighted", "bounds": {"novelty": 0.5}}

@@ -7,7 +7,6 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from sessions import LATENCY, session
 
 from edge.appliance.report.charts import (
     MAX_POINTS,
@@ -19,6 +18,7 @@ from edge.appliance.report.charts import (
     z_trace_svg,
 )
 from edge.appliance.report.plot import Axis, number
+from tests.support.sessions import LATENCY, session
 
 
 def parsed(svg: str) -> ElementTree.Element:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sessions import SIDE, outcome, picture, ranked
 
 from edge.appliance.report.focus_record import View
 from edge.appliance.report.pictures import (
@@ -19,6 +18,7 @@ from edge.appliance.report.pictures import (
 from edge.decide.decision import Decision
 from edge.measure.aggregate import Reason
 from edge.measure.importance import Ranked
+from tests.support.sessions import SIDE, outcome, picture, ranked
 
 PATCH = SIDE // 9
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from sessions import SIDE, session
 
 from edge.appliance.files import json_safe
 from edge.appliance.report.field import is_sharp, marks
@@ -20,6 +19,7 @@ from edge.appliance.report.page import verdict
 from edge.appliance.report.pictures import STRIP
 from edge.appliance.report.report import check_folder, write_report
 from edge.errors import ConfigError
+from tests.support.sessions import SIDE, session
 
 
 class _Page(HTMLParser):

@@ -3,11 +3,11 @@
 import tracemalloc
 
 import pytest
-from fake_microscope import microscope
 
 from edge.appliance.run.loop_statistics import LoopStatistics
 from edge.decide.decision import Decision
 from edge.loop import Outcome, step
+from tests.support.fake_microscope import microscope
 
 
 def test_a_late_result_is_dropped_before_it_is_planned(monkeypatch):

@@ -6,12 +6,12 @@ import gc
 import os
 
 import pytest
-from fake_microscope import microscope
 
 from edge.appliance.run import realtime
 from edge.appliance.run.realtime import apply, without_collector
 from edge.loop import step
 from edge.settings import RealtimeSettings
+from tests.support.fake_microscope import microscope
 
 
 def test_nothing_is_done_that_was_not_asked_for():

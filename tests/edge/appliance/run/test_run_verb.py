@@ -8,19 +8,22 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
-from fake_microscope import microscope
 
 from edge.appliance import cli
 from edge.appliance.run import verb as run_verb
 from edge.appliance.run.loop_statistics import LoopStatistics
+from edge.appliance.run.realtime import RealtimeSettings
 from edge.appliance.run.verb import Asked, track
-from edge.errors import CameraStalled
+from edge.errors import CameraStalled, ConfigError
+from firmware_bridge.errors import StageRefused
 from firmware_bridge.firmware.host import HostFirmware
+from tests.support.fake_microscope import microscope
 
 
 def after(frames):
@@ -90,6 +93,100 @@ def test_a_move_cut_short_by_the_signal_is_no_fault(monkeypatch):
     monkeypatch.setattr(rig.stage, "move_to", in_between)
     assert track(rig, LoopStatistics(), asked, after(100)) == 0
     assert rig.stage.stops == 1
+
+
+def test_a_latched_axis_is_a_shutdown_before_the_first_frame(monkeypatch):
+    rig, _ = microscope(monkeypatch, focus_um=6.0)
+    rig.stage.latched = "SAFE_STOP"
+    seen = LoopStatistics()
+    assert track(rig, seen, Asked(), after(5)) == 3
+    assert (seen.frames, rig.stage.moves) == (0, [])
+    assert "SAFE_STOP" in rig.state.reason
+    assert "stage clear" in rig.state.reason
+
+
+@pytest.mark.parametrize("focus_um", [0.0, 6.0], ids=["nothing to move", "a move due"])
+def test_a_latch_that_is_not_ours_is_a_shutdown(monkeypatch, focus_um):
+    rig, _ = microscope(monkeypatch, focus_um=focus_um)
+    next_frame = rig.camera.next
+
+    def somebody_stops(timeout_s):
+        rig.stage.latched = "LIMIT"
+        return next_frame(timeout_s)
+
+    monkeypatch.setattr(rig.camera, "next", somebody_stops)
+    seen = LoopStatistics()
+    assert track(rig, seen, Asked(), after(50)) == 3
+    assert (seen.frames, seen.decisions["SHUTDOWN"]) == (1, 1)
+    assert "LIMIT" in rig.state.reason
+
+
+def test_a_controller_that_says_latched_at_the_move_is_a_shutdown(monkeypatch):
+    rig, _ = microscope(monkeypatch, focus_um=6.0)
+    rig.stage.fail = StageRefused("LATCHED", "to 6.000 um; the axis is at 0.000 um")
+    assert track(rig, LoopStatistics(), Asked(), after(50)) == 3
+    assert "the axis is at 0.000 um" in rig.state.reason
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """`run` on the microscope of plain numbers: a function of the options, and its rig."""
+
+    def run(rig, **options):
+        config = SimpleNamespace(
+            stage=SimpleNamespace(calibration="by-hand"), realtime=RealtimeSettings()
+        )
+        monkeypatch.setattr(run_verb, "read_config", lambda _: config)
+        monkeypatch.setattr(run_verb, "build_rig", lambda _: rig)
+        usual = {"frames": None, "seconds": None, "quiet": False, "json": None, "wait": 0.0}
+        return run_verb.run(SimpleNamespace(config="x", **{**usual, **options}))
+
+    return run
+
+
+def test_a_shutdown_is_told_though_its_record_cannot_be_written(made, monkeypatch, capsys):
+    def full(*_):
+        raise ConfigError("--json r.json: cannot be written: No space left on device")
+
+    rig, _ = microscope(monkeypatch, focus_um=9.0, sign=-1)
+    monkeypatch.setattr(run_verb, "write_json", full)
+    assert made(rig, json=Path("r.json")) == 3
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("sparsefocus: shut down: focus sign")
+    assert second.startswith("sparsefocus: warning: --json r.json: cannot be written")
+    healthy, _ = microscope(monkeypatch)
+    with pytest.raises(ConfigError):  # it went well, and leaves nothing: that is to be known
+        made(healthy, json=Path("r.json"), frames=3)
+
+
+def test_a_driver_that_fails_at_its_end_changes_no_status(made, monkeypatch, capsys):
+    rig, _ = microscope(monkeypatch, focus_um=9.0, sign=-1)
+
+    def fails():
+        raise RuntimeError("the driver's library is gone")
+
+    monkeypatch.setattr(rig.camera, "close", fails)
+    assert made(rig) == 3
+    assert "at the end: the driver's library is gone" in capsys.readouterr().err
+    assert rig.stage.closed
+
+
+def test_the_record_has_the_latch(made, monkeypatch, tmp_path):
+    rig, _ = microscope(monkeypatch)
+    rig.stage.latched = "SAFE_STOP"
+    assert made(rig, json=tmp_path / "r.json") == 3
+    record = json.loads((tmp_path / "r.json").read_text())
+    assert (record["exit"], record["latched"], record["frames"]) == (3, "SAFE_STOP", 0)
+
+
+def test_a_terminal_that_is_gone_changes_no_status(made, monkeypatch):
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    rig, _ = microscope(monkeypatch, focus_um=9.0, sign=-1)
+    gone = SimpleNamespace(write=full, flush=lambda: full(""), isatty=lambda: True)
+    monkeypatch.setattr(sys, "stderr", gone)
+    assert made(rig) == 3
 
 
 def test_a_wrong_sign_ends_it_for_safety(monkeypatch):

@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from broken_firmware import MISTAKES, Mistake, build_broken
-from conftest import QEMU
 
 from edge.appliance import cli
 from firmware_bridge.conformance.probe import Probe
@@ -24,11 +22,15 @@ from firmware_bridge.conformance.suite import (
     Outcome,
     run,
 )
-from firmware_bridge.errors import StageRefused
+from firmware_bridge.conformance.verdicts import Failed
+from firmware_bridge.errors import StageError, StageRefused
 from firmware_bridge.firmware.bench import Bench
 from firmware_bridge.firmware.host import HostFirmware
 from firmware_bridge.firmware.qemu import QemuFirmware
 from firmware_bridge.link import SerialLink
+from tests.support.boards import QEMU
+from tests.support.broken_firmware import MISTAKES, Mistake, broken_core, build_broken
+from tests.support.virtual_board import VirtualBoard
 
 Board = HostFirmware | QemuFirmware
 START = 5_000_000
@@ -65,16 +67,25 @@ def test_our_firmware_conforms(kind: str) -> None:
         assert failures(outcomes) == []
 
 
+#: the board's clock at its start: new; 3 s before 32 bits of microseconds end (71.6 minutes) and
+#: after; 3 s before 2^62
+CLOCKS_US = (0, 2**32 - 3_000_000, 2**32 + 50, 2**62 - 3_000_000)
+
+
+@pytest.mark.parametrize("clock_us", CLOCKS_US)
+def test_it_conforms_however_long_it_has_run(clock_us: int) -> None:
+    outcomes = run(VirtualBoard(clock_us=clock_us).probe())
+    assert [(one.name, one.detail) for one in outcomes if one.result != PASSED] == []
+
+
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name.replace(" ", "-"))
 def test_a_broken_firmware_is_noticed(mistake: Mistake, tmp_path: Path) -> None:
-    program = build_broken(mistake, tmp_path)
-    with HostFirmware(start_nm=START, bench=True, program=program) as board:
-        try:
-            with probing(board) as probe:
-                (outcome,) = run(probe, [mistake.caught_by])
-        except Exception as error:  # noqa: BLE001 - it may not even get as far as a check
-            outcome = Outcome("at the start", "", FAILED, repr(error), 0.0)
-        assert outcome.result == FAILED, f"{mistake.caught_by} does not notice"
+    try:
+        board = VirtualBoard(broken_core(mistake, tmp_path), clock_us=CLOCKS_US[1])
+        (outcome,) = run(board.probe(), [mistake.caught_by])
+    except (Failed, StageError) as error:  # it may not even get as far as a check
+        outcome = Outcome("at the start", "", FAILED, repr(error), 0.0)
+    assert outcome.result == FAILED, f"{mistake.caught_by} does not notice"
 
 
 def test_every_check_is_needed() -> None:

@@ -1,7 +1,7 @@
 """Does every use of TensorRT in our source exist in the TensorRT that is imported here?
 
 Run in a process of its own with one release's genuine Python bindings on the path:
-    python api_contract.py FOLDER_OF_BINDINGS MODULE SOURCE...
+    PYTHONPATH=FOLDER_OF_BINDINGS python api_contract.py MODULE SOURCE...
 It walks the source, infers which TensorRT class each expression is from the bindings' own
 docstrings, and checks attributes, settable properties, argument counts and keywords, and the
 methods that we override. Prints JSON: {"version", "uses": [...], "problems": [...]}.
@@ -236,8 +236,7 @@ class Contract(ast.NodeVisitor):
 
 
 def main():
-    folder, module, *sources = sys.argv[1:]
-    sys.path.insert(0, folder)
+    module, *sources = sys.argv[1:]
     trt = importlib.import_module(module)
     contract = Contract(trt)
     for source in sources:

@@ -8,13 +8,13 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import NEEDS_BOARD
-from raw_host import HELLO, RawHost
 
 from firmware_bridge import messages as m
 from firmware_bridge.firmware import qemu
 from firmware_bridge.firmware.build import BuildError
 from firmware_bridge.firmware.qemu import QemuFirmware, build_qemu, missing_tools, section_sizes
+from tests.support.boards import NEEDS_BOARD
+from tests.support.raw_host import HELLO, RawHost
 
 
 def symbols(elf: Path) -> set[str]:

@@ -11,13 +11,13 @@ import time
 from pathlib import Path
 
 import pytest
-from raw_host import HELLO, RawHost
 
 from firmware_bridge import messages as m
 from firmware_bridge.firmware import host, qemu
 from firmware_bridge.firmware.host import BuildError, HostFirmware, build_host
 from firmware_bridge.firmware.trace import MotorTrace
 from firmware_bridge.framing import Frame, encode_frame
+from tests.support.raw_host import HELLO, RawHost
 
 
 def test_built_once() -> None:

@@ -7,11 +7,11 @@ margin reach for the border. A sanitizer ends the process with what it found.
 import sys
 
 import numpy as np
-from cpu_kernels import CpuKernels, new_result
-from pixel_reference import random_frame
 
 from edge.camera import PixelFormat
 from edge.measure.importance import ClassRule
+from tests.support.cpu_kernels import CpuKernels, new_result
+from tests.support.pixel_reference import random_frame
 
 ROWS = {"10p": 2020, "12p": 2018}
 

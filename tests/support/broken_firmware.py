@@ -12,6 +12,7 @@ from pathlib import Path
 
 from firmware_bridge.firmware.build import CORE, FAULTS, HERE, compile_c
 from firmware_bridge.firmware.host import HOST
+from tests.support.virtual_board import build_virtual
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ MISTAKES = (
     Mistake("lets the window exceed the hard limits", "motion.c",
             "(settings->z_max_nm <= limits->hard_max_nm)", "(settings->z_max_nm >= 0)",
             "impossible_settings"),
+    Mistake("takes a speed that it rounds to none", "session.c",
+            "(speed < (uint32_t)AF_SPEED_NM_S_MIN)", "(speed == 0U)", "impossible_settings"),
     Mistake("reads the window back from HELLO, not from what is in force", "session.c",
             "ack.backlash_nm = s->backlash_nm;", "ack.backlash_nm = 0;", "handshake"),
     Mistake("does not check the upper end of the window", "motion.c",
@@ -126,12 +129,23 @@ MISTAKES = (
 )  # fmt: skip
 
 
-def build_broken(mistake: Mistake, scratch: Path) -> Path:
-    """The broken firmware's executable."""
+def spoilt(mistake: Mistake, scratch: Path) -> Path:
+    """A copy of the firmware's sources with the mistake in it."""
     folder = scratch / "firmware"
     shutil.copytree(HERE, folder, ignore=shutil.ignore_patterns("build", "*.py", "__pycache__"))
     path = folder / mistake.file
     text = path.read_text()
     assert text.count(mistake.right) == 1, f"{mistake.name}: its place is gone"
     path.write_text(text.replace(mistake.right, mistake.wrong))
+    return folder
+
+
+def broken_core(mistake: Mistake, scratch: Path) -> Path:
+    """The broken firmware for a VirtualBoard."""
+    return build_virtual(spoilt(mistake, scratch), ("-O0",))
+
+
+def build_broken(mistake: Mistake, scratch: Path) -> Path:
+    """The broken firmware's executable."""
+    folder = spoilt(mistake, scratch)
     return compile_c("z-firmware-broken", (*CORE, *HOST), ("-O0", FAULTS), folder=folder)

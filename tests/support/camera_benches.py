@@ -132,7 +132,7 @@ class FakeGigE:
 
 @contextmanager
 def aravis(_: str, lost_per_thousand: int = 2) -> Iterator[Bench]:
-    from private_network import private_network
+    from tests.support.private_network import private_network
 
     # a frame is 190 packets: with two of a thousand lost, a third of the frames are incomplete
     options = {"device": "127.0.0.1", "rate_hz": 50, "packet_resend": False, **SQUARE, **LIVE}

@@ -216,7 +216,7 @@ def sanitized(script, library, sanitizer, *arguments):
         "ASAN_OPTIONS": "detect_leaks=0",
         "UBSAN_OPTIONS": "print_stacktrace=1",
         "TSAN_OPTIONS": "exitcode=66",
-        "PYTHONPATH": os.pathsep.join((str(HERE), str(HERE.parents[1]))),
+        "PYTHONPATH": str(HERE.parents[1]),
     }
     command = [sys.executable, str(HERE / script), str(library), *arguments]
     done = _run(command, environment)

@@ -10,9 +10,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import cpu_kernels
 import pytest
-import stand_ins
+
+from tests.support import cpu_kernels, stand_ins
 
 HERE = stand_ins.HERE / "software_gpu"
 SITE = stand_ins.ROOT / "build" / "pycuda" / "site"
@@ -60,7 +60,7 @@ class SoftwareGpu:
 
     def environment(self, **more: str) -> dict[str, str]:
         """What a process needs to find this GPU."""
-        paths = (HERE, SITE, stand_ins.HERE, stand_ins.ROOT)
+        paths = (HERE, SITE, stand_ins.ROOT)
         return {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(map(str, paths)),

@@ -11,7 +11,6 @@ import time
 
 import numpy as np
 import pytest
-from conftest import ON_BOTH, OpenStage, moves_made
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +20,7 @@ from firmware_bridge.firmware.host import HostFirmware
 from firmware_bridge.firmware.trace import MotorTrace
 from firmware_bridge.stage import open_stage as open_by_name
 from firmware_bridge.stages.binary import BinaryStage
+from tests.support.boards import ON_BOTH, OpenStage, moves_made
 
 
 @ON_BOTH
@@ -110,6 +110,10 @@ def test_window_and_assumed_position(stage: BinaryStage) -> None:
         {"backlash_um": -1000.1},
         {"settle_ms": 70_000},
         {"speed_um_s": 5000.0},
+        {"speed_um_s": 0.003},
+        {"speed_um_s": 0.0004},  # 0 on the wire would say "as fast as it goes"
+        {"speed_um_s": 0.0},
+        {"backlash_um": 0.02},  # less than half a step
         {"assumed_tolerance_um": math.inf},
     ],
 )
@@ -121,6 +125,15 @@ def test_settings_the_firmware_does_not_take(
         open_stage(**settings_)
     assert threading.active_count() == before
     open_stage()  # the port is free again
+
+
+def test_the_slowest_speed_that_is_taken_moves() -> None:
+    with HostFirmware(start_nm=5_000_000, nm_per_step=1) as firmware:
+        stage = BinaryStage(port=firmware.port, z_min_um=0, z_max_um=9000, backlash_um=0.0,
+                            speed_um_s=0.004)  # fmt: skip
+        stage.move_to(5000.002, 5000)
+        assert stage.wait(10.0).z_um == 5000.002
+        stage.close()
 
 
 def test_approach_from_below(stage: BinaryStage, trace: MotorTrace) -> None:
@@ -280,6 +293,22 @@ def test_moves_of_two_threads_do_not_mix(open_stage: OpenStage) -> None:
         thread.join()
     assert sorted(numbers) == list(range(1, 41))
     assert stage.wait(2.0).z_um in (5000.1, 5000.2)
+
+
+def test_the_last_move_number_is_the_last(stage: BinaryStage) -> None:
+    """A number is 32 bits on the wire: 2^32 is refused, and nothing waits for it afterwards."""
+    stage._last_id = 2**32 - 2
+    here = stage.status().z_um
+    assert stage.move_to(here + 1, here) == 2**32 - 1
+    assert stage.wait(5).z_um == pytest.approx(here + 1, abs=0.1)
+    with pytest.raises(StageRefused, match="MOVE_NUMBERS: this session has used all"):
+        stage.move_to(here, here + 1)
+    status = stage.status()
+    assert not status.moving
+    assert status.settled_ns is not None
+    stage.reconnect()
+    assert stage.move_to(here, here + 1) == 1
+    assert stage.wait(5).z_um == pytest.approx(here, abs=0.1)
 
 
 def test_errors_say_which_table(open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,19 +13,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from firmware_bridge import own_process
 from firmware_bridge.errors import LinkLost, StageRefused
 from firmware_bridge.firmware.host import HostFirmware
 from firmware_bridge.firmware.trace import MotorTrace
-from firmware_bridge.own_process import OwnProcessStage
 from firmware_bridge.stage import open_stage
+from firmware_bridge.stages import own_process
 from firmware_bridge.stages.binary import BinaryStage
+from firmware_bridge.stages.own_process import OwnProcessStage
 
 REST_MS = 300
 #: an owner that asks for a long move and then does what its argument says
 OWNER = """
 import os, sys, time
-from firmware_bridge.own_process import OwnProcessStage
+from firmware_bridge.stages.own_process import OwnProcessStage
 if __name__ == "__main__":
     stage = OwnProcessStage(port=sys.argv[1], z_min_um=1000, z_max_um=9000, settle_ms=5,
                             speed_um_s=2000 if sys.argv[2] != "at rest" else None)

@@ -16,10 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import gpu_scenarios
 import numpy as np
-from pixel_reference import random_frame
-from tiny_models import write_dpn, write_rin
 
 from edge.camera import PixelFormat
 from edge.measure.gpu_sensor import view
@@ -32,6 +29,9 @@ from engines.gpu_open import compile_kernels
 from engines.kernels.launch import FORMATS, SELECT
 from engines.kernels.result import RESULT
 from simulator.microscope import Microscope
+from tests.support import gpu_scenarios
+from tests.support.pixel_reference import random_frame
+from tests.support.tiny_models import write_dpn, write_rin
 
 SHIPPED = Path(__file__).parents[3] / "engines" / "models"
 CELLS = [(i // 9, i % 9) for i in range(81)]
