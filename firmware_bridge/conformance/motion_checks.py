@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from firmware_bridge import messages as m
-from firmware_bridge.conformance.probe import Probe
+from firmware_bridge.conformance.probe import SETTLE_MS, Probe
 from firmware_bridge.conformance.verdicts import nacked_for, need, refused_for
 
 
@@ -71,13 +71,33 @@ def assumed_position(probe: Probe) -> None:
     for number, off in enumerate((1_001, -1_001, 2**31 - 1 - here), 1):
         answer = probe.move(number, here, assumed_nm=here + off, tolerance_nm=1_000)
         refused_for(answer, m.Reason.ASSUMED_DIFFERS, f"a position assumed {off} nm off")
-    answer = probe.move(9, here, assumed_nm=here + 1_000, tolerance_nm=1_000)
-    need(isinstance(answer, m.Accepted), "a position within the tolerance was refused")
+    far = -(2**31) if here >= 0 else 2**31 - 1  # farther away than 32 bits with a sign can tell
+    away = abs(here - far)
+    answer = probe.move(4, here, assumed_nm=far, tolerance_nm=away - 1)
+    refused_for(answer, m.Reason.ASSUMED_DIFFERS, f"a position assumed {away} nm off")
+    for number, off in enumerate((1_000, -1_000), 9):
+        answer = probe.move(number, here, assumed_nm=here + off, tolerance_nm=1_000)
+        need(isinstance(answer, m.Accepted), "a position within the tolerance was refused")
+        probe.settled()
+    for number, tolerance in ((11, away), (12, 2**32 - 1)):
+        answer = probe.move(number, here, assumed_nm=far, tolerance_nm=tolerance)
+        need(isinstance(answer, m.Accepted), f"a tolerance of {tolerance} nm was not taken")
+        probe.settled()
 
 
 def settings_hold(probe: Probe) -> None:
-    """While the axis moves, window and session stay."""
+    """While the axis moves, window and session stay; the same settings may be said again."""
     probe.move(1, probe.origin_nm + probe.travel_nm * 9 // 10)
-    result = probe.hello(z_max_nm=probe.origin_nm + probe.travel_nm - probe.step_nm).result
-    need(result == m.Reason.BUSY, f"another window in mid-move: result {result}")
+    low, high = probe.origin_nm - probe.travel_nm, probe.origin_nm + probe.travel_nm
+    for changes in (
+        {"z_max_nm": high - probe.step_nm},
+        {"z_min_nm": low + probe.step_nm},
+        {"backlash_nm": 0},
+        {"speed_nm_s": 0},
+        {"settle_ms": SETTLE_MS + 1},
+    ):
+        result = probe.hello(**changes).result
+        need(result == m.Reason.BUSY, f"{changes} in mid-move: result {result}")
+    result = probe.hello().result
+    need(result == m.Reason.OK, f"the same HELLO in mid-move: result {result}")
     nacked_for(probe.ask(m.Bye(probe.session), m.Nack, m.ByeAck), m.Reason.BUSY, "BYE in mid-move")

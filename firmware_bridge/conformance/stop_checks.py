@@ -5,6 +5,7 @@ from __future__ import annotations
 from firmware_bridge import messages as m
 from firmware_bridge.conformance.probe import Probe
 from firmware_bridge.conformance.verdicts import nacked_for, need, refused_for
+from firmware_bridge.firmware.bench import Bench, BenchReport
 
 _FOREIGN = 0x7FFFFFF1
 WATCHDOG_LIMIT_MS = 240  # from the last frame to braking
@@ -130,20 +131,85 @@ def exposure(probe: Probe) -> None:
 
 def limit_switch(probe: Probe) -> None:
     """A pressed switch ends the way to it at once, latches LIMIT, and lets the axis only away."""
+    for up in (True, False):
+        _runs_into(probe, up)
+        probe.fresh()
+
+
+def _runs_into(probe: Probe, up: bool) -> None:
+    bench = probe.bench
+    assert bench is not None
+    sign, press = (1, bench.upper_switch) if up else (-1, bench.lower_switch)
+    try:
+        at = _pressed_on_the_way(probe, bench, up)
+        done = probe.done()
+        need(done.result == m.Result.LIMIT, f"{done}")
+        _stood_at_once(probe, sign * (done.position_nm - at.motor_nm))
+        status = probe.settled()
+        need(status.latch == m.Latch.LIMIT, f"latch {status.latch}")
+        need(status.commanded_nm == done.position_nm, "it went on after DONE")
+        probe.ask(m.Clear(probe.session, status.latch_count), m.Cleared)
+        further = probe.move(2, done.position_nm + sign * 10 * probe.step_nm)
+        refused_for(further, m.Reason.LIMIT, "a move onto a pressed switch")
+        need(isinstance(probe.move(3, probe.origin_nm), m.Accepted), "the way back was refused")
+        probe.settled()
+    finally:
+        press(False)
+        bench.report()
+
+
+def _pressed_on_the_way(probe: Probe, bench: Bench, up: bool) -> BenchReport:
+    """Move 1 as fast as the axis can, and the switch ahead pressed on the way: what the board says
+    right after that."""
+    sign = 1 if up else -1
+    probe.reopen(speed_nm_s=0)
+    probe.move(1, probe.origin_nm + sign * probe.travel_nm * 9 // 10)
+    far = probe.travel_nm // 3
+    probe.until(lambda s: sign * (s.commanded_nm - probe.origin_nm) > far, "on its way")
+    (bench.upper_switch if up else bench.lower_switch)(True)
+    return bench.report()
+
+
+def _stood_at_once(probe: Probe, way_nm: int) -> None:
+    """No further than a tick's way: a ramp would take a hundred."""
+    slack_nm = probe.ack.speed_nm_s // 1000 + probe.step_nm
+    need(way_nm <= slack_nm, f"went on for {way_nm} nm after the switch was pressed")
+
+
+def limit_outweighs(probe: Probe) -> None:
+    """A switch that is pressed while the axis brakes ends that too, and LIMIT is the latch."""
     bench = probe.bench
     assert bench is not None
     try:
+        probe.reopen(speed_nm_s=0)
         probe.move(1, probe.origin_nm + probe.travel_nm * 9 // 10)
-        probe.until(lambda s: s.commanded_nm > probe.origin_nm + probe.travel_nm // 10, "moving")
+        far = probe.origin_nm + probe.travel_nm // 3
+        probe.until(lambda s: s.commanded_nm > far, "on its way")
+        probe.write(probe.wire(m.Stop(probe.session)))
         bench.upper_switch(True)
+        at = bench.report()
         done = probe.done()
+        if done.result == m.Result.STOPPED:  # the pins' line was late: it stood by then
+            need(done.time_us <= at.time_us, f"braked on past a pressed switch: {done}")
+            return
         need(done.result == m.Result.LIMIT, f"{done}")
+        _stood_at_once(probe, done.position_nm - at.motor_nm)
         status = probe.settled()
-        need(status.latch == m.Latch.LIMIT, f"latch {status.latch}")
-        probe.ask(m.Clear(probe.session, status.latch_count), m.Cleared)
-        further = probe.move(2, done.position_nm + 10 * probe.step_nm)
-        refused_for(further, m.Reason.LIMIT, "a move onto a pressed switch")
-        need(isinstance(probe.move(3, probe.origin_nm), m.Accepted), "the way back was refused")
+        need(status.latch == m.Latch.LIMIT, f"latch {status.latch} after STOP and a switch")
     finally:
         bench.upper_switch(False)
         bench.report()
+
+
+def stop_keeps_a_latch(probe: Probe) -> None:
+    """STOP does not take the place of a latch that is there: SAFE_STOP stays, under its count."""
+    probe.move(1, probe.origin_nm + probe.travel_nm * 9 // 10)
+    done = probe.wait(m.Done, timeout_s=5.0)  # silent: the watchdog acts
+    need(done.result == m.Result.WATCHDOG, f"{done}")
+    before = probe.settled()
+    need(before.latch == m.Latch.SAFE_STOP, f"latch {before.latch} after silence")
+    probe.ask(m.Stop(probe.session), m.Stopping)
+    after = probe.status()
+    need(after.latch == m.Latch.SAFE_STOP, f"latch {after.latch} after SAFE_STOP and STOP")
+    cleared = probe.ask(m.Clear(probe.session, before.latch_count), m.Cleared)
+    need(cleared.latch == m.Latch.NONE, "the CLEAR of the latch that was shown did not clear it")

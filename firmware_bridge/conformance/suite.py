@@ -22,13 +22,21 @@ CHECKS: tuple[Check, ...] = (
     wire.unknown_and_malformed, wire.sync_time, wire.status_stream,
     motion.move, motion.approach, motion.approach_from_above, motion.window,
     motion.assumed_position, numbers.copies, numbers.move_numbers,
-    numbers.refusal_is_final, numbers.newest_wins, numbers.superseded_is_told, motion.settings_hold,
+    numbers.refusal_is_final, numbers.newest_wins, numbers.superseded_is_told,
+    numbers.contents_count, numbers.older_than_a_refused_one, numbers.wide_numbers,
+    numbers.start_is_told_first, numbers.event_numbers, motion.settings_hold,
     stops.stop, stops.anyone_may_stop, stops.clear_while_braking,
     stops.old_clear, stops.latch_outlives_session, stops.watchdog,
-    stops.watchdog_is_not_fed_by_others, stops.silence_at_rest, wire.take_over,
+    stops.watchdog_is_not_fed_by_others, stops.silence_at_rest, stops.stop_keeps_a_latch,
+    wire.take_over,
 )  # fmt: skip
 #: these need the pins of the board (and the last one a build with faults)
-BENCH_CHECKS: tuple[Check, ...] = (stops.exposure, stops.limit_switch, wire.reboot)
+BENCH_CHECKS: tuple[Check, ...] = (
+    stops.exposure,
+    stops.limit_switch,
+    stops.limit_outweighs,
+    wire.reboot,
+)
 PASSED, FAILED, NOT_RUN = "passed", "FAILED", "not run"
 
 

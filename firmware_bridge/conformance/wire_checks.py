@@ -53,6 +53,8 @@ def impossible_settings(probe: Probe) -> None:
         ({"speed_nm_s": 3}, m.Reason.CONFIG),  # rounded to none, it would never move
         ({"backlash_nm": 2**31 - 1}, m.Reason.CONFIG),
         ({"backlash_nm": -(2**31)}, m.Reason.CONFIG),
+        ({"settle_ms": 2**16 - 1}, m.Reason.CONFIG),
+        ({"protocol": m.PROTOCOL_VERSION + 1}, m.Reason.VERSION),
     ):
         result = probe.hello(**changes).result
         need(result == reason, f"HELLO with {changes}: result {result} instead of {reason.name}")

@@ -6,13 +6,16 @@ text is exchanged (it must be there exactly once), and the copy is built for thi
 
 from __future__ import annotations
 
+import atexit
 import shutil
+import tempfile
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from firmware_bridge.firmware.build import CORE, FAULTS, HERE, compile_c
 from firmware_bridge.firmware.host import HOST
-from tests.support.virtual_board import build_virtual
+from tests.support.core_bed import Bed
 
 
 @dataclass(frozen=True)
@@ -126,26 +129,90 @@ MISTAKES = (
             "exposure"),
     Mistake("keeps its boot id over a restart", "ports/bench/bench.c",
             "p->boot_id + 1U,", "p->boot_id + 0U,", "reboot"),
+    Mistake("forgets that a refused number is used up", "moves.c",
+            "|| (id < p->refused_move.move_id)) {", ") {", "older_than_a_refused_one"),
+    Mistake("takes a move of another tolerance for a copy", "moves.c",
+            "&& (a->assumed_nm == b->assumed_nm) && (a->tolerance_nm == b->tolerance_nm)",
+            "&& (a->assumed_nm == b->assumed_nm)", "contents_count"),
+    Mistake("takes a move from another place for a copy", "moves.c",
+            "(a->assumed_nm == b->assumed_nm) && ", "", "contents_count"),
+    Mistake("answers a used number of a refused move as if it were a copy", "moves.c",
+            "|| (refused && !same_move(move, &p->refused_move))) {", ") {", "contents_count"),
+    Mistake("has numbers of 16 bits", "moves.c",
+            "const uint32_t id = move->move_id;", "const uint16_t id = (uint16_t)move->move_id;",
+            "wide_numbers"),
+    Mistake("says DONE of a move under way", "moves.c",
+            "if (p->last_result != AF_RESULT_MOVING) {", "if (p->last_result != 77U) {", "copies"),
+    Mistake("tells of a move's beginning after it was accepted", "moves.c",
+            "        af_send_status(p); /* before ACCEPTED: the host then knows that it moves */\n"
+            "        send_accepted(p, in->seq);\n",
+            "        send_accepted(p, in->seq);\n        af_send_status(p);\n",
+            "start_is_told_first"),
+    Mistake("does not count its events", "replies.c",
+            "    p->event_seq = (uint8_t)(p->event_seq + 1U);\n    p->status_in_ms",
+            "    p->status_in_ms", "event_numbers"),
+    Mistake("lets STOP take the place of SAFE_STOP", "moves.c",
+            "if (p->latch == AF_LATCH_NONE) {", "if (p->latch != AF_LATCH_STOPPED) {",
+            "stop_keeps_a_latch"),
+    Mistake("ends the way to a pressed switch by a ramp", "protocol.c",
+            "af_motion_halt(&p->motion);", "af_motion_brake(&p->motion);", "limit_switch"),
+    Mistake("knows the upper switch only", "protocol.c",
+            "((v < 0) ? AF_SWITCH_LOW : 0U)", "0U", "limit_switch"),
+    Mistake("moves down onto a pressed switch", "moves.c",
+            "if ((((pressed & AF_SWITCH_LOW) != 0U) && af_motion_descends(&p->motion, rounded))\n"
+            "        || ", "if (", "limit_switch"),
+    Mistake("brakes on past a switch once it is latched", "protocol.c",
+            "if ((pressed & ahead) != 0U) {",
+            "if (((pressed & ahead) != 0U) && (p->latch == AF_LATCH_NONE)) {", "limit_outweighs"),
+    Mistake("measures silence in 32 bits", "watchdog.c",
+            "return (now_us - dog->fed_us) > ", "return ((uint32_t)now_us - dog->fed_us) > ",
+            "watchdog"),
+    Mistake("counts the time of a SYNC in 32 bits", "session.c",
+            "= {sync.token, now_us};", "= {sync.token, (uint32_t)now_us};", "sync_time"),
+    Mistake("adds up positions in 32 bits", "moves.c",
+            "const int64_t error = (int64_t)move->assumed_nm - af_motion_position_nm(&p->motion);",
+            "const int64_t error = (int32_t)((uint32_t)move->assumed_nm\n"
+            "        - (uint32_t)af_motion_position_nm(&p->motion));", "assumed_position"),
+    Mistake("takes a tolerance for a number with a sign", "moves.c",
+            "(int64_t)move->tolerance_nm;", "(int64_t)(int32_t)move->tolerance_nm;",
+            "assumed_position"),
+    Mistake("settles as long as it is told to", "session.c",
+            "(hello->settle_ms > SETTLE_MS_MAX) ||", "", "impossible_settings"),
+    Mistake("opens a session to another version", "session.c",
+            "if (hello->protocol != AF_PROTOCOL_VERSION) {", "if (hello->protocol > 77U) {",
+            "impossible_settings"),
+    Mistake("lets the speed change in mid-move", "session.c",
+            " && (a->speed_nm_s == b->speed_nm_s)", "", "settings_hold"),
+    Mistake("refuses its own host's repeated HELLO in mid-move", "session.c",
+            "if (!same && af_motion_moves(&p->motion)) {", "if (af_motion_moves(&p->motion)) {",
+            "settings_hold"),
 )  # fmt: skip
 
 
-def spoilt(mistake: Mistake, scratch: Path) -> Path:
-    """A copy of the firmware's sources with the mistake in it."""
-    folder = scratch / "firmware"
-    shutil.copytree(HERE, folder, ignore=shutil.ignore_patterns("build", "*.py", "__pycache__"))
-    path = folder / mistake.file
-    text = path.read_text()
+@lru_cache(maxsize=1)
+def _bed() -> Bed:
+    folder = tempfile.mkdtemp(prefix="broken-")
+    atexit.register(shutil.rmtree, folder)
+    return Bed(Path(folder))
+
+
+def spoilt(mistake: Mistake) -> str:
+    """The file's text with the mistake in it."""
+    text = (HERE / mistake.file).read_text(encoding="utf-8")
     assert text.count(mistake.right) == 1, f"{mistake.name}: its place is gone"
-    path.write_text(text.replace(mistake.right, mistake.wrong))
-    return folder
+    return text.replace(mistake.right, mistake.wrong)
 
 
-def broken_core(mistake: Mistake, scratch: Path) -> Path:
+def broken_core(mistake: Mistake) -> Path:
     """The broken firmware for a VirtualBoard."""
-    return build_virtual(spoilt(mistake, scratch), ("-O0",))
+    library = _bed().build(mistake.file, spoilt(mistake))
+    assert library is not None, f"{mistake.name}: does not compile"
+    return library
 
 
 def build_broken(mistake: Mistake, scratch: Path) -> Path:
     """The broken firmware's executable."""
-    folder = spoilt(mistake, scratch)
+    folder = scratch / "firmware"
+    shutil.copytree(HERE, folder, ignore=shutil.ignore_patterns("build", "*.py", "__pycache__"))
+    (folder / mistake.file).write_text(spoilt(mistake), encoding="utf-8")
     return compile_c("z-firmware-broken", (*CORE, *HOST), ("-O0", FAULTS), folder=folder)

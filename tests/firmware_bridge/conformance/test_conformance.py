@@ -79,9 +79,9 @@ def test_it_conforms_however_long_it_has_run(clock_us: int) -> None:
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name.replace(" ", "-"))
-def test_a_broken_firmware_is_noticed(mistake: Mistake, tmp_path: Path) -> None:
+def test_a_broken_firmware_is_noticed(mistake: Mistake) -> None:
     try:
-        board = VirtualBoard(broken_core(mistake, tmp_path), clock_us=CLOCKS_US[1])
+        board = VirtualBoard(broken_core(mistake), clock_us=2**32 - 300_000)  # it ends in mid-check
         (outcome,) = run(board.probe(), [mistake.caught_by])
     except (Failed, StageError) as error:  # it may not even get as far as a check
         outcome = Outcome("at the start", "", FAILED, repr(error), 0.0)
