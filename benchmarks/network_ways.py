@@ -20,7 +20,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import onnxruntime as ort
 
 from benchmarks import machine
 from edge.camera import Frame, PixelFormat
@@ -28,6 +27,8 @@ from edge.measure.preprocess import GRID, CpuPreprocessor
 from engines.engine import MODELS
 from engines.manifest import Manifest
 from engines.onnx_engine import OnnxEngine
+from engines.onnx_runtime import ort
+from engines.openvino_runtime import import_openvino
 from engines.pixel_table import split
 from simulator.bench.frames import render
 
@@ -68,7 +69,7 @@ def shipped(threads: int) -> Way:
 
 def openvino(threads: int, precision: str, table: bool) -> Way:
     """OpenVINO with fixed shapes, one stream."""
-    import openvino as ov
+    ov = import_openvino()
 
     core, way = ov.Core(), {}
     settings = {

@@ -7,6 +7,7 @@ written in FP16 and parsed as strongly typed. Never both. Source: TensorRT relea
 
 from __future__ import annotations
 
+import importlib
 import re
 from typing import Any
 
@@ -35,14 +36,18 @@ def prepare(model: bytes, precision: str) -> bytes:
         proto = onnx.load_from_string(model)
         cast_first(proto)
         if precision == TYPED:
-            from onnxruntime.transformers.float16 import convert_float_to_float16
-
-            proto = convert_float_to_float16(proto, keep_io_types=True)
+            proto = _float16().convert_float_to_float16(proto, keep_io_types=True)
         onnx.checker.check_model(proto, full_check=True)
     except Exception as error:  # protobuf, checker and converter share no base
         first = str(error).strip().splitlines() or [type(error).__name__]
         raise BuildFailed(f"the network cannot be prepared: {first[0][:200]}") from error
     return bytes(proto.SerializeToString())
+
+
+def _float16() -> Any:
+    """ONNX Runtime's converter, by way of the module that tells it to keep to itself."""
+    importlib.import_module("engines.onnx_runtime")
+    return importlib.import_module("onnxruntime.transformers.float16")
 
 
 def cast_first(proto: Any) -> None:

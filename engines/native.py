@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from engines.own_cache import cache_folder
 from engines.whole_file import put_in_place
 
 OPTIONS = ("-O3", "-march=native", "-shared", "-fPIC")
@@ -31,23 +32,20 @@ def load(source: Path, options: Sequence[str] = ()) -> ctypes.CDLL | None:
         return None
     try:
         words = [compiler, *OPTIONS, *options]
-        library = _cache() / f"{source.stem}-{_name(source, words)}.so"
+        folder = cache_folder()
+        if folder is None:
+            return None
+        library = folder / f"{source.stem}-{_name(source, words)}.so"
         if not library.exists():
             _compile(source, words, library)
         if not _is_ours(library):
             return None
         return ctypes.CDLL(str(library))
-    except (OSError, RuntimeError, subprocess.SubprocessError):
+    except (OSError, subprocess.SubprocessError):
         return None
 
 
-def _cache() -> Path:
-    """RuntimeError where there is no home."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sparsefocus"
-
-
 def _compile(source: Path, words: Sequence[str], library: Path) -> None:
-    library.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with tempfile.TemporaryDirectory(dir=library.parent) as folder:
         part = Path(folder) / library.name
         command = [*words, str(source), "-o", str(part)]

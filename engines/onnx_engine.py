@@ -15,11 +15,11 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-import onnxruntime as ort
 
 from engines.engine import Engine
 from engines.interface import Tensor, agree, fits
 from engines.manifest import EngineRejected, Manifest, OutputNotFinite
+from engines.onnx_runtime import ort
 from engines.pixel_table import split
 
 # Patches of 224 x 224: more fall out of a core's cache, fewer do not pay for the thread.

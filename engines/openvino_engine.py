@@ -16,6 +16,7 @@ import numpy.typing as npt
 from engines.engine import Engine
 from engines.interface import Tensor, agree
 from engines.manifest import EngineRejected, Manifest, OutputNotFinite
+from engines.openvino_runtime import import_openvino
 from engines.pixel_table import split
 
 U8 = npt.NDArray[np.uint8]
@@ -95,8 +96,7 @@ def _tensor(given: Any, dtypes: Mapping[str, str], wanted: Sequence[str]) -> Ten
 
 
 def _compiled(data: bytes, threads: int) -> Any:
-    import openvino as ov
-
+    ov = import_openvino()
     settings = {
         "INFERENCE_NUM_THREADS": threads or len(os.sched_getaffinity(0)),
         "NUM_STREAMS": 1,

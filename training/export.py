@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 import torch
 from torch import nn
 
@@ -24,6 +23,7 @@ from edge.appliance.files import put_in_place
 from edge.measure.preprocess import PAPER, Layout
 from engines.engine import MODELS
 from engines.manifest import NOMINAL_OPTICS, Input, Manifest, Optics, Output
+from engines.onnx_runtime import ort
 from training.nets import DPN, RIN
 from training.train import Run
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from edge.cameras.shared_library import GError, Pointer, checked, function, load
 from edge.errors import ConfigError
+from engines.own_cache import keep_in_cache
 
 INSTALL = "apt install libgstreamer1.0-0 libgstreamer-plugins-base1.0-0 gstreamer1.0-plugins-base"
 NO_TIME = (1 << 64) - 1
@@ -88,6 +89,7 @@ _PLAIN: dict[str, tuple[Any, ...]] = {
 def gstreamer() -> SimpleNamespace:
     """The functions, GStreamer initialised. ConfigError when it is not installed, and from
     `parse_launch_full` with GStreamer's own words about the pipeline."""
+    keep_in_cache("GST_REGISTRY", "gstreamer/registry.bin")
     library = load("libgstreamer-1.0.so.0", INSTALL)
     app = load("libgstapp-1.0.so.0", INSTALL)
     found: dict[str, Any] = {

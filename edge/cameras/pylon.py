@@ -24,9 +24,11 @@ from edge.cameras.exposure_time import STAMPS, FrameTimes
 from edge.cameras.grabbing import Device, Grabbed, GrabbingCamera
 from edge.cameras.options import WHERE, Imaging, Options, read_imaging
 from edge.errors import CameraLost, CameraStalled, ConfigError, OptionError
+from engines.own_cache import keep_in_cache
 
 LAYERS = {"usb": "BaslerUsb", "gige": "BaslerGigE", "emulated": "BaslerCamEmu"}
 READY_S = 1.0
+GENICAM_VERSIONS = ("3_0", "3_1", "3_2", "3_3", "3_4", "3_5", "3_6", "3_7")
 NO_COUNTER = (1 << 64) - 1
 # names of the same feature in SFNC and in older Basler cameras
 _EXPOSURE = ("ExposureTime", "ExposureTimeAbs")
@@ -88,6 +90,8 @@ def open_pylon(**options: Any) -> GrabbingCamera:
 
 def load_pylon() -> Any:
     """The module pypylon.pylon; ConfigError that names the extra."""
+    for version in GENICAM_VERSIONS:  # each looks for its own; else ~/genicam_xml_cache is made
+        keep_in_cache(f"GENICAM_CACHE_V{version}", "genicam/")
     try:
         # SWIG's classes lack __module__: where warnings are errors, loading them crashes Python
         with warnings.catch_warnings():

@@ -40,9 +40,15 @@ def _cache_folder() -> Path:
     if os.access(HERE, os.W_OK):
         build.mkdir(exist_ok=True)
         return build
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "sparsefocus" / "firmware"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    given = os.environ.get("XDG_CACHE_HOME", "")
+    try:
+        cache = Path(given) if os.path.isabs(given) else Path.home() / ".cache"
+        folder = cache / "sparsefocus" / "firmware"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except (OSError, RuntimeError) as error:  # RuntimeError: a user without a home
+        raise BuildError(
+            f"no folder to keep the compiled firmware in: set HOME or XDG_CACHE_HOME ({error})"
+        ) from error
     return folder
 
 
@@ -78,5 +84,7 @@ def compile_c(
         )
         if result.returncode != 0:
             raise BuildError(f"{' '.join(command)}\n{result.stderr}")
+        with fresh.open("rb") as file:
+            os.fsync(file.fileno())  # a name that survives a power cut has its content
         fresh.replace(built)
     return built

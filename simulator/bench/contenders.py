@@ -13,7 +13,6 @@ from typing import Protocol
 import cv2
 import numpy as np
 import numpy.typing as npt
-import onnxruntime as ort
 
 from edge.errors import SparseFocusError
 from edge.loop import Outcome, step
@@ -24,6 +23,7 @@ from edge.rig import build_rig
 from edge.settings import Config
 from edge.state import State
 from engines.engine import MODELS
+from engines.onnx_runtime import ort
 from firmware_bridge.errors import StageError
 from firmware_bridge.firmware.host import HostFirmware
 from firmware_bridge.stage import open_stage

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime as ort
 
 from engines.engine import MODELS
+from engines.onnx_runtime import ort
 
 U8 = npt.NDArray[np.uint8]
 _SIDE = 1536

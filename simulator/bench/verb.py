@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 
 from edge.appliance.config.config_file import read_config
 from edge.appliance.files import add_json, is_standard, write_json, write_result
@@ -19,6 +18,7 @@ from edge.appliance.progress import Progress
 from edge.errors import ConfigError
 from edge.settings import RUNTIMES, Config
 from engines import latency_model
+from engines.onnx_runtime import ort
 from simulator.bench import climb, floors, frames, latency
 from simulator.bench.contenders import Ours, others
 from simulator.bench.picture import draw
@@ -107,7 +107,7 @@ def measure(config: Config, options: argparse.Namespace) -> dict[str, Any]:
         "machine": {
             **description(),
             "load_average_before": before,
-            "onnxruntime": onnxruntime.__version__,
+            "onnxruntime": ort.__version__,
         },
         "left_out": missing,
         "latency": run_.record(),
