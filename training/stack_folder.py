@@ -30,14 +30,17 @@ Row = Mapping[str, str]
 
 
 class StackFolder:
-    """Opened for one run with its settings; `done` are the stacks that are there already.
+    """Opened for one run with its settings; `done` are the stacks that are there already, `extra`
+    the manifest's columns after those of the format.
 
     ConfigError when another process writes here, when the folder was made with other settings,
     or when its manifest is not one of ours. Close it, or use it in a `with` statement.
     """
 
-    def __init__(self, path: Path, settings: Mapping[str, object]) -> None:
-        self.path = path
+    def __init__(
+        self, path: Path, settings: Mapping[str, object], extra: Sequence[str] = EXTRA
+    ) -> None:
+        self.path, self._columns = path, (*COLUMNS, *extra)
         path.mkdir(parents=True, exist_ok=True)
         self._lock = (path / ".lock").open("w")
         try:
@@ -65,9 +68,9 @@ class StackFolder:
     def add(self, exposures: Sequence[Row], patches: Sequence[Row]) -> None:
         """Enter one complete stack whose pictures are in place."""
         self._patches.append(_lines(PATCH_COLUMNS, patches))
-        self._manifest.append(_lines((*COLUMNS, *EXTRA), exposures))
+        self._manifest.append(_lines(self._columns, exposures))
         self._replace(PATCHES, _lines(PATCH_COLUMNS, [], head=True), self._patches)
-        self._replace(MANIFEST, _lines((*COLUMNS, *EXTRA), [], head=True), self._manifest)
+        self._replace(MANIFEST, _lines(self._columns, [], head=True), self._manifest)
         self.done.add(exposures[0]["stack_id"])
 
     def _same_settings(self, settings: Mapping[str, object]) -> None:
@@ -97,7 +100,7 @@ class StackFolder:
         if not path.exists():
             return
         self.done = {exposure.stack_id for exposure in read_manifest(path)}
-        self._manifest = [_lines((*COLUMNS, *EXTRA), _read(path))]
+        self._manifest = [_lines(self._columns, _read(path))]
         # a run that was stopped between the two tables left patches of a stack that is not there
         kept = [row for row in _read(self.path / PATCHES) if row["stack_id"] in self.done]
         self._patches = [_lines(PATCH_COLUMNS, kept)]

@@ -34,7 +34,7 @@ class CameraModel:
     bayer: bool = False
     grey: bool = False
     swapped: bool = False  # red for blue
-    balance: float = 0.04  # spread of the white balance
+    balance: float = 0.03  # spread of the white balance
     vignetting: float = 0.2  # most of the light's fall towards a corner
 
 
@@ -72,7 +72,7 @@ class JudgeCamera:
             part = light[top : int(cy + 2 * radius), left : int(cx + 2 * radius)]
             v = np.arange(part.shape[0])[:, None] + top - cy
             u = np.arange(part.shape[1])[None, :] + left - cx
-            shadow = np.exp(-((v * v + u * u) / radius**2) ** 2)
+            shadow = np.exp(-(((v * v + u * u) / radius**2) ** 2))
             part *= 1.0 - np.float32(rng.uniform(0.01, 0.06)) * shadow.astype(np.float32)
         return np.asarray(light, np.float32)
 
@@ -123,6 +123,6 @@ def _through_jpeg(frame: U8, quality: int) -> U8:
     if _CHROMA is not None:
         options += [_CHROMA, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420]
     _, coded = cv2.imencode(".jpg", frame[..., ::-1], options)
-    return np.ascontiguousarray(cv2.imdecode(coded, cv2.IMREAD_COLOR)[..., ::-1])
-
-
+    back = cv2.imdecode(coded, cv2.IMREAD_COLOR)
+    assert back is not None
+    return np.ascontiguousarray(back[..., ::-1], np.uint8)

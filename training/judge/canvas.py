@@ -13,6 +13,7 @@ import numpy.typing as npt
 import scipy.fft
 
 F32 = npt.NDArray[np.float32]
+C64 = npt.NDArray[np.complex64]
 Rng = np.random.Generator
 Dye = tuple[float, float, float]
 
@@ -108,11 +109,11 @@ def noise(
     fine_um: float,
     slope: float = 1.0,
     along: tuple[float, float] | None = None,
+    white: C64 | None = None,
 ) -> F32:
     """Periodic random field of mean 0 and variance 1 with detail from `coarse_um` to `fine_um`,
     amplitude falling as frequency to the power `slope`. `along`: (angle, length factor) draws it
-    out along one direction."""
-    white = rng.standard_normal(shape, dtype=np.float32)
+    out along one direction; `white`: the spectrum of white noise to make it of."""
     fy = scipy.fft.fftfreq(shape[0], um_per_px).astype(np.float32)[:, None]
     fx = scipy.fft.rfftfreq(shape[1], um_per_px).astype(np.float32)[None, :]
     if along is None:
@@ -125,9 +126,16 @@ def noise(
     low, high = np.float32(coarse_um**-2), np.float32(fine_um**-2)
     weight = (f2 + low) ** np.float32(-slope / 2) * np.exp(-f2 / high) * (f2 / (f2 + low))
     weight[0, 0] = 0.0
-    out = scipy.fft.irfft2(scipy.fft.rfft2(white) * weight, shape, overwrite_x=True)
+    if white is None:
+        white = white_spectrum(shape, rng)
+    out = scipy.fft.irfft2(white * weight, shape, overwrite_x=True)
     out /= max(float(out.std()), 1e-9)
     return np.asarray(out, np.float32)
+
+
+def white_spectrum(shape: tuple[int, int], rng: Rng) -> C64:
+    """Of white noise, for `noise`."""
+    return np.asarray(scipy.fft.rfft2(rng.standard_normal(shape, dtype=np.float32)))
 
 
 class Grain:
@@ -142,7 +150,7 @@ class Grain:
         self._tile, self._rng = noise(side, um_per_px, rng, coarse_um, fine_um, slope), rng
 
     def cut(self, shape: tuple[int, int]) -> F32:
-        """A piece, from anywhere, turned and mirrored at random; larger than the tile, it repeats."""
+        """A piece from anywhere, mirrored at random; one larger than the tile repeats."""
         top, left = self._rng.integers(self.SIDE, size=2)
         rows = np.arange(top, top + shape[0]) % self.SIDE
         columns = np.arange(left, left + shape[1]) % self.SIDE
@@ -184,6 +192,3 @@ def polygon(y: F32, x: F32, rng: Rng, radius_um: float, sides: int, round_um: fl
         total = part if total is None else total + part
     assert total is not None
     return np.asarray(-np.float32(round_um) * np.log(total), np.float32)
-
-
-

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from training.judge.canvas import Canvas, Dye, F32, Grain, Layer, edge, oval, polygon
+from training.judge.canvas import F32, Canvas, Dye, Grain, Layer, edge, oval, polygon
 
 Point = tuple[float, float]
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import scipy.fft
 import scipy.special
 
-from training.judge.canvas import Canvas, F32, edge, noise, oval
+from training.judge.canvas import F32, Canvas, edge, noise, oval
 from training.judge.instrument import Rng, Scope
 from training.judge.specimens import Specimen
 
@@ -103,7 +103,7 @@ def _fibre(size: tuple[int, int], px: float, rng: Rng) -> F32:
 def cast(
     shadows: list[Shadow], z_um: float, shape: tuple[int, int], scope: Scope
 ) -> npt.NDArray[np.float32] | None:
-    """What is left of the light (h, w) by what lies far above, the objective at `z_um`; None = all."""
+    """What lies far above leaves of the light (h, w), the objective at `z_um`; None = all."""
     if not shadows:
         return None
     total: F32 | None = None

@@ -1,4 +1,4 @@
-"""Dyes, by their natural absorbance in red, green and blue (strongest = 1), as mixed for a slide."""
+"""Dyes by their natural absorbance in red, green and blue (strongest = 1), mixed for a slide."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ def palette(stain: str, kind: str, rng: Rng) -> tuple[dict[str, Dye], float]:
     names = _PALETTES.get(stain, _PALETTES[usual])
     drawn = {}
     for role, name in zip(ROLES, names, strict=True):
-        bent = np.array(_DYES[name]) * np.exp(rng.normal(0.0, 0.10, 3)) + 0.03 * rng.uniform(0, 1, 3)
+        bent = np.array(_DYES[name]) * np.exp(rng.normal(0.0, 0.10, 3)) + 0.03 * rng.uniform(
+            0, 1, 3
+        )
         bent /= bent.max()
         drawn[role] = (float(bent[0]), float(bent[1]), float(bent[2]))
     return drawn, STAINS[stain]

@@ -25,7 +25,9 @@ ACROSS = 9  # cells across the condenser's aperture
 class ExactImager:
     """Pictures of a specimen painted at half the camera's pixel; content layers only."""
 
-    def __init__(self, specimen: Specimen, scope: Scope, slide: Slide, across: int = ACROSS) -> None:
+    def __init__(
+        self, specimen: Specimen, scope: Scope, slide: Slide, across: int = ACROSS
+    ) -> None:
         self._scope, self._slide = scope, slide
         self._px = specimen.um_per_px
         self.shape = tuple(side // OVERSAMPLING for side in specimen.shape)
@@ -57,9 +59,7 @@ class ExactImager:
             weights += weight
         return self._pixels(self._smeared(total / np.float32(weights), channel, z_um))
 
-    def _through(
-        self, transmissions: list[C64], at: tuple[float, float], wavelength: float
-    ) -> C64:
+    def _through(self, transmissions: list[C64], at: tuple[float, float], wavelength: float) -> C64:
         """Spectrum of the light above the last layer, seen from z = 0, without its tilt."""
         spectrum: C64 | None = None
         height = 0.0
@@ -79,13 +79,15 @@ class ExactImager:
         axial = np.sqrt(np.maximum(n * n - wavelength**2 * f2, 0.0))
         return np.exp(2j * np.pi / wavelength * way_um * axial).astype(np.complex64)
 
-    def _pupil(
-        self, channel: int, z_um: float, at: tuple[float, float], wavelength: float
-    ) -> C64:
+    def _pupil(self, channel: int, z_um: float, at: tuple[float, float], wavelength: float) -> C64:
         scale = wavelength / self._scope.na
         rho2 = ((self._fy + at[0]) ** 2 + (self._fx + at[1]) ** 2) * scale**2
-        phase = pupil_phase(self._scope, channel, self._slide, z_um, np.minimum(rho2, 1.1))
-        return np.where(rho2 <= 1.0, np.exp(1j * phase), 0.0).astype(np.complex64)
+        inside = rho2 <= 1.0
+        pupil = np.zeros(rho2.shape, np.complex64)
+        pupil[inside] = np.exp(
+            1j * pupil_phase(self._scope, channel, self._slide, z_um, rho2[inside])
+        )
+        return pupil
 
     def _smeared(self, total: F32, channel: int, z_um: float) -> F32:
         """Each cell's own shift of the picture, dz * d(tan), taken as at half the aperture."""

@@ -1,8 +1,9 @@
-"""One field of one slide of the judge: drawn from its seed, seen at any height, its truth beside it."""
+"""One field of one slide: drawn from its seed, seen at any height, its truth beside it."""
 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -13,7 +14,7 @@ from training.judge.camera import CameraModel, JudgeCamera
 from training.judge.canvas import F32
 from training.judge.dirt import add_debris, cast, draw_shadows
 from training.judge.exact import OVERSAMPLING, ExactImager
-from training.judge.instrument import PATCH_UM, SENSOR, Rng, Scope, Slide, Spread, draw_slide
+from training.judge.instrument import PATCH_UM, SENSOR, Rng, Scope, Spread, draw_slide
 from training.judge.optics import F64, absorption_focus_um
 from training.judge.picture import Imager, LinearImager, TiledImager, UnevenImager, surface
 from training.judge.sharpness import (
@@ -21,6 +22,7 @@ from training.judge.sharpness import (
     Sharpest,
     Stack,
     content_of,
+    tenengrad,
 )
 from training.judge.specimens import (
     ATTEMPTS,
@@ -73,7 +75,8 @@ class JudgeField:
         self.surface_um = round(SLIDE_Z_UM + float(rng.uniform(-5.0, 5.0)), 2)
         self._camera = JudgeCamera(bench.camera, bench.shape, rng, self.slide.dirt)
         self._shadows = draw_shadows(bench.shape, bench.scope.um_per_px, rng, self.slide.dirt)
-        self._noise_words = [*words, 1]
+        self._noise = np.random.default_rng([*words, 1])
+        self._reach = (0.0, 0.0)
         self._zero_um = absorption_focus_um(bench.scope, self.slide)
         if self.exact:
             self.slide = replace(self.slide, tilt_um_per_mm=(0.0, 0.0))
@@ -82,14 +85,12 @@ class JudgeField:
             self._paint(rng)
 
     def picture(self, z_um: float) -> U8:
-        """What the camera sees with the objective at `z_um`: (h, w, 3) uint8 RGB. Its noise is of
-        the height: the same height shows the same noise, which a sweep never meets."""
+        """What the camera sees with the objective at `z_um`: (h, w, 3) uint8 RGB, fresh noise."""
         intensity = self._dirty.colours(self._below(z_um))
         shadow = cast(self._shadows, z_um - self.surface_um, self.bench.shape, self.bench.scope)
         if shadow is not None:
             intensity = intensity * shadow[..., None]
-        rng = np.random.default_rng([*self._noise_words, round((z_um + 1e5) * 1e4)])
-        return self._camera.expose(intensity, rng)
+        return self._camera.expose(intensity, self._noise)
 
     def luminance(self, z_um: float) -> F32:
         """Linear brightness (h, w) without noise and dirt, 1 = clear glass."""
@@ -106,13 +107,24 @@ class JudgeField:
             found.field_um + self.surface_um, found.patch_um + self.surface_um, found.energy
         )
 
-    def stack(self, measure: object = None) -> Stack:
+    def stack(self, measure: Callable[[F32], F32] = tenengrad) -> Stack:
         """Of the clean picture, heights less `surface_um`; see training.judge.sharpness."""
-        more = {} if measure is None else {"measure": measure}
         return Stack(
             lambda z_um: self._clean.luminance(z_um + self._zero_um),
-            self.grid, content_of(self.richness), **more,
-        )  # type: ignore[arg-type]  # fmt: skip
+            self.grid,
+            content_of(self.richness),
+            measure,
+        )
+
+    def best_by(self, measure: Callable[[F32], F32]) -> float:
+        """Where the field is best by another measure."""
+        stack = self.stack(measure)
+        return stack.sharpest(*self._reach, turns_over=not self._stained).field_um + self.surface_um
+
+    @property
+    def content(self) -> int:
+        """How many patches hold content, 0 on a blank field."""
+        return int((self.richness > INFORMATIVE).sum())
 
     def reached(self, z_um: float) -> float:
         """Sharpness at a height: gradient energy of the content over that at the sharpest plane."""

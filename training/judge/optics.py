@@ -65,7 +65,7 @@ def transfer(
     points = int(POINTS + POINTS_PER_UM * (abs(z_um) + 1.0))
     points = 32 * -(-min(points, MOST_POINTS) // 32)  # few grids, kept
     light = scope.light_tilt_na / scope.na
-    size, rho2, pupil, source = _grid(points, min(scope.condenser, 1.0), light)
+    _, rho2, pupil, source = _grid(points, min(scope.condenser, 1.0), light)
     phase = pupil_phase(scope, channel, slide, z_um, rho2).astype(np.float32)
     field = pupil * np.exp(1j * phase).astype(np.complex64)
     lit = scipy.fft.fft2(field * source, overwrite_x=True)
@@ -128,14 +128,14 @@ class FrequencyGrid:
 def absorption_focus_um(scope: Scope, slide: Slide) -> float:
     """Height at which green absorption, in equal strength at all frequencies of the pupil's
     coherent half, is pictured with the most energy: where spherical aberration is balanced."""
-    heights = np.arange(-1.5, 1.51, 0.1) * (0.75 / scope.na) ** 2
+    heights = np.arange(-1.0, 1.01, 0.2) * (0.75 / scope.na) ** 2
     energy = []
     for z_um in heights:
         step, absorption, _ = transfer(scope, 1, slide, float(z_um))
         middle = absorption.shape[0] // 2
         reach = min(int(scope.na / GREEN_UM / step), middle - 1)
         part = absorption[middle - reach : middle + reach + 1, middle - reach : middle + reach + 1]
-        energy.append(float(np.sum(np.abs(part) ** 2)))
+        energy.append(float(np.sum(np.abs(part) ** 2)) * step * step)
     return vertex(heights, np.array(energy))
 
 

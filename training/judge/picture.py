@@ -7,6 +7,8 @@ each taken where the surface is nearest to it.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -22,8 +24,9 @@ C64 = npt.NDArray[np.complex64]
 
 #: linear light of R, G and B in a person's brightness
 LUMINANCE = (0.2126, 0.7152, 0.0722)
-#: between two heights of which an uneven field is put together
-STEP_UM = 0.5
+#: between two heights of which an uneven field is put together: as seen, and to find its truth
+STEP_UM, FINE_STEP_UM = 0.5, 0.25
+KEPT = 40  # planes of brightness
 _CLEAR, _DARKEST = 1.0, 0.003
 
 
@@ -72,9 +75,7 @@ class LinearImager:
     def _spectrum(self, z_um: float, channel: int, weight: float) -> C64 | float:
         total: C64 | float = 0.0
         for height, spectra in self._layers:
-            step, absorption, phase = transfer(
-                self._scope, channel, self._slide, z_um - height
-            )
+            step, absorption, phase = transfer(self._scope, channel, self._slide, z_um - height)
             taken, turned = spectra[channel]
             part = turned * self._frequencies(step, phase)
             part -= taken * self._frequencies(step, absorption)
@@ -125,31 +126,29 @@ class TiledImager:
 
 
 class UnevenImager:
-    """A field whose surface lies `surface_um` (h, w) above its middle."""
+    """A field whose surface lies `surface_um` (h, w) above its middle. Planes of brightness are
+    kept: a search for the sharpest height comes back to them."""
 
     def __init__(self, level: Imager, surface_um: F32) -> None:
         self._level, self._surface = level, surface_um
+        self._plane = lru_cache(maxsize=KEPT)(lambda n: level.luminance(n * FINE_STEP_UM))
 
     def luminance(self, z_um: float) -> F32:
         """See Imager."""
-        return self._blend(self._level.luminance, z_um)
+        return self._blend(self._plane, z_um, FINE_STEP_UM)
 
     def colours(self, z_um: float) -> F32:
         """See Imager."""
-        return self._blend(self._level.colours, z_um)
+        return self._blend(lambda n: self._level.colours(n * STEP_UM), z_um, STEP_UM)
 
-    def _blend(self, picture: object, z_um: float) -> F32:
-        assert callable(picture)
-        low, high = float(self._surface.min()), float(self._surface.max())
-        count = max(1, math.ceil((high - low) / STEP_UM))
-        step = max((high - low) / count, 1e-6)
+    def _blend(self, plane: Callable[[int], F32], z_um: float, step_um: float) -> F32:
+        """Between the two of evenly spaced planes that each place's own height is between."""
+        place = (np.float32(z_um) - self._surface) * np.float32(1.0 / step_um)
         total: F32 | None = None
-        for number in range(count + 1):
-            weight = np.maximum(
-                1.0 - np.abs((self._surface - np.float32(low)) / np.float32(step) - number), 0.0
-            )
-            plane = picture(z_um - (low + number * step))
-            part = plane * (weight[..., None] if plane.ndim == 3 else weight)
+        for number in range(math.floor(place.min()), math.ceil(place.max()) + 1):
+            weight = np.maximum(1.0 - np.abs(place - np.float32(number)), 0.0)
+            picture = plane(number)
+            part = picture * (weight[..., None] if picture.ndim == 3 else weight)
             total = part if total is None else total + part
         assert total is not None
         return total

@@ -45,7 +45,8 @@ def octave_coarser(picture: F32) -> F32:
     """Tenengrad of the picture at half the size, each value on the four pixels that it is of."""
     h, w = picture.shape
     half = cv2.resize(picture, (w // 2, h // 2), interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.resize(tenengrad(half), (w, h), interpolation=cv2.INTER_NEAREST))
+    energy = tenengrad(np.asarray(half, np.float32))
+    return np.asarray(cv2.resize(energy, (w, h), interpolation=cv2.INTER_NEAREST), np.float32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from training.judge.canvas import Canvas, F32, Layer, edge, noise, oval
+from training.judge.canvas import F32, Canvas, Layer, edge, noise, oval
 from training.judge.cells import Point, paint_cells
 from training.judge.dyes import palette
 from training.judge.instrument import PATCH_UM, Rng, Slide
@@ -25,7 +25,7 @@ GROUPS = (*(f"{k} {s}" for k in KINDS for s in ("dense", "sparse", "ex-sparse"))
 CLASSES = {"dense": (31, 81), "sparse": (9, 30), "ex-sparse": (1, 8)}
 GRID, INFORMATIVE, DETAIL = 9, 0.8, 0.0005
 #: rad of phase for each unit of a usual specimen's amount
-USUAL_PHASE = 0.30
+USUAL_PHASE = 0.45
 LAYER_UM = 1.5  # a thick specimen has a layer for every so many um, at least two
 ATTEMPTS = 12
 
@@ -101,13 +101,15 @@ def draw_specimen(
     if group == "blank":
         return Specimen(um_per_px, _layers(shape, um_per_px, rng, slide, 1))
     kind, sparsity = group.split(" ")
+    if not check:
+        return _paint(kind, sparsity, slide, shape, um_per_px, rng, 1.0)
     grid = PatchGrid.of(shape, um_per_px)
     low, high = CLASSES[sparsity]
     amount = 1.0
     for _ in range(ATTEMPTS):
         specimen = _paint(kind, sparsity, slide, shape, um_per_px, rng, amount)
         count = int((richness(specimen, grid) > INFORMATIVE).sum())
-        if not check or grid.rows * grid.columns < GRID * GRID or low <= count <= high:
+        if grid.rows * grid.columns < GRID * GRID or low <= count <= high:
             return specimen
         amount *= 0.6 if count > high else 1.7
     raise ValueError(f"no field of {group} in {ATTEMPTS} attempts")

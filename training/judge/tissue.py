@@ -5,7 +5,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.judge.canvas import Canvas, Dye, F32, Grain, Layer, edge, noise, oval, polygon
+from training.judge.canvas import (
+    F32,
+    Canvas,
+    Dye,
+    Grain,
+    Layer,
+    edge,
+    noise,
+    oval,
+    polygon,
+    white_spectrum,
+)
 from training.judge.cells import CellPainter
 
 Point = tuple[float, float]
@@ -15,9 +26,7 @@ DIRECTIONS = 6
 class TissuePainter:
     """Draws on all layers of a canvas within `mask` (h, w), 1 = section."""
 
-    def __init__(
-        self, canvas: Canvas, dyes: dict[str, Dye], strength: float, mask: F32
-    ) -> None:
+    def __init__(self, canvas: Canvas, dyes: dict[str, Dye], strength: float, mask: F32) -> None:
         self.canvas, self.dyes, self.strength, self.mask = canvas, dyes, strength, mask
         self.cells = CellPainter(canvas, dyes, strength)
         self._angle = noise(canvas.shape, canvas.um_per_px, canvas.rng, 260.0, 70.0, 2.0)
@@ -68,7 +77,9 @@ class TissuePainter:
         for _ in range(count):
             at = self._somewhere()
             corner, y, x = c.window(at, 45.0)
-            shape = oval(y, x, rng, rng.uniform(6.0, 16.0), rng.uniform(1.0, 1.8), rng.uniform(0, 3))
+            shape = oval(
+                y, x, rng, rng.uniform(6.0, 16.0), rng.uniform(1.0, 1.8), rng.uniform(0, 3)
+            )
             self._clear(corner, edge(shape, self._soft(1.0)))
             for _ in range(int(rng.integers(0, 14))):
                 dy, dx = rng.normal(0.0, 6.0, 2)
@@ -87,11 +98,10 @@ class TissuePainter:
         for layer in c.layers:
             total = np.zeros(c.shape, np.float32)
             weights = np.full(c.shape, 1e-3, np.float32)
+            white, long = white_spectrum(c.shape, rng), rng.uniform(7.0, 14.0)
             for k in range(DIRECTIONS):
                 turn = np.pi * k / DIRECTIONS
-                streaks = noise(
-                    c.shape, c.um_per_px, rng, 12.0, fine, 0.7, (turn, rng.uniform(7.0, 14.0))
-                )
+                streaks = noise(c.shape, c.um_per_px, rng, 12.0, fine, 0.7, (turn, long), white)
                 weight = np.cos(self._angle - np.float32(turn)) ** 8
                 total += weight * streaks
                 weights += weight * weight

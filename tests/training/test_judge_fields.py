@@ -1,0 +1,160 @@
+"""The second judge's fields: their truth, their signs, and that they come from nowhere else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engines.engine import MODELS, open_engine
+from training.judge.camera import CameraModel, JudgeCamera
+from training.judge.field import Bench, JudgeField
+from training.judge.instrument import Scope, Spread, draw_slide
+from training.judge.sharpness import Stack, content_of
+from training.judge.specimens import GROUPS, PatchGrid
+
+SMALL = (448, 448)
+NOMINAL = Scope()
+THIN = Spread(dirt=0.0, thick=0.0, tilted=0.0, phase_negative=0.0, softness=(1.0, 1.0))
+
+
+def bench(exact: float = 0.0, scope: Scope = NOMINAL, **of_slides: object) -> Bench:
+    spread = replace(THIN, **of_slides)  # type: ignore[arg-type]
+    return Bench(scope=scope, spread=spread, shape=SMALL, exact=exact, tile_px=64)
+
+
+def shift_um(of: Bench, group: str = "cell dense", number: int = 0) -> float:
+    field = JudgeField(of, 4, number, group)
+    return field.sharpest.field_um - field.surface_um
+
+
+@pytest.mark.parametrize("exact", [0.0, 1.0])
+def test_without_phase_a_specimen_is_sharpest_where_its_absorption_is_in_focus(
+    exact: float,
+) -> None:
+    for group in ("cell dense", "tissue dense"):
+        assert abs(shift_um(bench(exact, phase=(0.0, 0.0)), group)) < 0.15
+
+
+@pytest.mark.parametrize("exact", [0.0, 1.0])
+def test_phase_moves_the_sharpest_plane_down_and_negative_phase_up(exact: float) -> None:
+    assert shift_um(bench(exact, phase=(1.0, 1.0))) < -0.15
+    assert shift_um(bench(exact, phase=(1.0, 1.0), phase_negative=1.0)) > 0.08
+
+
+def test_a_specimen_of_phase_only_is_in_focus_where_its_contrast_turns_over() -> None:
+    field = JudgeField(bench(stains=("unstained",), phase=(1.0, 1.0)), 4, 0, "cell dense")
+    sharpest = field.sharpest
+    assert abs(sharpest.field_um - field.surface_um) < 0.5
+    assert field.reached(sharpest.field_um + 1.5) > 1.5  # it is the least, not the most
+
+
+def test_patches_of_a_tilted_field_are_sharp_at_their_own_heights() -> None:
+    field = JudgeField(bench(tilted=1.0, tilt_um_per_mm=(12.0, 12.0)), 4, 1, "tissue dense")
+    down, across = field.slide.tilt_um_per_mm
+    half_mm = 112 * 0.34e-3
+    found = field.sharpest.patch_um
+    assert found[1].mean() - found[0].mean() == pytest.approx(2 * half_mm * down, abs=0.35)
+    assert found[:, 1].mean() - found[:, 0].mean() == pytest.approx(2 * half_mm * across, abs=0.35)
+
+
+def test_sharpness_reached_is_one_at_the_sharpest_plane_and_less_beside_it() -> None:
+    field = JudgeField(bench(), 4, 0, "tissue dense")
+    at = field.sharpest.field_um
+    assert field.reached(at) == pytest.approx(1.0, abs=1e-6)
+    assert field.reached(at + 1.0) < 0.97
+    assert field.reached(at - 1.0) < 0.97
+
+
+def test_the_same_seed_shows_the_same_and_another_does_not() -> None:
+    spread = Spread(dirt=2.0)
+    for group in ("cell dense", "tissue sparse", "blank"):
+        pictures = []
+        for seed in (4, 4, 5):
+            field = JudgeField(Bench(spread=spread, shape=SMALL, exact=0.0), seed, 0, group)
+            pictures.append(field.picture(field.surface_um + 2.0))
+        assert pictures[0].shape == (*SMALL, 3)
+        assert np.array_equal(pictures[0], pictures[1])
+        assert not np.array_equal(pictures[0], pictures[2])
+
+
+def test_the_shipped_network_reads_the_direction_of_the_judges_frames() -> None:
+    """Other code, one convention: z positive = objective up, defocus = correction."""
+    engine = open_engine(MODELS / "dpn.json")
+    for group in ("cell dense", "tissue dense"):
+        field = JudgeField(bench(), 4, 2, group)
+        row, column = np.unravel_index(np.argmax(field.richness), field.richness.shape)
+        for z_um in (-8.0, 8.0):
+            frame = field.picture(field.sharpest.field_um + z_um)
+            patch = frame[224 * row : 224 * row + 224, 224 * column : 224 * column + 224]
+            found = float(engine.infer(np.ascontiguousarray(patch[None]))[0][0])
+            assert found == pytest.approx(-z_um, abs=3.0), group
+
+
+def test_nothing_of_the_simulator_is_imported() -> None:
+    ask = (
+        "import sys, training.judge.__main__, training.judge.stacks;"
+        "print([name for name in sys.modules if name.split('.')[0] == 'simulator'])"
+    )
+    found = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_fixing_one_property_of_a_slide_leaves_the_others_as_they_were() -> None:
+    drawn = draw_slide(np.random.default_rng(1), Spread())
+    fixed = draw_slide(np.random.default_rng(1), Spread(phase=(2.0, 2.0), phase_negative=0.0))
+    assert fixed.phase == 2.0
+    assert replace(fixed, phase=drawn.phase) == drawn
+
+
+def test_an_instruments_aperture_is_no_dead_option() -> None:
+    pictures = []
+    for scope in (Scope(), Scope(condenser=0.5), Scope(na=0.5), Scope(light_tilt_na=0.2)):
+        field = JudgeField(bench(scope=scope), 4, 0, "cell dense")
+        pictures.append(field.luminance(field.surface_um + 6.0))
+    for other in pictures[1:]:
+        assert np.std(other - pictures[0]) > 0.003
+
+
+def test_cameras_differ_as_their_options_say() -> None:
+    red = np.zeros((64, 64, 3), np.float32)
+    red[..., 0] = 0.9
+
+    def seen(**options: object) -> np.ndarray:
+        rng = np.random.default_rng(3)
+        model = CameraModel(**options)  # type: ignore[arg-type]
+        return JudgeCamera(model, (64, 64), rng, 0.0).expose(red, rng).mean((0, 1))
+
+    plain = seen()
+    assert plain[0] > 120 > 10 > plain[2]
+    assert seen(swapped=True)[2] > 120
+    assert seen(bayer=True)[0] == pytest.approx(plain[0], abs=8)
+    assert seen(gamma=2.2)[0] > plain[0] + 15
+    assert seen(jpeg=60)[0] == pytest.approx(plain[0], abs=15)
+    assert np.ptp(seen(grey=True)) == 0
+    assert seen(exposure=0.5)[0] == pytest.approx(plain[0] / 2, abs=3)
+
+
+def test_the_search_finds_a_peak_that_is_known() -> None:
+    y, x = np.mgrid[0:64, 0:64]
+    pattern = np.sin(x * 0.8).astype(np.float32) * np.cos(y * 0.7).astype(np.float32)
+
+    def picture(z_um: float) -> np.ndarray:
+        return pattern * np.float32(np.exp(-((z_um - 0.37) ** 2) / 2))
+
+    grid = PatchGrid(2, 2, 32.0, 0.0, 0.0)
+    stack = Stack(picture, grid, content_of(np.array([[1.0, 0.9], [0.1, 0.2]])))
+    found = stack.sharpest(-3.0, 3.0)
+    assert found.field_um == pytest.approx(0.37, abs=0.01)
+    assert found.patch_um == pytest.approx(np.full((2, 2), 0.37), abs=0.01)
+
+
+def test_unknown_groups_and_fields_too_small_are_refused() -> None:
+    with pytest.raises(ValueError, match="group 'bone' must be one of"):
+        JudgeField(bench(), 1, 0, "bone")
+    with pytest.raises(ValueError, match="holds no patch"):
+        PatchGrid.of((200, 200), 0.34)
+    assert len(GROUPS) == 7
