@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 
-from engines.build_command import main
+from engines.build.command import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -22,11 +22,11 @@ import torch
 from benchmarks import machine
 from edge.camera import Frame, PixelFormat
 from edge.measure.preprocess import GRID, MAX_PATCHES, CpuPreprocessor
-from engines import half
+from engines.build import fp16
 from engines.engine import MODELS
+from engines.gpu.plan import TYPED
 from engines.manifest import Manifest
 from engines.onnx_engine import OnnxEngine
-from engines.plan import TYPED
 from simulator.microscope import Microscope
 from training.export import WEIGHTS
 from training.nets import DENSITY_MEAN, DENSITY_SD, DPN, RIN
@@ -111,7 +111,7 @@ def measure(seed: int) -> dict[str, Any]:
     rows: dict[str, Any] = {}
     for name, place in (("rin", 0), ("dpn", 1)):
         model = Manifest.read(MODELS / f"{name}.json")
-        onnx = engine(name, half.prepare(model.model_bytes(), TYPED))
+        onnx = engine(name, fp16.prepare(model.model_bytes(), TYPED))
         plain, halved = torch_nets(name)
         estimates: dict[str, list[F32]] = {"onnx": [], "torch": []}
         for frame in frames:

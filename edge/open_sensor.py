@@ -13,7 +13,7 @@ from edge.measure.sensor import FocusSensor, Sensor
 from edge.optics import Objective
 from edge.settings import ModelSettings
 from engines import engine as engines
-from engines.gpu_ready import gpu_is_ready
+from engines.gpu.ready import gpu_is_ready
 from engines.manifest import Manifest
 
 OPTICS_TOLERANCE = 0.03  # relative: NA, magnification and pixel size of the model and the config

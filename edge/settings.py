@@ -56,7 +56,7 @@ class ModelSettings:
 
     `backend`: "cpu", "gpu", or "auto": the GPU where there are TensorRT, a driver and plans, which
     must then be usable. `runtime`: on the CPU, "openvino" (an extra) for a faster RIN on x86.
-    `frame_memory`: "copy" or "mapped", see engines.gpu_frame.
+    `frame_memory`: "copy" or "mapped", see engines.gpu.frame.
     `interval_factor`: what a calibration found that intervals must be multiplied by.
     """
 

@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engines.build_errors import PlanInaccurate
 from engines.engine import MODELS
-from engines.errors import EngineRejected
+from engines.errors import EngineRejected, PlanInaccurate
+from engines.gpu.plan import PROFILES
 from engines.manifest import Manifest
 from engines.onnx_engine import OnnxEngine
-from engines.plan import PROFILES
 
 U8 = npt.NDArray[np.uint8]
 Shape = tuple["int | str", ...]

@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.engine import Engine
-from engines.interface import Tensor, agree, fits
 from engines.manifest import EngineRejected, Manifest, OutputNotFinite
 from engines.onnx_runtime import ort
 from engines.pixel_table import split
+from engines.tensors import Tensor, agree, fits
 
 # Patches of 224 x 224: more fall out of a core's cache, fewer do not pay for the thread.
 MOST, LEAST = 5, 3

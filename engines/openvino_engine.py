@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.engine import Engine
-from engines.interface import Tensor, agree
 from engines.manifest import EngineRejected, Manifest, OutputNotFinite
 from engines.openvino_runtime import import_openvino
 from engines.pixel_table import split
+from engines.tensors import Tensor, agree
 
 U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from engines import wire
-from engines.wire import BYTES, VARINT, Field, Message
+from engines import protobuf
+from engines.protobuf import BYTES, VARINT, Field, Message
 
 F32 = npt.NDArray[np.float32]
 
@@ -53,20 +53,23 @@ def split(model: bytes) -> Split | None:
     """Take the pointwise beginning off; None where there is none that can be told for sure:
     the network is then to be used as it is."""
     try:
-        return _split(wire.parse(model))
+        return _split(protobuf.parse(model))
     except ValueError:
         return None
 
 
 def _split(model: Message) -> Split | None:
-    graph = wire.parse(wire.one_of(model, _GRAPH))
-    inputs = [wire.parse(each) for each in wire.all_of(graph, _INPUT)]
+    graph = protobuf.parse(protobuf.one_of(model, _GRAPH))
+    inputs = [protobuf.parse(each) for each in protobuf.all_of(graph, _INPUT)]
     if len(inputs) != 1 or (as_float := _as_float(inputs[0])) is None:
         return None
-    nodes = [_node(each) for each in wire.all_of(graph, _NODE)]
+    nodes = [_node(each) for each in protobuf.all_of(graph, _NODE)]
     constants = _constants(graph, nodes)
-    answers = {wire.one_of(wire.parse(each), 1).decode() for each in wire.all_of(graph, _OUTPUT)}
-    name = wire.one_of(inputs[0], 1).decode()
+    answers = {
+        protobuf.one_of(protobuf.parse(each), 1).decode()
+        for each in protobuf.all_of(graph, _OUTPUT)
+    }
+    name = protobuf.one_of(inputs[0], 1).decode()
     at, table, gone, kept_layout = name, np.arange(256, dtype=np.float32), set[int](), None
     while (index := _only_user(nodes, at)) is not None:
         node = nodes[index]
@@ -88,7 +91,7 @@ def _split(model: Message) -> Split | None:
 def _applied(node: _Node, at: str, table: F32, constants: Mapping[str, F32]) -> F32 | None:
     """The table after `node`; None for what is not a function of one value."""
     if node.op == "Cast":
-        to = wire.numbers(node.attributes.get("to", []), 3)
+        to = protobuf.numbers(node.attributes.get("to", []), 3)
         return table if to == [_FLOAT] else None
     with np.errstate(all="ignore"):
         if node.op in _ONE:
@@ -121,15 +124,15 @@ def _rest(
         if field.number == _INPUT or (field.number == _NODE and index in gone):
             continue
         if field.number == _NODE:
-            node = wire.parse(field.data)
+            node = protobuf.parse(field.data)
             if index == kept_layout:
                 node = _renamed(_renamed(node, 1, None, name), 2, None, at)
             elif kept_layout is None:
                 node = _renamed(node, 1, at, name)
-            field = Field(_NODE, BYTES, wire.write(node))
+            field = Field(_NODE, BYTES, protobuf.write(node))
         out.append(field)
-    whole = Field(_GRAPH, BYTES, wire.write(out))
-    return wire.write(whole if field.number == _GRAPH else field for field in model)
+    whole = Field(_GRAPH, BYTES, protobuf.write(out))
+    return protobuf.write(whole if field.number == _GRAPH else field for field in model)
 
 
 def _renamed(node: Message, number: int, old: str | None, new: str) -> Message:
@@ -147,41 +150,43 @@ def _only_user(nodes: list[_Node], name: str) -> int | None:
 
 
 def _node(data: bytes) -> _Node:
-    message = wire.parse(data)
-    attributes = [wire.parse(each) for each in wire.all_of(message, 5)]
+    message = protobuf.parse(data)
+    attributes = [protobuf.parse(each) for each in protobuf.all_of(message, 5)]
     if any(field.number in (6, 11) for each in attributes for field in each):
         raise ValueError("a graph within the graph may use any name")
-    outputs = wire.all_of(message, 2)
+    outputs = protobuf.all_of(message, 2)
     return _Node(
-        wire.one_of(message, 4).decode(),
-        tuple(name.decode() for name in wire.all_of(message, 1)),
+        protobuf.one_of(message, 4).decode(),
+        tuple(name.decode() for name in protobuf.all_of(message, 1)),
         outputs[0].decode() if len(outputs) == 1 else "",
-        {wire.one_of(each, 1).decode(): each for each in attributes},
+        {protobuf.one_of(each, 1).decode(): each for each in attributes},
     )
 
 
 def _constants(graph: Message, nodes: list[_Node]) -> dict[str, F32]:
     """The float32 scalars of the graph by name."""
-    tensors = [wire.parse(each) for each in wire.all_of(graph, _INITIALIZER)]
-    named = [(wire.one_of(tensor, 8).decode(), tensor) for tensor in tensors]
+    tensors = [protobuf.parse(each) for each in protobuf.all_of(graph, _INITIALIZER)]
+    named = [(protobuf.one_of(tensor, 8).decode(), tensor) for tensor in tensors]
     for node in nodes:
         if node.op == "Constant" and "value" in node.attributes:
-            named.append((node.output, wire.parse(wire.one_of(node.attributes["value"], 5))))
+            named.append(
+                (node.output, protobuf.parse(protobuf.one_of(node.attributes["value"], 5)))
+            )
     found = {}
     for name, tensor in named:
-        data = wire.one_of(tensor, 9)  # raw_data
-        if wire.numbers(tensor, 2) == [_FLOAT] and len(data) == 4:
+        data = protobuf.one_of(tensor, 9)  # raw_data
+        if protobuf.numbers(tensor, 2) == [_FLOAT] and len(data) == 4:
             found[name] = np.frombuffer(data, "<f4").astype(np.float32)[0]
     return found
 
 
 def _as_float(value: Message) -> Field | None:
     """A graph input that is uint8, as one that is float32; None when it is something else."""
-    kind = wire.parse(wire.one_of(value, 2))
-    tensor = wire.parse(wire.one_of(kind, 1))
-    if wire.numbers(tensor, 1) != [_UINT8]:
+    kind = protobuf.parse(protobuf.one_of(value, 2))
+    tensor = protobuf.parse(protobuf.one_of(kind, 1))
+    if protobuf.numbers(tensor, 1) != [_UINT8]:
         return None
     tensor = [Field(1, VARINT, _FLOAT) if f.number == 1 else f for f in tensor]
-    kind = [Field(1, BYTES, wire.write(tensor)) if f.number == 1 else f for f in kind]
-    value = [Field(2, BYTES, wire.write(kind)) if f.number == 2 else f for f in value]
-    return Field(_INPUT, BYTES, wire.write(value))
+    kind = [Field(1, BYTES, protobuf.write(tensor)) if f.number == 1 else f for f in kind]
+    value = [Field(2, BYTES, protobuf.write(kind)) if f.number == 2 else f for f in value]
+    return Field(_INPUT, BYTES, protobuf.write(value))

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engines.native import load
+from engines.compiled_c import load
 
 SOURCE = Path(__file__).with_suffix(".c")
 CHANNELS = 8  # side by side in one register

@@ -22,7 +22,7 @@ from edge.measure.preprocess import GRID, crop_origin
 from edge.measure.raw_pixels import width_px
 from edge.measure.sensor import Measurement
 from engines.engine import Engine
-from engines.gpu_frame import GpuFrame, Rule, View
+from engines.gpu.frame import GpuFrame, Rule, View
 from engines.manifest import Manifest
 
 
@@ -48,8 +48,8 @@ class GpuSensor:
 def open_gpu_sensor(
     rin: Manifest, dpn: Manifest, rule: ClassRule, memory: str, graphs: bool = True
 ) -> tuple[GpuSensor, tuple[Engine, ...]]:
-    """The sensor, and its engines to be closed; EngineRejected as engines.gpu_open.open_gpu."""
-    from engines.gpu_open import open_gpu
+    """The sensor, and its engines to be closed; EngineRejected as engines.gpu.open_gpu.open_gpu."""
+    from engines.gpu.open_gpu import open_gpu
 
     names(dpn)
     cuda, rin_net, dpn_net = open_gpu(rin, dpn)

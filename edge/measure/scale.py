@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from engines.native import load
+from engines.compiled_c import load
 
 U8 = npt.NDArray[np.uint8]
 Size = tuple[int, int]

@@ -17,7 +17,7 @@ from edge.appliance.machine import description, load_average
 from edge.appliance.progress import Progress
 from edge.errors import ConfigError
 from edge.settings import RUNTIMES, Config
-from engines import latency_model
+from engines.estimate import latency_model
 from engines.onnx_runtime import ort
 from simulator.bench import climb, floors, frames, latency
 from simulator.bench.contenders import Ours, others

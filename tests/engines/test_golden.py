@@ -7,14 +7,14 @@ import numpy as np
 import onnx
 import pytest
 
-from engines import golden, half
-from engines.build_errors import PlanInaccurate
-from engines.build_run import Wishes, _build_one
+from engines import golden
+from engines.build import fp16
+from engines.build.run import Wishes, _build_one
 from engines.engine import MODELS
-from engines.errors import EngineRejected
+from engines.errors import EngineRejected, PlanInaccurate
+from engines.gpu.plan import TYPED, Host
 from engines.manifest import Manifest
 from engines.onnx_engine import OnnxEngine
-from engines.plan import TYPED, Host
 from tests.support.tiny_models import write_dpn
 
 
@@ -48,7 +48,7 @@ def test_shapes_and_contents(expected):
 def test_fp16_network_passes_on_the_cpu(name):
     """An estimate only: ONNX Runtime rounds the numbers as FP16 does, but sums in float32."""
     model, given = _model(name), golden.batches(name)
-    engine = OnnxEngine(model, threads=1, data=half.prepare(model.model_bytes(), TYPED))
+    engine = OnnxEngine(model, threads=1, data=fp16.prepare(model.model_bytes(), TYPED))
     names = [output.name for output in model.outputs]
     expected = golden.reference(model, given)
 
@@ -142,7 +142,7 @@ def test_a_badly_converted_network_never_reaches_tensorrt(tmp_path, monkeypatch)
     proto = onnx.load_from_string(model.model_bytes())
     middle = next(each for each in proto.graph.initializer if each.name == "mid")
     middle.CopyFrom(onnx.numpy_helper.from_array(np.array(129, np.float32), "mid"))
-    monkeypatch.setattr(half, "prepare", lambda data, precision: proto.SerializeToString())
+    monkeypatch.setattr(fp16, "prepare", lambda data, precision: proto.SerializeToString())
     no_tensorrt, host = None, Host("11.4.0", "Orin", (8, 7))
     with pytest.raises(PlanInaccurate, match=r"dpn as prepared for TensorRT.* by 0\.25 um"):
         _build_one(no_tensorrt, model, host, TYPED, Wishes(out=tmp_path))

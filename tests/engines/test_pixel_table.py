@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from engines import wire
+from engines import protobuf
 from engines.engine import MODELS
 from engines.manifest import Manifest
 from engines.onnx_engine import OnnxEngine, _chunks
 from engines.pixel_table import split
-from engines.wire import BYTES, FIXED32, FIXED64, VARINT, Field
+from engines.protobuf import BYTES, FIXED32, FIXED64, VARINT, Field
 from tests.support.tiny_models import write_dpn
 
 LEVELS = np.arange(256, dtype=np.uint8).reshape(1, 256)
@@ -180,7 +180,7 @@ def test_chunks_cover_the_batch_once(size, streams):
 
 @given(FIELDS)
 def test_a_message_comes_back(message):
-    assert wire.parse(wire.write(message)) == message
+    assert protobuf.parse(protobuf.write(message)) == message
 
 
 @settings(max_examples=200)
@@ -192,6 +192,6 @@ def test_junk_is_no_network(data):
 @pytest.mark.parametrize("name", ["rin", "dpn"])
 def test_a_network_cut_short_is_no_network(name):
     data = (MODELS / f"{name}.onnx").read_bytes()
-    assert wire.write(wire.parse(data)) == data
+    assert protobuf.write(protobuf.parse(data)) == data
     for size in (1, 100, len(data) // 2, len(data) - 1):
         assert split(data[:size]) is None

@@ -60,15 +60,15 @@ def write_plans(models, folder, precision="fp16-flag"):
     folder."""
     import tensorrt
 
-    from engines import half
-    from engines.gpu import find_gpu
+    from engines.build import fp16
+    from engines.build.plan_files import store
+    from engines.gpu.device import find_gpu
+    from engines.gpu.plan import PROFILES, Host, PlanManifest
     from engines.manifest import Manifest
-    from engines.plan import PROFILES, Host, PlanManifest
-    from engines.plan_files import store
 
     for name in ("rin", "dpn"):
         model = Manifest.read(models / f"{name}.json")
-        data = b"PLAN" + half.prepare(model.model_bytes(), precision)
+        data = b"PLAN" + fp16.prepare(model.model_bytes(), precision)
         names = [tuple(spec.name for spec in specs) for specs in (model.inputs, model.outputs)]
         host = Host.of(tensorrt, find_gpu())
         manifest = PlanManifest(
@@ -89,7 +89,7 @@ def opened(models, backend="gpu", precision="fp16-flag", every=True, **more):
     from edge.measure.importance import ClassRule
     from edge.open_sensor import build_sensor
     from edge.optics import Objective
-    from engines import gpu_open
+    from engines.gpu import open_gpu as gpu_open
 
     if backend == "gpu":
         folder = Path(tempfile.mkdtemp(dir=os.environ["STAND_IN_SCRATCH"]))
@@ -182,7 +182,7 @@ def twice(models, frames):
 def graph_and_plain(models, frames):
     """The bytes of every Result, with and without graphs."""
     from edge.measure.gpu_sensor import view
-    from engines.gpu_frame import GpuFrame, Rule
+    from engines.gpu.frame import GpuFrame, Rule
 
     _, (rin, dpn) = opened(models)
     frames = list(frames_of(frames)) * 3
@@ -273,7 +273,8 @@ def selftest(models, frames):
     """The verb on this GPU: exit status, its JSON, and what still lives."""
     from edge.appliance.cli import main
     from edge.appliance.selftest import verb as selftest_verb
-    from engines import gpu_open, gpu_ready
+    from engines.gpu import open_gpu as gpu_open
+    from engines.gpu import ready as gpu_ready
 
     folder = Path(tempfile.mkdtemp(dir=os.environ["STAND_IN_SCRATCH"]))
     write_plans(models, folder)
@@ -292,12 +293,12 @@ def ready(models, frames):
     """Whether "auto" takes the GPU before and after there are plans."""
     import logging
 
-    from engines.gpu_ready import gpu_is_ready
+    from engines.gpu.ready import gpu_is_ready
 
     said = []
     handler = logging.Handler()
     handler.emit = lambda record: said.append(record.getMessage())
-    logging.getLogger("engines.gpu_ready").addHandler(handler)
+    logging.getLogger("engines.gpu.ready").addHandler(handler)
     folder = Path(tempfile.mkdtemp(dir=os.environ["STAND_IN_SCRATCH"]))
     before = gpu_is_ready(folder)
     write_plans(models, folder)
@@ -309,7 +310,7 @@ def harmed(models, frames):
     import tensorrt
 
     from engines.errors import EngineRejected
-    from engines.gpu_open import open_gpu
+    from engines.gpu.open_gpu import open_gpu
     from engines.manifest import Manifest
 
     folder = Path(tempfile.mkdtemp(dir=os.environ["STAND_IN_SCRATCH"]))

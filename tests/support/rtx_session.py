@@ -15,13 +15,14 @@ import onnx
 import tensorrt_rtx_bindings as trt
 from onnx import TensorProto, helper
 
-from engines import builder, half
-from engines.build_errors import BuildFailed
-from engines.build_progress import Bar, make_log
-from engines.builder import Order, build_plan
+from engines.build import builder, fp16
+from engines.build.builder import Order, build_plan
+from engines.build.progress import Bar
 from engines.engine import MODELS
+from engines.errors import BuildFailed
+from engines.gpu.plan import FLAG, PROFILES, TYPED
+from engines.gpu.tensorrt_library import make_log
 from engines.manifest import Manifest
-from engines.plan import FLAG, PROFILES, TYPED
 
 
 def _model(name):
@@ -30,7 +31,7 @@ def _model(name):
 
 def _order(name, precision, data=None, workspace=256 << 20):
     model = _model(name)
-    data = half.prepare(model.model_bytes(), precision) if data is None else data
+    data = fp16.prepare(model.model_bytes(), precision) if data is None else data
     return Order(model, data, precision, workspace)
 
 
@@ -62,7 +63,7 @@ def _network(data, typed):
 
 def shape():
     """What this release is like, and the policy that it gets."""
-    return {"fp16_flag": hasattr(trt.BuilderFlag, "FP16"), "policy": half.choose(trt)}
+    return {"fp16_flag": hasattr(trt.BuilderFlag, "FP16"), "policy": fp16.choose(trt)}
 
 
 def typed():
@@ -134,7 +135,7 @@ def failures():
     facts["uint8 into a transpose"] = _try(_order("rin", FLAG, _model("rin").model_bytes()))
     facts["not a network"] = _try(_order("rin", TYPED, b"not a network"))
     facts["float network, half promised"] = _try(
-        _order("rin", TYPED, half.prepare(_model("rin").model_bytes(), FLAG))
+        _order("rin", TYPED, fp16.prepare(_model("rin").model_bytes(), FLAG))
     )
     good, builder.PROFILES = builder.PROFILES, {"dpn": ()}
     facts["no profile"] = _try(_order("dpn", TYPED))

@@ -1,4 +1,4 @@
-/* A CUDA driver without a GPU: what engines/gpu.py and engines/plan_trial.py call, on host memory.
+/* A CUDA driver without a GPU: what engines/gpu/device.py and engines/build/trial.py call, on host memory.
  *
  * Work that is queued (stand_in_queue) runs when the stream is synchronised, not before: what
  * forgets to wait reads stale memory, every time. Copies outside a live allocation fail with

@@ -28,7 +28,7 @@ from edge.settings import (
     ScanSettings,
     StageSettings,
 )
-from engines.gpu_frame import MEMORY
+from engines.gpu.frame import MEMORY
 from firmware_bridge.stage import STAGES
 
 BY_HAND = "by-hand"  # a person vouches for focus_direction and for the stage's um

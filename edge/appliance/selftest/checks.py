@@ -21,8 +21,8 @@ from edge.latency import Lap
 from edge.measure.preprocess import CROP_PX, GRID, PATCH_PX
 from edge.measure.sensor import Sensor, measure
 from engines import golden
-from engines.build_errors import PlanInaccurate
 from engines.engine import Engine
+from engines.errors import PlanInaccurate
 
 U8 = npt.NDArray[np.uint8]
 SENSOR = (2048, 2448)  # a common 5 megapixel sensor, px

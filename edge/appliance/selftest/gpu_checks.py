@@ -22,11 +22,11 @@ from edge.measure.gpu_sensor import GpuSensor, view
 from edge.measure.importance import ClassRule
 from edge.measure.preprocess import GRID, CpuPreprocessor
 from edge.measure.sensor import Sensor, measure
-from engines.cuda import Cuda
 from engines.golden import LIMITS
-from engines.gpu_frame import MEMORY, GpuFrame, Rule
+from engines.gpu.cuda import Cuda
+from engines.gpu.frame import MEMORY, GpuFrame, Rule
+from engines.gpu.tensorrt_engine import TensorRtEngine
 from engines.kernels.result import RESULT
-from engines.tensorrt_engine import TensorRtEngine
 
 U8 = npt.NDArray[np.uint8]
 _OF_EARLIER_FRAMES = ("defocus_um", "spread_um", "optics", "novelty")

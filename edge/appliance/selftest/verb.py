@@ -30,10 +30,10 @@ from edge.measure.importance import ClassRule
 from edge.open_sensor import build_sensor
 from edge.optics import Objective
 from edge.settings import BACKENDS, ModelSettings
-from engines.build_errors import BuildFailed
 from engines.device_health import read_health, warnings_of
+from engines.errors import BuildFailed
 from engines.errors import EngineRejected as ModelRejected
-from engines.gpu_ready import gpu_is_ready
+from engines.gpu.ready import gpu_is_ready
 from engines.manifest import Manifest
 
 FRAMES = {"gpu": 300, "cpu": 20}
@@ -105,9 +105,9 @@ def _on_gpu(
     found: Findings, manifests: list[Manifest], cpu: Any, classes: ClassRule, count: int
 ) -> None:
     from edge.appliance.selftest.gpu_checks import GpuTest
-    from engines.build_run import import_tensorrt
-    from engines.gpu import find_gpu
-    from engines.gpu_open import open_gpu
+    from engines.gpu.device import find_gpu
+    from engines.gpu.open_gpu import open_gpu
+    from engines.gpu.tensorrt_library import import_tensorrt
 
     gpu = find_gpu()
     found.facts["gpu"] = f"{gpu.name}, {gpu.architecture}, {gpu.memory_bytes >> 20} MiB"
@@ -132,7 +132,7 @@ def _content(sensor: Any, rgb: Any) -> Check:
 
 
 def _build(models: ModelSettings, quiet: bool) -> None:
-    from engines.build_run import Wishes, build_all
+    from engines.build.run import Wishes, build_all
 
     if models.rin.parent != models.dpn.parent:
         raise ConfigError("--build needs both models in one folder")

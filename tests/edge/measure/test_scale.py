@@ -5,7 +5,7 @@ import pytest
 
 from edge.measure import scale
 from edge.measure.scale import Scaler
-from engines import native
+from engines import compiled_c
 
 
 def crop(channels, seed=0, blurred=False):
@@ -60,7 +60,7 @@ def test_the_buffer_is_reused_and_not_anothers():
 
 
 def test_without_a_compiler_opencv_does_it(monkeypatch):
-    monkeypatch.setattr(native.shutil, "which", lambda _: None)
+    monkeypatch.setattr(compiled_c.shutil, "which", lambda _: None)
     plain = Scaler()
     assert not plain.native
     given = crop(3)
@@ -72,13 +72,13 @@ def test_what_is_kept_belongs_to_source_and_processor(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     source = tmp_path / "seven.c"
     source.write_text("int seven(void) { return 7; }")
-    assert native.load(source).seven() == 7
+    assert compiled_c.load(source).seven() == 7
     (first,) = (tmp_path / "sparsefocus").glob("*.so")
     assert first.stat().st_mode & 0o777 == 0o700
     source.write_text("int seven(void) { return 8; }")
-    assert native.load(source).seven() == 8
-    monkeypatch.setattr(native, "_processor", lambda: "another")
-    assert native.load(source).seven() == 8
+    assert compiled_c.load(source).seven() == 8
+    monkeypatch.setattr(compiled_c, "_processor", lambda: "another")
+    assert compiled_c.load(source).seven() == 8
     assert len(list((tmp_path / "sparsefocus").glob("*.so"))) == 3
 
 
@@ -86,15 +86,15 @@ def test_what_others_may_write_is_not_loaded(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     source = tmp_path / "seven.c"
     source.write_text("int seven(void) { return 7; }")
-    assert native.load(source) is not None
+    assert compiled_c.load(source) is not None
     (library,) = (tmp_path / "sparsefocus").glob("*.so")
     library.chmod(0o777)
-    assert native.load(source) is None
+    assert compiled_c.load(source) is None
 
 
 def test_what_does_not_compile_is_no_error(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     source = tmp_path / "wrong.c"
     source.write_text("this is no C")
-    assert native.load(source) is None
+    assert compiled_c.load(source) is None
     assert scale._native() is not None

@@ -22,10 +22,10 @@ from edge.camera import PixelFormat
 from edge.measure.gpu_sensor import view
 from edge.measure.importance import ClassRule, Importance
 from edge.measure.preprocess import CpuPreprocessor
-from engines.build_errors import GpuUnusable
-from engines.cuda import Cuda
-from engines.gpu import find_gpu
-from engines.gpu_open import compile_kernels
+from engines.errors import GpuUnusable
+from engines.gpu.cuda import Cuda
+from engines.gpu.device import find_gpu
+from engines.gpu.open_gpu import compile_kernels
 from engines.kernels.launch import FORMATS, SELECT
 from engines.kernels.result import RESULT
 from simulator.microscope import Microscope
@@ -149,7 +149,7 @@ def whole_way(found):
 
 def graph_and_plain(models, frames):
     """The same bytes with and without captured graphs, and ms by stage."""
-    from engines.gpu_frame import GpuFrame, Rule
+    from engines.gpu.frame import GpuFrame, Rule
 
     _, (rin, dpn) = gpu_scenarios.opened(models)
     held = [frame for _, frame in gpu_scenarios.frames_of(frames)] * 3

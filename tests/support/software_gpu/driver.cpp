@@ -1,4 +1,4 @@
-/* A CUDA driver on this computer's memory: what pycuda and engines/cuda.py call, and no more.
+/* A CUDA driver on this computer's memory: what pycuda and engines/gpu/cuda.py call, and no more.
  *
  * Everything enqueued waits until its stream is synchronised, so what forgets to wait reads stale
  * memory, every time. Addresses of the GPU are not addresses here: touching one from the host is a

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.errors import GpuFailed
-from engines.gpu import DRIVER
+from engines.gpu.device import DRIVER
 from engines.kernels.launch import KERNELS, Kernel
 
 U8 = npt.NDArray[np.uint8]

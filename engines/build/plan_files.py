@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 from pathlib import Path
 
-from engines.plan import PlanManifest, manifest_path
+from engines.gpu.plan import PlanManifest, manifest_path
 from engines.whole_file import replace_file
 
 

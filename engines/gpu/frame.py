@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engines.cuda import Cuda, Pinned, Repeated
 from engines.errors import EngineRejected, GpuFailed
+from engines.gpu.cuda import Cuda, Pinned, Repeated
+from engines.gpu.tensorrt_engine import TensorRtEngine
 from engines.kernels.launch import AGGREGATE, FORMATS, SELECT
 from engines.kernels.result import RESULT
-from engines.tensorrt_engine import TensorRtEngine
 
 MEMORY = ("copy", "mapped")
 STAGES = ("copy", "preprocess", "rin", "select", "gather", "dpn", "aggregate")

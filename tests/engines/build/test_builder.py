@@ -12,13 +12,14 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from engines import golden, half
-from engines.build_errors import BuildFailed, OutOfMemory
-from engines.build_progress import Bar
-from engines.builder import _failure
+from engines import golden
+from engines.build import fp16
+from engines.build.builder import _failure
+from engines.build.progress import Bar
 from engines.engine import MODELS
+from engines.errors import BuildFailed, OutOfMemory
+from engines.gpu.plan import FLAG, TYPED
 from engines.manifest import Manifest
-from engines.plan import FLAG, TYPED
 from tests.support import stand_ins
 from tests.support.tiny_models import write_dpn
 
@@ -158,7 +159,7 @@ def test_bar_is_silent_when_asked():
 @pytest.mark.parametrize("name", ["rin", "dpn"])
 def test_cast_first_changes_no_bit(name):
     model = Manifest.read(MODELS / f"{name}.json")
-    prepared = half.prepare(model.model_bytes(), FLAG)
+    prepared = fp16.prepare(model.model_bytes(), FLAG)
     given = golden.batches(name)[0]
     want, got = (
         ort.InferenceSession(data, providers=["CPUExecutionProvider"]).run(
@@ -168,7 +169,7 @@ def test_cast_first_changes_no_bit(name):
     )
     for a, b in zip(want, got, strict=True):
         np.testing.assert_array_equal(a, b)
-    assert half.prepare(prepared, FLAG) == prepared  # once is enough
+    assert fp16.prepare(prepared, FLAG) == prepared  # once is enough
 
 
 def test_a_network_that_casts_first_is_left_alone(tmp_path):
@@ -176,10 +177,10 @@ def test_a_network_that_casts_first_is_left_alone(tmp_path):
 
     data = Manifest.read(write_dpn(tmp_path)).model_bytes()
     proto = onnx.load_from_string(data)
-    half.cast_first(proto)
+    fp16.cast_first(proto)
     assert proto == onnx.load_from_string(data)
 
 
 def test_what_is_no_network_is_said():
     with pytest.raises(BuildFailed, match="cannot be prepared"):
-        half.prepare(b"not a network", TYPED)
+        fp16.prepare(b"not a network", TYPED)

@@ -11,8 +11,8 @@ import importlib
 import re
 from typing import Any
 
-from engines.build_errors import BuildFailed, TensorRtMissing
-from engines.plan import FLAG, TYPED
+from engines.errors import BuildFailed, TensorRtMissing
+from engines.gpu.plan import FLAG, TYPED
 
 TYPED_FROM = (10, 12)
 _UINT8, _FLOAT = 2, 1  # onnx.TensorProto.DataType

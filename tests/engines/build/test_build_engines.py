@@ -12,9 +12,9 @@ import sys
 
 import pytest
 
-from engines.gpu import Gpu, find_gpu
+from engines.gpu.device import Gpu, find_gpu
+from engines.gpu.plan import Host, load_plan, manifest_path
 from engines.manifest import Manifest
-from engines.plan import Host, load_plan, manifest_path
 from tests.support import stand_ins
 from tests.support.tiny_models import write_dpn, write_rin
 
@@ -236,7 +236,7 @@ def test_two_builders_do_not_mix(driver, tiny, tmp_path):
 
 def test_gpu_is_read_from_the_driver(driver):
     code = (
-        "from engines.gpu import find_gpu; g = find_gpu()\n"
+        "from engines.gpu.device import find_gpu; g = find_gpu()\n"
         "print(g.name, g.compute_capability, g.memory_bytes, g.architecture)"
     )
     done = stand_ins.run(["-c", code], stand_ins.ROOT, libraries=driver, STAND_IN_GPU="A B/11/0/1")
@@ -247,11 +247,11 @@ def test_gpu_is_read_from_the_driver(driver):
 
 def test_forgetting_to_wait_for_the_gpu_is_noticed(driver, tiny, tmp_path):
     """The stand-in works only when it is waited for: without the wait every answer is stale."""
-    source = (stand_ins.ROOT / "engines" / "plan_trial.py").read_text("utf-8")
+    source = (stand_ins.ROOT / "engines" / "build" / "trial.py").read_text("utf-8")
     wait = 'ask(self._driver, "cuStreamSynchronize", self._stream)'
     assert source.count(wait) == 1
     shutil.copytree(stand_ins.ROOT / "engines", tmp_path / "engines")
-    (tmp_path / "engines" / "plan_trial.py").write_text(source.replace(wait, "pass"), "utf-8")
+    (tmp_path / "engines" / "build" / "trial.py").write_text(source.replace(wait, "pass"), "utf-8")
     shutil.copy(SCRIPT, tmp_path)
     rtx = stand_ins.fetched(f"rtx-{stand_ins.RTX_11}")
     done = stand_ins.run(

@@ -9,17 +9,16 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from engines.build_errors import BuildFailed
-from engines.build_run import import_tensorrt
-from engines.cuda import Cuda, import_pycuda
-from engines.errors import GpuFailed
-from engines.gpu import find_gpu
-from engines.gpu_frame import GpuFrame, Rule
+from engines.errors import BuildFailed, GpuFailed
+from engines.gpu.cuda import Cuda, import_pycuda
+from engines.gpu.device import find_gpu
+from engines.gpu.frame import GpuFrame, Rule
+from engines.gpu.plan import PLANS, Host, load_plan
+from engines.gpu.tensorrt_engine import TensorRtEngine
+from engines.gpu.tensorrt_library import import_tensorrt
 from engines.kernels import source
 from engines.kernels.compile import CompileError, Compiler, Nvcc, Nvrtc
 from engines.manifest import Manifest
-from engines.plan import PLANS, Host, load_plan
-from engines.tensorrt_engine import TensorRtEngine
 
 
 def open_gpu(

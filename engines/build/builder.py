@@ -11,17 +11,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engines.build_errors import BuildFailed, OperatorUnsupported, OutOfMemory
-from engines.build_progress import Bar, make_log, make_monitor
+from engines.build.progress import Bar, make_monitor
+from engines.errors import BuildFailed, OperatorUnsupported, OutOfMemory
+from engines.gpu.plan import FLAG, PROFILES, TYPED
+from engines.gpu.tensorrt_library import make_log
 from engines.manifest import Manifest
-from engines.plan import FLAG, PROFILES, TYPED
 
 MEMORY_WORDS = ("outofmemory", "out of memory", "insufficient memory", "insufficient workspace")
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to build: the model's manifest, its ONNX as `half.prepare` made it, how, how large."""
+    """What to build: the model's manifest, its ONNX as `fp16.prepare` made it, how, how large."""
 
     model: Manifest
     onnx: bytes

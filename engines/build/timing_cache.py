@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 from pathlib import Path
 
-from engines.plan import Host
+from engines.gpu.plan import Host
 from engines.whole_file import replace_file
 
 #: where nvpmodel, Jetson's power tool, keeps the mode it has set

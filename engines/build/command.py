@@ -12,11 +12,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from engines.build_errors import BuildFailed, PlanInaccurate
-from engines.build_run import Wishes, build_all, describe
+from engines.build.run import Wishes, build_all, describe
 from engines.engine import MODELS
-from engines.errors import EngineRejected
-from engines.plan import FLAG, PLANS, PROFILES, TYPED
+from engines.errors import BuildFailed, EngineRejected, PlanInaccurate
+from engines.gpu.plan import FLAG, PLANS, PROFILES, TYPED
 
 DONE, WRONG_USE, REFUSED, FAILED, INTERRUPTED = 0, 2, 3, 4, 130
 POLICIES = {"auto": None, "flag": FLAG, "typed": TYPED}

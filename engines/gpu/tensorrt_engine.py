@@ -12,19 +12,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engines.build_progress import make_log
-from engines.cuda import Cuda
 from engines.engine import Engine
 from engines.errors import EngineRejected, GpuFailed, OutputNotFinite
+from engines.gpu.cuda import Cuda
+from engines.gpu.plan import Plan
+from engines.gpu.tensorrt_library import make_log
 from engines.manifest import Manifest, Output
-from engines.plan import Plan
 
 F32 = npt.NDArray[np.float32]
 
 
 class TensorRtEngine(Engine):
-    """One network on the stream of `cuda`. `plan` comes from `engines.plan.load_plan`, whose checks
-    are the reason why its bytes may be given to TensorRT.
+    """One network on the stream of `cuda`. `plan` comes from `engines.gpu.plan.load_plan`, whose
+    checks are the reason why its bytes may be given to TensorRT.
 
     `given`: address of the input, uint8, room for the largest batch; `answers`: address of each
     output, float32, by name. GpuFailed when TensorRT refuses anything.

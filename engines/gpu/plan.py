@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from engines.errors import EngineRejected
-from engines.gpu import Gpu
+from engines.gpu.device import Gpu
 from engines.manifest import Manifest
 from engines.strict_json import (
     Keys,
@@ -31,7 +31,7 @@ from engines.strict_json import (
     parse,
 )
 
-PLANS = Path(__file__).parent / "plans"
+PLANS = Path(__file__).parents[1] / "plans"
 SCHEMA = 1
 PLAN_LIMIT = 1 << 30  # these networks make some ten MB
 #: batch sizes a plan is built for, one optimisation profile each, in this order

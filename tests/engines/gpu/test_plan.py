@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engines.build.plan_files import plan_file, store
+from engines.build.timing_cache import TimingCache, power_mode
 from engines.errors import EngineRejected
-from engines.manifest import Manifest
-from engines.plan import (
+from engines.gpu.plan import (
     FLAG,
     PLANS,
     PROFILES,
@@ -24,8 +25,7 @@ from engines.plan import (
     load_plan,
     manifest_path,
 )
-from engines.plan_files import plan_file, store
-from engines.timing_cache import TimingCache, power_mode
+from engines.manifest import Manifest
 from tests.support import stand_ins
 from tests.support.tiny_models import write_dpn, write_rin
 
@@ -264,9 +264,9 @@ def test_any_value_anywhere_is_refused(tmp_path_factory, value, key):
 KILLED = """
 import os, sys
 from pathlib import Path
-from engines import plan_files
+from engines.build import plan_files
 from engines.manifest import Manifest
-from engines.plan import PlanManifest, manifest_path
+from engines.gpu.plan import PlanManifest, manifest_path
 
 step, folder, model = int(sys.argv[1]), Path(sys.argv[2]), Manifest.read(Path(sys.argv[3]))
 count = 0
@@ -342,7 +342,7 @@ def test_timing_cache_is_kept_per_machine_and_is_only_a_hint(tmp_path):
 
 def test_timing_cache_goes_by_the_power_mode(tmp_path, monkeypatch):
     TimingCache(tmp_path, ORIN).write(b"slow")
-    monkeypatch.setattr("engines.timing_cache.power_mode", lambda: "pmode:0002 1300500000")
+    monkeypatch.setattr("engines.build.timing_cache.power_mode", lambda: "pmode:0002 1300500000")
     assert TimingCache(tmp_path, ORIN).read() == b""
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from engines.boards import BOARDS, NAMES, Board, chosen
-from engines.latency_model import LABEL, Work, main, predict, work_of
+from engines.estimate.boards import BOARDS, NAMES, Board, chosen
+from engines.estimate.latency_model import LABEL, Work, main, predict, work_of
 from engines.manifest import NOMINAL_OPTICS, Input, Manifest, Output
 
 SLOW = Board("slow", 100, 10, 1000, 10)

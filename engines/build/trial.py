@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engines.build_errors import BuildFailed
-from engines.build_progress import make_log
+from engines.errors import BuildFailed
 from engines.golden import Answers
-from engines.gpu import DRIVER, ask, open_driver
+from engines.gpu.device import DRIVER, ask, open_driver
+from engines.gpu.tensorrt_library import make_log
 from engines.manifest import Manifest
 
 

@@ -228,9 +228,9 @@ def test_selftest_on_this_gpu(gpu, slides):
     [
         ("edge.measure.gpu_sensor", "width_px(frame), left, top)",
          "width_px(frame), left, top + 1)", "kernels, Mono8"),
-        ("engines.tensorrt_engine", "pixels[:k], pixels[k:] = batch, batch[0]",
+        ("engines.gpu.tensorrt_engine", "pixels[:k], pixels[k:] = batch, batch[0]",
          "pixels[:k], pixels[k:] = batch[::-1], batch[0]", "golden pictures, dpn"),
-        ("engines.gpu_frame", 'self._enqueue(name, slots), self._use_graphs',
+        ("engines.gpu.frame", 'self._enqueue(name, slots), self._use_graphs',
          'self._enqueue(name, 3), self._use_graphs', "graph against plain launches"),
     ],
 )  # fmt: skip
@@ -283,7 +283,7 @@ def test_what_tensorrt_refuses_is_an_error_and_leaks_nothing(gpu, tiny, grey, me
 
 #: one argument packed as if it were of another type
 WRONG = 'for c_type, _ in self.parameters).replace("{}", "{}", 1)'
-FRAME, CUDA, LAUNCH = "engines.gpu_frame", "engines.cuda", "engines.kernels.launch"
+FRAME, CUDA, LAUNCH = "engines.gpu.frame", "engines.gpu.cuda", "engines.kernels.launch"
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from engines.half import choose
+from engines.build.fp16 import choose
 from tests.support import stand_ins
 
 SOURCES = sorted(
-    path for path in (stand_ins.ROOT / "engines").glob("*.py") if "trt" in path.read_text("utf-8")
+    path for path in (stand_ins.ROOT / "engines").rglob("*.py") if "trt" in path.read_text("utf-8")
 )
 #: what only some releases have -> the first that no longer does; used only where it is there
 GONE = {"BuilderFlag.FP16": 11}
@@ -70,31 +70,42 @@ def test_what_our_source_uses_is_there(release):
 @pytest.mark.parametrize(
     ("file", "ours", "wrong", "found"),
     [
-        ("builder.py", "set_memory_pool_limit", "set_memory_limit", "does not exist"),
-        ("builder.py", "MemoryPoolType.WORKSPACE", "MemoryPoolType.WORK", "does not exist"),
-        ("builder.py", "set_timing_cache(timings, False)", "set_timing_cache(timings)", "fits"),
-        ("builder.py", "given.name, shape, shape, shape", "given.name, shape, shape", "fits"),
-        ("builder.py", "get_output(0).dtype", "get_output(0).precision", "does not exist"),
-        ("builder.py", "error.node_operator()", "error.operator()", "does not exist"),
-        ("builder.py", "config.progress_monitor =", "config.monitor =", "cannot be set"),
-        ("builder.py", "timings.serialize()", "timings.save()", "does not exist"),
-        ("plan_trial.py", "execute_async_v3(stream)", "execute_async_v3()", "fits"),
-        ("plan_trial.py", "execute_async_v3", "execute_async_v2", "does not exist"),
-        ("plan_trial.py", "async(index, stream)", "async(index, handle=stream)", "fits"),
-        ("tensorrt_engine.py", "execute_async_v3(self._cuda.stream)", "enqueue_v3(0)", "exist"),
-        ("tensorrt_engine.py", "set_tensor_address(name, address)", "set_tensor_address()", "fits"),
-        ("tensorrt_engine.py", "async(index, self._cuda.stream)", "async(index)", "fits"),
-        ("tensorrt_engine.py", "set_input_shape(given.name, shape)", "set_shape()", "exist"),
-        ("tensorrt_engine.py", "get_tensor_dtype", "get_dtype", "does not exist"),
-        ("build_progress.py", "def step_complete", "def step_completed", "overridden"),
-        ("build_progress.py", "phase_name: str, step: int", "step: int", "is called as"),
+        ("build/builder.py", "set_memory_pool_limit", "set_memory_limit", "does not exist"),
+        ("build/builder.py", "MemoryPoolType.WORKSPACE", "MemoryPoolType.WORK", "does not exist"),
+        (
+            "build/builder.py",
+            "set_timing_cache(timings, False)",
+            "set_timing_cache(timings)",
+            "fits",
+        ),
+        ("build/builder.py", "given.name, shape, shape, shape", "given.name, shape, shape", "fits"),
+        ("build/builder.py", "get_output(0).dtype", "get_output(0).precision", "does not exist"),
+        ("build/builder.py", "error.node_operator()", "error.operator()", "does not exist"),
+        ("build/builder.py", "config.progress_monitor =", "config.monitor =", "cannot be set"),
+        ("build/builder.py", "timings.serialize()", "timings.save()", "does not exist"),
+        ("build/trial.py", "execute_async_v3(stream)", "execute_async_v3()", "fits"),
+        ("build/trial.py", "execute_async_v3", "execute_async_v2", "does not exist"),
+        ("build/trial.py", "async(index, stream)", "async(index, handle=stream)", "fits"),
+        ("gpu/tensorrt_engine.py", "execute_async_v3(self._cuda.stream)", "enqueue_v3(0)", "exist"),
+        (
+            "gpu/tensorrt_engine.py",
+            "set_tensor_address(name, address)",
+            "set_tensor_address()",
+            "fits",
+        ),
+        ("gpu/tensorrt_engine.py", "async(index, self._cuda.stream)", "async(index)", "fits"),
+        ("gpu/tensorrt_engine.py", "set_input_shape(given.name, shape)", "set_shape()", "exist"),
+        ("gpu/tensorrt_engine.py", "get_tensor_dtype", "get_dtype", "does not exist"),
+        ("build/progress.py", "def step_complete", "def step_completed", "overridden"),
+        ("build/progress.py", "phase_name: str, step: int", "step: int", "is called as"),
     ],
 )
 def test_a_wrong_use_is_noticed(tmp_path, oldest_or_newest, file, ours, wrong, found):
     source = (stand_ins.ROOT / "engines" / file).read_text("utf-8")
     assert ours in source
-    (tmp_path / file).write_text(source.replace(ours, wrong), "utf-8")
-    problems = _contract(oldest_or_newest, tmp_path / file)["problems"]
+    changed = tmp_path / "changed.py"
+    changed.write_text(source.replace(ours, wrong), "utf-8")
+    problems = _contract(oldest_or_newest, changed)["problems"]
     assert any(found in problem and "FP16" not in problem for problem in problems), problems
 
 

@@ -60,21 +60,6 @@ class Bar:
             print(f"{self._title} {percent:3d} %  {phase}", file=self._stream, flush=True)
 
 
-def make_log(trt: Any) -> Any:
-    """A TensorRT logger that keeps errors in `.errors` and prints nothing."""
-
-    class Log(trt.ILogger):
-        def __init__(self) -> None:
-            trt.ILogger.__init__(self)
-            self.errors: list[str] = []
-
-        def log(self, severity: Any, message: str) -> None:
-            if severity in (trt.ILogger.Severity.ERROR, trt.ILogger.Severity.INTERNAL_ERROR):
-                self.errors.append(" ".join(str(message).split()))
-
-    return Log()
-
-
 def make_monitor(trt: Any, bar: Bar) -> Any:
     """A progress monitor that draws `bar`; `.interrupted` after Ctrl-C, which ends the build.
 

@@ -6,8 +6,8 @@ assumed as a range, so the answer is a range. Measure with `sparsefocus selftest
 
 sparsefocus bench --predict [--board NAME] [--power-mode MODE] [--gpu-mhz MHZ] [--json FILE]
 
-The same without the bench's packages: python -m engines.latency_model. `sudo nvpmodel -q` names the
-mode a board is in; --gpu-mhz takes another clock than the mode's.
+The same without the bench's packages: python -m engines.estimate.latency_model. `sudo nvpmodel -q`
+names the mode a board is in; --gpu-mhz takes another clock than the mode's.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from engines.boards import NAMES, Board, chosen
 from engines.engine import MODELS
 from engines.errors import EngineRejected
+from engines.estimate.boards import NAMES, Board, chosen
+from engines.gpu.plan import PROFILES
 from engines.manifest import Manifest
-from engines.plan import PROFILES
 from engines.whole_file import replace_file
 
 LABEL = "estimate from counted work, not measured"
@@ -209,7 +209,7 @@ def told(options: argparse.Namespace, models: Path = MODELS) -> tuple[str, dict[
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the tables; 0, or 2 for wrong use."""
-    parser = argparse.ArgumentParser(prog="engines.latency_model", description=LABEL)
+    parser = argparse.ArgumentParser(prog="engines.estimate.latency_model", description=LABEL)
     add_arguments(parser)
     parser.add_argument("--models", type=Path, default=MODELS)
     parser.add_argument("--json", type=Path, metavar="FILE")

@@ -7,9 +7,9 @@ import importlib.util
 import logging
 from pathlib import Path
 
-from engines.build_errors import GpuUnusable
-from engines.gpu import open_driver
-from engines.plan import PLANS, PROFILES, manifest_path
+from engines.errors import GpuUnusable
+from engines.gpu.device import open_driver
+from engines.gpu.plan import PLANS, PROFILES, manifest_path
 
 _log = logging.getLogger(__name__)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import importlib
 import os
 import time
 from collections.abc import Iterator
@@ -12,19 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engines import golden, half
-from engines.build_errors import BuildFailed, GpuUnusable, OutOfMemory, TensorRtMissing
-from engines.build_progress import Bar
-from engines.builder import Built, Order, build_plan
+from engines import golden
+from engines.build import fp16
+from engines.build.builder import Built, Order, build_plan
+from engines.build.plan_files import plan_file, store
+from engines.build.progress import Bar
+from engines.build.timing_cache import TimingCache, power_mode
+from engines.build.trial import Trial
 from engines.engine import MODELS
-from engines.errors import EngineRejected
-from engines.gpu import Gpu, find_gpu
+from engines.errors import BuildFailed, EngineRejected, GpuUnusable, OutOfMemory
+from engines.gpu.device import Gpu, find_gpu
+from engines.gpu.plan import PLANS, PROFILES, TYPED, Host, PlanManifest, PlanRefused, load_plan
+from engines.gpu.tensorrt_library import import_tensorrt
 from engines.manifest import Manifest
 from engines.onnx_engine import OnnxEngine
-from engines.plan import PLANS, PROFILES, TYPED, Host, PlanManifest, PlanRefused, load_plan
-from engines.plan_files import plan_file, store
-from engines.plan_trial import Trial
-from engines.timing_cache import TimingCache, power_mode
 
 #: below it TensorRT 10 has no support; Orin is 8.7, Thor 11.0
 LEAST_CAPABILITY = (7, 5)
@@ -88,22 +88,10 @@ def build_all(wishes: Wishes) -> Iterator[str]:
             yield _build_one(trt, model, host, precision, wishes)
 
 
-def import_tensorrt() -> Any:
-    """The `tensorrt` module. TensorRtMissing says how to get it."""
-    try:
-        return importlib.import_module("tensorrt")
-    except (ImportError, OSError) as error:  # OSError: a library of it is missing
-        reason = " ".join(str(error).split())[:120]
-        raise TensorRtMissing(
-            f"TensorRT is not here ({reason}): it comes with JetPack; "
-            "use a virtual environment made with --system-site-packages"
-        ) from error
-
-
 def _build_one(trt: Any, model: Manifest, host: Host, precision: str, wishes: Wishes) -> str:
     start = time.monotonic()
     given = golden.batches(model.name, shape=model.inputs[0].shape)
-    onnx = half.prepare(model.model_bytes(), precision)
+    onnx = fp16.prepare(model.model_bytes(), precision)
     expected = golden.reference(model, given)
     estimate = _check_onnx(model, onnx, given, expected)
     cache = TimingCache(wishes.out, host)
@@ -177,7 +165,7 @@ def _models(wishes: Wishes) -> Iterator[Manifest]:
 
 
 def _precision(trt: Any, wishes: Wishes) -> str:
-    precision = wishes.precision or half.choose(trt)
+    precision = wishes.precision or fp16.choose(trt)
     if precision != TYPED and not hasattr(trt.BuilderFlag, "FP16"):
         raise BuildFailed(f"TensorRT {trt.__version__} has no FP16 flag: use --fp16 typed")
     return precision
@@ -224,4 +212,4 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-__all__ = ["Wishes", "build_all", "describe", "import_tensorrt"]
+__all__ = ["Wishes", "build_all", "describe"]
