@@ -6,32 +6,20 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from firmware_bridge import messages as m
+from firmware_bridge.conformance.stalls import Clock, Stalls
 from firmware_bridge.conformance.verdicts import Failed, need
 from firmware_bridge.errors import LinkLost, StageError, StageRefused
 from firmware_bridge.firmware.bench import Bench
 from firmware_bridge.framing import Frame, FrameReader, encode_frame
-from firmware_bridge.link import Link
+from firmware_bridge.link import READ_TIMEOUT_S, WRITE_TIMEOUT_S, Link
 
 ANSWER_S = 1.0
 SETTLE_MS = 20
 _SPEED_DIVISOR = 0.6  # seconds for the whole travel: longer than the watchdog's silence
 Wanted = TypeVar("Wanted")
-
-
-class Clock(Protocol):
-    """What a check needs of the module `time`; tests bring a clock that passes when asked."""
-
-    def monotonic(self) -> float:
-        """Seconds."""
-
-    def monotonic_ns(self) -> int:
-        """Nanoseconds."""
-
-    def sleep(self, seconds: float, /) -> None:
-        """Let them pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +38,7 @@ class Probe:
     ) -> None:
         """Find out where the axis is; LinkLost when nobody answers, StageRefused without room."""
         self.bench = bench
-        self.clock = clock
+        self.clock = self.stalls = Stalls(clock)
         self.travel_nm = travel_nm
         self._link = link
         self._frames = FrameReader()
@@ -74,7 +62,9 @@ class Probe:
 
     def write(self, data: bytes) -> None:
         """Any bytes."""
+        self.stalls.lap()
         self._link.write(data)
+        self.stalls.lap(WRITE_TIMEOUT_S)
 
     def wire(self, message: m.Message, version: int = m.PROTOCOL_VERSION) -> bytes:
         """The next frame, numbered, not yet sent."""
@@ -89,7 +79,10 @@ class Probe:
 
     def listen(self) -> None:
         """Take what has arrived, waiting 50 ms at most."""
-        for frame in self._frames.feed(self._link.read()):
+        self.stalls.lap()
+        data = self._link.read()
+        self.stalls.lap(READ_TIMEOUT_S)
+        for frame in self._frames.feed(data):
             try:
                 self.heard.append(Heard(frame.seq, m.decode(frame.kind, frame.payload)))
             except m.MessageError as error:
@@ -104,14 +97,15 @@ class Probe:
         self, wanted: Callable[[Heard], bool], what: str, timeout_s: float = ANSWER_S
     ) -> Heard:
         """The next frame that is `wanted`, silent meanwhile; Failed after `timeout_s`."""
-        deadline = self.clock.monotonic() + timeout_s
+        deadline, late = self.clock.monotonic() + timeout_s, False
         while True:
             for index, heard in enumerate(self.heard):
                 if wanted(heard):
                     del self.heard[: index + 1]
                     return heard
-            if self.clock.monotonic() > deadline:
+            if late:
                 raise Failed(f"no {what} within {timeout_s:g} s")
+            late = self.clock.monotonic() > deadline  # what has come by then still counts
             self.listen()
 
     def wait(self, *wanted: type[Wanted], timeout_s: float = ANSWER_S) -> Wanted:

@@ -12,6 +12,7 @@ from firmware_bridge.conformance import number_checks as numbers
 from firmware_bridge.conformance import stop_checks as stops
 from firmware_bridge.conformance import wire_checks as wire
 from firmware_bridge.conformance.probe import Probe
+from firmware_bridge.conformance.stalls import STALL_S
 from firmware_bridge.conformance.verdicts import Failed
 from firmware_bridge.errors import LinkLost, StageError
 
@@ -37,7 +38,8 @@ BENCH_CHECKS: tuple[Check, ...] = (
     stops.limit_outweighs,
     wire.reboot,
 )
-PASSED, FAILED, NOT_RUN = "passed", "FAILED", "not run"
+PASSED, FAILED, NOT_RUN, NOT_JUDGED = "passed", "FAILED", "not run", "not judged"
+TRIES = 3  # of a check in which this computer stood still
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +70,33 @@ def run(
 
 
 def _run_one(probe: Probe, check: Check) -> Outcome:
-    began, result, detail = time.monotonic(), PASSED, ""
+    began = time.monotonic()
     if check in BENCH_CHECKS and probe.bench is None:
         result, detail = NOT_RUN, "needs the board's pins: --bench PORT"
     else:
-        try:
-            probe.fresh()
-            check(probe)
-        except Failed as failed:
-            result, detail = FAILED, str(failed)
-        except LinkLost:
-            raise
-        except StageError as error:
-            result, detail = FAILED, str(error)
+        for _ in range(TRIES):
+            result, detail = _judge(probe, check)
+            if result != NOT_JUDGED:
+                break
     question = (check.__doc__ or "").strip().splitlines()[0]
     return Outcome(check.__name__, question, result, detail, round(time.monotonic() - began, 3))
+
+
+def _judge(probe: Probe, check: Check) -> tuple[str, str]:
+    """PASSED, FAILED, or NOT_JUDGED: what failed while this computer stood still says nothing."""
+    probe.stalls.restart()
+    try:
+        probe.fresh()
+        check(probe)
+    except LinkLost:
+        raise
+    except (Failed, StageError) as failed:
+        probe.stalls.lap(STALL_S)
+        stalled_s = probe.stalls.longest_s
+        if stalled_s < STALL_S:
+            return FAILED, str(failed)
+        return NOT_JUDGED, f"this computer stood still for {1e3 * stalled_s:.0f} ms: {failed}"
+    return PASSED, ""
 
 
 def as_json(probe: Probe, outcomes: Sequence[Outcome]) -> dict[str, Any]:
@@ -97,5 +111,6 @@ def as_json(probe: Probe, outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "checks": [asdict(outcome) for outcome in outcomes],
         "passed": sum(outcome.result == PASSED for outcome in outcomes),
         "failed": sum(outcome.result == FAILED for outcome in outcomes),
+        "not_judged": sum(outcome.result == NOT_JUDGED for outcome in outcomes),
         "not_run": sum(outcome.result == NOT_RUN for outcome in outcomes),
     }  # fmt: skip

@@ -23,7 +23,7 @@ from firmware_bridge.firmware.bench import Bench
 from firmware_bridge.link import SerialLink
 from firmware_bridge.stop_signals import StopSignals
 
-CONFORMS, DEVIATES = 0, 3
+CONFORMS, DEVIATES, UNJUDGED = 0, 3, 4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def conformance(
     options: argparse.Namespace, write_json: Callable[[dict[str, Any], Path], None]
 ) -> int:
-    """0 = it conforms, 3 = a check failed; LinkLost when nobody answers (exit 4)."""
+    """0 = it conforms, 3 = a check failed, 4 = this computer stood still and nothing can be said.
+
+    LinkLost when nobody answers (exit 4).
+    """
     if not 1.0 <= options.travel_um <= 100_000.0:
         print(f"sparsefocus: --travel-um {options.travel_um} must be 1..100000", file=sys.stderr)
         return 2
@@ -66,10 +69,15 @@ def conformance(
         with StopSignals(lambda _: probe.stop_at_once()):
             outcomes = run(probe, options.only, tell)
     record = as_json(probe, outcomes)
-    print("{passed} passed, {failed} failed, {not_run} not run".format(**record), file=out)
+    words = "{passed} passed, {failed} failed, {not_run} not run".format(**record)
+    if record["not_judged"]:  # this computer stood still: let it do nothing else, and ask again
+        words += ", {not_judged} not judged".format(**record)
+    print(words, file=out)
     if options.json is not None:
         write_json(record, options.json)
-    return DEVIATES if record["failed"] else CONFORMS
+    if record["failed"]:
+        return DEVIATES
+    return UNJUDGED if record["not_judged"] else CONFORMS
 
 
 def _row(outcome: Outcome) -> str:

@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 
 from edge.appliance import cli
+from firmware_bridge.conformance import verb
 from firmware_bridge.conformance.probe import Probe
 from firmware_bridge.conformance.suite import (
     BENCH_CHECKS,
     CHECKS,
     FAILED,
+    NOT_JUDGED,
     NOT_RUN,
     PASSED,
     Outcome,
@@ -27,7 +29,9 @@ from firmware_bridge.errors import StageError, StageRefused
 from firmware_bridge.firmware.bench import Bench
 from firmware_bridge.firmware.host import HostFirmware
 from firmware_bridge.firmware.qemu import QemuFirmware
+from firmware_bridge.framing import FrameReader
 from firmware_bridge.link import SerialLink
+from firmware_bridge.messages import Move, decode
 from tests.support.boards import QEMU
 from tests.support.broken_firmware import MISTAKES, Mistake, broken_core, build_broken
 from tests.support.virtual_board import VirtualBoard
@@ -86,6 +90,50 @@ def test_a_broken_firmware_is_noticed(mistake: Mistake) -> None:
     except (Failed, StageError) as error:  # it may not even get as far as a check
         outcome = Outcome("at the start", "", FAILED, repr(error), 0.0)
     assert outcome.result == FAILED, f"{mistake.caught_by} does not notice"
+
+
+class Suspended(VirtualBoard):
+    """Its host stands still after each of the next `times` MOVEs that it sends."""
+
+    times = 0
+
+    def write(self, data: bytes) -> None:
+        super().write(data)
+        moves = [f for f in FrameReader().feed(data) if isinstance(decode(f.kind, f.payload), Move)]
+        if moves and self.times:
+            self.times -= 1
+            self.wait_us(600_000)  # longer than the watchdog's silence
+
+
+@pytest.mark.parametrize("check", ["stop", "watchdog", "anyone_may_stop", "settings_hold", "move"])
+def test_a_host_that_stood_still_is_not_the_firmwares_fault(check: str) -> None:
+    board = Suspended()
+    probe = board.probe()
+    board.times = 1
+    (outcome,) = run(probe, [check])
+    assert outcome.result == PASSED  # asked again
+    board.times = 1000
+    (outcome,) = run(probe, [check])
+    assert outcome.result == NOT_JUDGED
+    assert "this computer stood still for " in outcome.detail
+
+
+def test_a_stall_excuses_no_check_that_it_was_not_in() -> None:
+    mistake = next(m for m in MISTAKES if m.caught_by == "stop")
+    board = VirtualBoard(broken_core(mistake))
+    probe = board.probe()
+    board.wait_us(2_000_000)  # between two checks
+    (outcome,) = run(probe, ["stop"])
+    assert outcome.result == FAILED
+
+
+def test_nothing_to_say_is_4(monkeypatch: pytest.MonkeyPatch) -> None:
+    def judged(*_: object) -> list[Outcome]:
+        return [Outcome("stop", "", NOT_JUDGED, "this computer stood still for 600 ms", 1.0)]
+
+    monkeypatch.setattr(verb, "run", judged)
+    with HostFirmware(start_nm=START) as board:
+        assert cli.main(["stage", "conformance", board.port]) == 4
 
 
 def test_every_check_is_needed() -> None:
