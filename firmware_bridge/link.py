@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import os
 import select
+import termios
 import threading
+from pathlib import Path
 from typing import Protocol
 
 import serial
@@ -14,6 +18,24 @@ from firmware_bridge.errors import LinkLost, StageRefused
 
 READ_TIMEOUT_S = 0.05
 WRITE_TIMEOUT_S = 0.25
+LASTING = (Path("/dev/serial/by-id"), Path("/dev/serial/by-path"))
+
+
+def lasting_name(port: str) -> str:
+    """The name under which the same line is found again, after a restart and among others.
+
+    udev's /dev/serial/by-id, which has the adapter's serial number, else by-path; "" where there
+    is none: a port that is only the first or second of its kind may be another one tomorrow.
+    """
+    try:
+        there = Path(port).resolve(strict=True)
+    except OSError:
+        return ""
+    for folder in LASTING:
+        for name in sorted(folder.glob("*")):
+            if name.resolve() == there:
+                return str(name)
+    return ""
 
 
 class Link(Protocol):
@@ -38,7 +60,9 @@ class SerialLink:
     """A serial port held by this process alone.
 
     The port is opened under an advisory lock on the device itself (pyserial's `exclusive` is
-    flock), so a second runtime is turned away whatever name it uses for the same port.
+    flock), so a second runtime is turned away whatever name it uses for the same port. A program
+    that asks for no lock is kept out by the kernel (TIOCEXCL), unless it runs as root: it would
+    take answers that are ours.
     """
 
     def __init__(self, port: str, baudrate: int = 115_200) -> None:
@@ -51,12 +75,14 @@ class SerialLink:
                 exclusive=True,
             )
         except serial.SerialException as error:
-            if "lock" in str(error):
+            if "lock" in str(error) or error.errno == errno.EBUSY:
                 raise StageRefused("PORT_LOCKED", f"{port} is in use by another process") from error
             raise LinkLost(f"cannot open {port}: {error}") from error
         self._write_lock = threading.Lock()
         self._in_hand = False
         self._name = port
+        with contextlib.suppress(OSError):
+            fcntl.ioctl(self._serial.fileno(), termios.TIOCEXCL)
         # FTDI adapters hold bytes back for 16 ms otherwise; a pty has no such setting.
         with contextlib.suppress(ValueError, NotImplementedError, OSError):
             self._serial.set_low_latency_mode(True)
@@ -106,5 +132,8 @@ class SerialLink:
         return waiting or self._in_hand
 
     def close(self) -> None:
+        with contextlib.suppress(OSError, TypeError, serial.SerialException):
+            # a line that somebody else has open keeps the mark after our last close
+            fcntl.ioctl(self._serial.fileno(), termios.TIOCNXCL)
         with contextlib.suppress(OSError, serial.SerialException):
             self._serial.close()
