@@ -19,7 +19,7 @@ from edge.camera import Frame
 from edge.decide.decision import Move, Plan, Shutdown
 from edge.errors import MoveRefused, MoveUncertain
 from edge.state import RunState
-from firmware_bridge.errors import StageError, StageRefused
+from firmware_bridge.errors import StageError, StageRefused, StageSilent
 from firmware_bridge.stage import Stage, StageStatus
 
 MAX_SLACK_UM = 0.5
@@ -228,5 +228,7 @@ class Guard:
             return call()
         except StageRefused as refused:
             raise MoveRefused(refused.reason, str(refused)) from refused
+        except StageSilent as silent:  # it rested when it fell silent, and nothing was sent
+            raise MoveRefused("stage-silent", str(silent)) from silent
         except (StageError, OSError) as error:
             raise MoveUncertain(str(error)) from error

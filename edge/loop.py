@@ -22,9 +22,10 @@ from edge.measure.aggregate import FocusEstimate, NoFocus
 from edge.measure.sensor import Measurement, Sensor, measure
 from edge.state import RunState
 from engines import manifest
-from firmware_bridge.errors import StageError, StageUncertain
+from firmware_bridge.errors import StageError, StageSilent, StageUncertain
 from firmware_bridge.stage import Stage
 
+SILENT = "stage-silent"  # how the reason begins while a stage at rest does not answer
 LATE = "late"  # how the reason of a dropped result begins
 LATCHED = "latched"  # and that of a shutdown because the axis refuses every move
 MAX_STALLS = 10  # in a row; then the camera is gone
@@ -124,6 +125,9 @@ def step(rig: Parts) -> Outcome:
         return trace.end(Decision.REFUSE, str(refused))
     except CameraStalled as stalled:
         return trace.stalled(str(stalled))
+    except StageSilent as silent:  # at rest, and asked on: nothing was sent, it may come back
+        rig.state.follow(tracking=False)
+        return trace.end(Decision.HOLD, f"{SILENT}: {silent}")
     except (MoveUncertain, StageUncertain) as error:
         return trace.end(Decision.SHUTDOWN, f"the stage's position is uncertain: {error}")
     except (EngineRejected, manifest.EngineRejected, ConfigError, StageError) as error:

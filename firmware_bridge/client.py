@@ -15,7 +15,14 @@ from dataclasses import dataclass
 
 from firmware_bridge import messages as m
 from firmware_bridge.clock import ClockSync
-from firmware_bridge.errors import LinkLost, ProtocolError, StageError, StageRefused, StageUncertain
+from firmware_bridge.errors import (
+    LinkLost,
+    ProtocolError,
+    StageError,
+    StageRefused,
+    StageSilent,
+    StageUncertain,
+)
 from firmware_bridge.exchange import BEHIND_S, LOOK_S, Exchange, Reply
 from firmware_bridge.history import StatusHistory
 from firmware_bridge.link import Link
@@ -52,6 +59,7 @@ class Client:
         self._status_ns = 0  # when the newest STATUS arrived
         self._syncs: dict[int, int] = {}  # token of a heartbeat -> sent, ns
         self.session = 0  # 0 = none
+        self.awaited_id = 0  # newest move that may be, or has been, under way
         self.clock = ClockSync()
         self.history = StatusHistory()
         self.exposures: deque[m.Exposure] = deque(maxlen=_EXPOSURES_KEPT)
@@ -97,9 +105,9 @@ class Client:
     def wait_for(self, condition: Callable[[m.Status], bool], timeout_s: float) -> m.Status:
         """The first STATUS that fulfils `condition`; StageUncertain after `timeout_s`.
 
-        LinkLost when STATUS stops arriving; other trouble as soon as it is known. An old STATUS is
-        no silence while newer ones wait to be read: then it is the reader that is late, and the
-        newer ones are waited for.
+        LinkLost when STATUS stops arriving, StageSilent when it stopped at rest; other trouble as
+        soon as it is known. An old STATUS is no silence while newer ones wait to be read: then it
+        is the reader that is late, and the newer ones are waited for.
         """
         deadline = time.monotonic() + timeout_s
         with self.changed:
@@ -114,13 +122,22 @@ class Client:
                 if late and self.exchange.behind():
                     self.changed.wait(LOOK_S)
                     continue
-                if silent:
-                    raise LinkLost(f"no STATUS for {LINK_TIMEOUT_S} s")
+                if status is not None and silent:
+                    raise self._silence(status)
                 if now >= deadline:
                     if status is None:
                         raise LinkLost("no STATUS since the handshake")
                     raise StageUncertain(f"still not done after {timeout_s:g} s")
                 self.changed.wait(min(deadline - now, LINK_TIMEOUT_S))
+
+    def _silence(self, newest: m.Status) -> LinkLost:
+        """At rest with nothing under way: who is silent may come back, and is asked on."""
+        said = f"no STATUS for {LINK_TIMEOUT_S} s"
+        return StageSilent(said) if self.rests(newest) else LinkLost(said)
+
+    def rests(self, status: m.Status) -> bool:
+        """At rest by this STATUS, and it knows of the newest move."""
+        return not status.flags & m.Flag.MOVING and status.last_move_id >= self.awaited_id
 
     def close(self) -> None:
         """End the session and the threads, close the line; safe to call twice."""

@@ -25,5 +25,13 @@ class LinkLost(StageUncertain):
     """The port is gone or silent. Whether a move was under way is unknown."""
 
 
+class StageSilent(LinkLost):
+    """The controller does not answer, and no move was under way when it fell silent.
+
+    Nothing was sent. It is asked on: once it answers from where it was, the stage works as before;
+    an answer from anywhere else is StageUncertain.
+    """
+
+
 class ProtocolError(StageError):
     """The peer speaks another protocol: version or message table differ. Nothing was sent."""

@@ -45,16 +45,37 @@ class Exposure:
     count: int
 
 
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a controller says of itself, by which it is known again; um are its own.
+
+    `travel_um` None = it cannot tell its limits. `serial`, `port`: its own number and the name of
+    its line that stays (/dev/serial/by-id), "" = it has none. `referenced`: whether it counts from
+    its reference, None = it cannot tell.
+    """
+
+    text: str
+    resolution_um: float
+    travel_um: tuple[float, float] | None
+    serial: str = ""
+    referenced: bool | None = None
+    port: str = ""
+
+
 class Stage(ABC):
     """A Z axis. Moves are absolute; a call is confirmed, refused, or raises StageUncertain."""
 
     z_min_um: float
     z_max_um: float
     resolution_um: float
+    identity: Identity | None = None
 
     @abstractmethod
     def status(self) -> StageStatus:
-        """Newest status; LinkLost when the last one is older than the link time-out."""
+        """Newest status; LinkLost when the last one is older than the link time-out.
+
+        StageSilent, a LinkLost, when no move was under way: call again, it is asked on.
+        """
 
     @abstractmethod
     def z_at(self, time_ns: int) -> ZAt:
@@ -70,7 +91,10 @@ class Stage(ABC):
 
     @abstractmethod
     def wait(self, timeout_s: float) -> StageStatus:
-        """Wait until the last move is done and settled; StageUncertain after `timeout_s`."""
+        """Wait until the last move is done and settled; StageUncertain after `timeout_s`.
+
+        Also when the move ended elsewhere than at its target and no `stop` of ours did that.
+        """
 
     @abstractmethod
     def stop(self) -> None:
@@ -100,9 +124,12 @@ STAGES: dict[str, str] = {
 }
 
 
-def open_stage(name: str, settings: Mapping[str, Any]) -> Stage:
-    """Import the driver called `name` and open it; KeyError for an unknown name."""
+def open_stage(name: str, settings: Mapping[str, Any], stop_first: bool = False) -> Stage:
+    """Import the driver called `name` and open it; KeyError for an unknown name.
+
+    `stop_first`: stop the axis before anything else is asked, whatever the questions end in.
+    """
     module, _, attribute = STAGES[name].partition(":")
     driver = getattr(importlib.import_module(module), attribute)
-    stage: Stage = driver(**settings)
+    stage: Stage = driver(**settings, **({"stop_first": True} if stop_first else {}))
     return stage

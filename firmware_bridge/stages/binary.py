@@ -6,18 +6,20 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from firmware_bridge import messages as m
 from firmware_bridge.client import AxisRequest, Client
 from firmware_bridge.errors import LinkLost, StageError, StageRefused, StageUncertain
 from firmware_bridge.history import position_nm
-from firmware_bridge.link import Link, SerialLink
-from firmware_bridge.stage import Exposure, Stage, StageStatus, ZAt
+from firmware_bridge.link import Link, SerialLink, lasting_name
+from firmware_bridge.stage import Exposure, Identity, Stage, StageStatus, ZAt
 
 _COVER_WAIT_S = 2.5 * m.STATUS_PERIOD_MS / 1e3
 _NM_MAX = 2**31 - 1
 _LAST_MOVE_ID = 2**32 - 1  # move_id is a u32
 SETTLE_MS_MAX = 10_000
+ARRIVAL_NM = 500  # how near to its target a move must end
 
 
 class BinaryStage(Stage):
@@ -36,14 +38,16 @@ class BinaryStage(Stage):
         baudrate: int = 115_200,
         open_link: Callable[[str, int], Link] = SerialLink,
         may_beat: Callable[[], bool] = lambda: True,
+        stop_first: bool = False,
     ) -> None:
         """Open `port` and a session with the window z_min_um..z_max_um, which the firmware keeps.
 
         `speed_um_s` None = the firmware's own; `backlash_um`: every move ends coming up by this
         much, coming down when it is negative, dipping past the target first; 0 = direct;
         `assumed_tolerance_um`: how far off `assumed_um` of a move may be; `may_beat`: while it says
-        False the firmware gets no heartbeat, and its watchdog stops what moves. Raises StageRefused
-        (PORT_LOCKED, WINDOW, CONFIG, OTHER_SESSION), ProtocolError or LinkLost; nothing moves.
+        False the firmware gets no heartbeat, and its watchdog stops what moves; `stop_first`: STOP
+        before the handshake, which is obeyed whoever sends it. Raises StageRefused (PORT_LOCKED,
+        WINDOW, CONFIG, OTHER_SESSION), ProtocolError or LinkLost; nothing moves.
         """
         self._axis = AxisRequest(
             z_min_nm=_nm(z_min_um, "z_min_um"),
@@ -57,14 +61,19 @@ class BinaryStage(Stage):
             raise StageRefused("CONFIG", f"settle_ms = {settle_ms} is not 0..{SETTLE_MS_MAX}")
         self._moving = threading.Lock()  # one MOVE on the wire at a time
         self._last_id = 0  # newest number used
-        self._awaited_id = 0  # newest move that may be, or has been, under way
+        self._accepted_nm = 0  # where the firmware said that it goes
+        self._stopped_id = 0  # newest move that a stop of ours may have ended
         self._uncertain = ""  # why no further move may be sent before reconnect()
         self._connected_us = 0
         self._device_id: int | None = None
         self._open_line = lambda: open_link(port, baudrate)
+        self._line_name = lasting_name(port)
         self._may_beat = may_beat
         self._client = Client(self._open_line(), may_beat)
         try:
+            if stop_first:  # whatever the handshake ends in
+                with suppress(StageRefused, StageUncertain):
+                    self._client.request(m.Stop(0), m.Stopping)
             self.reconnect()
         except StageError:
             self.close()
@@ -88,12 +97,20 @@ class BinaryStage(Stage):
                 there = f"device {ack.device_id} answers instead of {self._device_id}"
                 raise StageRefused("OTHER_DEVICE", there)
             self._device_id = ack.device_id
-            self._last_id = self._awaited_id = 0
+            self._last_id = self._client.awaited_id = self._stopped_id = 0
             self._uncertain = ""
             self._connected_us = ack.time_us
         self.z_min_um, self.z_max_um = ack.z_min_nm / 1e3, ack.z_max_nm / 1e3
         self.resolution_um = ack.nm_per_step / 1e3
         self.boot_id = ack.boot_id
+        self.identity = Identity(
+            f"binary protocol {ack.protocol}",
+            self.resolution_um,
+            (ack.hard_min_nm / 1e3, ack.hard_max_nm / 1e3),
+            serial=f"{ack.device_id}",
+            referenced=True,  # the protocol demands it of a firmware before its first answer
+            port=self._line_name,
+        )
         self._client.newest()
 
     # ---- reading ------------------------------------------------------------------------------
@@ -102,7 +119,7 @@ class BinaryStage(Stage):
         return self._stage_status(self._client.newest())
 
     def _stage_status(self, status: m.Status) -> StageStatus:
-        moving = bool(status.flags & m.Flag.MOVING) or status.last_move_id < self._awaited_id
+        moving = bool(status.flags & m.Flag.MOVING) or status.last_move_id < self._client.awaited_id
         settled = bool(status.flags & m.Flag.SETTLED) and not moving
         with self._client.changed:
             time_ns, _ = self._client.clock.host_ns(status.time_us)
@@ -148,8 +165,7 @@ class BinaryStage(Stage):
         if history.covers(firmware_us):
             z_nm, half_width_nm = history.at(firmware_us, width_us)
             return ZAt(z_nm / 1e3, half_width_nm / 1e3 + half_step_um)
-        at_rest = not newest.flags & m.Flag.MOVING and newest.last_move_id >= self._awaited_id
-        if firmware_us > newest.time_us and at_rest:
+        if firmware_us > newest.time_us and self._client.rests(newest):
             return ZAt(position_nm(newest) / 1e3, half_step_um)
         if firmware_us < newest.time_us:
             raise StageRefused("no-history", "that moment is before the first STATUS kept")
@@ -194,9 +210,9 @@ class BinaryStage(Stage):
             return move.move_id
 
     def _send(self, move: m.Move) -> None:
-        before = self._awaited_id
+        before = self._client.awaited_id, self._accepted_nm
         with self._client.changed:
-            self._awaited_id = move.move_id
+            self._client.awaited_id, self._accepted_nm = move.move_id, move.target_nm
         try:
             reply = self._client.request(move, m.Accepted, m.Refused)
         except StageUncertain as error:
@@ -205,29 +221,45 @@ class BinaryStage(Stage):
                 raise
             raise StageUncertain(self._uncertain) from error
         if isinstance(reply, m.Accepted):
+            self._accepted_nm = reply.target_nm
             return
         assert isinstance(reply, m.Refused)
         if reply.reason == m.Reason.NO_SESSION:
             self._uncertain = "the controller forgot the session: it restarted"
             raise StageUncertain(self._uncertain)
         with self._client.changed:
-            self._awaited_id = before
+            self._client.awaited_id, self._accepted_nm = before
         z_um = reply.position_nm / 1e3
         detail = f"to {move.target_nm / 1e3:.3f} um; the axis is at {z_um:.3f} um"
         raise StageRefused(m.Reason(reply.reason).name, detail)
 
     def wait(self, timeout_s: float) -> StageStatus:
-        wanted = self._awaited_id
-        return self._stage_status(
-            self._client.wait_for(
-                lambda status: (
-                    bool(status.flags & m.Flag.SETTLED) and status.last_move_id >= wanted
-                ),
-                timeout_s,
-            )
+        wanted = self._client.awaited_id
+        status = self._client.wait_for(
+            lambda status: bool(status.flags & m.Flag.SETTLED) and status.last_move_id >= wanted,
+            timeout_s,
+        )
+        if wanted > self._stopped_id:
+            self._check_reached(status, wanted)
+        return self._stage_status(status)
+
+    def _check_reached(self, status: m.Status, wanted: int) -> None:
+        """That it rests proves nothing: the move itself must say that it was made."""
+        reached = status.last_move_id == wanted and status.last_result == m.Result.REACHED
+        off_nm = abs(position_nm(status) - self._accepted_nm)  # an encoder's, where there is one
+        step_nm = self.resolution_um * 1e3  # an acceptance that was lost told no rounded target
+        there = abs(status.commanded_nm - self._accepted_nm) < step_nm and off_nm <= ARRIVAL_NM
+        if reached and there:
+            return
+        how = m.Result(status.last_result).name if status.last_move_id == wanted else "SUPERSEDED"
+        raise StageUncertain(
+            f"the move ended at {position_nm(status) / 1e3:.3f} um, "
+            f"not at {self._accepted_nm / 1e3:.3f}: {how}"
         )
 
     def stop(self) -> None:
+        with self._client.changed:
+            self._stopped_id = self._client.awaited_id
         self._client.request(m.Stop(self._client.session), m.Stopping)
 
     def clear(self) -> None:

@@ -19,12 +19,15 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from firmware_bridge.errors import StageError
+from firmware_bridge.stage import Identity
 from firmware_bridge.stop_signals import SIGNALS, StopSignals
 
 if TYPE_CHECKING:
     from firmware_bridge.stages.binary import BinaryStage
 
 SILENT_S = 0.15  # and 100 ms to brake from top speed: at rest within the watchdog's 300 ms
+#: z_min_um, z_max_um, resolution_um, boot_id, identity
+Facts = tuple[float, float, float, int, Identity]
 _BRAKING_S = 1.0  # how long the way to rest is awaited before the session is ended
 
 
@@ -137,8 +140,9 @@ def _answer_calls(line: Connection, owner: Owner) -> None:
             line.send(answer)
 
 
-def _facts(stage: Any) -> tuple[float, float, float, int]:
-    return stage.z_min_um, stage.z_max_um, stage.resolution_um, stage.boot_id
+def _facts(stage: Any) -> Facts:
+    um = stage.z_min_um, stage.z_max_um, stage.resolution_um
+    return *um, stage.boot_id, stage.identity
 
 
 def _told(error: Exception) -> tuple[str, str, str]:

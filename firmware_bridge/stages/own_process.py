@@ -20,13 +20,20 @@ import threading
 from multiprocessing.connection import Connection
 from typing import Any
 
-from firmware_bridge.errors import LinkLost, ProtocolError, StageError, StageRefused, StageUncertain
+from firmware_bridge.errors import (
+    LinkLost,
+    ProtocolError,
+    StageError,
+    StageRefused,
+    StageSilent,
+    StageUncertain,
+)
 from firmware_bridge.stage import Exposure, Stage, StageStatus, ZAt
-from firmware_bridge.stages.bridge_process import serve
+from firmware_bridge.stages.bridge_process import Facts, serve
 
 BEAT_S = 0.025  # six of them may be lost before the bridge stops the axis
 
-_KINDS = {kind.__name__: kind for kind in (StageUncertain, LinkLost, ProtocolError)}
+_KINDS = {kind.__name__: kind for kind in (StageUncertain, LinkLost, StageSilent, ProtocolError)}
 _START_S = 30.0  # a new interpreter on a busy computer, then the handshake
 _ANSWER_S = 5.0  # longer than the client's own time-outs: then the bridge itself is frozen
 _CLOSE_S = 5.0
@@ -57,8 +64,8 @@ class OwnProcessStage(Stage):
             self.close()
             raise
 
-    def _take_facts(self, facts: tuple[float, float, float, int]) -> None:
-        self.z_min_um, self.z_max_um, self.resolution_um, self.boot_id = facts
+    def _take_facts(self, facts: Facts) -> None:
+        self.z_min_um, self.z_max_um, self.resolution_um, self.boot_id, self.identity = facts
 
     def _beat(self) -> None:
         """For as long as we live, and are not frozen."""

@@ -151,7 +151,9 @@ def test_one_way_line_trips_the_watchdog(
     line.to_firmware = lambda wire, frame: []
     stage._client.wait_for(lambda status: status.latch == m.Latch.SAFE_STOP, 2.0)
     line.to_firmware = unchanged
-    rested = stage.wait(2.0)
+    with pytest.raises(StageUncertain, match=r"ended at .* um, not at 8000.000: WATCHDOG"):
+        stage.wait(2.0)
+    rested = stage.status()
     assert rested.latched == "SAFE_STOP"
     assert 5000 < rested.z_um < 8000
 
