@@ -1,8 +1,9 @@
 """ASI MS-2000 and Tiger: lines of text, CR out, CR LF back (ASI serial command manual).
 
-Units per mm and soft limits are read (`UM Z?`, `SL Z?`, `SU Z?`); `/` says busy while any axis
-of the controller moves, so a scan in XY holds Z too. There is no checksum: a damaged digit in a
-position is asked again, one in a move shows where the move ends.
+Answers are read by their fields (`Z=10000.000`, wherever it stands): firmwares differ in the words
+around them. Units per mm and soft limits are read (`UM Z?`, `SL Z?`, `SU Z?`); `/` says busy while
+any axis of the controller moves, so a scan in XY holds Z too. There is no checksum: a damaged digit
+in a position is asked again, one in a move shows where the move ends.
 """
 
 from __future__ import annotations
@@ -11,16 +12,16 @@ import re
 from typing import Any
 
 from firmware_bridge.errors import StageRefused
-from firmware_bridge.stages.conversation import line
+from firmware_bridge.stages.conversation import NUMBER, line
 from firmware_bridge.stages.line_stage import LineStage
 from firmware_bridge.stages.polled import Identity
 from firmware_bridge.stages.rest import Reading
 from firmware_bridge.stages.steps import nearest_step
 
-END = b"\r\n"
+END = b"\n"  # after a CR
 HALTED = 21  # `:N-21` answers a HALT that stopped a move
 _ERROR = re.compile(r":N\s*-(\d+)")
-_NUMBER = r"(-?\d+(?:\.\d+)?)"
+_POSITION = rf":A\s*(?:[A-Z]\s*=\s*)?({NUMBER})"
 ERRORS = {
     1: ("COMMAND", "the controller does not know the command"),
     2: ("AXIS", "the controller has no such axis"),
@@ -49,20 +50,22 @@ class AsiStage(LineStage):
         self._begin()
 
     def _identify(self) -> Identity:
-        version = self._ask("V", r":A\s*Version:\s*(\S.*)")
-        units_per_mm = float(self._ask(f"UM {self._axis}?", rf".*=\s*{_NUMBER}.*"))
+        version = self._ask("V", r":A\s*(?:Version:\s*)?(\S.*)")
+        units_per_mm = self._setting("UM")
         if not 1 <= units_per_mm <= 1e7:
             raise StageRefused("CONFIG", f"UM {self._axis} = {units_per_mm} units per mm")
         self._um_per_unit = 1000.0 / units_per_mm
-        low, high = (
-            1000.0 * float(self._ask(f"{limit} {self._axis}?", rf".*=\s*{_NUMBER}.*"))
-            for limit in ("SL", "SU")
-        )
+        low, high = (1000.0 * self._setting(limit) for limit in ("SL", "SU"))
         return Identity(f"ASI {version}", self._asked_resolution_um, (low, high))
 
+    def _setting(self, name: str) -> float:
+        """Of our axis, whatever other axes the answer has."""
+        field = rf"(?:.*[\s:])?{self._axis}\s*=\s*({NUMBER})(?:[\s:].*)?"
+        return float(self._ask(f"{name} {self._axis}?", field))
+
     def _read(self) -> Reading:
-        moving = self._ask("/", "([BN])") == "B"
-        position = float(self._ask(f"W {self._axis}", rf":A\s*{_NUMBER}"))
+        moving = self._ask("/", r"(?::A\s*)?([BN])") == "B"
+        position = float(self._ask(f"W {self._axis}", _POSITION))
         return Reading(position * self._um_per_unit, moving)
 
     def _go(self, target_um: float) -> None:

@@ -3,7 +3,8 @@
 Every command of these drivers may be sent twice without harm, so silence and damage are met by
 sending again. So is a refusal: a damaged command earns one, and a damaged `0` reads as one, so
 only what is refused twice is refused. An answer is known by its shape (or its number, where the
-wire has one), never by being the next thing that arrives.
+wire has one), never by being the next thing that arrives. What arrives between two questions is
+no answer, and yet may matter (a greeting after a restart): `overhear` is given all of it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from firmware_bridge.link import Link
 
 SENDS = 3
 ANSWER_S = 0.3  # the slowest answer: 30 bytes at 9600 baud and a controller that was busy
+#: a number as controllers write it; what damage leaves of one (`-5.05.000`) is none
+NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)"
 _BUFFER = 4096  # more than that without an answer is noise
+_SHOWN = 60  # characters of an answer that nobody understood
 
 Answer = TypeVar("Answer")
 #: looks at what arrived, takes what it understood out, and returns the answer once it is there
@@ -31,9 +35,18 @@ class Unanswered(LinkLost):
 class Conversation:
     """A line and its buffer. Not thread-safe: the stage holds its lock around every call."""
 
-    def __init__(self, link: Link, name: str, answer_s: float = ANSWER_S) -> None:
+    def __init__(
+        self,
+        link: Link,
+        name: str,
+        answer_s: float = ANSWER_S,
+        overhear: Callable[[bytes], None] = lambda _: None,
+    ) -> None:
         self._link, self._name, self._answer_s = link, name, answer_s
+        self._overhear = overhear
         self._arrived = bytearray()
+        self._came = bytearray()  # all that came since the question was first asked
+        self.patient = True  # False: every question is asked once only
 
     def ask(self, wire: bytes, take: Take[Answer], sends: int = SENDS) -> Answer:
         """Send `wire` until `take` finds an answer; Unanswered after `sends` tries of 0.3 s.
@@ -41,6 +54,8 @@ class Conversation:
         LinkLost when the line is gone; StageRefused from `take` when it came twice.
         """
         refused = False
+        self._came.clear()
+        sends = sends if self.patient else 1
         for _ in range(sends):
             self._arrived.clear()
             self._link.write(wire)
@@ -55,7 +70,7 @@ class Conversation:
                 return answer
             self._hush()
         shown = wire.decode("latin-1").strip() if wire.isascii() else wire.hex(" ")
-        raise Unanswered(f"{self._name}: no answer to {shown!r} in {sends} tries")
+        raise Unanswered(f"{self._name}: {self._complaint(shown, sends)}")
 
     def tell(self, wire: bytes) -> None:
         """Send what is not answered."""
@@ -65,6 +80,15 @@ class Conversation:
         """Close the line; safe to call twice."""
         self._link.close()
 
+    def _complaint(self, question: str, sends: int) -> str:
+        """Silence and an answer in other words call for different things from a person."""
+        came = bytes(self._came).strip()
+        if not came:
+            return f"no answer to {question!r} in {sends} tries"
+        last = came.splitlines()[-1].decode("latin-1")[-_SHOWN:]
+        text = repr(last) if last.isprintable() else came[-_SHOWN:].hex(" ")
+        return f"{question!r} was answered too late or in words not known; the last were {text}"
+
     def _until(self, take: Take[Answer]) -> Answer | None:
         deadline = time.monotonic() + self._answer_s
         while True:
@@ -72,12 +96,20 @@ class Conversation:
             if answer is not None or time.monotonic() > deadline:
                 return answer
             del self._arrived[:-_BUFFER]
-            self._arrived += self._link.read()
+            self._arrived += self._read()
+
+    def _read(self) -> bytes:
+        data = self._link.read()
+        if data:
+            self._came += data
+            del self._came[:-_BUFFER]
+            self._overhear(data)
+        return data
 
     def _hush(self) -> None:
         """Wait for silence: a late answer must not be taken for the next question's."""
         deadline = time.monotonic() + self._answer_s
-        while self._link.read() and time.monotonic() < deadline:
+        while self._read() and time.monotonic() < deadline:
             pass
 
 

@@ -1,29 +1,45 @@
-"""GRBL 1.1 (its interface and jogging pages): absolute jogs of Z in machine coordinates.
+"""GRBL 1.1 and its kin (grblHAL, FluidNC): absolute jogs of Z in machine coordinates.
 
 `?`, `!` and 0x85 act at once, wherever the controller is in its queue; a status report may
 overtake an `ok`. So what arrives is told apart by its shape, never paired by order. Steps per mm,
 travel and units are read from `$$`; reports have three decimals of a mm, so the resolution is 1 um
-at best. A banner in between means that the board restarted and its position is worth nothing.
+at best. All but `?` is answered at rest only, so an axis that moves when we come (whoever sent it
+is gone) is stopped before anything is asked. A greeting in between means that the board restarted,
+an alarm that it does not know where it is: its position is worth nothing then.
 """
 
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
-from firmware_bridge.errors import LinkLost, StageRefused
+from firmware_bridge.errors import StageRefused
 from firmware_bridge.stages.conversation import line
+from firmware_bridge.stages.grbl_report import Report, Reports
 from firmware_bridge.stages.line_stage import LineStage
 from firmware_bridge.stages.polled import Identity
 from firmware_bridge.stages.rest import Reading
 from firmware_bridge.stages.steps import nearest_step
+from firmware_bridge.stages.watched import UNREFERENCED
 
 END = b"\n"
 ASK, HOLD, CANCEL_JOG = b"?", b"!", b"\x85"
 REPORT_UM = 1.0
 _STARTING_S = 8  # tries: opening the port resets most boards, which takes 2 s
-_REPORT = re.compile(r"<([A-Z][A-Za-z]+)(?::\d)?\|MPos:(-?[\d.]+),(-?[\d.]+),(-?[\d.]+)[|>].*")
+_STOPPING_S, _LOOK_S = 2.0, 0.01  # until an axis that was stopped is seen at rest
+_REPORTS = 12  # a board whose reports count from the work's zero says where that is in every tenth
+_GREETING = re.compile(rb"(?:^|[\r\n])grbl\w* ", re.IGNORECASE)
+_MOVING = ("Run", "Jog", "Home")
 _LATCHES = {"Alarm": "ALARM", "Door": "DOOR", "Sleep": "SLEEP", "Check": "CHECK", "Hold": "HOLD"}
+#: $ -> what it is; all are needed
+SETTINGS = {
+    13: "report in inches",
+    20: "soft limits",
+    22: "homing",
+    102: "steps per mm of Z",
+    132: "travel of Z",
+}
 ERRORS = {
     8: ("BUSY", "GRBL is not idle"),
     9: ("LATCHED", "GRBL is locked by an alarm"),
@@ -41,36 +57,79 @@ class GrblStage(LineStage):
         if not 1 <= speed_um_s <= 100_000:
             raise StageRefused("CONFIG", f"speed_um_s = {speed_um_s} must be 1 to 100000")
         super().__init__("GRBL", port, baudrate, **{"arrival_um": 2 * REPORT_UM, **motion})
-        self._speed_um_s, self._known = speed_um_s, False
+        self._speed_um_s = speed_um_s
         self._um_per_step = REPORT_UM
+        self._reports, self._heard = Reports(), b""
         self._begin()
 
     def _identify(self) -> Identity:
+        self._come_to_rest()
         version = self._ask("$I", r"\[VER:(.*?):?\]", _STARTING_S)
-        settings: dict[int, float] = {}
-
-        def judge(text: str) -> bool | None:
-            found = re.fullmatch(r"\$(\d+)=(-?[\d.]+)", text)
-            if found:
-                settings[int(found[1])] = float(found[2])
-            return True if text == "ok" and settings.keys() >= {13, 20, 22, 102, 132} else None
-
-        self._line.ask(b"$$\n", line(END, judge))
+        settings = self._settings()
         if settings[13]:
             raise StageRefused("CONFIG", "reports are in inches: set $13=0")
         if not settings[102] > 0:
             raise StageRefused("CONFIG", f"$102 = {settings[102]} steps per mm")
-        self._known = True
         self._um_per_step = 1000 / settings[102]
         # homed with soft limits, machine coordinates run from -$132 to 0
         limited = settings[20] and settings[22]
         travel = (-1000 * settings[132], 0.0) if limited else None
-        return Identity(f"GRBL {version}", max(self._um_per_step, REPORT_UM), travel)
+        report = self._find_origin()
+        return Identity(
+            f"GRBL {version}",
+            max(self._um_per_step, REPORT_UM),
+            travel,
+            referenced=self._is_referenced(report, bool(settings[22])),
+        )
+
+    @staticmethod
+    def _is_referenced(report: Report, homing: bool) -> bool | None:
+        """Where homing is set up, a board wakes up in alarm until it was homed."""
+        if report.homed is not None or not homing:
+            return report.homed
+        return report.state != "Alarm"
+
+    def _come_to_rest(self) -> None:
+        """What is asked next is answered at rest only."""
+        report = self._line.ask(ASK, line(END, self._reports.read), _STARTING_S)
+        deadline = time.monotonic() + _STOPPING_S
+        while report.state in _MOVING and time.monotonic() < deadline:
+            self._line.tell(CANCEL_JOG if report.state == "Jog" else HOLD)
+            time.sleep(_LOOK_S)
+            report = self._line.ask(ASK, line(END, self._reports.read))
+        if report.state in ("Hold", *_MOVING):
+            raise StageRefused("LATCHED", f"GRBL answers no question in {report.state}: reset it")
+
+    def _settings(self) -> dict[int, float]:
+        settings: dict[int, float] = {}
+
+        def judge(text: str) -> bool | None:
+            found = re.fullmatch(r"\$(\d+)=(-?\d+(?:\.\d*)?)(?:\s.*)?", text)
+            if found:
+                settings[int(found[1])] = float(found[2])
+            if text != "ok":
+                return None
+            lacking = [f"${n} ({what})" for n, what in SETTINGS.items() if n not in settings]
+            if lacking:
+                raise StageRefused("CONFIG", f"$$ does not tell {', '.join(lacking)}")
+            return True
+
+        self._line.ask(b"$$\n", line(END, judge))
+        return settings
+
+    def _find_origin(self) -> Report:
+        """The first report with a position of the machine; most say it in each."""
+        for _ in range(_REPORTS):
+            report = self._line.ask(ASK, line(END, self._reports.read))
+            if report.machine_mm is not None:
+                return report
+        raise StageRefused("CONFIG", f"reports as {report.text} lack the machine's Z: set $10=1")
 
     def _read(self) -> Reading:
-        report = self._line.ask(ASK, line(END, self._report))
-        state, z_um = report[1], float(report[4]) * 1000
-        return Reading(z_um, state in ("Run", "Jog", "Home"), _LATCHES.get(state))
+        report = self._line.ask(ASK, line(END, self._reports.with_position))
+        assert report.machine_mm is not None
+        z_um = report.machine_mm * 1000
+        return Reading(z_um, report.state in _MOVING, _LATCHES.get(report.state))
 
     def _go(self, target_um: float) -> None:
         feed = self._speed_um_s * 0.06  # mm/min
@@ -85,20 +144,27 @@ class GrblStage(LineStage):
         self._line.tell(CANCEL_JOG)  # again: a move may have been sent once more in between
 
     def _clear(self) -> None:
-        """Unlock after an alarm. The position may be worth nothing then: home first."""
+        """Unlock after an alarm, if a person vouches for the position: the alarm does not."""
+        if self._look().latched != "ALARM":
+            return super()._clear()
+        if not self._vouched:
+            raise StageRefused(
+                UNREFERENCED,
+                "GRBL is in alarm: its position may be worth nothing. Home it ($H), or say "
+                "`referenced: true` under stage.options where a person knows the position",
+            )
         self._ask("$X", "(ok)")
 
-    def _report(self, text: str) -> re.Match[str] | None:
-        self._check_banner(text)
-        return _REPORT.fullmatch(text)
-
-    def _check_banner(self, text: str) -> None:
-        if self._known and text.startswith("Grbl "):
-            raise LinkLost("GRBL restarted: its position is unknown")
+    def _overhear(self, data: bytes) -> None:
+        """A greeting may come in the middle of anything."""
+        self._heard = self._heard[-40:] + data
+        if _GREETING.search(self._heard):
+            self._heard = b""
+            if self._opened:
+                self._restarted = "GRBL restarted: its position is unknown"
 
     def _ask(self, command: str, shape: str, sends: int = 3) -> str:
         def judge(text: str) -> str | None:
-            self._check_banner(text)
             error = re.fullmatch(r"error:(\d+)", text)
             if error:
                 reason, sentence = ERRORS.get(int(error[1]), ("FAILED", "see GRBL's list"))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from firmware_bridge.errors import StageRefused
-from firmware_bridge.link import Link, SerialLink
+from firmware_bridge.link import Link, SerialLink, lasting_name
 from firmware_bridge.stages.conversation import ANSWER_S, Conversation
 from firmware_bridge.stages.polled import PolledStage
 
@@ -32,7 +32,15 @@ class LineStage(PolledStage):
         super().__init__(**motion)
         if not 0.01 <= answer_s <= 10:
             raise StageRefused("CONFIG", f"answer_s = {answer_s} must be 0.01 to 10")
-        self._line = Conversation(open_link(port, baudrate), f"{name} on {port}", answer_s)
+        self._line_name = lasting_name(port)
+        called = f"{name} on {port}"
+        self._line = Conversation(open_link(port, baudrate), called, answer_s, self._overhear)
+
+    def _overhear(self, data: bytes) -> None:
+        """All that arrives, answers and what was not asked for."""
+
+    def _ask_once(self, once: bool) -> None:
+        self._line.patient = not once
 
     def _hang_up(self) -> None:
         self._line.close()

@@ -19,12 +19,17 @@ class MotionOptions:
     arrival_um: float = 0.5  # how near to its target a move must end
     still_um: float = 0.1  # smaller changes at rest are servo noise
     poll_ms: float = 50.0  # how often the controller is asked
+    #: a person vouches that the controller counts from where the window means it
+    referenced: bool = False
 
     def check(self, z_min_um: float, z_max_um: float) -> None:
         """StageRefused("CONFIG") for what is not a number, out of range, or no window."""
         for field in fields(self):
             value = getattr(self, field.name)
-            if not 0 <= value <= MOST:
+            if field.name == "referenced":
+                if not isinstance(value, bool):
+                    raise StageRefused("CONFIG", f"referenced = {value!r} must be true or false")
+            elif not 0 <= value <= MOST:
                 raise StageRefused("CONFIG", f"{field.name} = {value} must be 0 to {MOST:g}")
         if not -math.inf < z_min_um < z_max_um < math.inf:
             raise StageRefused("CONFIG", f"z_min_um = {z_min_um} must be below z_max_um {z_max_um}")

@@ -3,7 +3,9 @@
 A move is silent: `ERR?` right behind it says whether it was taken, and clears the error. Single
 bytes bypass the line: 5 = which axes move, 24 = stop (which leaves error 10 behind). Unit and
 travel are read (`PUN?`, `TMN?`, `TMX?`). Without its servo an axis goes nowhere near its target:
-then the driver refuses to move, and does not switch it on, because that lets the axis jump.
+then the driver refuses to move, and does not switch it on, because that lets the axis jump. Whether
+it was referenced is asked (`FRF?`); piezo controllers, whose sensors are absolute, do not know that
+question.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import re
 from typing import Any
 
 from firmware_bridge.errors import StageRefused
-from firmware_bridge.stages.conversation import line
+from firmware_bridge.stages.conversation import NUMBER, line
 from firmware_bridge.stages.line_stage import LineStage
 from firmware_bridge.stages.polled import Identity
 from firmware_bridge.stages.rest import Reading
@@ -20,7 +22,8 @@ from firmware_bridge.stages.rest import Reading
 END = b"\n"
 ASK_MOVING, STOP = b"\x05", b"\x18"
 UM_PER_UNIT = {"um": 1.0, "µm": 1.0, "micron": 1.0, "mm": 1000.0, "nm": 0.001}
-_NUMBER = r"([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)"
+_NUMBER = rf"({NUMBER}(?:[eE][-+]?\d+)?)"
+_UNKNOWN = "2"
 ERRORS = {
     2: ("COMMAND", "the controller does not know the command"),
     5: ("SERVO_OFF", "the servo is off or the axis is not referenced"),
@@ -52,7 +55,24 @@ class PiStage(LineStage):
             raise StageRefused("CONFIG", f"axis {self._axis} counts in {unit!r}, not a length")
         self._um_per_unit = UM_PER_UNIT[unit]
         low, high = (self._um_per_unit * float(self._value(q, _NUMBER)) for q in ("TMN?", "TMX?"))
-        return Identity(name, self._asked_resolution_um, (low, high))
+        return Identity(
+            name, self._asked_resolution_um, (low, high), referenced=self._is_referenced()
+        )
+
+    def _is_referenced(self) -> bool:
+        """True too when the controller does not know the question: it has no reference to find."""
+        told: list[str] = []
+
+        def judge(text: str) -> bool | None:
+            found = re.fullmatch(rf"{re.escape(self._axis)}\s*=\s*([01])", text)
+            if found:
+                told.append(found[1])
+            elif re.fullmatch(r"\d{1,4}", text) and (told or text == _UNKNOWN):
+                return told[-1:] != ["0"]
+            return None
+
+        # a controller that does not know the question stays silent: `ERR?` brings out that it heard
+        return self._line.ask(f"FRF? {self._axis}\nERR?\n".encode("ascii"), line(END, judge))
 
     def _place_of_axis(self) -> int:
         """Bit of our axis in the moving mask: its place in the list of axes."""
@@ -73,6 +93,8 @@ class PiStage(LineStage):
         position = float(self._value("POS?", _NUMBER))
         servo = self._value("SVO?", "([01])") == "1"
         latched = None if servo else "SERVO_OFF"
+        if not servo and self._opened and self.identity.referenced and not self._is_referenced():
+            self._restarted = "the controller lost its reference: it restarted"
         return Reading(position * self._um_per_unit, bool(moving & self._mask), latched)
 
     def _go(self, target_um: float) -> None:

@@ -1,9 +1,9 @@
 """The stage contract for controllers that tell where they are only when they are asked.
 
-A thread asks every `poll_ms`: that finds the moment of rest, a hand on the knob and a dead line.
-Such a controller cannot say where it was during an exposure. So `z_at` answers for moments at
-which the axis had come to rest, and refuses ("no-history") for all others; the guard demands a
-settled stage anyway. A driver adds only its wire: `_read`, `_go` and `_halt`.
+`WatchedStage` asks every `poll_ms`. Such a controller cannot say where it was during an exposure.
+So `z_at` answers for moments at which the axis had come to rest, and refuses ("no-history") for all
+others; the guard demands a settled stage anyway. A driver adds only its wire: `_identify`, `_read`,
+`_go` and `_halt`.
 """
 
 from __future__ import annotations
@@ -13,55 +13,23 @@ import threading
 import time
 from abc import abstractmethod
 from contextlib import suppress
-from dataclasses import dataclass
+from typing import Any
 
-from firmware_bridge.errors import LinkLost, StageError, StageRefused, StageUncertain
-from firmware_bridge.stage import Stage, StageStatus, ZAt
+from firmware_bridge.errors import LinkLost, StageError, StageRefused, StageSilent, StageUncertain
+from firmware_bridge.stage import Identity as Identity
+from firmware_bridge.stage import StageStatus, ZAt
 from firmware_bridge.stages.conversation import Unanswered
-from firmware_bridge.stages.motion_options import MotionOptions
-from firmware_bridge.stages.rest import Reading, Rest
+from firmware_bridge.stages.rest import Reading
+from firmware_bridge.stages.watched import UNREFERENCED, WatchedStage
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What a controller says of itself. `travel_um` None = it cannot tell its limits."""
-
-    text: str
-    resolution_um: float
-    travel_um: tuple[float, float] | None
-
-
-class PolledStage(Stage):
+class PolledStage(WatchedStage):
     """Safe to use from several threads. The driver opens its line, then calls `_begin`."""
 
-    def __init__(self, *, z_min_um: float, z_max_um: float, **motion: float) -> None:
-        """`motion`: the fields of MotionOptions. StageRefused("CONFIG") for bad ones."""
-        options = MotionOptions(**motion)
-        options.check(z_min_um, z_max_um)
-        self.z_min_um, self.z_max_um = float(z_min_um), float(z_max_um)
-        self._settle_ns = round(options.settle_ms * 1e6)
-        self._poll_s = max(options.poll_ms, 1.0) / 1e3
-        self._tolerance_um, self._still_um = options.assumed_tolerance_um, options.still_um
-        self._changed = threading.Condition(threading.RLock())  # guards the line and all below
-        self._closing = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._polling = False
-        self._trouble: StageError | None = None
-        self._uncertain = ""  # why no further move may be sent before reconnect()
-        self._newest: Reading | None = None
-        self._asked_ns = self._answered_ns = 0  # of the newest reading
-        self._rest = Rest(options.still_um, options.arrival_um)
+    def __init__(self, **motion: Any) -> None:
+        """As WatchedStage: the window, and the fields of MotionOptions."""
+        super().__init__(**motion)
         self._moves = 0
-
-    # ---- what a driver adds; all called with the lock held ---------------------------------------
-
-    @abstractmethod
-    def _identify(self) -> Identity:
-        """Ask what the controller is; StageRefused("CONFIG") when it is not set up as needed."""
-
-    @abstractmethod
-    def _read(self) -> Reading:
-        """Ask the controller. LinkLost (Unanswered) when it does not answer."""
 
     @abstractmethod
     def _go(self, target_um: float) -> None:
@@ -70,104 +38,27 @@ class PolledStage(Stage):
         StageRefused when the controller said no and nothing moved; LinkLost or Unanswered.
         """
 
-    @abstractmethod
-    def _halt(self) -> None:
-        """Decelerate now."""
-
-    def _halt_at_once(self) -> None:
-        """A stop that needs no turn on the line; called without the lock. Most have none."""
-
-    def _hang_up(self) -> None:
-        """Close the line; safe to call twice."""
-
     def _clear(self) -> None:
         """Leave the controller's latch; the default has no command for it."""
         latched = self._observe().latched
         if latched is not None:
             raise StageRefused("LATCHED", f"{latched} must be cleared at the controller itself")
 
-    # ---- the life of a stage ---------------------------------------------------------------------
-
-    def _begin(self) -> None:
-        """Ask the controller who it is, read where it is, start asking. Closes on error.
-
-        StageRefused("CONFIG", "WINDOW") when what it says does not fit the config.
-        """
-        try:
-            with self._changed:
-                self.identity = identity = self._identify()
-                if not 0 < identity.resolution_um < 1000:
-                    raise StageRefused("CONFIG", f"{identity.resolution_um} um is no resolution")
-                self.resolution_um = identity.resolution_um
-                if identity.travel_um is not None:
-                    self._check_travel(*identity.travel_um)
-                self._observe()
-        except StageError:
-            self.close()
-            raise
-        self._start_polling()
-
-    def _start_polling(self) -> None:
-        self._polling = True
-        self._thread = threading.Thread(target=self._poll, name="z-poll", daemon=True)
-        self._thread.start()
-
-    def _check_travel(self, low_um: float, high_um: float) -> None:
-        if not low_um <= self.z_min_um < self.z_max_um <= high_um:
-            window = f"the window {self.z_min_um:g}..{self.z_max_um:g} um"
-            travel = f"the controller's travel {low_um:g}..{high_um:g} um"
-            raise StageRefused("WINDOW", f"{window} is not inside {travel}")
-
-    def reconnect(self) -> None:
-        """After StageUncertain: read on the same line where the axis is, and go on from there."""
-        with self._changed:
-            self._trouble = None
-            try:
-                self._observe()
-            except StageError as error:
-                self._trouble = error
-                raise
-            self._uncertain, self._rest.target_um = "", None
-            if not self._polling and not self._closing.is_set():
-                self._start_polling()
-
-    def _poll(self) -> None:
-        while not self._closing.wait(self._poll_s):
-            with self._changed:
-                if self._trouble is not None or self._closing.is_set():
-                    self._polling = False
-                    return
-                try:
-                    self._observe()
-                except StageError as error:
-                    self._trouble = error
-                self._changed.notify_all()
-
-    def _observe(self) -> Reading:
-        """A fresh reading, and what it says about rest."""
-        if self._trouble is not None:
-            raise self._trouble
-        asked_ns = time.monotonic_ns()
-        reading = self._read()
-        if self._rest.contradicts(reading):
-            reading = self._read()  # one damaged digit is no hand on the knob: ask twice
-        now_ns = time.monotonic_ns()
-        if not math.isfinite(reading.z_um):
-            raise LinkLost(f"the controller's position is {reading.z_um}")
-        self._newest, self._asked_ns, self._answered_ns = reading, asked_ns, now_ns
-        self._rest.note(reading, now_ns)
-        return reading
-
     # ---- the contract ----------------------------------------------------------------------------
 
     def status(self) -> StageStatus:
         """Not older than two polls; LinkLost when the controller does not answer."""
         with self._changed:
-            if self._trouble is not None:
-                raise self._trouble
+            self._check_heard()
             if time.monotonic_ns() - self._answered_ns > 2e9 * self._poll_s:
-                self._observe()
+                self._look()
             return self._status()
+
+    def _check_heard(self) -> None:
+        if self._trouble is not None:
+            raise self._trouble
+        if self._silence:
+            raise StageSilent(self._silence)
 
     def _status(self) -> StageStatus:
         reading = self._newest
@@ -175,7 +66,10 @@ class PolledStage(Stage):
         moving = reading.moving or self._rest.target_um is not None
         settled_ns = None if moving else self._settled_ns()
         middle_ns = (self._asked_ns + self._answered_ns) // 2
-        return StageStatus(reading.z_um, moving, settled_ns, reading.latched, middle_ns)
+        return StageStatus(reading.z_um, moving, settled_ns, self._latched(reading), middle_ns)
+
+    def _latched(self, reading: Reading) -> str | None:
+        return reading.latched or (UNREFERENCED if self._unreferenced else None)
 
     def _settled_ns(self) -> int | None:
         """When it settled: first seen at rest plus settle_ms, so late rather than early."""
@@ -190,7 +84,8 @@ class PolledStage(Stage):
             raise StageRefused("no-history", "that moment is still to come")
         with self._changed:
             if time_ns > self._asked_ns:
-                self._observe()
+                self._check_heard()
+                self._look()
             settled_ns = self._status().settled_ns
             if settled_ns is None or time_ns < settled_ns:
                 why = "this controller cannot tell where the axis was before it settled"
@@ -207,15 +102,17 @@ class PolledStage(Stage):
         with self._changed:
             if self._uncertain:
                 raise StageUncertain(self._uncertain)
+            self._check_heard()
             self._check_start(target_um, assumed_um)
             self._send(target_um)
             return self._moves
 
     def _check_start(self, target_um: float, assumed_um: float) -> None:
-        reading = self._observe()
+        reading = self._look()
         detail = f"to {target_um:.3f} um; the axis is at {reading.z_um:.3f} um"
-        if reading.latched is not None:
-            raise StageRefused("LATCHED", f"{detail}, {reading.latched}")
+        latched = self._latched(reading)
+        if latched is not None:
+            raise StageRefused("LATCHED", f"{detail}, {latched}")
         if reading.moving or self._rest.target_um is not None:
             raise StageRefused("BUSY", detail)
         if not abs(reading.z_um - assumed_um) <= self._tolerance_um:
@@ -224,11 +121,12 @@ class PolledStage(Stage):
     def _send(self, target_um: float) -> None:
         rested_ns, start_um = self._rest.since_ns, self._rest.z_um
         self._rest.begin(target_um, time.monotonic_ns())
+        self._origin.begin()
         try:
             self._go(target_um)
         except StageRefused as refused:
-            self._rest.withdraw(rested_ns)
             self._check_nothing_moved(start_um, refused)
+            self._rest.withdraw(rested_ns)
             raise
         except StageError as error:
             self._uncertain = f"the move to {target_um:.3f} um was never confirmed: {error}"
@@ -250,8 +148,7 @@ class PolledStage(Stage):
         deadline = time.monotonic() + timeout_s
         with self._changed:
             while True:
-                if self._trouble is not None:
-                    raise self._trouble
+                self._check_heard()
                 status = self._status()
                 if status.settled_ns is not None:
                     if self._rest.ended_short:
@@ -272,19 +169,28 @@ class PolledStage(Stage):
             self._halt_at_once()
         with self._changed:
             self._rest.stop()
+            self._ask_once(False)  # a stop is worth three tries
             if self._trouble is not None:
                 with suppress(StageError):
                     self._halt()
                 raise self._trouble
             self._halt()
-            self._observe()
+            try:
+                self._look()
+            except StageSilent as silent:
+                raise LinkLost(f"nobody says that the axis has stopped: {silent}") from silent
 
     def clear(self) -> None:
         with self._changed:
-            if self._trouble is not None:
-                raise self._trouble
+            self._check_heard()
+            if self._unreferenced:
+                raise StageRefused(
+                    UNREFERENCED,
+                    f"{self._unreferenced}: reference the axis, or say `referenced: true` under "
+                    "stage.options when its positions are those that the window means",
+                )
             self._clear()
-            self._observe()
+            self._look()
 
     def close(self) -> None:
         self._closing.set()

@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from firmware_bridge.errors import StageRefused
-from firmware_bridge.stages.conversation import SENDS, Unanswered, line
+from firmware_bridge.stages.conversation import NUMBER, SENDS, Unanswered, line
 from firmware_bridge.stages.line_stage import LineStage
 from firmware_bridge.stages.polled import Identity
 from firmware_bridge.stages.rest import Reading
@@ -39,10 +39,19 @@ class PriorStage(LineStage):
         self._begin()
 
     def _identify(self) -> Identity:
-        self._ask("COMP,0", "(0)")  # standard mode: answers as the manual has them
-        version = self._ask("VERSION", r"(\d+)")
-        self._um_per_unit = float(self._ask("RES,Z", r"(\d*\.?\d+)"))
-        return Identity(f"Prior ProScan {version}", self._um_per_unit, None)
+        self._ask("COMP,0", "([0R])")  # standard mode: answers as the manual has them
+        version = self._ask("VERSION", r"(\d[\w.]*)")
+        self._um_per_unit = float(self._ask("RES,Z", rf"({NUMBER})"))
+        if not 0 < self._um_per_unit < 1000:
+            raise StageRefused("CONFIG", f"RES,Z = {self._um_per_unit} um per unit")
+        return Identity(f"Prior ProScan {version}", self._um_per_unit, None, self._serial())
+
+    def _serial(self) -> str:
+        """ "" where the firmware does not know the question."""
+        try:
+            return self._ask("SERIAL", r"(\d[\w-]*)")
+        except StageRefused:
+            return ""
 
     def _read(self) -> Reading:
         busy = int(self._ask("$", r"(\d{1,3})"))

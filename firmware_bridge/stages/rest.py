@@ -40,7 +40,7 @@ class Rest:
 
     def withdraw(self, since_ns: int | None) -> None:
         """The move was refused: it rests as before."""
-        self.target_um, self.since_ns = None, since_ns
+        self.target_um, self.since_ns, self.ended_short = None, since_ns, ""
 
     def stop(self) -> None:
         """The move under way was stopped by us: it may end anywhere."""
@@ -62,15 +62,22 @@ class Rest:
             first = math.isnan(self.z_um)
             self.z_um, self.since_ns = reading.z_um, 0 if first else now_ns
         if self.target_um is not None and self.since_ns is not None:
-            self._judge(reading.z_um, self.target_um, now_ns - max(self.since_ns, self._sent_ns))
+            self._judge(reading, self.target_um, now_ns - max(self.since_ns, self._sent_ns))
 
-    def _judge(self, z_um: float, target_um: float, still_ns: int) -> None:
+    def _judge(self, reading: Reading, target_um: float, still_ns: int) -> None:
         """Whether the move has ended: there, or at rest for too long elsewhere."""
-        off_um = abs(z_um - target_um)
+        off_um = abs(reading.z_um - target_um)
         # at rest near the target before it has stirred, a short move may be still to come
         there = off_um <= (self._arrival_um if self._stirred else self._still_um)
         if not (there or (self._stopped and self._stirred) or still_ns >= START_NS):
             return
-        if off_um > self._arrival_um and not self._stopped:
-            self.ended_short = f"the move ended at {z_um:.3f} um, not at {target_um:.3f}"
+        if not self._stopped:
+            self.ended_short = self._shortfall(reading, target_um, off_um)
         self.target_um = None
+
+    def _shortfall(self, reading: Reading, target_um: float, off_um: float) -> str:
+        """That it rests proves nothing: what ended the move, where it should not have ended."""
+        latched = f", {reading.latched}" if reading.latched is not None else ""
+        if off_um > self._arrival_um or latched:
+            return f"the move ended at {reading.z_um:.3f} um, not at {target_um:.3f}{latched}"
+        return ""

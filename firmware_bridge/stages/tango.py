@@ -10,14 +10,14 @@ import re
 from typing import Any
 
 from firmware_bridge.errors import StageRefused
-from firmware_bridge.stages.conversation import line
+from firmware_bridge.stages.conversation import NUMBER, line
 from firmware_bridge.stages.line_stage import LineStage
 from firmware_bridge.stages.polled import Identity
 from firmware_bridge.stages.rest import Reading
 
 END = b"\r"
 UM = "1"  # of `dim`
-_NUMBER = r"(-?\d+(?:\.\d+)?)"
+_NUMBER = rf"({NUMBER})"
 ERRORS = {
     1: ("AXIS", "the controller has no such axis"),
     2: ("FAILED", "the controller cannot do that now"),
@@ -47,10 +47,22 @@ class TangoStage(LineStage):
         if dimension != UM:
             raise StageRefused("CONFIG", f"z counts in unit {dimension}, not in um ({UM})")
         low, high = self._ask("?lim z", rf"{_NUMBER} {_NUMBER}", 0).split()
-        return Identity(version, self._asked_resolution_um, (float(low), float(high)))
+        travel = float(low), float(high)
+        return Identity(version, self._asked_resolution_um, travel, self._serial())
+
+    def _serial(self) -> str:
+        """ "" where the firmware does not know the question: `?err` brings out that it heard."""
+
+        def judge(text: str) -> str | None:
+            if re.fullmatch(r"[\w-]{6,20}", text):
+                return text
+            return "" if re.fullmatch(r"[1-9]\d{0,2}", text) else None
+
+        return self._line.ask(b"!err\r?readsn\r?err\r", line(END, judge))
 
     def _read(self) -> Reading:
-        state = self._ask("?statusaxis z", r"([@MJSADET-])")
+        # of z alone, or of x, y, z and what else there is
+        state = self._ask("?statusaxis z", r"(?:[@MJSADET-]{2})?([@MJSADET-])(?:[@MJSADET.-]*)")
         position = float(self._ask("?pos z", _NUMBER))
         return Reading(position, state == "M", LATCHES.get(state))
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from firmware_bridge.errors import LinkLost, StageRefused
+from firmware_bridge.errors import StageRefused
 from firmware_bridge.stages.conversation import line
 from firmware_bridge.stages.line_stage import LineStage
 from firmware_bridge.stages.polled import Identity
@@ -23,6 +23,7 @@ _REPLY = re.compile(
     r"@(?P<device>\d\d) (?P<axis>\d) (?P<id>\d\d) (?P<flag>OK|RJ) (?P<state>BUSY|IDLE) "
     r"(?P<warning>--|[A-Z]{2}) (?P<data>[^:]*?)(:(?P<lrc>[0-9A-F]{2}))?"
 )
+_WHOLE = r"-?\d+"
 REASONS = {"BADDATA": "WINDOW", "STATUSBUSY": "BUSY", "DRIVERDISABLED": "LATCHED"}
 NO_REFERENCE = "WR"  # the position counts from nowhere until the stage was homed
 
@@ -51,24 +52,28 @@ class ZaberStage(LineStage):
         super().__init__("Zaber", port, baudrate, **motion)
         self._device, self._axis, self._full_step_um = device, axis, full_step_um
         self._um_per_step = full_step_um
-        self._id = 0
+        self._id, self._warning = 0, "--"
         self._begin()
 
     def _identify(self) -> Identity:
         name = f"Zaber {self._get('deviceid')} firmware {self._get('version')}"
-        microsteps = int(self._get("resolution"))
+        serial = self._get("system.serial")
+        microsteps = self._get_number("resolution")
         if not 1 <= microsteps <= 1024:
             raise StageRefused("CONFIG", f"{microsteps} microsteps per full step are not 1..1024")
         self._um_per_step = self._full_step_um / microsteps
-        low, high = (int(self._get(f"limit.{end}")) * self._um_per_step for end in ("min", "max"))
-        return Identity(name, self._um_per_step, (low, high))
+        low, high = (self._get_number(f"limit.{end}") * self._um_per_step for end in ("min", "max"))
+        referenced = self._warning != NO_REFERENCE
+        return Identity(name, self._um_per_step, (low, high), serial, referenced)
 
     def _read(self) -> Reading:
-        reply = self._ask("get pos")
+        reply = self._ask("get pos", _WHOLE)
         warning = reply["warning"]
-        stopped = warning.startswith("F") or warning == NO_REFERENCE
-        position = _number(reply["data"]) * self._um_per_step
-        return Reading(position, reply["state"] == "BUSY", warning if stopped else None)
+        if warning == NO_REFERENCE and self._opened and self.identity.referenced:
+            self._restarted = "the device lost its reference: it restarted"
+        position = int(reply["data"]) * self._um_per_step
+        stopped = warning if warning.startswith("F") else None
+        return Reading(position, reply["state"] == "BUSY", stopped)
 
     def _go(self, target_um: float) -> None:
         steps = nearest_step(target_um, self._um_per_step, self.z_min_um, self.z_max_um)
@@ -78,13 +83,18 @@ class ZaberStage(LineStage):
         self._ask("stop")
 
     def _clear(self) -> None:
+        """Faults; a reference that is missing is found by homing, never by clearing."""
         self._ask("warnings clear")
         super()._clear()
 
     def _get(self, setting: str) -> str:
-        return self._ask(f"get {setting}")["data"].split()[0]
+        return self._ask(f"get {setting}", r"\S+")["data"].strip()
 
-    def _ask(self, command: str) -> re.Match[str]:
+    def _get_number(self, setting: str) -> int:
+        return int(self._ask(f"get {setting}", _WHOLE)["data"])
+
+    def _ask(self, command: str, shape: str = ".*") -> re.Match[str]:
+        """The reply whose data have this shape: what damage makes of a number is none."""
         self._id = self._id % 99 + 1
         number = f"{self._id:02d}"
         body = f"{self._device} {self._axis} {number} {command}"
@@ -98,13 +108,9 @@ class ZaberStage(LineStage):
             if reply["flag"] == "RJ":
                 reason = REASONS.get(reply["data"].strip(), "FAILED")
                 raise StageRefused(reason, f"{command}: the device said {reply['data'].strip()}")
+            if not re.fullmatch(shape, reply["data"].strip()):
+                return None
+            self._warning = reply["warning"]
             return reply
 
         return self._line.ask(f"/{body}:{lrc(body)}\n".encode("ascii"), line(END, judge))
-
-
-def _number(text: str) -> int:
-    try:
-        return int(text.split()[0])
-    except (ValueError, IndexError) as error:
-        raise LinkLost(f"the device's position is {text!r}") from error

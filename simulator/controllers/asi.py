@@ -15,6 +15,10 @@ class SimulatedAsi(AsiServer):
         super().__init__(_Motor(axis), letter, units_per_mm)
         self.axis = axis
 
+    def restart(self) -> None:
+        """Without a saved position it counts from 0."""
+        self.axis.forget()
+
 
 class _Motor:
     name = "USB-9.2p "

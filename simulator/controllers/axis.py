@@ -30,6 +30,7 @@ class SimulatedAxis:
         self._from_nm = self._to_nm = start_nm
         self._began_ns = time.monotonic_ns()
         self._read_ns = self._began_ns
+        self.hidden_nm = 0  # of glass above what is counted: the controller has restarted since
         self._samples: list[tuple[int, int]] = [(self._began_ns, start_nm)]
         self.hunts = False  # after a move its servo is never content, though it is there
         self.blocked = False  # a controller that cannot move asks this and says why
@@ -63,6 +64,15 @@ class SimulatedAxis:
         """A hand on the knob: it is elsewhere, and no command said so."""
         with self._lock:
             self._turn(position_nm, position_nm, time.monotonic_ns())
+
+    def forget(self) -> None:
+        """The controller restarts and counts from 0; the glass stays where it is."""
+        with self._lock:
+            now_ns = time.monotonic_ns()
+            here_nm = self._at(now_ns)
+            self._record(now_ns)
+            self.hidden_nm += here_nm
+            self._turn(0, 0, now_ns)
 
     @property
     def speed_nm_s(self) -> int:
@@ -103,7 +113,7 @@ class SimulatedAxis:
         """Newest time (ns) and the motor's position (nm) at it."""
         with self._lock:
             now_ns = time.monotonic_ns()
-            return now_ns, self._at(now_ns)
+            return now_ns, self._at(now_ns) + self.hidden_nm
 
     def _at(self, now_ns: int) -> int:
         way_nm = self._to_nm - self._from_nm
@@ -115,7 +125,7 @@ class SimulatedAxis:
     def _turn(self, from_nm: int, to_nm: int, now_ns: int) -> None:
         self._record(now_ns)
         self._from_nm, self._to_nm, self._began_ns = from_nm, to_nm, now_ns
-        self._samples.append((now_ns, from_nm))
+        self._samples.append((now_ns, from_nm + self.hidden_nm))
         low, high = self.extremes_nm
         self.extremes_nm = (min(low, from_nm), max(high, from_nm))
 
@@ -125,7 +135,7 @@ class SimulatedAxis:
         end_ns = min(now_ns, self._began_ns + way_ns + _STEP_NS)
         start_ns = max(self._read_ns, self._began_ns)
         for time_ns in range(start_ns + _STEP_NS, end_ns + _STEP_NS, _STEP_NS):
-            self._samples.append((time_ns, self._at(time_ns)))
+            self._samples.append((time_ns, self._at(time_ns) + self.hidden_nm))
         self._read_ns = max(now_ns, self._read_ns)
         here_nm = self._at(now_ns)
         low, high = self.extremes_nm

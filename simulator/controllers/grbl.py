@@ -9,7 +9,8 @@ from simulator.controllers.lines import LineController
 
 _JOG = re.compile(r"\$J=(?P<words>(?:[GXYZF]-?[\d.]+)+)")
 _BANNER = b"\r\nGrbl 1.1h ['$' for help]\r\n"
-_NUMBER, _NOT_IDLE, _LOCKED, _TRAVEL, _BAD_JOG = 2, 8, 9, 15, 16
+_NO_HOMING, _NOT_IDLE, _LOCKED, _TRAVEL, _BAD_JOG = 5, 8, 9, 15, 16
+_AT_REST = ("$I", "$$", "$X", "$H")  # what is not answered while it moves
 
 
 class SimulatedGrbl(LineController):
@@ -30,8 +31,9 @@ class SimulatedGrbl(LineController):
         self._waiting = b""
 
     def restart(self) -> None:
-        """A brown-out: the banner, and the count begins anew."""
-        self.axis.turn_knob(0)
+        """A brown-out: the banner, the count begins anew, locked where it can be homed."""
+        self.axis.forget()
+        self.alarm = bool(self.settings.get(22))
         self._waiting = _BANNER
 
     def due(self) -> bytes:
@@ -63,6 +65,8 @@ class SimulatedGrbl(LineController):
         return "Jog" if self.axis.moving else "Idle"
 
     def _do(self, text: str) -> str:
+        if text in _AT_REST and self._state() not in ("Idle", "Alarm"):
+            return f"error:{_NOT_IDLE}\r\n"
         if text == "$I":
             return "[VER:1.1h.20190825:]\r\n[OPT:V,15,128]\r\nok\r\n"
         if text == "$$":
@@ -70,10 +74,20 @@ class SimulatedGrbl(LineController):
         if text == "$X":
             self.alarm = False
             return "[MSG:Caution: Unlocked]\r\nok\r\n"
+        if text == "$H":
+            return self._home()
         if text.startswith("$J="):
             error = self._jog(text)
             return f"error:{error}\r\n" if error else "ok\r\n"
         return "error:20\r\n"
+
+    def _home(self) -> str:
+        """To the upper end at once; then it knows where it is."""
+        if not self.settings.get(22):
+            return f"error:{_NO_HOMING}\r\n"
+        self.alarm = False
+        self.axis.turn_knob(0)
+        return "ok\r\n"
 
     def _jog(self, text: str) -> int:
         found = _JOG.fullmatch(text)

@@ -25,7 +25,13 @@ class SimulatedPi(LineController):
         super().__init__(b"\n")
         self.axis, self._axes, self._unit = axis, axes, unit
         self._nm_per_unit = {"UM": 1000, "MM": 1_000_000}.get(unit, 1000)
-        self.servo = True
+        self.servo = self.referenced = True
+        self.error = OK
+
+    def restart(self) -> None:
+        """Servo off, reference forgotten, and it counts from 0."""
+        self.axis.forget()
+        self.servo = self.referenced = False
         self.error = OK
 
     def takes(self, byte: bytes) -> bool:
@@ -73,7 +79,7 @@ class SimulatedPi(LineController):
             "PUN?": self._unit,
             "SVO?": str(int(self.servo)),
             "ONT?": str(int(self.servo and not self.axis.moving)),
-            "FRF?": "1",
+            "FRF?": str(int(self.referenced)),
         }
         if command not in values:
             self.error = UNKNOWN
@@ -98,7 +104,7 @@ class SimulatedPi(LineController):
             self.error = NO_AXIS
         elif command == "SVO":
             self.servo = value != 0
-        elif not self.servo or self.axis.blocked:
+        elif not self.servo or not self.referenced or self.axis.blocked:
             self.error = SERVO_OFF
         elif not self.axis.move_to(round(value * self._nm_per_unit)):
             self.error = LIMITS

@@ -18,6 +18,11 @@ class SimulatedPrior(LineController):
         self.axis, self._nm = axis, nm_per_unit
         self._owes_r = 0
 
+    def restart(self) -> None:
+        """It counts from 0 again, says nothing about it and owes nobody anything."""
+        self.axis.forget()
+        self._owes_r = 0
+
     def due(self) -> bytes:
         if self._owes_r and not self.axis.moving:
             said, self._owes_r = b"R\r" * self._owes_r, 0
@@ -36,6 +41,8 @@ class SimulatedPrior(LineController):
                 return "0"
             case "VERSION", []:
                 return "102"
+            case "SERIAL", []:
+                return "68123"
             case "RES", ["Z"]:
                 return f"{self._nm / 1000:g}"
             case "PZ", []:

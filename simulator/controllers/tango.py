@@ -15,9 +15,17 @@ class SimulatedTango(LineController):
     def __init__(self, axis: SimulatedAxis) -> None:
         super().__init__(b"\r")
         self.axis = axis
+        self._power_up()
+
+    def _power_up(self) -> None:
         self.error = 0
         self._dimension = "2"
         self._autostatus, self._travels = True, False
+
+    def restart(self) -> None:
+        """As powered up: it counts from 0, in mm, and says so to nobody."""
+        self.axis.forget()
+        self._power_up()
 
     def due(self) -> bytes:
         if self._travels and not self.axis.moving:
@@ -35,6 +43,8 @@ class SimulatedTango(LineController):
         match words:
             case ["?version"]:
                 return "TANGO-DESKTOP DT4, Version 1.72, Mar 26 2026, 10:00:00"
+            case ["?readsn"]:
+                return "0123456789"
             case ["?err"]:
                 return str(self.error)
             case ["?dim", "z"]:

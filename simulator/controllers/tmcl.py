@@ -21,6 +21,12 @@ class SimulatedTmcl:
         self._target = axis.target_nm // nm_per_step
         self._parameters = {140: microsteps, 4: 1000, 5: 1000, 6: 128, 7: 8}
 
+    def restart(self) -> None:
+        """The module counts from 0 at power-up."""
+        self.axis.forget()
+        self._target = 0
+        self._bytes.clear()
+
     def due(self) -> bytes:
         return b""
 

@@ -27,6 +27,11 @@ class SimulatedZaber(LineController):
         self.checksum, self.warning = checksum, "--"
         self._nm, self._microsteps, self._device = nm_per_step, microsteps, device
 
+    def restart(self) -> None:
+        """It counts from 0 and says that it has no reference."""
+        self.axis.forget()
+        self.warning = NO_REFERENCE
+
     def answer(self, text: str) -> bytes:
         body, colon, sent = text.partition(":")
         if not body.startswith("/") or (colon and not _sums_to_zero(body[1:], sent)):
@@ -61,7 +66,8 @@ class SimulatedZaber(LineController):
                 return "OK", "0"
             case ["warnings"] | ["warnings", "clear"]:
                 shown = self.warning
-                self.warning = "--" if "clear" in words else shown
+                if "clear" in words and shown != NO_REFERENCE:  # that one goes by homing only
+                    self.warning = "--"
                 return "OK", "00" if shown == "--" else f"01 {shown}"
         return "RJ", "BADCOMMAND"
 

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from firmware_bridge.firmware.bench import Bench
+from firmware_bridge.firmware.bench import Bench as Pins
 from firmware_bridge.firmware.host import HostFirmware
 from firmware_bridge.firmware.qemu import QemuFirmware
 from firmware_bridge.firmware.trace import MotorTrace
 from firmware_bridge.stages.binary import BinaryStage
 from tests.support.boards import Board, OpenStage
 from tests.support.raw_host import RawHost
+from tests.support.stage_benches import BENCHES, WIRES, Bench, OpenBench, WireBench, missing
 
 
 @pytest.fixture
@@ -24,10 +25,10 @@ def firmware(request: pytest.FixtureRequest) -> Iterator[Board]:
 
 
 @pytest.fixture
-def trace(firmware: Board) -> Iterator[MotorTrace | Bench]:
+def trace(firmware: Board) -> Iterator[MotorTrace | Pins]:
     """What the motor did: the whole way on the host, the sums on QEMU."""
     if isinstance(firmware, QemuFirmware):
-        bench = Bench(firmware.bench_port)
+        bench = Pins(firmware.bench_port)
         yield bench
         bench.close()
     else:
@@ -59,3 +60,52 @@ def open_stage(firmware: Board) -> Iterator[OpenStage]:
 @pytest.fixture
 def stage(open_stage: OpenStage) -> BinaryStage:
     return open_stage()
+
+
+# ---- every driver on a bench of its own: stage_benches ----
+
+
+@pytest.fixture
+def make_bench() -> Iterator[OpenBench]:
+    made: list[Bench] = []
+
+    def make(driver: str, **settings: Any) -> Bench:
+        if missing(driver):
+            pytest.skip(missing(driver))
+        made.append(BENCHES[driver](**settings))
+        return made[-1]
+
+    yield make
+    for bench in made:
+        bench.close()
+
+
+@pytest.fixture(params=sorted(BENCHES))
+def bench(request: pytest.FixtureRequest, make_bench: OpenBench) -> Bench:
+    return make_bench(request.param)
+
+
+@pytest.fixture(params=sorted(set(BENCHES) - {"mmcore"}))
+def real(request: pytest.FixtureRequest, make_bench: OpenBench) -> Bench:
+    """All but Micro-Manager's demo stage, which knows no port and cannot be stopped."""
+    return make_bench(request.param)
+
+
+@pytest.fixture(params=["binary", "binary-process", "asi", "pi", "zaber", "tango", "grbl"])
+def telling(request: pytest.FixtureRequest, make_bench: OpenBench) -> Bench:
+    """Those whose controller can tell its travel."""
+    return make_bench(request.param)
+
+
+@pytest.fixture(params=sorted(set(BENCHES) - {"mmcore"}))
+def slow(request: pytest.FixtureRequest, make_bench: OpenBench) -> Bench:
+    """A move of 1 mm takes 5 s: there is time to do something in the middle of it."""
+    return make_bench(request.param, speed_um_s=200.0)
+
+
+@pytest.fixture(params=WIRES)
+def wire(request: pytest.FixtureRequest, make_bench: OpenBench) -> WireBench:
+    """Simulated controllers alone."""
+    made = make_bench(request.param)
+    assert isinstance(made, WireBench)
+    return made

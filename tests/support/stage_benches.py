@@ -12,6 +12,10 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
+import pytest
+
+from firmware_bridge.errors import StageRefused
+from firmware_bridge.firmware.bench import Bench as Pins
 from firmware_bridge.firmware.host import HostFirmware
 from firmware_bridge.firmware.trace import MotorTrace
 from firmware_bridge.stage import Stage, open_stage
@@ -63,6 +67,14 @@ class Bench:
     def hang_up(self) -> None:
         raise NotImplementedError
 
+    def restart(self) -> None:
+        """The controller restarts: it counts from 0, and the glass stays where it is."""
+        raise NotImplementedError
+
+    def cut_short(self) -> None:
+        """What moves is stopped, and not by us."""
+        raise NotImplementedError
+
     def close(self) -> None:
         self._opened.close()
 
@@ -103,6 +115,12 @@ class WireBench(Bench):
 
     def hang_up(self) -> None:
         self.served.hang_up()
+
+    def restart(self) -> None:
+        self.served.controller.restart()  # type: ignore[attr-defined]
+
+    def cut_short(self) -> None:
+        self.axis.halt()
 
 
 class AsiBench(WireBench):
@@ -159,7 +177,9 @@ class BinaryBench(Bench):
     def __init__(self, speed_um_s: float | None = None, through_a_line: bool = False) -> None:
         super().__init__()
         self._speed_um_s = speed_um_s
-        self._firmware = self._opened.enter_context(HostFirmware(start_nm=5_000_000, boot_id=11))
+        self._firmware = self._opened.enter_context(
+            HostFirmware(start_nm=5_000_000, boot_id=11, bench=True)
+        )
         self._trace = self._opened.enter_context(MotorTrace(self._firmware.trace_path))
         self._port = self._firmware.port
         if through_a_line:  # one that can be damaged; it hides a hang-up from the host
@@ -183,6 +203,21 @@ class BinaryBench(Bench):
 
     def hang_up(self) -> None:
         self._firmware.kill()
+
+    def restart(self) -> None:
+        self._firmware = self._opened.enter_context(HostFirmware(start_nm=0, boot_id=12))
+        self._line.connect(self._firmware.port)
+
+    def cut_short(self) -> None:
+        pins = Pins(self._firmware.bench_port)
+        self._opened.callback(pins.close)
+        pins.upper_switch(True)
+
+
+class BinaryProcessBench(BinaryBench):
+    """The same behind a process of its own."""
+
+    driver = "binary-process"
 
 
 def _framed(rule: Rule) -> Callable[[bytes, object], list[bytes]]:
@@ -213,11 +248,16 @@ class MmCoreBench(Bench):
     def motor_um(self) -> float:
         return self._stage._core.getPosition("Z")  # type: ignore[attr-defined, no-any-return]
 
+    def restart(self) -> None:
+        """There is none to be had: it is simply elsewhere."""
+        self._stage._core.setPosition("Z", 300.0)  # type: ignore[attr-defined]
+
 
 BENCHES: dict[str, Callable[..., Bench]] = {
     bench.driver: bench
     for bench in (
         BinaryBench,
+        BinaryProcessBench,
         AsiBench,
         PiBench,
         TmclBench,
@@ -236,3 +276,26 @@ def missing(driver: str) -> str:
     if driver == "mmcore" and importlib.util.find_spec("pymmcore") is None:
         return f"pymmcore has no wheel for {sys.platform} on this processor"
     return ""
+
+
+OpenBench = Callable[..., Bench]
+
+
+def at(bench: Bench, z_um: float) -> float:
+    """The stage's own number for a place on the bench."""
+    return z_um + bench.origin_um
+
+
+def refusal(call: Callable[[], object]) -> str:
+    with pytest.raises(StageRefused) as refused:
+        call()
+    assert len(str(refused.value).splitlines()) == 1
+    assert not refused.value.glass_may_have_moved
+    return refused.value.reason
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)

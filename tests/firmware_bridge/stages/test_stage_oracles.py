@@ -89,7 +89,7 @@ def test_our_zaber_driver_sends_what_zabers_client_sends(
         command = request.partition(":")[0].split(" ", 3)[3]
         connection.generic_command(command, 1, 1)
     assert bytes(served.heard) == sent
-    assert b"/1 1 08 move abs 103000:85\n" in sent
+    assert b"/1 1 09 move abs 103000:84\n" in sent
 
 
 def test_trinamics_client_drives_the_simulated_module(axis: SimulatedAxis) -> None:
