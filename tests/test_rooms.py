@@ -1,0 +1,65 @@
+"""The house: which rooms of a package import which, counted from the source."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+#: what the contracts of setup.cfg cannot see: libraries that are imported by a name in a string
+BY_NAME = {
+    "tensorrt": {"engines/gpu/tensorrt_library.py", "engines/gpu/ready.py"},
+    "pycuda.driver": {"engines/gpu/cuda.py"},
+}
+
+
+def sources(package: str) -> Iterator[tuple[Path, ast.Module]]:
+    for path in sorted((ROOT / package).rglob("*.py")):
+        yield path, ast.parse(path.read_text("utf-8"))
+
+
+def arrows(package: str) -> set[tuple[str, str]]:
+    """Which room (a folder or a module) of `package` imports which other."""
+    rooms = {path.stem if path.is_file() else path.name for path in (ROOT / package).iterdir()}
+    found = set()
+    for path, tree in sources(package):
+        here = path.relative_to(ROOT / package).parts[0].removesuffix(".py")
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+            elif isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            else:
+                continue
+            for name in names:
+                top, _, rest = name.partition(".")
+                there = rest.partition(".")[0]
+                if top == package and there in rooms and there != here:
+                    found.add((here, there))
+    return found
+
+
+def test_few_arrows_lead_from_room_to_room() -> None:
+    """111 when edge/ was one corridor; that none leads upwards is a contract of setup.cfg."""
+    found = arrows("edge")
+    assert len(found) <= 60, sorted(found)
+
+
+@pytest.mark.parametrize("library", BY_NAME)
+def test_gpu_libraries_are_named_in_one_package(library: str) -> None:
+    named = set()
+    for package in ("edge", "engines", "firmware_bridge", "simulator", "training"):
+        for path, tree in sources(package):
+            for node in ast.walk(tree):
+                if (
+                    isinstance(node, ast.Call)
+                    and ast.unparse(node.func).rpartition(".")[2] in ("import_module", "find_spec")
+                    and node.args
+                    and isinstance(node.args[0], ast.Constant)
+                    and node.args[0].value == library
+                ):
+                    named.add(path.relative_to(ROOT).as_posix())
+    assert named == BY_NAME[library]
