@@ -67,6 +67,12 @@ class Frame:
     time_uncertainty_ns: int = 0
 
     @property
+    def earliest_start_ns(self) -> int:
+        """When the exposure may have begun at the earliest: whoever asks whether the stage had
+        settled by then asks this."""
+        return self.exposure_start_ns - self.time_uncertainty_ns
+
+    @property
     def exposure_mid_ns(self) -> int:
         """Middle of the exposure: the moment to which a measured defocus belongs."""
         return (self.exposure_start_ns + self.exposure_end_ns) // 2
@@ -83,6 +89,12 @@ class Camera(ABC):
     def incomplete(self) -> int:
         """Frames of which a part was lost on the way. They are refused, never handed out."""
         return 0
+
+    @property
+    def tries_again(self) -> bool:
+        """A camera that was lost is opened again until it is back; meanwhile `next` raises
+        CameraLost."""
+        return False
 
     def trigger(self) -> None:
         """Expose once, now. Only needed to expose earlier than the next call of `next`, which

@@ -160,7 +160,7 @@ class Guard:
             raise MoveRefused("stale", f"frame is {age_ms:.0f} ms old, {self.limits.max_age_ms:g}")
 
     def _check_exposed_at_rest(self, frame: Frame, status: StageStatus) -> None:
-        if self._last_sent_ns is not None and not frame.exposure_start_ns >= self._last_sent_ns:
+        if self._last_sent_ns is not None and not frame.earliest_start_ns >= self._last_sent_ns:
             raise MoveRefused("before-last-move", "exposed before the last move was sent")
         self._check_stage(status)
         self._check_settled(frame, status)
@@ -193,7 +193,7 @@ class Guard:
 
     def _check_settled(self, frame: Frame, status: StageStatus) -> None:
         assert status.settled_ns is not None
-        since_ns = frame.exposure_start_ns - status.settled_ns
+        since_ns = frame.earliest_start_ns - status.settled_ns
         if not since_ns >= self.limits.settle_ms * 1e6:
             raise MoveRefused("unsettled", f"exposed {since_ns / 1e6:.1f} ms after settling")
 

@@ -204,18 +204,29 @@ class AravisDevice(Device):
         if arv.buffer_get_status(buffer) != SUCCESS:
             return False
         arv.buffer_get_data(buffer, ctypes.byref(size))
-        pixels = arv.buffer_get_image_width(buffer) * arv.buffer_get_image_height(buffer)
-        return bool(0 < pixels * self._imaging.pixel_format.channels <= size.value)
+        height, row, pitch = self._rows(buffer)
+        return bool(row and height and pitch * (height - 1) + row <= size.value)
 
-    def _grabbed(self, buffer: int, arrival_ns: int) -> Grabbed:
+    def _rows(self, buffer: int) -> tuple[int, int, int]:
+        """(rows, bytes of a row, bytes from row to row)"""
+        arv, across, below = self._arv, ctypes.c_int(), ctypes.c_int()
+        arv.buffer_get_image_padding(buffer, ctypes.byref(across), ctypes.byref(below))
+        row = arv.buffer_get_image_width(buffer) * self._imaging.pixel_format.channels
+        return arv.buffer_get_image_height(buffer), row, row + max(0, across.value)
+
+    def _grabbed(self, buffer: int, arrival_ns: int) -> Grabbed | None:
         arv, wanted = self._arv, self._imaging.pixel_format
-        address = arv.buffer_get_data(buffer, ctypes.byref(ctypes.c_size_t()))
-        width, height = arv.buffer_get_image_width(buffer), arv.buffer_get_image_height(buffer)
-        give_back = partial(_give_back, arv, arv.ref(self._stream), buffer)
-        row = width * wanted.channels
-        pixels = lent(address, height, width, wanted.channels, row, give_back)
         when = self._times.of(arv.buffer_get_timestamp(buffer), arrival_ns)
-        return Grabbed(pixels, wanted, self._count(arv.buffer_get_frame_id(buffer)), when)
+        counter = self._count(arv.buffer_get_frame_id(buffer))
+        if when is None:
+            self.incomplete += 1
+            arv.stream_push_buffer(self._stream, buffer)
+            return None
+        address = arv.buffer_get_data(buffer, ctypes.byref(ctypes.c_size_t()))
+        height, row, pitch = self._rows(buffer)
+        give_back = partial(_give_back, arv, arv.ref(self._stream), buffer)
+        pixels = lent(address, height, row // wanted.channels, wanted.channels, pitch, give_back)
+        return Grabbed(pixels, wanted, counter, when)
 
     def _count(self, frame_id: int) -> int:
         """The camera's frame id without its wrap at 16 bits."""

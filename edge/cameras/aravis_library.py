@@ -68,6 +68,7 @@ _PLAIN: dict[str, tuple[Any, ...]] = {
     "buffer_get_data": (Pointer, Pointer, POINTER(c_size_t)),
     "buffer_get_image_width": (c_int, Pointer),
     "buffer_get_image_height": (c_int, Pointer),
+    "buffer_get_image_padding": (None, Pointer, POINTER(c_int), POINTER(c_int)),
 }
 
 

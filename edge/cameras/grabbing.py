@@ -107,6 +107,11 @@ class GrabbingCamera(Camera):
         """See Camera.incomplete."""
         return self._refused + (self._device.incomplete if self._device else 0)
 
+    @property
+    def tries_again(self) -> bool:
+        """See Camera.tries_again."""
+        return self._retry_s > 0
+
     def close(self) -> None:
         """See Camera.close."""
         with self._changed:

@@ -16,12 +16,14 @@ from types import SimpleNamespace
 from typing import Any
 
 from edge.cameras import gstreamer_library as g
-from edge.cameras.exposure_time import ExposureTime, arrived, started
+from edge.cameras.arrival import ExposureTime, HostStamps
+from edge.cameras.exposure_time import arrived, started
 from edge.cameras.grabbing import Device, Grabbed, GrabbingCamera
 from edge.cameras.gstreamer_library import gstreamer
 from edge.cameras.lent import lent
 from edge.cameras.options import WHERE, Imaging, Options, read_imaging
-from edge.cameras.pipelines import SINK, SOURCES, Source, pipeline
+from edge.cameras.pipelines import SINK, SOURCES, Source, format_name, pipeline
+from edge.cameras.pitch import pitch_of
 from edge.errors import CameraLost, CameraStalled, ConfigError, OptionError
 
 START_S = 5.0
@@ -93,6 +95,7 @@ class GstreamerDevice(Device):
         self._options, self._imaging = options, options.imaging
         self._pipeline: int | None = None
         self._counter, self._last_offset = 0, g.NO_TIME
+        self._stamps = HostStamps()
         try:
             self._pipeline = gst.parse_launch_full(options.pipeline.encode(), None, 1)
         except ConfigError as error:
@@ -118,7 +121,11 @@ class GstreamerDevice(Device):
             self._gst.mini_object_unref(sample)
             raise CameraLost("the pipeline's frames are not in memory that can be read")
         give_back = partial(_give_back, self._gst, sample, buffer, mapped)
-        return self._grabbed(sample, buffer.contents, mapped, give_back, arrival_ns)
+        try:
+            return self._grabbed(sample, buffer.contents, mapped, give_back, arrival_ns)
+        except CameraLost:
+            give_back()
+            raise
 
     def trigger(self) -> None:
         """See Device.trigger."""
@@ -161,22 +168,53 @@ class GstreamerDevice(Device):
         self, sample: int, buffer: g.Buffer, mapped: g.MapInfo, give_back: Any, arrival_ns: int
     ) -> Grabbed | None:
         wanted = self._imaging.pixel_format
-        width, height = self._size(sample)
-        row = -(-width * wanted.channels // 4) * 4  # GStreamer pads rows to four bytes
-        if buffer.flags & g.FLAG_CORRUPTED or mapped.size < row * height or width < 1:
+        width, height = self._shape(sample)
+        pitch = self._pitch(buffer, mapped, width * wanted.channels, height)
+        when = self._time(buffer, arrival_ns)
+        counter = self._count(buffer.offset)
+        if buffer.flags & g.FLAG_CORRUPTED or pitch is None or when is None:
             self.incomplete += 1
             give_back()
             return None
-        pixels = lent(mapped.data, height, width, wanted.channels, row, give_back)
-        return Grabbed(pixels, wanted, self._count(buffer.offset), self._time(buffer, arrival_ns))
+        pixels = lent(mapped.data, height, width, wanted.channels, pitch, give_back)
+        return Grabbed(pixels, wanted, counter, when)
 
-    def _size(self, sample: int) -> tuple[int, int]:
+    def _pitch(self, buffer: g.Buffer, mapped: g.MapInfo, row: int, height: int) -> int | None:
+        """Bytes from row to row: as the buffer says, else what its size allows. None: a part of
+        the frame is missing; CameraLost: it has more than a frame, and how it lies is unknown."""
+        said = self._gst.buffer_get_video_meta(ctypes.byref(buffer))
+        if said:
+            pitch = int(said.contents.stride[0])
+            fits = not said.contents.offset[0] and pitch >= row
+            return pitch if fits and mapped.size >= pitch * (height - 1) + row else None
+        if mapped.size < row * height:
+            return None
+        # GStreamer pads rows to four bytes; v4l2 hands on what its driver pads
+        pitch_or_none = pitch_of(mapped.size, row, height)
+        if pitch_or_none is None:
+            raise CameraLost(
+                f"a frame of {mapped.size} bytes is neither {height} rows of {row} bytes nor of "
+                "rows padded alike: how its rows lie is unknown"
+            )
+        return pitch_or_none
+
+    def _shape(self, sample: int) -> tuple[int, int]:
+        """Width and height; CameraLost when the pipeline delivers other pixels than were asked."""
         gst, values = self._gst, []
         structure = gst.caps_get_structure(gst.sample_get_caps(sample), 0)
+        found = (gst.structure_get_string(structure, b"format") or b"").decode("utf-8", "replace")
+        wanted = format_name(self._imaging.pixel_format)
+        if found != wanted:
+            raise CameraLost(
+                f"the pipeline delivers {found or 'no raw pixels'}, not {wanted} "
+                f"({self._imaging.pixel_format.value})"
+            )
         for key in (b"width", b"height"):
             value = ctypes.c_int()
             gst.structure_get_int(structure, key, ctypes.byref(value))
             values.append(value.value)
+        if min(values) < 1:
+            raise CameraLost("the pipeline's frames have no size")
         return values[0], values[1]
 
     def _count(self, offset: int) -> int:
@@ -186,14 +224,17 @@ class GstreamerDevice(Device):
         self._last_offset = offset
         return self._counter
 
-    def _time(self, buffer: g.Buffer, arrival_ns: int) -> ExposureTime:
+    def _time(self, buffer: g.Buffer, arrival_ns: int) -> ExposureTime | None:
         exposure_ns, readout_ns = self._imaging.exposure_ns, self._imaging.readout_ns
+        by_arrival = arrived(arrival_ns, exposure_ns, readout_ns)
         if buffer.pts == g.NO_TIME:
-            return arrived(arrival_ns, exposure_ns, readout_ns)
-        stamp_ns = min(arrival_ns, self._base_ns + buffer.pts)
+            return by_arrival
+        stamp_ns = self._base_ns + buffer.pts
         if self._options.stamp == "start":
-            return started(stamp_ns, exposure_ns, 1_000_000)
-        return arrived(stamp_ns, exposure_ns, readout_ns)
+            told = started(stamp_ns, exposure_ns, 1_000_000)
+        else:
+            told = arrived(min(arrival_ns, stamp_ns), exposure_ns, readout_ns)
+        return self._stamps.checked(told, by_arrival, arrival_ns)
 
 
 def _give_back(gst: SimpleNamespace, sample: int, buffer: Any, mapped: g.MapInfo) -> None:

@@ -55,6 +55,24 @@ class Buffer(ctypes.Structure):
     )
 
 
+class VideoMeta(ctypes.Structure):
+    """GstVideoMeta as far as its strides: where the planes and their rows lie."""
+
+    _fields_ = (
+        ("meta_flags", c_int),
+        ("info", Pointer),
+        ("buffer", Pointer),
+        ("flags", c_int),
+        ("format", c_int),
+        ("id", c_int),
+        ("width", c_uint),
+        ("height", c_uint),
+        ("planes", c_uint),
+        ("offset", c_size_t * 4),
+        ("stride", c_int * 4),
+    )
+
+
 class Message(ctypes.Structure):
     """GstMessage as far as its type."""
 
@@ -74,6 +92,7 @@ _PLAIN: dict[str, tuple[Any, ...]] = {
     "sample_get_buffer": (POINTER(Buffer), Pointer),
     "sample_get_caps": (Pointer, Pointer),
     "caps_get_structure": (Pointer, Pointer, c_uint),
+    "structure_get_string": (c_char_p, Pointer, c_char_p),
     "structure_get_int": (c_bool, Pointer, c_char_p, POINTER(c_int)),
     "buffer_map": (c_bool, POINTER(Buffer), POINTER(MapInfo), c_int),
     "buffer_unmap": (None, POINTER(Buffer), POINTER(MapInfo)),
@@ -99,6 +118,10 @@ def gstreamer() -> SimpleNamespace:
         library, ConfigError, "gst_parse_launch_full", Pointer, c_char_p, Pointer, c_int
     )
     found["pull"] = function(app, "gst_app_sink_try_pull_sample", Pointer, Pointer, c_uint64)
+    video = load("libgstvideo-1.0.so.0", INSTALL)
+    found["buffer_get_video_meta"] = function(
+        video, "gst_buffer_get_video_meta", POINTER(VideoMeta), POINTER(Buffer)
+    )
     found["is_eos"] = function(app, "gst_app_sink_is_eos", c_bool, Pointer)
     checked(library, ConfigError, "gst_init_check", c_bool, Pointer, Pointer)(None, None)
     return SimpleNamespace(**found)

@@ -38,5 +38,7 @@ def lent(
     `give_back` is called once, from whichever thread drops the last reference, and must keep the
     memory valid until then.
     """
+    if row_bytes < width * channels:
+        raise ValueError(f"rows of {width * channels} bytes lie {row_bytes} bytes apart")
     shape = (height, width) if channels == 1 else (height, width, channels)
     return np.ascontiguousarray(np.asarray(_Buffer(address, shape, row_bytes, give_back)))

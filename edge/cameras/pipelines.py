@@ -44,6 +44,11 @@ def caps(imaging: Imaging) -> str:
     return f"video/x-raw,format={_RAW[wanted]}{_size(imaging)}"
 
 
+def format_name(wanted: PixelFormat) -> str:
+    """GStreamer's name of a pixel format."""
+    return _BAYER.get(wanted) or _RAW[wanted]
+
+
 def _size(imaging: Imaging) -> str:
     text = ""
     if imaging.width is not None:

@@ -265,10 +265,14 @@ class PylonDevice(Device):
     def _readable(self, name: str) -> bool:
         return bool(self._genicam.IsReadable(self._nodes.GetNode(name)))
 
-    def _grabbed(self, result: Any, arrival_ns: int) -> Grabbed:
+    def _grabbed(self, result: Any, arrival_ns: int) -> Grabbed | None:
         wanted = self._imaging.pixel_format
-        pixels = _pixels(result, wanted)
         when = self._times.of(self._ns(result.TimeStamp), arrival_ns)
+        if when is None:
+            self.incomplete += 1
+            result.Release()
+            return None
+        pixels = _pixels(result, wanted)
         counter = result.BlockID if result.BlockID != NO_COUNTER else result.ImageNumber
         return Grabbed(pixels, wanted, counter, when)
 

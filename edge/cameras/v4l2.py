@@ -22,7 +22,8 @@ from functools import partial
 from typing import Any
 
 from edge.cameras import v4l2_kernel as k
-from edge.cameras.exposure_time import ExposureTime, arrived, started
+from edge.cameras.arrival import ExposureTime, HostStamps
+from edge.cameras.exposure_time import arrived, started
 from edge.cameras.grabbing import Device, Grabbed, GrabbingCamera
 from edge.cameras.lent import lent
 from edge.cameras.options import WHERE, Imaging, Options, read_imaging
@@ -71,6 +72,7 @@ class V4l2Device(Device):
         self._lock = threading.Lock()  # buffers come back from any thread, also while closing
         self._maps: list[mmap.mmap] = []
         self._last_sequence = self._counter = 0
+        self._stamps = HostStamps()
         try:
             self._fd = os.open(options.device, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
@@ -150,6 +152,11 @@ class V4l2Device(Device):
         ):
             if ours is not None and ours != its:
                 raise OptionError(WHERE, key, f"= {ours} is not offered; the nearest is {its} (px)")
+        row = have.width * imaging.pixel_format.channels
+        have.bytesperline = have.bytesperline or row  # some drivers leave it out
+        if have.bytesperline < row:
+            why = f"= {imaging.pixel_format.value} would come in rows of {have.bytesperline} bytes"
+            raise OptionError(WHERE, "pixel_format", f"{why}, {have.width} px need {row}")
         self._format = have
         if imaging.rate_hz is not None:
             self._set_rate(imaging.rate_hz)
@@ -218,8 +225,15 @@ class V4l2Device(Device):
         with suppress(OSError):  # a lost camera takes nothing
             self._enqueue(index)
 
-    def _grabbed(self, buffer: k.Buffer) -> Grabbed:
+    def _grabbed(self, buffer: k.Buffer) -> Grabbed | None:
         arrival_ns = time.monotonic_ns()
+        when = self._time(buffer, arrival_ns)
+        self._counter += (buffer.sequence - self._last_sequence) % SEQUENCE
+        self._last_sequence = buffer.sequence
+        if when is None:
+            self.incomplete += 1
+            self._enqueue(buffer.index)
+            return None
         wanted, shape = self._imaging.pixel_format, self._format
         memory = ctypes.c_char.from_buffer(self._maps[buffer.index])
         pixels = lent(
@@ -230,19 +244,21 @@ class V4l2Device(Device):
             shape.bytesperline,
             partial(self._give_back, buffer.index, memory),
         )
-        self._counter += (buffer.sequence - self._last_sequence) % SEQUENCE
-        self._last_sequence = buffer.sequence
-        return Grabbed(pixels, wanted, self._counter, self._time(buffer, arrival_ns))
+        return Grabbed(pixels, wanted, self._counter, when)
 
-    def _time(self, buffer: k.Buffer, arrival_ns: int) -> ExposureTime:
-        """The kernel stamps in the host's monotonic time: nothing to synchronise."""
+    def _time(self, buffer: k.Buffer, arrival_ns: int) -> ExposureTime | None:
+        """The kernel stamps in the host's monotonic time: nothing to synchronise, but some drivers
+        reckon the stamp from the camera's own clock."""
         exposure_ns, readout_ns = self._exposure_ns, self._imaging.readout_ns
+        by_arrival = arrived(arrival_ns, exposure_ns, readout_ns)
         if buffer.flags & k.STAMP_MASK != k.STAMP_MONOTONIC:
-            return arrived(arrival_ns, exposure_ns, readout_ns)
+            return by_arrival
         stamp_ns = buffer.seconds * 1_000_000_000 + buffer.microseconds * 1000
         if buffer.flags & k.STAMP_START:
-            return started(stamp_ns, exposure_ns, 1000)
-        return arrived(stamp_ns, exposure_ns, readout_ns)
+            told = started(stamp_ns, exposure_ns, 1000)
+        else:
+            told = arrived(stamp_ns, exposure_ns, readout_ns)
+        return self._stamps.checked(told, by_arrival, arrival_ns)
 
 
 def _ioctl(fd: int, request: int, argument: Any) -> None:

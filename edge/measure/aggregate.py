@@ -41,7 +41,7 @@ class FocusEstimate:
     interval_um: float  # half-width of the calibrated 95 % interval
     patches: int
     sparsity: Sparsity
-    exposure_start_ns: int  # monotonic
+    exposure_start_ns: int  # monotonic; the earliest that it can have been
     exposure_mid_ns: int
     spread_um: float  # standard deviation between the patches, from their MAD
 
@@ -71,7 +71,7 @@ def aggregate(
     `shift`: how far the frame lies outside the training; None when that was not measured.
     `light`: the frame's photometry.
     """
-    start_ns, mid_ns, sparsity = frame.exposure_start_ns, frame.exposure_mid_ns, measured.sparsity
+    start_ns, mid_ns, sparsity = frame.earliest_start_ns, frame.exposure_mid_ns, measured.sparsity
     if not measured.finite:
         return NoFocus(Reason.NOT_FINITE, sparsity, start_ns, mid_ns)
     k = len(measured.cells)

@@ -161,6 +161,21 @@ def test_exposed_while_the_stage_moved_or_before_it_settled():
     _send(bench, frame_id=3)
 
 
+def test_an_exposure_that_may_have_begun_too_early():
+    """Its time is known to a half-width only: what counts is the earliest that it can have been."""
+    for reason, travel in (("unsettled", {}), ("before-last-move", {"travel_ms": 0.0})):
+        bench = _bench(**travel)
+        if travel:
+            bench.stage.status = FakeStage(bench.clock).status
+        _send(bench)
+        bench.clock.now_ns += 39 * MS
+        frame = frame_at(bench.clock(), 1)
+        vague = dataclasses.replace(frame, time_uncertainty_ns=(2 if not travel else 37) * MS)
+        _refused(bench, reason, frame=vague)
+        known = dataclasses.replace(frame, frame_id=2, time_uncertainty_ns=MS // 2)
+        _send(bench, frame=known)
+
+
 def test_exposed_before_the_last_move_even_if_the_stage_says_it_never_moved():
     bench = _bench(travel_ms=0.0, settle_ms=0.0)
     bench.stage.status = FakeStage(bench.clock).status  # settled long ago, whatever happens

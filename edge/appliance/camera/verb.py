@@ -7,20 +7,18 @@ broadcast on every interface, and a scanner's network may carry other instrument
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from edge.appliance.camera.check import measure
 from edge.appliance.config.config_file import read_config
 from edge.appliance.files import add_json, is_standard, write_json
-from edge.camera import Camera, Frame, open_camera
+from edge.camera import open_camera
 from edge.cameras.aravis_library import aravis
 from edge.cameras.gstreamer_library import gstreamer
 from edge.cameras.pylon import LAYERS, load_pylon
-from edge.errors import CameraLost, CameraStalled, ConfigError
+from edge.errors import CameraLost, ConfigError
 
 WAIT_PERIODS = 20
 
@@ -120,44 +118,6 @@ def _check(options: argparse.Namespace) -> dict[str, Any]:
         }
     finally:
         camera.close()
-
-
-def measure(camera: Camera, count: int, timeout_s: float) -> dict[str, Any]:
-    """Take `count` frames; what they are, how often they come, how old they are when they are
-    here (from the end of the exposure, as it is known) and what was lost."""
-    first = camera.next(timeout_s)
-    began_dropped, began_incomplete = camera.dropped, camera.incomplete
-    mids, ages, stalls, newest = [first.exposure_mid_ns], [_age_ms(first)], 0, first
-    while len(mids) < count:
-        try:
-            newest = camera.next(timeout_s)
-        except CameraLost:
-            raise
-        except CameraStalled:
-            stalls += 1
-            if stalls > count:
-                raise
-            continue
-        mids.append(newest.exposure_mid_ns)
-        ages.append(_age_ms(newest))
-    counted = newest.frame_id - first.frame_id
-    return {
-        "width_px": newest.pixels.shape[1],
-        "height_px": newest.pixels.shape[0],
-        "pixel_format": newest.pixel_format.value,
-        "frames": len(mids),
-        "dropped": camera.dropped - began_dropped,
-        "incomplete": camera.incomplete - began_incomplete,
-        "stalls": stalls,
-        "period_ms": round((mids[-1] - mids[0]) / counted / 1e6, 3),
-        "exposure_ms": round((newest.exposure_end_ns - newest.exposure_start_ns) / 1e6, 3),
-        "time_uncertainty_ms": round(newest.time_uncertainty_ns / 1e6, 3),
-        "age_ms": {f"p{q}": round(float(np.percentile(ages, q)), 2) for q in (50, 99, 100)},
-    }
-
-
-def _age_ms(frame: Frame) -> float:
-    return (time.monotonic_ns() - frame.exposure_end_ns) / 1e6
 
 
 def _print(answer: dict[str, Any]) -> None:
