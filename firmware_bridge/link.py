@@ -115,14 +115,14 @@ class SerialLink:
                 return b""
             self._in_hand = True  # before it is taken out: `behind` must not see neither
             data: bytes = self._serial.read(self._serial.in_waiting or 1)
-        except (
-            OSError,
-            TypeError,
-            ValueError,
-            serial.SerialException,
-        ) as error:  # closed meanwhile
+        except (OSError, TypeError, ValueError, serial.SerialException) as error:
+            # closed meanwhile: TypeError, ValueError
             raise LinkLost(f"{self._name}: {error}") from error
         return data
+
+    def fileno(self) -> int:
+        """The descriptor, for a process that minds the same line."""
+        return int(self._serial.fileno())
 
     def behind(self) -> bool:
         try:

@@ -78,6 +78,9 @@ class AsiStage(LineStage):
         """Stops every axis of the controller."""
         self._ask("HALT", rf"(:A|:N-{HALTED})")
 
+    def _halt_wire(self) -> bytes:
+        return b"\\\r"  # HALT needs no CR and drops what came before it
+
     def _ask(self, command: str, shape: str) -> str:
         def judge(text: str) -> str | None:
             found = re.fullmatch(shape, text)

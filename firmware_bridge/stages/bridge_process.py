@@ -1,10 +1,10 @@
-"""The other process of `firmware_bridge.stages.own_process`: it drives the axis while its owner
-lives.
+"""The other process of `own_process`: it drives the axis while its owner lives.
 
-The owner beats every 25 ms. Silence for SILENT_S while the axis moves, or while a move is being
-sent, ends in STOP, and the firmware gets no heartbeat until the axis rests: if STOP is lost, its
-watchdog acts. The end of the pipe means that the owner is gone: stop, end the session, end. At rest
-a silent owner costs nothing, as a silent host costs the firmware nothing.
+The owner beats every 25 ms. Silence for 150 ms while the axis moves, or while a move is being sent,
+ends in STOP (100 ms more to brake from top speed), and the firmware gets no heartbeat until the
+axis rests: if STOP is lost, its watchdog acts. The end of the pipe means that the owner is gone:
+stop, end the session, end. At rest a silent owner costs nothing, as a silent host costs the
+firmware nothing.
 """
 
 from __future__ import annotations
@@ -14,18 +14,19 @@ import os
 import select
 import signal
 import threading
+import time
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from firmware_bridge.errors import StageError
 from firmware_bridge.stage import Identity
+from firmware_bridge.stages.minder_process import SILENT_S, silent_too_long
 from firmware_bridge.stop_signals import SIGNALS, StopSignals
 
 if TYPE_CHECKING:
     from firmware_bridge.stages.binary import BinaryStage
 
-SILENT_S = 0.15  # and 100 ms to brake from top speed: at rest within the watchdog's 300 ms
 #: z_min_um, z_max_um, resolution_um, boot_id, identity
 Facts = tuple[float, float, float, int, Identity]
 _BRAKING_S = 1.0  # how long the way to rest is awaited before the session is ended
@@ -47,16 +48,18 @@ class Owner:
 
     def watch(self) -> None:
         """Until the owner is gone; then this process ends. Runs in a thread of its own."""
+        heard = time.monotonic()
         while True:
-            readable, _, _ = select.select([self._beats], [], [], SILENT_S)
+            readable, _, _ = select.select([self._beats], [], [], SILENT_S / 5)
             if readable:
-                self.silent = False
+                self.silent, heard = False, time.monotonic()
                 if not self._read():
                     break
-            else:
+                continue
+            if os.getppid() != self._parent:  # a child of its own may hold the pipe open
+                break
+            if silent_too_long(self._parent, time.monotonic() - heard):
                 self.silent = True
-                if os.getppid() != self._parent:  # a child of its own may hold the pipe open
-                    break
                 self._stop_if_moving()
         self.end()
 

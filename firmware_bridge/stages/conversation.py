@@ -90,13 +90,18 @@ class Conversation:
         return f"{question!r} was answered too late or in words not known; the last were {text}"
 
     def _until(self, take: Take[Answer]) -> Answer | None:
+        """Time is up once a look that began after it found nothing: on a busy computer an answer
+        that came in time may have waited for this thread."""
         deadline = time.monotonic() + self._answer_s
+        give_up = deadline + self._answer_s  # noise may go on for ever
         while True:
-            answer = take(self._arrived)
-            if answer is not None or time.monotonic() > deadline:
-                return answer
+            now = time.monotonic()
+            data = self._read()
             del self._arrived[:-_BUFFER]
-            self._arrived += self._read()
+            self._arrived += data
+            answer = take(self._arrived)
+            if answer is not None or (now > deadline and not data) or now > give_up:
+                return answer
 
     def _read(self) -> bytes:
         data = self._link.read()

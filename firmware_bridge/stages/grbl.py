@@ -140,6 +140,9 @@ class GrblStage(LineStage):
     def _halt_at_once(self) -> None:
         self._line.tell(CANCEL_JOG)
 
+    def _halt_wire(self) -> bytes:
+        return CANCEL_JOG
+
     def _halt(self) -> None:
         self._line.tell(CANCEL_JOG)  # again: a move may have been sent once more in between
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
-from firmware_bridge.errors import StageRefused
+from firmware_bridge.errors import StageRefused, StageUncertain
 from firmware_bridge.link import Link, SerialLink, lasting_name
 from firmware_bridge.stages.conversation import ANSWER_S, Conversation
+from firmware_bridge.stages.minder import Minder
 from firmware_bridge.stages.polled import PolledStage
 
 OpenLink = Callable[[str, int], Link]
@@ -34,7 +36,36 @@ class LineStage(PolledStage):
             raise StageRefused("CONFIG", f"answer_s = {answer_s} must be 0.01 to 10")
         self._line_name = lasting_name(port)
         called = f"{name} on {port}"
-        self._line = Conversation(open_link(port, baudrate), called, answer_s, self._overhear)
+        link = open_link(port, baudrate)
+        self._line = Conversation(link, called, answer_s, self._overhear)
+        self._descriptor = getattr(link, "fileno", None)  # a made-up line has none to mind
+        self._minder: Minder | None = None
+
+    @abstractmethod
+    def _halt_wire(self) -> bytes:
+        """What stops the axis wherever it comes on the line, also within half a command: written
+        by another process when this one is dead or frozen."""
+
+    def _before_a_move(self) -> None:
+        """Somebody must be there who stops it when this process cannot."""
+        if self._minder is None and self._descriptor is not None:
+            halt = self._halt_wire()
+            self._minder = Minder(self._descriptor(), halt, self._may_move, self._unminded)
+        if self._minder is not None:
+            self._minder.begin()
+
+    def _may_move(self) -> bool:
+        newest = self._newest
+        return self._rest.target_um is not None or (newest is not None and newest.moving)
+
+    def _unminded(self) -> None:
+        with self._changed:
+            if self._trouble is None and not self._closing.is_set():
+                self._trouble = StageUncertain(
+                    "its minder has ended while the axis moved: killed, or it stopped the axis "
+                    "because this program stood still"
+                )
+            self._changed.notify_all()
 
     def _overhear(self, data: bytes) -> None:
         """All that arrives, answers and what was not asked for."""
@@ -43,4 +74,6 @@ class LineStage(PolledStage):
         self._line.patient = not once
 
     def _hang_up(self) -> None:
+        if self._minder is not None:
+            self._minder.close()
         self._line.close()

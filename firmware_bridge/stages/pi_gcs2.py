@@ -115,6 +115,9 @@ class PiStage(LineStage):
     def _halt_at_once(self) -> None:
         self._line.tell(STOP)
 
+    def _halt_wire(self) -> bytes:
+        return STOP
+
     def _halt(self) -> None:
         self._line.tell(STOP)  # again: a move may have been sent once more in between
         self._forget_error()  # a stop leaves error 10 behind

@@ -38,6 +38,9 @@ class PolledStage(WatchedStage):
         StageRefused when the controller said no and nothing moved; LinkLost or Unanswered.
         """
 
+    def _before_a_move(self) -> None:
+        """What must be there before the axis may move; StageRefused when it is not."""
+
     def _clear(self) -> None:
         """Leave the controller's latch; the default has no command for it."""
         latched = self._observe().latched
@@ -123,6 +126,7 @@ class PolledStage(WatchedStage):
         self._rest.begin(target_um, time.monotonic_ns())
         self._origin.begin()
         try:
+            self._before_a_move()
             self._go(target_um)
         except StageRefused as refused:
             self._check_nothing_moved(start_um, refused)

@@ -70,6 +70,9 @@ class PriorStage(LineStage):
     def _halt(self) -> None:
         self._ask("K", "(R)")
 
+    def _halt_wire(self) -> bytes:
+        return b"\rK\r"
+
     def _ask(self, command: str, shape: str) -> str:
         def judge(text: str) -> str | None:
             error = _ERROR.fullmatch(text)

@@ -82,6 +82,9 @@ class TangoStage(LineStage):
     def _halt(self) -> None:
         self._line.tell(b"a z\r")
 
+    def _halt_wire(self) -> bytes:
+        return b"\ra z\r"
+
     def _ask(self, query: str, shape: str, group: int = 1) -> str:
         def judge(text: str) -> str | None:
             found = re.fullmatch(shape, text)

@@ -100,6 +100,9 @@ class TmclStage(LineStage):
     def _halt(self) -> None:
         self._ask(Command.MST, 0)
 
+    def _halt_wire(self) -> bytes:
+        return request(self._module, Command.MST, 0, self._motor, 0)
+
     def _ask(self, command: Command, kind: int, value: int = 0) -> int:
         def take(arrived: bytearray) -> int | None:
             while len(arrived) >= LENGTH:

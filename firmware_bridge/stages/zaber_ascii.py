@@ -82,6 +82,10 @@ class ZaberStage(LineStage):
     def _halt(self) -> None:
         self._ask("stop")
 
+    def _halt_wire(self) -> bytes:
+        body = f"{self._device} {self._axis} 00 stop"
+        return f"\n/{body}:{lrc(body)}\n".encode("ascii")
+
     def _clear(self) -> None:
         """Faults; a reference that is missing is found by homing, never by clearing."""
         self._ask("warnings clear")

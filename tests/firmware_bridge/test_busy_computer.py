@@ -11,6 +11,7 @@ from firmware_bridge import client, exchange
 from firmware_bridge.errors import LinkLost
 from firmware_bridge.firmware.host import HostFirmware
 from firmware_bridge.link import SerialLink
+from firmware_bridge.stages import conversation
 from firmware_bridge.stages.binary import BinaryStage
 
 
@@ -90,3 +91,49 @@ def test_behind_sees_what_the_reader_has_not_dealt_with(firmware: HostFirmware) 
     stage = BinaryStage(port=firmware.port, z_min_um=0, z_max_um=9000, open_link=lambda *_: link)
     stage.close()  # SYNC_ACKs and STATUS came and were read
     assert not link.behind()  # closed
+
+
+class Slept:
+    """A line whose answer comes in time, to a thread that sleeps through the time for it."""
+
+    def __init__(self, answer: bytes) -> None:
+        self.now, self.writes, self._answer = 0.0, 0, answer
+        self._sleeps = False
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def write(self, data: bytes) -> None:
+        self.writes += 1
+        self._sleeps = True
+
+    def read(self) -> bytes:
+        if self._sleeps:  # nothing yet; then no turn for a second
+            self._sleeps = False
+            self.now += 1.0
+            return b""
+        answer, self._answer = self._answer, b""
+        self.now += 0.0 if answer else 0.05
+        return answer
+
+    def behind(self) -> bool:
+        return bool(self._answer)
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize("answer", [b":A\r\n", b""])
+def test_a_question_is_not_given_up_before_a_look(
+    answer: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept = Slept(answer)
+    monkeypatch.setattr(conversation, "time", slept)
+    talk = conversation.Conversation(slept, "a controller")
+    take = conversation.line(b"\r\n", lambda text: text or None)
+    if answer:
+        assert talk.ask(b"HALT\r", take) == ":A"
+        assert slept.writes == 1
+    else:
+        with pytest.raises(conversation.Unanswered):
+            talk.ask(b"HALT\r", take)
+        assert slept.writes == 3
