@@ -22,7 +22,8 @@ from edge.appliance.calibrate.verb import calibrate, open_play, result_of, sente
 from edge.appliance.config import calibration_file
 from edge.appliance.config.config_file import read_config
 from edge.loop import focus_field
-from edge.rig import build_rig, calibrated
+from edge.open_stage import calibrated
+from edge.rig import build_rig
 from edge.settings import Config
 from firmware_bridge.firmware.host import HostFirmware
 from firmware_bridge.firmware.trace import MotorTrace

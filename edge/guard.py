@@ -18,6 +18,14 @@ from typing import TypeVar
 from edge.camera import Frame
 from edge.decide.decision import Move, Plan, Shutdown
 from edge.errors import MoveRefused, MoveUncertain
+from edge.settings import (
+    MAX_BLUR_UM,
+    MAX_MOVES_PER_S,
+    MAX_UNCERTAINTY_UM,
+    SETTLE_MS,
+    Config,
+    ScanSettings,
+)
 from edge.state import RunState
 from firmware_bridge.errors import StageError, StageRefused, StageSilent
 from firmware_bridge.stage import Stage, StageStatus
@@ -36,8 +44,8 @@ class GuardLimits:
     focus_direction: int | None  # +1 or -1; anything else means not calibrated: refuse
     max_step_um: float
     max_age_ms: float  # from the end of the exposure to the move; about two frame periods
-    settle_ms: float = 5.0  # the exposure must start this long after the stage settled
-    max_moves_per_s: int = 20
+    settle_ms: float = SETTLE_MS  # the exposure must start this long after the stage settled
+    max_moves_per_s: int = MAX_MOVES_PER_S
     tracking: TrackingLimits | None = (
         None  # None = frames exposed while the stage moves are refused
     )
@@ -49,8 +57,27 @@ class TrackingLimits:
     of the exposure and hardly change in it, and the moves must be small."""
 
     max_step_um: float
-    max_blur_um: float = 0.5  # way of the stage within the exposure
-    max_uncertainty_um: float = 0.3  # of z at its start and end
+    max_blur_um: float = MAX_BLUR_UM  # way of the stage within the exposure
+    max_uncertainty_um: float = MAX_UNCERTAINTY_UM  # of z at its start and end
+
+
+def limits_of(config: Config) -> GuardLimits:
+    """What no move of this instrument may exceed."""
+    stage = config.stage
+    return GuardLimits(
+        z_min_um=stage.z_min_um,
+        z_max_um=stage.z_max_um,
+        focus_direction=stage.focus_direction,
+        max_step_um=stage.max_step_um,
+        max_age_ms=config.max_age_ms,
+        settle_ms=stage.settle_ms,
+        max_moves_per_s=stage.max_moves_per_s,
+        tracking=None if config.scan is None else _tracking_limits(config.scan),
+    )
+
+
+def _tracking_limits(scan: ScanSettings) -> TrackingLimits:
+    return TrackingLimits(scan.max_step_um, scan.max_blur_um, scan.max_uncertainty_um)
 
 
 class Guard:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from time import monotonic_ns
+
 from edge.errors import ConfigError, EngineRejected
 from edge.measure.budget import PatchBudget
 from edge.measure.defocus import Defocus
@@ -25,8 +28,11 @@ def build_sensor(
     classes: ClassRule,
     budget_ms: float | None = None,
     enough_um: float | None = None,
+    clock: Callable[[], int] = monotonic_ns,
 ) -> tuple[Sensor, tuple[engines.Engine, ...]]:
     """The frame's way as far as the estimate, and its engines (rin, dpn) to be closed.
+
+    `clock` measures the budget (monotonic ns; the loop's own).
 
     ConfigError for a budget on the GPU, where a frame's patches are measured at once.
     """
@@ -36,7 +42,7 @@ def build_sensor(
     try:
         if on_gpu:
             return _gpu_sensor(models, objective, classes)
-        return _cpu_sensor(models, objective, classes, PatchBudget(budget_ms), enough_um)
+        return _cpu_sensor(models, objective, classes, PatchBudget(budget_ms, clock), enough_um)
     except engines.EngineRejected as error:
         raise EngineRejected(str(error)) from error
 

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic_ns
 
 from edge.camera import Camera, open_camera
-from edge.decide.controller import Controller, ControllerSettings
-from edge.decide.tracking import ScanPath, SteadyScan, TrackingController, TrackingSettings
+from edge.decide.controller import Controller
+from edge.decide.controllers import controller_of
+from edge.decide.tracking import ScanPath, TrackingController
 from edge.errors import ConfigError
-from edge.guard import Guard, GuardLimits, TrackingLimits
+from edge.guard import Guard, limits_of
 from edge.measure.sensor import Sensor
 from edge.open_sensor import build_sensor
-from edge.optics import Objective
-from edge.settings import Config, LoopSettings, ScanSettings, StageSettings
+from edge.open_stage import calibrated, open_stage_of, options_of
+from edge.settings import Config
 from edge.state import RunState
 from engines import engine as engines
 from firmware_bridge.errors import StageError
-from firmware_bridge.stage import STAGES, Stage, open_stage
-from firmware_bridge.stages.scaled import CalibratedStage
+from firmware_bridge.stage import Stage
 
 
 @dataclass(slots=True)
@@ -100,28 +100,25 @@ def build_rig(
     stage: Stage | None = None,
     clock: Callable[[], int] = monotonic_ns,
     path: ScanPath | None = None,
+    sensor: Sensor | None = None,
 ) -> Rig:
-    """Open what the config names; a camera or stage given here is used instead of its driver, a
-    `path` instead of the steady speed that the config's scan section names.
+    """Open what the config names; a camera, stage or sensor given here is used instead of its
+    driver or the models, a `path` instead of the steady speed of the config's scan section.
+
+    The world enters by three doors only: the camera, the stage and `clock` (monotonic ns); who
+    records them can replay them. A given sensor answers for its own range.
 
     Raises ConfigError, EngineRejected (before anything is opened that can move), StageError or
     OSError from a driver. What was opened is closed again when a later part fails.
     """
     with contextlib.ExitStack() as opened:
-        loop = config.loop
-        sensor, nets = build_sensor(
-            config.models, config.objective, loop.classes, loop.budget_ms, loop.enough_um
-        )
+        nets: tuple[engines.Engine, ...] = ()
+        if sensor is None:
+            sensor, nets = _sensor_of(config, clock)
         for net in nets:
             opened.callback(net.close)
-        calibrated_um = nets[1].manifest.optics.range_um
-        if config.stage.max_step_um > calibrated_um:
-            raise ConfigError(
-                f"stage.max_step_um = {config.stage.max_step_um:g} must be at most "
-                f"{calibrated_um:g}, the range the model is calibrated for"
-            )
         if camera is None:
-            with _options_of("camera"):
+            with options_of("camera"):
                 camera = open_camera(config.camera.driver, config.camera.options)
         opened.callback(camera.close)
         if stage is None:
@@ -134,33 +131,23 @@ def build_rig(
     return rig
 
 
-def calibrated(stage: Stage, settings: StageSettings) -> Stage:
-    """The stage in um of focus, where the calibration found that its own um is another."""
-    if settings.um_per_unit == 1.0:
-        return stage
-    return CalibratedStage(stage, settings.um_per_unit, settings.reference_um)
-
-
-def open_stage_of(settings: StageSettings) -> Stage:
-    """Open the stage that the config names; ConfigError for its options, StageError otherwise."""
-    if settings.driver not in STAGES:
+def _sensor_of(
+    config: Config, clock: Callable[[], int]
+) -> tuple[Sensor, tuple[engines.Engine, ...]]:
+    """ConfigError for steps beyond what the models were calibrated for."""
+    loop = config.loop
+    sensor, nets = build_sensor(
+        config.models, config.objective, loop.classes, loop.budget_ms, loop.enough_um, clock
+    )
+    calibrated_um = nets[1].manifest.optics.range_um
+    if config.stage.max_step_um > calibrated_um:
+        for net in nets:
+            net.close()
         raise ConfigError(
-            f"stage.driver = {settings.driver!r} must be one of {', '.join(sorted(STAGES))}"
+            f"stage.max_step_um = {config.stage.max_step_um:g} must be at most "
+            f"{calibrated_um:g}, the range the model is calibrated for"
         )
-    window = {"z_min_um": settings.z_min_um, "z_max_um": settings.z_max_um}
-    for key in window.keys() & settings.options.keys():
-        raise ConfigError(f"stage.options.{key} belongs into the section itself")
-    with _options_of("stage"):
-        return open_stage(settings.driver, {**window, **settings.options})
-
-
-@contextlib.contextmanager
-def _options_of(section: str) -> Iterator[None]:
-    """A driver that was called with an option it does not have, or without one it needs."""
-    try:
-        yield
-    except TypeError as error:
-        raise ConfigError(f"{section}.options: {error}") from error
+    return sensor, nets
 
 
 def _assemble(
@@ -182,69 +169,11 @@ def _assemble(
         camera=camera,
         stage=stage,
         sensor=sensor,
-        controller=_controller_of(config, clock, path),
-        guard=Guard(guard_limits(config), stage, state, clock),
+        controller=controller_of(config, clock, path),
+        guard=Guard(limits_of(config), stage, state, clock),
         state=state,
         engines=nets,
         stall_s=3 * config.camera.period_ms / 1e3,
         clock=clock,
-        late_ms=_max_age_ms(config),
+        late_ms=config.max_age_ms,
     )
-
-
-def _controller_of(
-    config: Config, clock: Callable[[], int], path: ScanPath | None
-) -> Controller | TrackingController:
-    scan = config.scan
-    if scan is None:
-        return Controller(_controller(config.stage, config.loop, config.objective))
-    settings = TrackingSettings(
-        focus_direction=config.stage.focus_direction,
-        period_ms=config.camera.period_ms,
-        max_step_um=scan.max_step_um,
-        lead_ms=scan.lead_ms,
-        max_interval_um=scan.max_interval_um,
-        predict_um=scan.predict_um,
-        feed_forward=scan.feed_forward,
-    )
-    return TrackingController(settings, path or SteadyScan(scan.scan_speed_um_s), clock)
-
-
-def _controller(
-    stage: StageSettings, loop: LoopSettings, objective: Objective
-) -> ControllerSettings:
-    deadband = objective.deadband_um if loop.deadband_um is None else loop.deadband_um
-    return ControllerSettings(
-        focus_direction=stage.focus_direction,
-        deadband_um=deadband,
-        sharp_um=objective.half_depth_um,
-        verify_above_um=loop.verify_above_um,
-        max_interval_um=loop.max_interval_um,
-        settle_ns=round(stage.settle_ms * 1e6),
-        max_shots=loop.max_shots,
-    )
-
-
-def guard_limits(config: Config) -> GuardLimits:
-    """What no move of this instrument may exceed."""
-    stage = config.stage
-    return GuardLimits(
-        z_min_um=stage.z_min_um,
-        z_max_um=stage.z_max_um,
-        focus_direction=stage.focus_direction,
-        max_step_um=stage.max_step_um,
-        max_age_ms=_max_age_ms(config),
-        settle_ms=stage.settle_ms,
-        max_moves_per_s=stage.max_moves_per_s,
-        tracking=None if config.scan is None else _tracking_limits(config.scan),
-    )
-
-
-def _tracking_limits(scan: ScanSettings) -> TrackingLimits:
-    return TrackingLimits(scan.max_step_um, scan.max_blur_um, scan.max_uncertainty_um)
-
-
-def _max_age_ms(config: Config) -> float:
-    """From an exposure's end to the move: above it the guard refuses, and the loop drops."""
-    given = config.loop.max_age_ms
-    return 2 * config.camera.period_ms if given is None else given

@@ -1,28 +1,82 @@
 """The settings of a rig, one frozen dataclass per section of the config file.
 
-Plain values: who reads them from a file checks them (`edge.appliance.config.config_file`), and the
-frame's way depends on nothing that surrounds it. What is dangerous to guess has no default.
+Every default and every bound of a key stands here and nowhere else: the file's reader
+(edge.appliance.config) and the reference of all keys (docs/config_reference.md) take them from the
+fields. The frame's way depends on nothing that surrounds it. What is dangerous to guess has no
+default.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edge.camera import CAMERAS
 from edge.measure.importance import ClassRule
+from edge.measure.preprocess import MAX_PATCHES
 from edge.optics import Objective
 from engines.engine import MODELS
+from engines.gpu.frame import MEMORY
+from firmware_bridge.stage import STAGES
+
+BACKENDS = ("auto", "cpu", "gpu")
+RUNTIMES = ("onnxruntime", "openvino")
+BY_HAND = "by-hand"  # a person vouches for focus_direction and for the stage's um
+TRAVEL_UM = 100_000  # no microscope's focus drive travels 10 cm
+
+# Defaults that the guard and the controllers share with the file.
+SETTLE_MS = 5.0
+MAX_MOVES_PER_S = 20
+VERIFY_ABOVE_UM = 5.0
+MAX_INTERVAL_UM = 4.0
+MAX_SHOTS = 4
+MAX_BLUR_UM = 0.5
+MAX_UNCERTAINTY_UM = 0.3
+SCAN_INTERVAL_UM = 1.5
+LEAD_MS = 16.0
+PREDICT_UM = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """How a key is read. `kind` is the reader's method (edge.appliance.config.strict_yaml), `low`
+    and `high` its bounds, both allowed, `choices` the words, `text` its line in the reference."""
+
+    kind: str
+    text: str
+    low: float = 0
+    high: float = 0
+    choices: tuple[str, ...] = ()
+
+
+def key(
+    kind: str,
+    text: str,
+    low: float = 0,
+    high: float = 0,
+    *,
+    choices: tuple[str, ...] = (),
+    default: Any = MISSING,
+) -> Any:
+    """A field that the config file may give; without a default it must."""
+    more = {} if default is MISSING else {"default": default}
+    return field(metadata={"key": Key(kind, text, low, high, choices)}, **more)
+
+
+def options(text: str) -> Any:
+    """A field for what goes to a driver as keyword arguments."""
+    return field(default_factory=dict, metadata={"key": Key("options", text)})
 
 
 @dataclass(frozen=True, slots=True)
 class CameraSettings:
     """`driver` is a name in edge.camera.CAMERAS; `options` go to it as keyword arguments."""
 
-    driver: str
-    period_ms: float  # between frames
-    options: Mapping[str, Any] = field(default_factory=dict)
+    driver: str = key("choice", "the driver (docs/cameras.md)", choices=tuple(sorted(CAMERAS)))
+    period_ms: float = key("number", "ms between frames", 1, 10_000)
+    options: Mapping[str, Any] = options("of the driver (docs/cameras.md)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +91,22 @@ class StageSettings:
     about `reference_um`.
     """
 
-    driver: str
-    z_min_um: float
-    z_max_um: float
-    focus_direction: int
-    max_step_um: float = 25.0
-    settle_ms: float = 5.0
-    max_moves_per_s: int = 20
-    options: Mapping[str, Any] = field(default_factory=dict)
-    calibration: str = ""
+    driver: str = key("choice", "the driver (docs/stages.md)", choices=tuple(sorted(STAGES)))
+    z_min_um: float = key("number", "um; no move ends below it", -TRAVEL_UM, TRAVEL_UM)
+    z_max_um: float = key("number", "um, above z_min_um; no move ends above it",
+                          -TRAVEL_UM, TRAVEL_UM)  # fmt: skip
+    focus_direction: int = key("integer", "+1: a rising z raises the objective; -1: it lowers it; "
+                               "0: not known, nothing is moved. Not needed with `calibration`",
+                               -1, 1)  # fmt: skip
+    max_step_um: float = key("number", "um, the longest single move; at most the models' range",
+                             0.01, 1000, default=25.0)  # fmt: skip
+    settle_ms: float = key("number", "ms after the stage settled before an exposure counts",
+                           0, 1000, default=SETTLE_MS)  # fmt: skip
+    max_moves_per_s: int = key("integer", "more moves in a second are refused",
+                               1, 200, default=MAX_MOVES_PER_S)  # fmt: skip
+    options: Mapping[str, Any] = options("of the driver (docs/stages.md)")
+    calibration: str = key("word_or_path", f"the file that `sparsefocus calibrate` wrote, or "
+                           f"{BY_HAND}", choices=(BY_HAND,), default="")  # fmt: skip
     um_per_unit: float = 1.0
     reference_um: float = 0.0
 
@@ -60,17 +121,16 @@ class ModelSettings:
     `interval_factor`: what a calibration found that intervals must be multiplied by.
     """
 
-    rin: Path = MODELS / "rin.json"
-    dpn: Path = MODELS / "dpn.json"
-    threads: int = 0
-    backend: str = "auto"
-    runtime: str = "onnxruntime"
-    frame_memory: str = "copy"
+    rin: Path = key("path", "manifest of the RIN", default=MODELS / "rin.json")
+    dpn: Path = key("path", "manifest of the DPN", default=MODELS / "dpn.json")
+    threads: int = key("integer", "threads of a network, 0 = the engine chooses", 0, 64, default=0)
+    backend: str = key("choice", "where the networks run; auto: the GPU where plans are (docs/"
+                       "jetson.md)", choices=BACKENDS, default="auto")  # fmt: skip
+    runtime: str = key("choice", "of the networks on the CPU (docs/speed.md)",
+                       choices=RUNTIMES, default="onnxruntime")  # fmt: skip
+    frame_memory: str = key("choice", "how a frame gets to the GPU (docs/jetson.md)",
+                            choices=tuple(MEMORY), default="copy")  # fmt: skip
     interval_factor: float = 1.0
-
-
-BACKENDS = ("auto", "cpu", "gpu")
-RUNTIMES = ("onnxruntime", "openvino")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +142,27 @@ class LoopSettings:
     edge.measure.budget). None = all that the class asks for.
     """
 
-    deadband_um: float | None = None
-    verify_above_um: float = 5.0
-    max_interval_um: float = 4.0
-    max_age_ms: float | None = None
-    max_shots: int = 4
-    budget_ms: float | None = None
-    enough_um: float | None = None
+    deadband_um: float | None = key("number", "um; closer to focus than this nothing is moved. "
+                                    "Default: a quarter of the depth of field",
+                                    0.01, 100, default=None)  # fmt: skip
+    verify_above_um: float = key("number", "um; after a longer move the next frame must confirm it",
+                                 0.1, 100, default=VERIFY_ABOVE_UM)  # fmt: skip
+    max_interval_um: float = key("number", "um; estimates with a wider interval move nothing",
+                                 0.1, 100, default=MAX_INTERVAL_UM)  # fmt: skip
+    max_age_ms: float | None = key("number", "ms from the exposure's end to the move; older frames "
+                                   "move nothing. Default: two frame periods",
+                                   1, 10_000, default=None)  # fmt: skip
+    max_shots: int = key("integer", "moves at one field", 1, 100, default=MAX_SHOTS)
+    budget_ms: float | None = key("number", "ms from a frame's arrival to the command; fewer "
+                                  "patches are measured where all take longer. Default: no budget",
+                                  1, 10_000, default=None)  # fmt: skip
+    enough_um: float | None = key("number", "um; an interval this narrow needs no more patches. "
+                                  "Default: all are measured", 0.01, 100, default=None)  # fmt: skip
     classes: ClassRule = field(default_factory=ClassRule)
+
+    def deadband_for(self, objective: Objective) -> float:
+        """Closer to focus than this nothing is moved, in um: as given, or the objective's."""
+        return objective.deadband_um if self.deadband_um is None else self.deadband_um
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +170,9 @@ class RealtimeSettings:
     """`priority` 1..99 of SCHED_FIFO, 0 = the usual scheduler; `cores` to run on, none = any;
     `lock_memory`: no page is ever swapped out."""
 
-    priority: int = 0
-    cores: tuple[int, ...] = ()
-    lock_memory: bool = False
+    priority: int = key("integer", "of SCHED_FIFO, 0 = the usual scheduler", 0, 99, default=0)
+    cores: tuple[int, ...] = key("integers", "to run on, none = any", 0, 1023, default=())
+    lock_memory: bool = key("truth", "no page is ever swapped out", default=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +185,20 @@ class ScanSettings:
     edge.decide.tracking.TrackingSettings.
     """
 
-    scan_speed_um_s: float
-    max_step_um: float
-    max_blur_um: float = 0.5
-    max_uncertainty_um: float = 0.3
-    max_interval_um: float = 1.5
-    lead_ms: float = 16.0
-    predict_um: float = 0.6
-    feed_forward: bool = True
+    scan_speed_um_s: float = key("number", "um/s of the slide along a line", 0, 1_000_000)
+    max_step_um: float = key("number", "um, the longest single move while scanning", 0.01, 50)
+    max_blur_um: float = key("number", "um that the objective may move within an exposure",
+                             0.01, 5, default=MAX_BLUR_UM)  # fmt: skip
+    max_uncertainty_um: float = key("number", "um that z may be uncertain at an exposure",
+                                    0.01, 5, default=MAX_UNCERTAINTY_UM)  # fmt: skip
+    max_interval_um: float = key("number", "um; estimates with a wider interval are not used",
+                                 0.1, 100, default=SCAN_INTERVAL_UM)  # fmt: skip
+    lead_ms: float = key("number", "ms from a plan until its small move is made",
+                         0, 1000, default=LEAD_MS)  # fmt: skip
+    predict_um: float = key("number", "um; over blank fields the surface is followed while it is "
+                            "known this well", 0.01, 100, default=PREDICT_UM)  # fmt: skip
+    feed_forward: bool = key("truth", "aim at where the surface will be, not where it was",
+                             default=True)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,3 +212,27 @@ class Config:
     loop: LoopSettings = LoopSettings()
     realtime: RealtimeSettings = field(default_factory=RealtimeSettings)
     scan: ScanSettings | None = None
+
+    @property
+    def max_age_ms(self) -> float:
+        """From an exposure's end to the move: above it the guard refuses, and the loop drops."""
+        given = self.loop.max_age_ms
+        return 2 * self.camera.period_ms if given is None else given
+
+
+#: keys whose dataclass knows nothing of files: section -> {key -> how it is read}
+OBJECTIVE_KEYS = {
+    "refractive_index": Key("number", "of the immersion", 1, 1.6),
+    "na": Key("number", "numerical aperture; below the refractive index", 0.02, 0.99),
+    "magnification": Key("number", "of the objective", 1, 200),
+    "um_per_px": Key("number", "um in the object plane per pixel of a frame", 0.01, 20),
+    "wavelength_um": Key("number", "um, the middle of the light", 0.3, 1.2),
+    "detector_um": Key("number", "um, pixel pitch of the sensor before binning", 0.5, 50),
+}
+CLASS_KEYS = {
+    "k_dense": Key("integer", "patches measured in a dense field, and the most", 1, MAX_PATCHES),
+    "k_sparse": Key("integer", "a field with as many is sparse; at most k_dense", 1, MAX_PATCHES),
+    "importance_threshold": Key("number", "a patch above it holds content", 0.01, 0.99),
+    "k_ex_sparse": Key("integer", "of an ex-sparse field; at most k_sparse", 1, MAX_PATCHES),
+    "every_patch": Key("truth", "measure every patch with content, not the best few"),
+}

@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     session = SessionRecord(
         fields=[],
         half_depth_um=config.objective.half_depth_um,
-        deadband_um=_deadband_um(config),
+        deadband_um=config.loop.deadband_for(config.objective),
         period_ms=config.camera.period_ms,
         title="Simulated microscope",
         facts=_facts(options, config),
@@ -106,11 +106,6 @@ def _scenarios(options: argparse.Namespace) -> list[Scenario]:
     if options.start_um is not None:
         starts[:] = options.start_um
     return [Scenario(n, *group, float(starts[n])) for n, group in enumerate(chosen)]
-
-
-def _deadband_um(config: Config) -> float:
-    given = config.loop.deadband_um
-    return config.objective.deadband_um if given is None else given
 
 
 def _facts(options: argparse.Namespace, config: Config) -> dict[str, str]:

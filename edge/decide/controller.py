@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from edge.decide.decision import Hold, InFocus, Move, Plan, Shutdown
 from edge.decide.evidence import Finding, Reading, compare, improved
 from edge.measure.aggregate import FocusEstimate, NoFocus, Reason
+from edge.settings import MAX_INTERVAL_UM, MAX_SHOTS, SETTLE_MS, VERIFY_ABOVE_UM
 from firmware_bridge.errors import StageRefused
 from firmware_bridge.stage import Stage, StageStatus
 
@@ -31,10 +32,10 @@ class ControllerSettings:
     focus_direction: int
     deadband_um: float
     sharp_um: float = 0.0  # half the depth of field: closer than this nobody sees a difference
-    verify_above_um: float = 5.0
-    max_interval_um: float = 4.0
-    settle_ns: int = 5_000_000
-    max_shots: int = 4
+    verify_above_um: float = VERIFY_ABOVE_UM
+    max_interval_um: float = MAX_INTERVAL_UM
+    settle_ns: int = round(SETTLE_MS * 1e6)
+    max_shots: int = MAX_SHOTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from edge.decide.decision import Hold, InFocus, Move, Plan, Predict, Shutdown
 from edge.decide.evidence import Finding, Reading, compare
 from edge.decide.focus_surface import Expected, FocusSurface, SurfaceNoise
 from edge.measure.aggregate import FocusEstimate, NoFocus
+from edge.settings import LEAD_MS, PREDICT_UM, SCAN_INTERVAL_UM
 from firmware_bridge.errors import StageRefused
 from firmware_bridge.stage import Stage
 
@@ -57,10 +58,10 @@ class TrackingSettings:
     focus_direction: int
     period_ms: float
     max_step_um: float
-    lead_ms: float = 16.0
+    lead_ms: float = LEAD_MS
     deadband_um: float = 0.1
-    max_interval_um: float = 1.5
-    predict_um: float = 0.6
+    max_interval_um: float = SCAN_INTERVAL_UM
+    predict_um: float = PREDICT_UM
     judge_um: float = 0.5
     feed_forward: bool = True
     noise: SurfaceNoise = field(default_factory=SurfaceNoise)

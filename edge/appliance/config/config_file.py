@@ -7,35 +7,35 @@ limit. No default hides a dangerous choice.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from edge.appliance.config import calibration_file
 from edge.appliance.config.strict_yaml import Section, read_yaml
-from edge.camera import CAMERAS, check_options
+from edge.camera import check_options
 from edge.errors import ConfigError, OptionError
 from edge.measure.importance import ClassRule
-from edge.measure.preprocess import MAX_PATCHES
 from edge.optics import Objective
 from edge.settings import (
-    BACKENDS,
-    RUNTIMES,
+    BY_HAND,
+    CLASS_KEYS,
+    OBJECTIVE_KEYS,
     CameraSettings,
     Config,
+    Key,
     LoopSettings,
     ModelSettings,
     RealtimeSettings,
     ScanSettings,
     StageSettings,
 )
-from engines.gpu.frame import MEMORY
-from firmware_bridge.stage import STAGES
 
-BY_HAND = "by-hand"  # a person vouches for focus_direction and for the stage's um
 #: drivers whose controller ends every move from one side, past the play (`backlash_um`)
 APPROACHING = ("binary", "binary-process")
 PLAY_MARGIN_UM = 0.5
-TRAVEL_UM = 100_000  # no microscope's focus drive travels 10 cm
 
 
 def read_config(path: Path, calibrating: bool = False) -> Config:
@@ -85,11 +85,7 @@ def _calibrated(top: Section, config: Config) -> Config:
 
 
 def _camera(s: Section) -> CameraSettings:
-    settings = CameraSettings(
-        driver=s.choice("driver", sorted(CAMERAS)),
-        period_ms=s.number("period_ms", 1, 10_000),
-        options=s.options("options"),
-    )
+    settings = CameraSettings(**keys_of(s, CameraSettings))
     s.done()
     try:
         check_options(settings.driver, settings.options)
@@ -101,112 +97,87 @@ def _camera(s: Section) -> CameraSettings:
 
 
 def _stage(s: Section) -> StageSettings:
-    driver = s.choice("driver", sorted(STAGES))
-    named = _calibration_of(s)
-    z_min_um = s.number("z_min_um", -TRAVEL_UM, TRAVEL_UM)
-    settings = StageSettings(
-        driver=driver,
-        z_min_um=z_min_um,
-        z_max_um=s.number("z_max_um", z_min_um, TRAVEL_UM, above="z_min_um"),
-        focus_direction=s.integer("focus_direction", -1, 1, **({"default": 0} if named else {})),
-        max_step_um=s.number("max_step_um", 0.01, 1000, default=25.0),
-        settle_ms=s.number("settle_ms", 0, 1000, default=5.0),
-        max_moves_per_s=s.integer("max_moves_per_s", 1, 200, default=20),
-        options=s.options("options"),
-        calibration=named,
+    driver = s.read("driver", key_of(StageSettings, "driver"))
+    named = (
+        s.read("calibration", key_of(StageSettings, "calibration")) if s.has("calibration") else ""
     )
+    z_min_um = s.read("z_min_um", key_of(StageSettings, "z_min_um"))
+    z_max = key_of(StageSettings, "z_max_um")
+    given = {
+        "driver": driver,
+        "calibration": str(named),
+        "z_min_um": z_min_um,
+        "z_max_um": s.number("z_max_um", z_min_um, z_max.high, above="z_min_um"),
+    }
+    if named:  # the file knows it
+        given["focus_direction"] = s.read(
+            "focus_direction", key_of(StageSettings, "focus_direction"), 0
+        )
+    settings = StageSettings(**given, **keys_of(s, StageSettings, known=given))
     s.done()
     return settings
 
 
-def _calibration_of(s: Section) -> str:
-    """ "" when it is not given, "by-hand", or the path of a file."""
-    if not s.has("calibration"):
-        return ""
-    return str(s.word_or_path("calibration", BY_HAND))
-
-
 def _objective(s: Section) -> Objective:
-    refractive_index = s.number("refractive_index", 1, 1.6, default=1.0)
-    known = Objective(na=0.75, magnification=20, um_per_px=0.34)  # for its defaults
-    objective = Objective(
-        na=s.number("na", 0.02, 0.99 * refractive_index),
-        magnification=s.number("magnification", 1, 200),
-        um_per_px=s.number("um_per_px", 0.01, 20),
-        wavelength_um=s.number("wavelength_um", 0.3, 1.2, default=known.wavelength_um),
-        refractive_index=refractive_index,
-        detector_um=s.number("detector_um", 0.5, 50, default=known.detector_um),
-    )
+    defaults = {each.name: each.default for each in fields(Objective)}
+    found: dict[str, Any] = {}
+    for name, key in OBJECTIVE_KEYS.items():
+        if name == "na":
+            key = replace(key, high=key.high * found["refractive_index"])
+        found[name] = s.read(name, key, defaults[name])
     s.done()
-    return objective
+    return Objective(**found)
 
 
 def _models(s: Section) -> ModelSettings:
-    shipped = ModelSettings()
-    settings = ModelSettings(
-        rin=s.path("rin", default=shipped.rin),
-        dpn=s.path("dpn", default=shipped.dpn),
-        threads=s.integer("threads", 0, 64, default=0),
-        backend=s.choice("backend", BACKENDS, default=shipped.backend),
-        runtime=s.choice("runtime", RUNTIMES, default=shipped.runtime),
-        frame_memory=s.choice("frame_memory", MEMORY, default=shipped.frame_memory),
-    )
+    settings = ModelSettings(**keys_of(s, ModelSettings))
     s.done()
     return settings
 
 
 def _loop(s: Section) -> LoopSettings:
-    known = LoopSettings()
-    settings = LoopSettings(
-        deadband_um=s.number("deadband_um", 0.01, 100, default=None),
-        verify_above_um=s.number("verify_above_um", 0.1, 100, default=known.verify_above_um),
-        max_interval_um=s.number("max_interval_um", 0.1, 100, default=known.max_interval_um),
-        max_age_ms=s.number("max_age_ms", 1, 10_000, default=None),
-        max_shots=s.integer("max_shots", 1, 100, default=known.max_shots),
-        budget_ms=s.number("budget_ms", 1, 10_000, default=None),
-        enough_um=s.number("enough_um", 0.01, 100, default=None),
-        classes=_classes(s),
-    )
+    settings = LoopSettings(**keys_of(s, LoopSettings), classes=_classes(s))
     s.done()
     return settings
 
 
 def _scan(s: Section) -> ScanSettings:
-    known = ScanSettings(0.0, 0.0)
-    settings = ScanSettings(
-        scan_speed_um_s=s.number("scan_speed_um_s", 0, 1_000_000),
-        max_step_um=s.number("max_step_um", 0.01, 50),
-        max_blur_um=s.number("max_blur_um", 0.01, 5, default=known.max_blur_um),
-        max_uncertainty_um=s.number(
-            "max_uncertainty_um", 0.01, 5, default=known.max_uncertainty_um
-        ),
-        max_interval_um=s.number("max_interval_um", 0.1, 100, default=known.max_interval_um),
-        lead_ms=s.number("lead_ms", 0, 1000, default=known.lead_ms),
-        predict_um=s.number("predict_um", 0.01, 100, default=known.predict_um),
-        feed_forward=s.truth("feed_forward", default=known.feed_forward),
-    )
+    settings = ScanSettings(**keys_of(s, ScanSettings))
     s.done()
     return settings
 
 
 def _realtime(s: Section) -> RealtimeSettings:
-    settings = RealtimeSettings(
-        priority=s.integer("priority", 0, 99, default=0),
-        cores=s.integers("cores", 0, 1023, default=()),
-        lock_memory=s.truth("lock_memory", default=False),
-    )
+    settings = RealtimeSettings(**keys_of(s, RealtimeSettings))
     s.done()
     return settings
 
 
 def _classes(s: Section) -> ClassRule:
-    rule = ClassRule()
-    dense = s.integer("k_dense", 1, MAX_PATCHES, default=rule.dense)
-    sparse = s.integer("k_sparse", 1, dense, default=min(rule.sparse, dense))
+    rule, keys = ClassRule(), CLASS_KEYS
+    dense = s.read("k_dense", keys["k_dense"], rule.dense)
+    sparse = s.read("k_sparse", replace(keys["k_sparse"], high=dense), min(rule.sparse, dense))
+    least = replace(keys["k_ex_sparse"], high=sparse)
     return ClassRule(
-        threshold=s.number("importance_threshold", 0.01, 0.99, default=rule.threshold),
+        threshold=s.read("importance_threshold", keys["importance_threshold"], rule.threshold),
         dense=dense,
         sparse=sparse,
-        ex_sparse=s.integer("k_ex_sparse", 1, sparse, default=min(rule.ex_sparse, sparse)),
-        every=s.truth("every_patch", default=rule.every),
+        ex_sparse=s.read("k_ex_sparse", least, min(rule.ex_sparse, sparse)),
+        every=s.read("every_patch", keys["every_patch"], rule.every),
     )
+
+
+def keys_of(
+    s: Section, settings: type[Any], known: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, Any]:
+    """All keys of a section but those that are known, as its dataclass declares them."""
+    return {
+        each.name: s.read(each.name, each.metadata["key"], each.default)
+        for each in fields(settings)
+        if "key" in each.metadata and each.name not in known
+    }
+
+
+def key_of(settings: type[Any], name: str) -> Key:
+    """How a key is read."""
+    return next(each.metadata["key"] for each in fields(settings) if each.name == name)

@@ -10,12 +10,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import MISSING
 from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
 
 from edge.errors import ConfigError
+from edge.settings import Key
 
 SIZE_LIMIT = 64 * 1024
 DEPTH_LIMIT = 8
@@ -55,6 +57,21 @@ class Section:
         line = (node.start_mark if node is not None else self._mark).line + 1
         where = ".".join(part for part in (self.name, _printable(key)) if part)
         raise ConfigError(f"{self.file}:{line}: {where} {why}".replace("  ", " "))
+
+    def read(self, name: str, key: Key, default: Any = REQUIRED) -> Any:
+        """The value of a key as its section's dataclass declares it (edge.settings)."""
+        if default is MISSING:
+            default = REQUIRED
+        if key.kind == "options":
+            return self.options(name)
+        if key.kind == "word_or_path":
+            return self.word_or_path(name, *key.choices)
+        ask = getattr(self, key.kind)
+        if key.kind == "choice":
+            return ask(name, key.choices, default=default)
+        if key.kind in ("truth", "path"):
+            return ask(name, default=default)
+        return ask(name, key.low, key.high, default=default)
 
     def number(
         self, key: str, least: float, most: float, default: Any = REQUIRED, above: str = ""

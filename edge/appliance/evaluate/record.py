@@ -16,7 +16,7 @@ import numpy.typing as npt
 from edge.appliance.evaluate.metrics import Row
 from edge.appliance.files import json_safe
 from edge.camera import Frame, PixelFormat
-from edge.decide.controller import Controller, ControllerSettings
+from edge.decide.controllers import SingleFrame
 from edge.errors import ConfigError
 from edge.images.zstack import Exposure
 from edge.latency import Lap
@@ -24,7 +24,6 @@ from edge.measure.aggregate import FocusEstimate, NoFocus, median_and_spread
 from edge.measure.sensor import Measurement, Sensor, measure
 from edge.optics import Objective
 from edge.settings import LoopSettings
-from firmware_bridge.stages.at_rest import RestingStage
 
 F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]
@@ -36,18 +35,8 @@ class Examiner:
     """Measures frames and says what the controller would do with each, taken alone."""
 
     def __init__(self, sensor: Sensor, objective: Objective) -> None:
-        loop = LoopSettings()
         self._sensor = sensor
-        self._stage = RestingStage()
-        self._controller = Controller(
-            ControllerSettings(
-                focus_direction=1,
-                deadband_um=objective.deadband_um,
-                sharp_um=objective.half_depth_um,
-                verify_above_um=loop.verify_above_um,
-                max_interval_um=loop.max_interval_um,
-            )
-        )
+        self._alone = SingleFrame(LoopSettings(), objective)
 
     def record(self, exposure: Exposure, pixels: U8, condition: str) -> Record:
         """The record of one frame, `pixels` (h, w, 3) uint8 RGB; ConfigError when it is too small.
@@ -59,8 +48,7 @@ class Examiner:
             seen = measure(self._sensor, Frame(pixels, PixelFormat.RGB8, 1, now, now), Lap())
         except ConfigError as error:
             raise ConfigError(f"{where(exposure)}: {error}") from error
-        self._controller.new_field()
-        plan = self._controller.plan(seen.estimate, self._stage)
+        plan = self._alone.plan(seen.estimate)
         return {**_identity(exposure, condition), **_answer(seen), "decision": plan.decision.value}
 
 

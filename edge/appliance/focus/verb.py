@@ -1,7 +1,7 @@
 """`sparsefocus focus IMAGE...`: one shot on image files. Nothing moves here.
 
-The decision is what the loop would do on such a frame: MOVE by the defocus, IN_FOCUS inside the
-deadband, HOLD with the reason where there is no focus to be found.
+The decision and its reason are what the loop's controller says of such a frame: MOVE, VERIFY (a
+move that the next frame must confirm), IN_FOCUS, or HOLD where nothing would be moved.
 """
 
 from __future__ import annotations
@@ -16,16 +16,15 @@ from edge.appliance.config.config_file import read_config
 from edge.appliance.files import add_json, is_standard, write_json
 from edge.appliance.report.focus_record import shift_json
 from edge.camera import Frame
-from edge.decide.decision import Decision
+from edge.decide.controllers import SingleFrame
 from edge.errors import ConfigError
 from edge.images.image_file import as_frame, printable, read_picture
 from edge.latency import Lap
 from edge.measure.aggregate import NoFocus
-from edge.measure.importance import ClassRule
 from edge.measure.sensor import Measurement, Sensor, measure
 from edge.open_sensor import build_sensor
 from edge.optics import Objective
-from edge.settings import ModelSettings
+from edge.settings import LoopSettings, ModelSettings
 
 #: the shipped models' instrument; another objective is named in a config
 NOMINAL = Objective(na=0.75, magnification=20.0, um_per_px=0.34)
@@ -44,13 +43,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure each file; 0, or 2 when a file could not be used (one line each)."""
-    objective, models, classes, deadband_um = _settings(options.config)
-    sensor, nets = build_sensor(models, objective, classes)
+    objective, models, loop = _settings(options.config)
+    sensor, nets = build_sensor(models, objective, loop.classes)
+    alone = SingleFrame(loop, objective)
     rows: list[dict[str, Any]] = []
     status = 0
     for path in options.images:
         try:
-            measured = _measure(path, sensor, deadband_um, options.bits)
+            measured = _measure(path, sensor, alone, options.bits)
             rows.append({**measured, "um_per_px": objective.um_per_px})
         except ConfigError as error:  # the other files are still worth measuring
             print(f"sparsefocus: {' '.join(str(error).split())}", file=sys.stderr)
@@ -65,13 +65,11 @@ def run(options: argparse.Namespace) -> int:
     return status
 
 
-def _settings(path: Path | None) -> tuple[Objective, ModelSettings, ClassRule, float]:
+def _settings(path: Path | None) -> tuple[Objective, ModelSettings, LoopSettings]:
     if path is None:
-        return NOMINAL, ModelSettings(), ClassRule(), NOMINAL.deadband_um
+        return NOMINAL, ModelSettings(), LoopSettings()
     config = read_config(path)
-    deadband = config.loop.deadband_um
-    deadband = config.objective.deadband_um if deadband is None else deadband
-    return config.objective, config.models, config.loop.classes, deadband
+    return config.objective, config.models, config.loop
 
 
 def _assumed(objective: Objective, config: Path | None) -> str:
@@ -83,7 +81,7 @@ def _assumed(objective: Objective, config: Path | None) -> str:
     )
 
 
-def _measure(path: Path, sensor: Sensor, deadband_um: float, bits: int | None) -> dict[str, Any]:
+def _measure(path: Path, sensor: Sensor, alone: SingleFrame, bits: int | None) -> dict[str, Any]:
     picture = read_picture(path)
     pixels, pixel_format = as_frame(path, picture, bits)
     now = monotonic_ns()
@@ -93,15 +91,16 @@ def _measure(path: Path, sensor: Sensor, deadband_um: float, bits: int | None) -
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
     file = {"file": str(path), "picture": 1, "pictures": picture.pictures}
-    return {**file, **_verdict(seen, deadband_um), "latency_ms": lap.ms}
+    return {**file, **_verdict(seen, alone), "latency_ms": lap.ms}
 
 
-def _verdict(seen: Measurement, deadband_um: float) -> dict[str, Any]:
+def _verdict(seen: Measurement, alone: SingleFrame) -> dict[str, Any]:
     estimate, ranked, patches = seen.estimate, seen.ranked, seen.patches
+    plan = alone.plan(estimate)
     measured = zip(ranked.cells, patches.importance, patches.defocus_um, strict=True)
     row: dict[str, Any] = {
-        "decision": Decision.HOLD.value,
-        "reason": "",
+        "decision": plan.decision.value,
+        "reason": plan.reason,
         "defocus_um": None,
         "interval_um": None,
         "sparsity": ranked.sparsity.value,
@@ -113,10 +112,7 @@ def _verdict(seen: Measurement, deadband_um: float) -> dict[str, Any]:
         ],
     }
     if isinstance(estimate, NoFocus):
-        return {**row, "reason": estimate.reason.value}
-    sharp = abs(estimate.defocus_um) <= deadband_um
-    row["decision"] = (Decision.IN_FOCUS if sharp else Decision.MOVE).value
-    row["reason"] = "in-deadband" if sharp else "defocus"
+        return row
     return {**row, "defocus_um": estimate.defocus_um, "interval_um": estimate.interval_um}
 
 

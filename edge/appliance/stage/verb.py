@@ -20,8 +20,9 @@ from edge.appliance.files import add_json, is_standard, write_json
 from edge.appliance.stage.asi_service import AsiService, GuardedAxis
 from edge.appliance.waiting import add_wait, once_there
 from edge.errors import ConfigError, MoveRefused, MoveUncertain
-from edge.guard import Guard
-from edge.rig import guard_limits, halt, open_stage_of
+from edge.guard import Guard, limits_of
+from edge.open_stage import open_stage_of
+from edge.rig import halt
 from edge.settings import Config
 from edge.state import RunState
 from firmware_bridge.conformance import verb as conformance
@@ -100,7 +101,7 @@ def _opened(
 
     try:
         with StopSignals(stop, raises=ends is None):
-            guard = Guard(guard_limits(config), stage, state)
+            guard = Guard(limits_of(config), stage, state)
             state.ready()
             yield _Bench(config, stage, state, guard)
     except BaseException as error:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from edge.appliance.focus import verb as focus_verb
 from edge.appliance.report.focus_record import FieldRecord
 from edge.camera import Frame, PixelFormat
+from edge.decide.controllers import SingleFrame
 from edge.decide.decision import Decision
 from edge.errors import EngineRejected
 from edge.latency import Lap
@@ -28,7 +29,7 @@ from edge.measure.sensor import FocusSensor, measure
 from edge.open_sensor import build_sensor
 from edge.optics import Objective
 from edge.rig import build_rig
-from edge.settings import CameraSettings, Config, ModelSettings, StageSettings
+from edge.settings import CameraSettings, Config, LoopSettings, ModelSettings, StageSettings
 from engines import manifest as manifests
 from engines.manifest import NOMINAL_OPTICS, Manifest, Output
 from tests.support.fake_microscope import Clock, FakeCamera, FakeStage
@@ -325,7 +326,10 @@ def test_no_glass_moves_on_a_frame_outside_the_training(witnesses, action, moves
 def test_the_focus_verb_tells_the_shift(witnesses, models, capsys):
     inside = _see(witnesses(envelope=_calibration("warn")), _picture())
     outside = _see(witnesses(envelope=_calibration("hold")), _picture(95))
-    rows = [focus_verb._verdict(seen, 0.3) for seen in (inside, outside, _see(models, _picture()))]
+    alone = SingleFrame(LoopSettings(deadband_um=0.3), Objective(0.75, 20, 0.34))
+    rows = [
+        focus_verb._verdict(seen, alone) for seen in (inside, outside, _see(models, _picture()))
+    ]
     assert [row["shift"] and row["shift"]["alarm"] for row in rows] == [False, True, None]
     assert rows[1]["shift"]["score"] == pytest.approx(95 / 60)
     assert (rows[1]["decision"], rows[1]["reason"]) == ("HOLD", "outside-training")

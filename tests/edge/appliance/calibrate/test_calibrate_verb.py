@@ -24,7 +24,7 @@ from edge.guard import Guard, GuardLimits
 from edge.measure.aggregate import FocusEstimate, NoFocus, Reason
 from edge.measure.importance import Sparsity
 from edge.measure.sensor import Measurement
-from edge.rig import calibrated
+from edge.open_stage import calibrated
 from edge.state import RunState
 from firmware_bridge.errors import StageRefused
 from firmware_bridge.stage import Stage, StageStatus, ZAt
