@@ -8,6 +8,7 @@ from typing import Any
 from edge.decide.decision import Decision
 from edge.latency import LatencyHistogram
 from edge.loop import LATE, Outcome
+from edge.measure.envelope import FEATURES
 
 #: of a step, and "age": from mid-exposure to the end
 STAGES = ("preprocess", "rin", "select", "dpn", "gpu", "aggregate", "plan", "move", "total", "age")
@@ -26,6 +27,8 @@ class LoopStatistics:
         self.repeated = 0  # frame ids that did not rise
         self.stalls = 0  # time-outs
         self.moves = 0
+        self.compared = 0  # with what the model was trained on
+        self.outside: Counter[str] = Counter(dict.fromkeys(FEATURES, 0))  # by the furthest
         self.last: Outcome | None = None
         self.latency = {stage: LatencyHistogram() for stage in STAGES}
         self._last_id: int | None = None
@@ -42,6 +45,10 @@ class LoopStatistics:
         self.late += outcome.reason.startswith(LATE)
         self.stale += outcome.decision is Decision.REFUSE and outcome.reason.startswith("stale")
         self.moves += outcome.sent_ns is not None
+        shift = outcome.measurement.shift if outcome.measurement else None
+        if shift is not None:
+            self.compared += 1
+            self.outside[shift.feature] += shift.alarm
         for stage, ms in (outcome.latency_ms or {}).items():
             self.latency[stage].add(ms)
         if outcome.age_ms is not None:
@@ -54,6 +61,10 @@ class LoopStatistics:
             self.repeated += step < 1
         self._last_id = frame_id
 
+    def outside_share(self) -> float:
+        """Share of the frames outside the model's training, of those that could be compared."""
+        return sum(self.outside.values()) / self.compared if self.compared else 0.0
+
     def record(self) -> dict[str, Any]:
         """Plain numbers, for JSON."""
         return {
@@ -65,6 +76,11 @@ class LoopStatistics:
             "missing_frames": self.missing,
             "repeated_frames": self.repeated,
             "stalls": self.stalls,
+            "outside_training": {
+                "compared_frames": self.compared,
+                "share": round(self.outside_share(), 4),
+                "frames": {name: count for name, count in self.outside.items() if count},
+            },
             "latency_ms": {
                 stage: {
                     "p50": round(seen.quantile_ms(0.5), 3),
@@ -82,6 +98,10 @@ class LoopStatistics:
         words = f"{self.frames} frames, {self.moves} moves, {self.late + self.stale} late"
         if self.missing:
             words += f", {self.missing} missed"
+        share = self.outside_share()
+        if share:
+            feature = max(self.outside, key=lambda name: self.outside[name])
+            words += f", {100 * share:.2g} % outside the training ({feature})"
         if total.total:
             words += (
                 f"; p50 {total.quantile_ms(0.5):.1f}, p99 {total.quantile_ms(0.99):.1f}, "

@@ -7,7 +7,9 @@ import pytest
 from edge.appliance.run.loop_statistics import LoopStatistics
 from edge.decide.decision import Decision
 from edge.loop import Outcome, step
-from tests.support.fake_microscope import microscope
+from edge.measure.envelope import Shift
+from edge.measure.sensor import Measurement
+from tests.support.fake_microscope import estimate, microscope
 
 
 def test_a_late_result_is_dropped_before_it_is_planned(monkeypatch):
@@ -49,6 +51,31 @@ def test_every_frame_is_accounted_for():
     assert record["latency_ms"]["total"]["p50"] == pytest.approx(5.0, rel=0.03)
     assert "2 late, 2 missed" in seen.line()
     assert seen.line().endswith("HOLD: camera-stalled: none")
+
+
+def measured(frame_id, shift):
+    return Outcome(
+        Decision.IN_FOCUS, "in-deadband", frame_id=frame_id,
+        measurement=Measurement(None, None, estimate(0.1), shift),
+    )  # fmt: skip
+
+
+def test_frames_outside_the_training_are_told_by_share_and_feature():
+    seen = LoopStatistics()
+    assert seen.record()["outside_training"] == {"compared_frames": 0, "share": 0.0, "frames": {}}
+    for number in range(8):
+        seen.add(measured(number, Shift(0.4, "novelty", alarm=False)))
+    assert "outside" not in seen.line()
+    seen.add(measured(8, None))  # a model that cannot tell: not compared
+    seen.add(measured(9, Shift(1.2, "colour", alarm=True)))
+    for number in range(10, 13):
+        seen.add(measured(number, Shift(3.0, "red balance", alarm=True)))
+    assert seen.record()["outside_training"] == {
+        "compared_frames": 12,
+        "share": 0.3333,
+        "frames": {"colour": 1, "red balance": 3},
+    }
+    assert "33 % outside the training (red balance)" in seen.line()
 
 
 def test_ten_thousand_outcomes_take_no_more_memory_than_one():
