@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.camera import Camera, Frame
-from edge.decide.decision import Decision, Hold, Move, Plan
+from edge.decide.decision import Decision, Hold, LookAgain, Move, Plan
 from edge.errors import CameraStalled, ConfigError, EngineRejected, MoveRefused, MoveUncertain
 from edge.guard import Guard
 from edge.latency import Lap
@@ -138,19 +138,21 @@ def step(rig: Parts) -> Outcome:
 def focus_field(rig: Parts) -> list[Outcome]:
     """Step at one XY position until nothing more is to be moved; the outcomes, in order.
 
-    Ends with IN_FOCUS, HOLD, REFUSE or SHUTDOWN; frames exposed before the stage settled are
-    left out. The number of moves is bounded by the controller's max_shots and one roll-back.
+    Ends with IN_FOCUS, HOLD, REFUSE or SHUTDOWN; frames exposed before the stage settled, and
+    those that said nothing about the last move, are left out. The number of moves is bounded by
+    the controller's max_shots, its roll-backs, and the play of the drive.
     """
     rig.controller.new_field()
     outcomes: list[Outcome] = []
-    unsettled = 0
+    waited = 0
     while not (outcomes and outcomes[-1].move is None):
         outcome = step(rig)
-        unsettled += 1
-        if outcome.reason == "unsettled" and unsettled < MAX_UNSETTLED:
+        waited += 1
+        again = outcome.reason == "unsettled" or isinstance(outcome.plan, LookAgain)
+        if again and waited < MAX_UNSETTLED:
             continue
         outcomes.append(outcome)
-        unsettled = 0
+        waited = 0
     return outcomes
 
 

@@ -1,9 +1,9 @@
-"""From an estimate to a proposal: deadband, confidence, verification, roll-back, strikes.
+"""From an estimate to a proposal: deadband, confidence, verification, roll-back.
 
 The target is z at mid-exposure plus the defocus, never z now: the defocus belongs to the moment
-of its exposure. Every move is checked against what the next readable frame shows. Two moves in
-a row that do not do what was predicted end in a shutdown, so a wrong focus sign is found within
-two moves of the glass (H3, H7 of the safety case).
+of its exposure. Every move is checked against what the next readable frame shows, and what that
+says about the stage is weighed in edge.decide.conduct: a wrong focus sign is found within two
+moves of the glass (H3, H7 of the safety case). A frame that shows nothing is looked at again.
 """
 
 from __future__ import annotations
@@ -11,17 +11,21 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from edge.decide.decision import Hold, InFocus, Move, Plan, Shutdown
-from edge.decide.evidence import Finding, Reading, compare, improved
+from edge.decide.conduct import SIGN, Conduct, Judged
+from edge.decide.debts import Debts, Owed, place_um
+from edge.decide.decision import Hold, InFocus, LookAgain, Move, Plan, Shutdown
+from edge.decide.evidence import Finding, Reading, improved
+from edge.decide.hunt import Hunt
 from edge.measure.aggregate import FocusEstimate, NoFocus, Reason
 from edge.settings import MAX_INTERVAL_UM, MAX_SHOTS, SETTLE_MS, VERIFY_ABOVE_UM
 from firmware_bridge.errors import StageRefused
 from firmware_bridge.stage import Stage, StageStatus
 
-STRIKES = 2
 START_NS = 500_000_000  # a stage that has not stirred this long after a move will not
 
-SIGN = "focus sign contradicts the calibration"
+#: frames that show nothing after a large move, before it is taken back; and how many where the
+#: return is to tell something, because no move has confirmed the sign yet
+LOOKS, LOOKS_UNPROVEN = 5, 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +43,18 @@ class ControllerSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sent:
-    """A move under judgement. `before` is None when it left a place where nothing was readable."""
+class Sent:
+    """A move under judgement. `before` is None when it left a place where nothing was readable.
+
+    `origin`: of a roll-back, what was read before at the place where it leads.
+    """
 
     before: Reading | None
     from_um: float
     target_um: float
     verify: bool
     rollback: bool = False
+    origin: Reading | None = None
 
 
 class Controller:
@@ -55,23 +63,51 @@ class Controller:
     def __init__(self, settings: ControllerSettings) -> None:
         self._set = settings
         self._sent_ns = 0
+        self._place_um: float | None = None  # where the stage was left
+        self._conduct = Conduct(settings.focus_direction)
+        self._hunt = Hunt(settings.max_shots, settings.sharp_um)
         self.restart()
 
     def restart(self) -> None:
         """As new: no strikes, and a sign that no move has confirmed."""
-        self.strikes = 0
-        self.sign_confirmed = False
+        self._conduct.restart()
         self.last_finding: Finding | None = None
         self.new_field()
 
     def new_field(self) -> None:
         """Forget what was seen at the last XY position. Strikes stay: they belong to the stage."""
-        self._last: _Sent | None = None
-        self._proposed: _Sent | None = None
-        self._owed: _Sent | None = None  # a roll-back that was refused
-        self._doubted: Reading | None = None  # before a move that earned a strike
-        self._shots = 0
-        self._rolled_back = False
+        self._conduct.new_field()
+        self._last: Sent | None = None
+        self._proposed: Sent | None = None
+        self._begin_here()
+
+    def _begin_here(self) -> None:
+        self._debts: Debts[Sent] = Debts()
+        self._looks = 0  # at frames that show nothing, after the last move
+        self._hunt.found()
+
+    def _moved_by_another(self) -> None:
+        """A hand on the knob, or another program: what was owed belongs to another place. A move
+        under judgement is judged by the reported z nevertheless, as long as the sign is unproven.
+        """
+        self._conduct.moved_by_another()
+        if self.sign_confirmed:
+            self._last = None
+        self._begin_here()
+
+    @property
+    def strikes(self) -> int:
+        """Moves in a row that did not do what was predicted."""
+        return self._conduct.strikes
+
+    @property
+    def sign_confirmed(self) -> bool:
+        """Whether a move did what was predicted since the start, or since a person restarted."""
+        return self._conduct.sign_confirmed
+
+    @sign_confirmed.setter
+    def sign_confirmed(self, confirmed: bool) -> None:
+        self._conduct.sign_confirmed = confirmed
 
     def plan(self, estimate: FocusEstimate | NoFocus, stage: Stage) -> Plan:
         """Decide on one frame. StageUncertain and LinkLost pass through: position unknown."""
@@ -85,9 +121,16 @@ class Controller:
             return Hold(refused.reason)
         if not (math.isfinite(at.z_um) and at.uncertainty_um <= self._set.max_interval_um):
             return Hold("position-uncertain")
-        if self._owed is not None:
-            return self._propose(self._owed, status, "roll-back")
-        verdict = self._judge(estimate, at.z_um, at.uncertainty_um, status)
+        now = self._reading(estimate, at.z_um, at.uncertainty_um)
+        slack_um = place_um(stage.resolution_um, at.uncertainty_um)
+        if self._place_um is not None and abs(at.z_um - self._place_um) > slack_um:
+            self._moved_by_another()
+        self._place_um = at.z_um
+        owed = self._debts.due(at.z_um, slack_um, estimate.exposure_mid_ns, now is not None)
+        if owed is not None:
+            return self._propose(owed, status, "roll-back")
+        self._last = self._debts.released(self._last)
+        verdict = self._judge(estimate, now, at.z_um, slack_um, status)
         if verdict is not None:
             return verdict
         if isinstance(estimate, NoFocus):
@@ -96,9 +139,13 @@ class Controller:
 
     def sent(self, sent_ns: int) -> None:
         """The guard sent the last proposal: from now on it is under judgement."""
-        self._last, self._proposed, self._owed = self._proposed, None, None
+        self._last, self._proposed = self._proposed, None
+        assert self._last is not None
+        self._place_um = self._last.target_um
+        self._debts.paid(self._last.target_um)
+        self._looks = 0
         self._sent_ns = sent_ns
-        self._shots += 1
+        self._hunt.sent()
 
     def _unsettled(self, exposure_start_ns: int, status: StageStatus) -> bool:
         if status.moving or status.settled_ns is None:
@@ -112,68 +159,65 @@ class Controller:
     def _aim(self, estimate: FocusEstimate, z_um: float, z_half_um: float, s: StageStatus) -> Plan:
         d, limits = estimate.defocus_um, self._set
         interval = math.hypot(estimate.interval_um, z_half_um)
-        if not (math.isfinite(d) and interval <= self._set.max_interval_um):
+        if not (math.isfinite(d) and interval <= limits.max_interval_um):
             return Hold("uncertain")
         if abs(d) <= limits.deadband_um:
-            self._shots = 0
+            self._debts.in_focus()
+            self._hunt.found()
             return InFocus()
         if not interval <= abs(d):  # which way is not known
             if abs(d) <= limits.sharp_um:  # and need not be
-                self._shots = 0
+                self._hunt.found()
                 return InFocus("within-depth-of-field")
             return Hold("uncertain")
         large = abs(d) > limits.verify_above_um
-        if large and self._rolled_back:
+        if large and self._debts.forbids_large():
             return Hold("rolled-back")
-        if self._shots >= limits.max_shots:
-            return Hold("max-shots")
-        target = z_um + limits.focus_direction * d
-        move = _Sent(Reading(z_um, d, interval), z_um, target, verify=large)
+        end = self._hunt.end(d)
+        if end is not None:
+            return end
+        way_um = limits.focus_direction * self._hunt.way_um(d)
+        stuck_um = self._conduct.stuck_um(upwards=way_um > 0)
+        if stuck_um:
+            return Hold(f"play: {stuck_um:.1f} um of motion after a reversal moved nothing")
+        reading = Reading(z_um, d, interval, estimate.exposure_mid_ns)
+        move = Sent(reading, z_um, z_um + way_um, verify=large)
         return self._propose(move, s, "large-defocus" if large else "defocus")
 
-    def _propose(self, move: _Sent, status: StageStatus, reason: str) -> Move:
+    def _propose(self, move: Sent, status: StageStatus, reason: str) -> Move:
         self._proposed = move
         return Move(move.target_um, status.z_um, reason, move.verify)
 
     def _judge(
-        self, estimate: FocusEstimate | NoFocus, z_um: float, z_half_um: float, s: StageStatus
+        self,
+        estimate: FocusEstimate | NoFocus,
+        now: Reading | None,
+        z_um: float,
+        slack_um: float,
+        s: StageStatus,
     ) -> Plan | None:
         """What this frame says about the last move; None when planning may go on."""
         last = self._last
         if last is None:
             return None
-        now = self._reading(estimate, z_um, z_half_um)
         if now is None:
-            return self._roll_back(last, None, z_um, s, "unreadable") if last.verify else None
+            return self._blind(last, _why(estimate), z_um, slack_um, s, estimate.exposure_mid_ns)
         self._last = None
         if last.before is None:
             return self._after_blind_return()
-        finding = self.last_finding = compare(last.before, now, self._set.focus_direction)
-        if self._one_reading_lied(last, now):
+        if last.rollback:
+            judged = self._conduct.returned(last.origin, last.before, now)
+        else:
+            judged = self._conduct.judge(last.before, now)
+        self.last_finding = judged.finding
+        if judged.shutdown:
+            return Shutdown(judged.shutdown)
+        self._hunt.heard(judged)
+        if judged.settled or judged.lost or last.rollback:
             return None
-        judged = last.verify or (isinstance(estimate, NoFocus) and not last.rollback)
-        worse = judged and not improved(last.before, now)
-        if worse:
-            return self._roll_back(last, now, z_um, s, finding.value)
-        if finding is Finding.AGREES:
-            self.sign_confirmed = True
-            self.strikes = 0 if not last.rollback else self.strikes
-        harmless = finding in (Finding.AGREES, Finding.UNCLEAR)
-        if harmless or (last.rollback and finding is Finding.OVERSHOT):
-            return None
-        self._doubted = last.before
-        return self._strike(finding)
-
-    def _one_reading_lied(self, last: _Sent, now: Reading) -> bool:
-        """Whether the last two moves together did what they should: then the reading between
-        them, which earned a strike and aimed the second move, was wrong, and not the stage."""
-        earlier, self._doubted = self._doubted, None
-        if last.rollback or earlier is None:
-            return False
-        if compare(earlier, now, self._set.focus_direction) is not Finding.AGREES:
-            return False
-        self.strikes, self.sign_confirmed = 0, True
-        return True
+        if (last.verify or isinstance(estimate, NoFocus)) and not improved(last.before, now):
+            return self._take_back(last, now, judged, s)
+        return None
 
     def _reading(
         self, estimate: FocusEstimate | NoFocus, z_um: float, z_half_um: float
@@ -190,31 +234,43 @@ class Controller:
         interval = math.hypot(estimate.interval_um, z_half_um)
         if not (math.isfinite(d) and interval <= limit):
             return None
-        return Reading(z_um, d, interval)
+        return Reading(z_um, d, interval, estimate.exposure_mid_ns)
 
-    def _strike(self, finding: Finding) -> Shutdown | None:
-        self.strikes += 1
-        if self.strikes < STRIKES:
-            return None
-        if finding is Finding.CONTRADICTS:
-            return Shutdown(f"{SIGN}: {STRIKES} moves in a row went the wrong way")
-        return Shutdown(f"{STRIKES} moves in a row did not do what was predicted ({finding.value})")
-
-    def _roll_back(
-        self, last: _Sent, now: Reading | None, z_um: float, status: StageStatus, why: str
-    ) -> Plan:
+    def _take_back(self, last: Sent, now: Reading, judged: Judged, s: StageStatus) -> Plan:
         """A large move got worse, or a move left the range: return to where it started."""
-        self._last, self._rolled_back = None, True
-        finding = self.last_finding or Finding.SHORT
-        shutdown = self._strike(finding)
-        if shutdown is not None:
-            return shutdown
-        self._owed = _Sent(now, z_um, last.from_um, verify=False, rollback=True)
-        return self._propose(self._owed, status, f"roll-back: {why}")
+        shutdown = "" if judged.struck else self._conduct.strike(judged.finding)
+        if shutdown:
+            return Shutdown(shutdown)
+        back = Sent(now, now.z_um, last.from_um, False, rollback=True, origin=last.before)
+        self._debts.owe(Owed(back, now.z_um, now.time_ns))
+        return self._propose(back, s, f"roll-back: {judged.finding.value}")
+
+    def _blind(
+        self, last: Sent, why: str, z_um: float, slack_um: float, s: StageStatus, time_ns: int
+    ) -> Plan | None:
+        """Nothing can be read after a move: that says nothing about the stage. Look again; where
+        still nothing is seen after a large move, go back to where something was."""
+        self._looks += 1
+        if last.rollback and last.before is None:
+            self._debts.blind_here_too()
+        most = LOOKS if self.sign_confirmed or not last.verify else LOOKS_UNPROVEN
+        if self._looks < most:
+            return LookAgain(f"look-again: {why}")
+        if not last.verify or abs(z_um - last.target_um) > slack_um:
+            return None
+        self._last = None
+        back = Sent(None, z_um, last.from_um, False, rollback=True, origin=last.before)
+        self._debts.owe(Owed(back, z_um, time_ns, blind=last))
+        return self._propose(back, s, "roll-back: unreadable")
 
     def _after_blind_return(self) -> Shutdown | None:
-        """Readable where we came from, unreadable where focus was predicted. With a sign that
-        no move has ever confirmed this is the second witness against it."""
-        if self.sign_confirmed:
+        """Readable where we came from, unreadable for long where focus was predicted. With a sign
+        that no move has ever confirmed this is a witness against it; where nothing could be read
+        here either, it was the light."""
+        if self.sign_confirmed or not self._debts.blind_there_only:
             return None
-        return self._strike(Finding.CONTRADICTS)
+        return Shutdown(f"{SIGN}: nothing to read where it predicted focus, and here there is")
+
+
+def _why(estimate: FocusEstimate | NoFocus) -> str:
+    return estimate.reason.value if isinstance(estimate, NoFocus) else "uncertain"

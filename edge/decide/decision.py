@@ -61,6 +61,11 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
+class LookAgain(Hold):
+    """Stay, and look at the next frame: this one said nothing about the last move."""
+
+
+@dataclass(frozen=True, slots=True)
 class Shutdown:
     """Stop for good, and why."""
 

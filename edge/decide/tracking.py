@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from time import monotonic_ns
 from typing import Protocol
 
-from edge.decide.controller import SIGN, STRIKES
+from edge.decide.conduct import SIGN, STRIKES
 from edge.decide.decision import Hold, InFocus, Move, Plan, Predict, Shutdown
 from edge.decide.evidence import Finding, Reading, compare
 from edge.decide.focus_surface import Expected, FocusSurface, SurfaceNoise
@@ -170,7 +170,7 @@ class TrackingController:
         finding = self.last_finding = compare(before, level, self._set.focus_direction)
         if finding is Finding.AGREES:
             self.strikes = 0
-        if finding is not Finding.CONTRADICTS:
+        if finding is not Finding.OPPOSITE:
             return None
         self.strikes += 1
         if self.strikes < STRIKES:

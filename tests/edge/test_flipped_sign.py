@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.decide.controller import SIGN
+from edge.decide.conduct import SIGN
 from edge.decide.decision import Decision
 from edge.loop import focus_field, step
 from edge.measure.aggregate import Reason

@@ -5,9 +5,9 @@ import math
 
 import pytest
 
-from edge.decide.controller import Controller
-from edge.decide.decision import Decision, Hold, InFocus, Move, Shutdown
-from edge.decide.evidence import Finding, Reading, compare, improved
+from edge.decide.controller import LOOKS, LOOKS_UNPROVEN, Controller
+from edge.decide.decision import Decision, Hold, InFocus, LookAgain, Move, Shutdown
+from edge.decide.evidence import Finding
 from edge.measure.aggregate import Reason
 from firmware_bridge.errors import LinkLost, StageRefused
 from tests.support.fake_microscope import MS, SETTINGS, Clock, FakeStage, estimate, no_focus
@@ -130,7 +130,7 @@ def test_report_from_before_the_move_is_not_taken_for_settled():
     bench.stage._path.pop()  # the stage goes on reporting that it rests where it was
     assert bench.see(3.0, wait_ms=5) == Hold("unsettled")
     plan = bench.see(3.0, wait_ms=600)  # by now it must have stirred
-    assert bench.controller.last_finding is Finding.UNCLEAR
+    assert bench.controller.last_finding is Finding.NOTHING
     assert isinstance(plan, Move)
 
 
@@ -171,25 +171,48 @@ def test_verified_move_that_did_not_help_is_rolled_back(after):
     assert bench.controller.strikes == 1
 
 
+def blind(bench, reason=Reason.BLANK):
+    """Shown what cannot be read until the controller has looked often enough: (looks, plan)."""
+    looks = 1
+    while isinstance(plan := bench.show(no_focus, reason), LookAgain):
+        looks += 1
+        assert bench.controller.strikes == 0
+    return looks, plan
+
+
 @pytest.mark.parametrize("reason", list(Reason))
-def test_verified_move_that_shows_nothing_is_rolled_back(reason):
+def test_what_a_large_move_leads_to_is_looked_at_again_and_then_rolled_back(reason):
     bench = Bench()
     bench.controller.sign_confirmed = True
     bench.send(bench.see(12.0))
-    plan = bench.show(no_focus, reason)
-    assert (plan.target_um, plan.reason) == (0.0, "roll-back: unreadable")
+    first = bench.show(no_focus, reason)
+    assert first == LookAgain(f"look-again: {reason.value}")
+    looks, plan = blind(bench, reason)
+    assert (looks + 1, plan.target_um, plan.reason) == (LOOKS, 0.0, "roll-back: unreadable")
     bench.send(plan)
     assert bench.see(12.0) == Hold("rolled-back")  # not again in this field
     assert bench.see(2.0).decision is Decision.MOVE
     bench.controller.new_field()
     assert bench.see(12.0).decision is Decision.VERIFY
-    assert bench.controller.strikes == 1
+    assert bench.controller.strikes == 0  # nothing was seen: nothing speaks against the stage
 
 
 def test_unsure_reading_does_not_verify():
     bench = Bench()
+    bench.controller.sign_confirmed = True
     bench.send(bench.see(12.0))
-    assert bench.see(0.5, interval=9.0).reason == "roll-back: unreadable"
+    plans = [bench.see(0.5, interval=9.0) for _ in range(LOOKS)]
+    assert {p.reason for p in plans[:-1]} == {"look-again: uncertain"}
+    assert plans[-1].reason == "roll-back: unreadable"
+
+
+def test_a_frame_that_can_be_read_ends_the_looking():
+    bench = Bench()
+    bench.send(bench.see(12.0))
+    for _ in range(LOOKS_UNPROVEN - 1):
+        assert isinstance(bench.show(no_focus), LookAgain)
+    assert isinstance(bench.see(0.1), InFocus)
+    assert bench.controller.sign_confirmed
 
 
 def test_refused_roll_back_is_proposed_again_and_judged_once():
@@ -279,35 +302,3 @@ def test_new_field_forgets_the_estimate():
     bench.controller.new_field()
     assert bench.see(-20.0).decision is Decision.VERIFY
     assert bench.controller.strikes == 0
-
-
-@pytest.mark.parametrize(
-    ("d1", "d2", "moved", "finding"),
-    [
-        (10, 0, 10, Finding.AGREES),
-        (10, 1, 10, Finding.AGREES),
-        (10, 20, 10, Finding.CONTRADICTS),
-        (-10, -20, -10, Finding.CONTRADICTS),
-        (10, 10, 10, Finding.SHORT),
-        (10, 6, 10, Finding.SHORT),
-        (10, -8, 10, Finding.OVERSHOT),
-        (0.3, 0.2, 0.2, Finding.UNCLEAR),
-        (1, 1, 0, Finding.UNCLEAR),
-        (1, 3, 0, Finding.SHORT),
-    ],
-)
-def test_compare(d1, d2, moved, finding):
-    before, after = Reading(5.0, d1, 0.3), Reading(5.0 + moved, d2, 0.3)
-    assert compare(before, after, 1) is finding
-    mirrored = Reading(5.0 - moved, d2, 0.3)
-    assert compare(before, mirrored, -1) is finding
-
-
-def test_mirror_image_is_found_whatever_the_intervals_claim():
-    assert compare(Reading(0, 1, 9.0), Reading(1, 2, 9.0), 1) is Finding.CONTRADICTS
-
-
-def test_improved():
-    assert improved(Reading(0, 10, 0.3), Reading(10, 4, 0.3))
-    assert not improved(Reading(0, 10, 0.3), Reading(10, 9.8, 0.3))
-    assert not improved(Reading(0, 10, 0.3), Reading(10, -10, 0.3))

@@ -1,0 +1,113 @@
+"""What is owed to a field: a roll-back that was not made yet, and what a roll-back forbids.
+
+A debt belongs to a place and to a time. It is void when somebody else moved the stage, when it is
+old, and, where it rests on nothing but blindness, as soon as there is something to see.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+OWED_NS = 10_000_000_000  # a roll-back that was refused for so long is not wanted any more
+PLACE_UM = 1.0  # a stage as far as this from where it was left was moved by somebody else
+#: frames, readable without a break where a blind roll-back led to, after which the large move may
+#: be tried once more: the light may have come back on the way
+PATIENCE = 20
+
+
+class HasTarget(Protocol):
+    """A move: where it leads."""
+
+    @property
+    def target_um(self) -> float:
+        """Stage z."""
+        ...
+
+
+M = TypeVar("M", bound=HasTarget)
+
+
+def place_um(resolution_um: float, uncertainty_um: float) -> float:
+    """How far from a place a stage is still at it."""
+    return max(PLACE_UM, 2 * resolution_um) + uncertainty_um
+
+
+@dataclass(frozen=True, slots=True)
+class Owed(Generic[M]):
+    """A roll-back, decided at `at_um`. `blind`: the move that is taken back only because nothing
+    could be read after it; None when a reading was the reason."""
+
+    back: M
+    at_um: float
+    since_ns: int
+    blind: M | None = None
+
+
+class Debts(Generic[M]):
+    """Of one field; not thread-safe."""
+
+    def __init__(self) -> None:
+        self._owed: Owed[M] | None = None
+        self._released: M | None = None
+        self._left_um: float | None = None  # where the last roll-back, or a move after it, led
+        self._blindly = False  # it was made because nothing could be read
+        self._readable = 0
+        self._blind_here = False
+
+    @property
+    def blind_there_only(self) -> bool:
+        """Whether, since the roll-back, every frame could be read."""
+        return not self._blind_here
+
+    def owe(self, owed: Owed[M]) -> None:
+        """A roll-back is decided: it stands until it is sent or void."""
+        self._owed = owed
+
+    def due(self, z_um: float, slack_um: float, now_ns: int, readable: bool) -> M | None:
+        """The roll-back that is still owed at this place and time, or None."""
+        owed = self._owed
+        if owed is None:
+            return None
+        elsewhere = abs(z_um - owed.at_um) > slack_um
+        if not elsewhere and now_ns - owed.since_ns <= OWED_NS:
+            if owed.blind is None or not readable:
+                return owed.back
+            self._released = owed.blind  # there is something to see: it is judged after all
+        self._owed = None
+        return None
+
+    def released(self, last: M | None) -> M | None:
+        """The move to be judged: one whose roll-back became void by what is seen, or `last`."""
+        released, self._released = self._released, None
+        return released if released is not None else last
+
+    def paid(self, target_um: float) -> None:
+        """A move was sent, to `target_um`."""
+        if self._owed is not None and self._owed.back.target_um == target_um:
+            self._left_um, self._blindly = target_um, self._owed.blind is not None
+            self._readable, self._blind_here = 0, False
+        elif self._left_um is not None:
+            self._left_um = target_um
+        self._owed = None
+
+    def blind_here_too(self) -> None:
+        """Nothing can be read where a blind roll-back led to: it was not the place."""
+        self._blind_here = True
+        if self._blindly:
+            self._left_um = None
+
+    def in_focus(self) -> None:
+        """Focus is found: what was only not seen is forgotten."""
+        if self._blindly:
+            self._left_um = None
+
+    def forbids_large(self) -> bool:
+        """Whether a large move was taken back here, so that another is not made in this field."""
+        if self._left_um is None:
+            return False
+        self._readable += 1
+        if self._blindly and self._readable > PATIENCE:
+            self._left_um = None
+            return False
+        return True
