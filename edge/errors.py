@@ -1,8 +1,28 @@
 """What can go wrong, sorted by the one question that matters: may the glass have moved?
 
-Every error the runtime raises on purpose derives from `SparseFocusError` and says in
-`glass_may_have_moved` whether the position must be found again before anything else.
+Each package has one root, because a lower one knows nothing of those above it. A ! marks what
+leaves the position unknown (`glass_may_have_moved`): find it again before anything else.
+
+    SparseFocusError            edge: root; no glass moved unless a subclass says otherwise
+    |-- ConfigError             a config, option or input file is unusable          exit status 2
+    |   `-- OptionError         one option of a driver
+    |-- CameraStalled           no complete frame in time                                       4
+    |   `-- CameraLost          the camera went away
+    |-- MoveRefused             guard, driver or firmware said no; nothing moved                3
+    `-- MoveUncertain       !   a move was sent, its outcome is unknown                         3
+    EngineRejected              engines: a model, plan or answer is not what it claims to be    2
+    |-- OutputNotFinite         a network answered NaN: this frame has no result
+    `-- GpuFailed               GPU, driver or TensorRT failed: nothing of this frame is known
+    BuildFailed                 engines: why no plan was built (engines.errors)
+    StageError                  firmware_bridge: root                                           4
+    |-- StageRefused            driver or firmware refused; nothing moved
+    |-- ProtocolError           the peer does not speak the protocol
+    `-- StageUncertain      !   a move was sent and never confirmed
+        `-- LinkLost        !   the port is gone or silent
+            `-- StageSilent !   no answer, and no move was under way
 """
+
+from engines.errors import EngineRejected as EngineRejected
 
 
 class SparseFocusError(Exception):
@@ -37,13 +57,6 @@ class CameraLost(CameraStalled):
     """The camera went away: unplugged, its link down, or taken by another program.
 
     Raised by drivers; what surrounds them tries to open the camera again.
-    """
-
-
-class EngineRejected(SparseFocusError):
-    """A model file, its manifest or its outputs are not what they claim to be.
-
-    Raised when a hash, shape, preprocessing or optics profile differs, before inference.
     """
 
 

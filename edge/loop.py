@@ -21,7 +21,6 @@ from edge.latency import Lap
 from edge.measure.aggregate import FocusEstimate, NoFocus
 from edge.measure.sensor import Measurement, Sensor, measure
 from edge.state import RunState
-from engines import manifest
 from firmware_bridge.errors import StageError, StageSilent, StageUncertain
 from firmware_bridge.stage import Stage
 
@@ -130,7 +129,7 @@ def step(rig: Parts) -> Outcome:
         return trace.end(Decision.HOLD, f"{SILENT}: {silent}")
     except (MoveUncertain, StageUncertain) as error:
         return trace.end(Decision.SHUTDOWN, f"the stage's position is uncertain: {error}")
-    except (EngineRejected, manifest.EngineRejected, ConfigError, StageError) as error:
+    except (EngineRejected, ConfigError, StageError) as error:
         return trace.end(Decision.SHUTDOWN, str(error))
     return trace.end(plan.decision, plan.reason)
 

@@ -39,12 +39,9 @@ def build_sensor(
     on_gpu = models.backend == "gpu" or (models.backend == "auto" and gpu_is_ready())
     if on_gpu and (budget_ms, enough_um) != (None, None):
         raise ConfigError("loop.budget_ms and loop.enough_um need models.backend = cpu")
-    try:
-        if on_gpu:
-            return _gpu_sensor(models, objective, classes)
-        return _cpu_sensor(models, objective, classes, PatchBudget(budget_ms, clock), enough_um)
-    except engines.EngineRejected as error:
-        raise EngineRejected(str(error)) from error
+    if on_gpu:
+        return _gpu_sensor(models, objective, classes)
+    return _cpu_sensor(models, objective, classes, PatchBudget(budget_ms, clock), enough_um)
 
 
 def _cpu_sensor(

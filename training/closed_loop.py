@@ -25,7 +25,7 @@ from edge.appliance.config.config_file import read_config
 from edge.appliance.files import write_json
 from edge.appliance.progress import Progress
 from edge.appliance.report.focus_record import FieldRecord
-from edge.errors import ConfigError, SparseFocusError
+from edge.errors import EngineRejected, SparseFocusError
 from edge.settings import Config, ModelSettings
 from edge.state import State
 from engines.engine import MODELS
@@ -133,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 CASES[name], config, options.seed, options.slides, photographs, options.quiet
             )
             _write(rows, config.objective.half_depth_um, options)
-    except (ConfigError, SparseFocusError, ValueError) as error:
+    except (SparseFocusError, EngineRejected, ValueError) as error:
         print(f"training.closed_loop: {error}", file=sys.stderr)
         return 2
     except StageError as error:

@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from edge.appliance.files import try_results
 from edge.appliance.telling import flushed, tell
 from edge.errors import CameraStalled, ConfigError, EngineRejected, SparseFocusError
-from engines.manifest import EngineRejected as ModelRejected
 from firmware_bridge.errors import StageError
 from firmware_bridge.stop_signals import Interrupted
 
@@ -86,7 +85,7 @@ def _run(options: argparse.Namespace) -> int:
     try:
         try_results(options)
         return int(importlib.import_module(VERBS[options.verb][0]).run(options))
-    except (ConfigError, EngineRejected, ModelRejected) as error:
+    except (ConfigError, EngineRejected) as error:
         return _say(error, WRONG_USE)
     except (CameraStalled, StageError, OSError) as error:
         return _say(error, FAILED)

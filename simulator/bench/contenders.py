@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge.errors import SparseFocusError
+from edge.errors import EngineRejected, SparseFocusError
 from edge.loop import Outcome, step
 from edge.measure.importance import ClassRule, Importance
 from edge.measure.preprocess import GRID, PATCH_PX, SMALL_PX
@@ -92,7 +92,7 @@ class Ours:
         for _ in range(PATIENCE):
             try:
                 return self._once(pixels, k)
-            except (StageError, SparseFocusError, OSError) as error:
+            except (StageError, SparseFocusError, EngineRejected, OSError) as error:
                 why = error
             self.interruptions += 1
             with contextlib.suppress(StageError, OSError):

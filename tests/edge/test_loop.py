@@ -9,7 +9,6 @@ from edge.errors import ConfigError, EngineRejected
 from edge.loop import MAX_STALLS, MAX_UNSETTLED, focus_field, step
 from edge.measure.aggregate import Reason
 from edge.state import State
-from engines import manifest
 from engines.errors import GpuFailed
 from firmware_bridge.errors import LinkLost, StageRefused, StageUncertain
 from tests.support.fake_microscope import LIMITS, MS, SETTINGS, estimate, microscope, no_focus
@@ -148,9 +147,7 @@ def test_uncertain_stage_shuts_down(monkeypatch, where, error):
     assert rig.stage.moves == []
 
 
-@pytest.mark.parametrize(
-    "error", [EngineRejected("a"), manifest.EngineRejected("a"), GpuFailed("a"), ConfigError()]
-)
+@pytest.mark.parametrize("error", [EngineRejected("a"), GpuFailed("a"), ConfigError()])
 def test_broken_engine_or_camera_shuts_down(monkeypatch, error):
     rig, eye = microscope(monkeypatch)
 

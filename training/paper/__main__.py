@@ -21,7 +21,7 @@ import numpy as np
 from edge.appliance.config.config_file import read_config
 from edge.appliance.evaluate.metrics import PAPER_DOF_UM, tables
 from edge.appliance.machine import description
-from edge.errors import ConfigError, SparseFocusError
+from edge.errors import SparseFocusError
 from engines.engine import MODELS
 from engines.manifest import EngineRejected, Manifest
 from simulator.bench.climb import Found
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         frames = judge(job, options.workers, options.scheduler, options.quiet)
         climbs = climb(options.climb_fields, options.seed, options.quiet)
         trained = {name: facts(options.weights / f"{file}.pt") for name, file in _files().items()}
-    except (ConfigError, EngineRejected, SparseFocusError, OSError, ValueError) as error:
+    except (EngineRejected, SparseFocusError, OSError, ValueError) as error:
         print(f"training.paper: {error}", file=sys.stderr)
         return 2
     rows = compared(frames)

@@ -32,7 +32,6 @@ from edge.optics import Objective
 from edge.settings import BACKENDS, ModelSettings
 from engines.device_health import read_health, warnings_of
 from engines.errors import BuildFailed
-from engines.errors import EngineRejected as ModelRejected
 from engines.gpu.ready import gpu_is_ready
 from engines.manifest import Manifest
 
@@ -148,7 +147,7 @@ def _build(models: ModelSettings, quiet: bool) -> None:
 def _as_rejected() -> Iterator[None]:
     try:
         yield
-    except (ModelRejected, BuildFailed) as error:
+    except (EngineRejected, BuildFailed) as error:
         raise EngineRejected(str(error)) from error
 
 
