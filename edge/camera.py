@@ -130,6 +130,7 @@ def open_camera(name: str, settings: Mapping[str, Any]) -> Camera:
     """
     if name not in CAMERAS:
         raise ConfigError(f"camera.driver = {name!r} must be one of {', '.join(sorted(CAMERAS))}")
+    check_options(name, settings)
     module, _, attribute = CAMERAS[name].partition(":")
     driver = getattr(importlib.import_module(module), attribute)
     camera: Camera = driver(**settings)
@@ -138,9 +139,6 @@ def open_camera(name: str, settings: Mapping[str, Any]) -> Camera:
 
 def check_options(name: str, settings: Mapping[str, Any]) -> None:
     """Check a camera's options as far as that goes without its library and the camera itself;
-    ConfigError as from `open_camera`. Drivers without a `read_options` check when they open."""
-    if CAMERAS[name].startswith("edge."):
-        module = importlib.import_module(CAMERAS[name].partition(":")[0])
-        read = getattr(module, "read_options", None)
-        if read is not None:
-            read(settings)
+    ConfigError as from `open_camera`. Every driver's module has a `read_options`."""
+    module = importlib.import_module(CAMERAS[name].partition(":")[0])
+    module.read_options(settings)

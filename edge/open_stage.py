@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-
 from edge.errors import ConfigError
 from edge.settings import StageSettings
 from firmware_bridge.stage import STAGES, Stage, open_stage
+from firmware_bridge.stage_options import StageOptionError, check_options
 from firmware_bridge.stages.scaled import CalibratedStage
 
 
@@ -25,16 +23,8 @@ def open_stage_of(settings: StageSettings) -> Stage:
             f"stage.driver = {settings.driver!r} must be one of {', '.join(sorted(STAGES))}"
         )
     window = {"z_min_um": settings.z_min_um, "z_max_um": settings.z_max_um}
-    for key in window.keys() & settings.options.keys():
-        raise ConfigError(f"stage.options.{key} belongs into the section itself")
-    with options_of("stage"):
-        return open_stage(settings.driver, {**window, **settings.options})
-
-
-@contextlib.contextmanager
-def options_of(section: str) -> Iterator[None]:
-    """A driver that was called with an option it does not have, or without one it needs."""
     try:
-        yield
-    except TypeError as error:
-        raise ConfigError(f"{section}.options: {error}") from error
+        check_options(settings.driver, settings.options)
+    except StageOptionError as error:
+        raise ConfigError(f"stage.options.{error.key} {error.why}") from error
+    return open_stage(settings.driver, {**window, **settings.options})

@@ -16,7 +16,7 @@ from edge.errors import ConfigError
 from edge.guard import Guard, limits_of
 from edge.measure.sensor import Sensor
 from edge.open_sensor import build_sensor
-from edge.open_stage import calibrated, open_stage_of, options_of
+from edge.open_stage import calibrated, open_stage_of
 from edge.settings import Config
 from edge.state import RunState
 from engines import engine as engines
@@ -118,8 +118,7 @@ def build_rig(
         for net in nets:
             opened.callback(net.close)
         if camera is None:
-            with options_of("camera"):
-                camera = open_camera(config.camera.driver, config.camera.options)
+            camera = open_camera(config.camera.driver, config.camera.options)
         opened.callback(camera.close)
         if stage is None:
             stage = open_stage_of(config.stage)

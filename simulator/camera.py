@@ -10,13 +10,28 @@ frame is longer. Frames exposed while the stage moves come with the continuous s
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from edge.camera import Camera, Frame, PixelFormat
+from edge.cameras.options import Options
 from edge.errors import CameraStalled
 from firmware_bridge.firmware.trace import MotorTrace
 from simulator.mechanics import Mechanics
 from simulator.microscope import Microscope
+from simulator.slide import KINDS, SPARSITIES
+
+
+def read_options(given: Mapping[str, Any]) -> None:
+    """Check the options without opening anything; OptionError."""
+    options = Options(given)
+    options.text("trace", r"[^\0]{1,1000}", "the name of a file")
+    options.integer("seed", 0, 2**31 - 1, "number", default=0)
+    options.choice("kind", KINDS, default="tissue")
+    options.choice("sparsity", (*SPARSITIES, "blank"), default="dense")
+    options.number("exposure_ms", 0.001, 1000, "ms", default=4.0)
+    options.done()
 
 
 def open_simulated(

@@ -29,9 +29,14 @@ def read_options(given: Mapping[str, Any]) -> None:
     options = Options(given)
     if sum(bool(given.get(name)) for name in SOURCES) != 1:
         raise ConfigError(f"{WHERE}: give either folder or files, tiff or manifest, and only one")
-    for name in SOURCES:
-        options.anything(name)
-    if options.anything("stack") is not None and not given.get("manifest"):
+    for name in ("folder", "tiff", "manifest", "stack"):
+        _must_be_text(options, name, options.anything(name))
+    files = options.anything("files")
+    if files is not None and not isinstance(files, (list, tuple)):
+        options.reject("files", f"= {files!r:.80} must be a list of file names")
+    for file in files or ():
+        _must_be_text(options, "files", file)
+    if given.get("stack") is not None and not given.get("manifest"):
         options.reject("stack", "needs a manifest")
     options.integer("bits", 8, 16, "of the camera", default=16)
     rate_hz = options.number("rate_hz", 0, 1000, "frames per second", default=0.0)
@@ -40,6 +45,12 @@ def read_options(given: Mapping[str, Any]) -> None:
     if options.truth("live", default=False) and not 0 < rate_hz * exposure_ms <= 1000:
         options.reject("live", "needs a rate_hz, and exposure_ms must fit between two frames")
     options.done()
+
+
+def _must_be_text(options: Options, key: str, value: Any) -> None:
+    name = str(value) if isinstance(value, (str, Path)) else None
+    if value is not None and (name is None or not 0 < len(name) <= 1000 or "\0" in name):
+        options.reject(key, f"= {value!r:.80} must be a name")
 
 
 class RecordedCamera(Camera):

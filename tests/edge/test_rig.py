@@ -193,7 +193,7 @@ def test_unknown_drivers_and_options(models):
         build_rig(dataclasses.replace(config, stage=unknown), camera)
     assert camera.closed == 1  # what was opened is closed again
     unknown = dataclasses.replace(config.camera, options={"colour": 1})
-    with pytest.raises(ConfigError, match=r"camera\.options: .*colour"):
+    with pytest.raises(ConfigError, match=r"camera\.options\.colour is not"):
         build_rig(dataclasses.replace(config, camera=unknown), stage=FakeStage(clock))
     window = dataclasses.replace(config.stage, options={"z_max_um": 5000.0})
     with pytest.raises(ConfigError, match=r"stage\.options\.z_max_um"):

@@ -106,10 +106,7 @@ def _check(options: argparse.Namespace) -> dict[str, Any]:
     if options.frames < 2:
         raise ConfigError("--frames must be at least 2")
     settings = read_config(options.config).camera
-    try:
-        camera = open_camera(settings.driver, settings.options)
-    except TypeError as error:
-        raise ConfigError(f"camera.options: {error}") from error
+    camera = open_camera(settings.driver, settings.options)
     try:
         return {
             "driver": settings.driver,

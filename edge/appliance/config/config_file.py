@@ -32,6 +32,8 @@ from edge.settings import (
     ScanSettings,
     StageSettings,
 )
+from firmware_bridge.stage_options import StageOptionError
+from firmware_bridge.stage_options import check_options as check_stage_options
 
 #: drivers whose controller ends every move from one side, past the play (`backlash_um`)
 APPROACHING = ("binary", "binary-process")
@@ -115,6 +117,10 @@ def _stage(s: Section) -> StageSettings:
         )
     settings = StageSettings(**given, **keys_of(s, StageSettings, known=given))
     s.done()
+    try:
+        check_stage_options(settings.driver, settings.options)
+    except StageOptionError as error:
+        s.reject_option("options", error.key, error.why)
     return settings
 
 

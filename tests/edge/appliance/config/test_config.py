@@ -13,15 +13,16 @@ from edge.settings import Config, LoopSettings, ModelSettings, RealtimeSettings
 
 GOOD = """\
 camera:
-  driver: simulated
+  driver: recorded
   period_ms: 50
-  options: {folder: slides, rate_hz: 20, repeat: true, files: ["a", 'b', 1e-3]}
+  options: {folder: slides, rate_hz: 20, repeat: true, exposure_ms: 1e-3}
 stage:
   driver: binary
   z_min_um: 0
   z_max_um: 2000
   focus_direction: -1
   max_step_um: 2.4e1
+  options: {port: /dev/ttyX}
 objective:
   na: 0.75
   magnification: 20
@@ -52,7 +53,7 @@ def test_good_config(tmp_path):
     config = read_config(_write(tmp_path, GOOD))
     assert config.camera.period_ms == 50.0
     assert config.camera.options == {
-        "folder": "slides", "rate_hz": 20, "repeat": True, "files": ["a", "b", 0.001],
+        "folder": "slides", "rate_hz": 20, "repeat": True, "exposure_ms": 0.001,
     }  # fmt: skip
     assert (config.stage.z_max_um, config.stage.focus_direction) == (2000.0, -1)
     assert config.stage.max_step_um == 24.0
@@ -62,6 +63,11 @@ def test_good_config(tmp_path):
     assert (config.loop.budget_ms, config.loop.enough_um) == (25.0, 0.5)
     assert config.realtime == RealtimeSettings(40, (1, 0), True)
     assert (config.loop.classes.threshold, config.loop.classes.dense) == (0.7, 20)
+
+
+def test_an_option_may_be_a_list(tmp_path):
+    text = GOOD.replace("folder: slides", """files: ["a", 'b', c d]""")
+    assert read_config(_write(tmp_path, text)).camera.options["files"] == ["a", "b", "c d"]
 
 
 def test_optional_sections(tmp_path):
@@ -79,13 +85,13 @@ def test_the_papers_k_is_a_setting(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "line", "says"),
     [
-        ("  cores: [1, 0]", "  cores: [1, 1]", 26, "realtime.cores must not name a number twice"),
-        ("  cores: [1, 0]", "  cores: [1, -1]", 26, "cores = -1 must be a list of whole numbers 0"),
-        ("  cores: [1, 0]", "  cores: all", 26, "cores = all must be a list of whole numbers 0"),
-        ("priority: 40", "priority: 100", 25, "priority = 100 must be a whole number 0 to 99"),
-        ("memory: true", "memory: yes", 27, "lock_memory = yes must be true or false"),
-        ("budget_ms: 25", "budget_ms: 0", 22, "loop.budget_ms = 0 must be a number 1 to 10000"),
-        ("enough_um: 0.5", "enough_um: 0", 23, "loop.enough_um = 0 must be a number 0.01 to 100"),
+        ("  cores: [1, 0]", "  cores: [1, 1]", 27, "realtime.cores must not name a number twice"),
+        ("  cores: [1, 0]", "  cores: [1, -1]", 27, "cores = -1 must be a list of whole numbers 0"),
+        ("  cores: [1, 0]", "  cores: all", 27, "cores = all must be a list of whole numbers 0"),
+        ("priority: 40", "priority: 100", 26, "priority = 100 must be a whole number 0 to 99"),
+        ("memory: true", "memory: yes", 28, "lock_memory = yes must be true or false"),
+        ("budget_ms: 25", "budget_ms: 0", 23, "loop.budget_ms = 0 must be a number 1 to 10000"),
+        ("enough_um: 0.5", "enough_um: 0", 24, "loop.enough_um = 0 must be a number 0.01 to 100"),
         ("  z_max_um: 2000", "  z_max_um: -5", 8, "stage.z_max_um = -5 must be above z_min_um = 0"),
         ("  z_max_um: 2000", "  z_max_um: 0", 8, "stage.z_max_um = 0 must be above z_min_um = 0"),
         ("  z_max_um: 2000", "  z_max_um: 1e9", 8, "z_max_um = 1e9 must be a number 0 to 100000"),
@@ -104,8 +110,8 @@ def test_the_papers_k_is_a_setting(tmp_path):
         ("ms: 50", "ms: 50\n  period_ms: 60", 4, "camera.period_ms is given twice, first in line"),
         ("ms: 50", "ms: 50\n  gain: 2", 4, "camera.gain is not a key of this section, which has"),
         ("stage:", "stge:", 1, "stage must be given"),
-        ("loop:", "lop:", 18, "lop is not a key of this section, which has camera"),
-        ("  na: 0.75", "  na: 1.3", 12, "objective.na = 1.3 must be a number 0.02 to 0.99"),
+        ("loop:", "lop:", 19, "lop is not a key of this section, which has camera"),
+        ("  na: 0.75", "  na: 1.3", 13, "objective.na = 1.3 must be a number 0.02 to 0.99"),
         ("driver: binary", "driver: hydraulic", 6, "stage.driver = hydraulic must be one of"),
         ("rate_hz: 20", "rate_hz: on", 4, "camera.options.rate_hz = on must be in quotes"),
         ("folder: slides", "folder: 1:30", 4, "options.folder = 1:30 must be in quotes"),
@@ -116,18 +122,18 @@ def test_the_papers_k_is_a_setting(tmp_path):
         ("folder: slides", "folder: &a slides", 4, "anchors and aliases (&, *) are not allowed"),
         ("folder: slides", "folder: *a", 4, "anchors and aliases (&, *) are not allowed"),
         ("folder: slides", "folder: [[[[[[[[[1]]]]]]]]]", 4, "nested deeper than 8 levels"),
-        ("  threads: 2", "  backend: tpu", 17, "models.backend = tpu must be one of auto, cpu,"),
-        ("  threads: 2", "  frame_memory: c", 17, "frame_memory = c must be one of copy, mapped"),
-        ("  threads: 2", "  threads: 2.0", 17, "models.threads = 2.0 must be a whole number"),
-        ("  rin: ../models/rin.json", "  rin: no", 16, "models.rin = no must be in quotes"),
-        ("  rin: ../models/rin.json", "  rin: [a]", 16, "models.rin must be text"),
-        ("  k_dense: 20", "  k_dense: 32", 21, "loop.k_dense = 32 must be a whole number 1 to 31"),
-        ("  k_dense: 20", "  k_dense: 5\n  k_sparse: 6", 22, "loop.k_sparse = 6 must be a whole"),
-        ("  k_dense: 20", "  every_patch: 0", 21, "loop.every_patch = 0 must be true or false"),
-        ("models:", "models: 5\nx:", 15, "models 5 must be a section of keys"),
-        ("  na: 0.75", "  ? [1]\n  : 2", 12, "objective a key must be a word"),
-        ("  na: 0.75", "  <<: {na: 1}\n  na: 0.75", 12, "objective.<< is not a key"),
-        ("  na: 0.75", "\tna: 0.75", 12, "found character '?t' that cannot start any token"),
+        ("  threads: 2", "  backend: tpu", 18, "models.backend = tpu must be one of auto, cpu,"),
+        ("  threads: 2", "  frame_memory: c", 18, "frame_memory = c must be one of copy, mapped"),
+        ("  threads: 2", "  threads: 2.0", 18, "models.threads = 2.0 must be a whole number"),
+        ("  rin: ../models/rin.json", "  rin: no", 17, "models.rin = no must be in quotes"),
+        ("  rin: ../models/rin.json", "  rin: [a]", 17, "models.rin must be text"),
+        ("  k_dense: 20", "  k_dense: 32", 22, "loop.k_dense = 32 must be a whole number 1 to 31"),
+        ("  k_dense: 20", "  k_dense: 5\n  k_sparse: 6", 23, "loop.k_sparse = 6 must be a whole"),
+        ("  k_dense: 20", "  every_patch: 0", 22, "loop.every_patch = 0 must be true or false"),
+        ("models:", "models: 5\nx:", 16, "models 5 must be a section of keys"),
+        ("  na: 0.75", "  ? [1]\n  : 2", 13, "objective a key must be a word"),
+        ("  na: 0.75", "  <<: {na: 1}\n  na: 0.75", 13, "objective.<< is not a key"),
+        ("  na: 0.75", "\tna: 0.75", 13, "found character '?t' that cannot start any token"),
     ],
 )  # fmt: skip
 def test_mistakes_are_named_with_their_line(tmp_path, old, new, line, says):
