@@ -136,6 +136,7 @@ STAGE_OPTIONS: Mapping[str, Mapping[str, Option]] = {
         "adapters": Text(_PATH, "the name of a folder", needed=True),
         "device": Text(r"[^\0]{1,200}", "a device's label", needed=True),
         "resolution_um": _RESOLUTION,
+        "without_stop": Truth(),
     },
 }
 
