@@ -8,16 +8,28 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import sys
 from collections.abc import Callable
+from typing import TextIO
 
 from edge.errors import ConfigError
 
 
-def tell(text: str) -> None:
-    """A line on standard error, if it takes one."""
+def tell(text: str, end: str = "\n", wait_s: float = 1.0) -> None:
+    """A line on standard error, if it takes one within `wait_s`: nobody waits for a reader that
+    does not read."""
     with contextlib.suppress(OSError, ValueError):  # ValueError: it was closed
-        print(text, file=sys.stderr, flush=True)
+        if _takes(sys.stderr, wait_s):
+            print(text, end=end, file=sys.stderr, flush=True)
+
+
+def _takes(stream: TextIO, wait_s: float) -> bool:
+    """Whether a line can be written without waiting longer; of what is no file, nobody knows."""
+    try:
+        return bool(select.select([], [stream.fileno()], [], wait_s)[1])
+    except (OSError, ValueError, AttributeError):
+        return True
 
 
 def written_last(status: int, *write: Callable[[], object]) -> int:

@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from edge.appliance.config.config_file import BY_HAND, read_config
@@ -173,8 +173,7 @@ def _status(seen: LoopStatistics, quiet: bool) -> Iterator[None]:
     def show() -> None:
         while not over.wait(TERMINAL_S if terminal else PIPE_S):
             start, end = ("\r\x1b[K", "") if terminal else ("", "\n")
-            with suppress(OSError, ValueError):
-                print(f"{start}{seen.line()}", end=end, file=sys.stderr, flush=True)
+            tell(f"{start}{seen.line()}", end, wait_s=0.0)
 
     thread = threading.Thread(target=show, name="sparsefocus-status", daemon=True)
     thread.start()

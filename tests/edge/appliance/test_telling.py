@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import subprocess
 import sys
 from collections.abc import Callable
 
 import pytest
 
-from edge.appliance.telling import written_last
+from edge.appliance.telling import tell, written_last
 from edge.appliance.waiting import once_there
 from edge.errors import CameraLost, ConfigError
 from firmware_bridge.errors import LinkLost, ProtocolError, StageRefused
@@ -40,6 +42,19 @@ def test_full_streams_on_the_command_line(stream: str, words: list[str]) -> None
     right = {"run": 2, "stage": 4 if stream == "stdout" else 0}[words[0]]
     assert done.returncode == right
     assert b"Traceback" not in (done.stderr or b"")
+
+
+def test_nobody_waits_for_a_reader_that_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    near, far = os.pipe()
+    os.set_blocking(far, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(far, b"x" * 4096)
+    os.set_blocking(far, True)  # a write would wait for ever now
+    with os.fdopen(far, "w") as full:
+        monkeypatch.setattr(sys, "stderr", full)
+        tell("a line", wait_s=0.01)
+        os.close(near)
 
 
 class Clock:
