@@ -1,11 +1,12 @@
 # Every target does its own set-up: a virtual environment in .venv and the host firmware.
 #   make run    focus thirteen simulated fields, page in report/index.html
-#   make test   lint, types, layers, tests
+#   make test   lint, types, layers, tests; make test-fast without the long ones; make matrix
 #   make bench  latency by stage and k, beside other ways and the floors
 #   make paper  the paper's tables and figures with every rival, page in report/paper/index.html
 #   make soak, make soak-loop, make fuzz, make mutation   the long ones: each says what it found
 PYTHON ?= python3
 VENV   ?= .venv
+CONSTRAINTS ?= constraints.txt
 BIN    := $(VENV)/bin
 JETSON := $(wildcard /etc/nv_tegra_release)
 ARM    := $(filter aarch64,$(shell uname -m))
@@ -17,9 +18,9 @@ EXTRA        := $(if $(JETSON),,$(if $(ARM),[opencv]))
 WITH_OPENCV  := [opencv,test,train,cuda]
 WITHOUT      := [test,train,cuda]
 TEST_EXTRA   := $(if $(JETSON),[test],$(if $(ARM),$(WITH_OPENCV),$(WITHOUT)))
-PIP          := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
+PIP          := $(BIN)/python -m pip install --disable-pip-version-check -q -c $(CONSTRAINTS)
 
-.PHONY: run bench paper test lint types layers pytest env test-env firmware board-tools camera-tools tensorrt pycuda gpu-check soak soak-loop fuzz mutation clean
+.PHONY: run bench paper test test-fast matrix lint types layers pytest env test-env firmware board-tools camera-tools tensorrt pycuda gpu-check soak soak-loop fuzz mutation clean
 
 run: env firmware
 	$(BIN)/sparsefocus simulate --report report
@@ -47,6 +48,20 @@ layers: test-env
 
 pytest: test-env firmware board-tools camera-tools tensorrt pycuda
 	OMP_NUM_THREADS=2 $(BIN)/python -m pytest
+
+# Without the tests that take many seconds of a core each (marked long): while you work.
+test-fast: lint test-env firmware
+	OMP_NUM_THREADS=2 $(BIN)/python -m pytest -m "not long"
+
+# On each Python that is here, with the pinned and with the newest dependencies that setup.cfg allows.
+matrix:
+	@for v in 3.10 3.11 3.12; do \
+	  command -v python$$v >/dev/null || { echo "skipped: there is no python$$v here"; continue; }; \
+	  for c in constraints.txt /dev/null; do \
+	    echo "Python $$v, constraints $$c"; \
+	    $(MAKE) --no-print-directory test-fast PYTHON=python$$v CONSTRAINTS=$$c \
+	      VENV=.venv-$$v-$$(basename $$c .txt) || exit 1; \
+	  done; done
 
 env: $(VENV)/.run
 test-env: $(VENV)/.test

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 # for tests and stand-ins that load ONNX Runtime by themselves, and their child processes
@@ -12,3 +14,35 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 # a busy machine is no defect: nothing here passes or fails by how long an example took
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")
+
+ROOT = Path(__file__).parents[1]
+#: folders and files whose tests take many seconds of a core each: `make test-fast` leaves them out
+LONG = (
+    "tests/training",
+    "tests/engines/kernels",
+    "tests/engines/gpu/test_plan.py",
+    "tests/engines/gpu/test_gpu_path.py",
+    "tests/engines/build/test_build_engines.py",
+    "tests/engines/estimate/test_latency_model.py",
+    "tests/firmware_bridge/conformance",
+    "tests/firmware_bridge/test_fault_matrix.py",
+    "tests/firmware_bridge/test_line_faults.py",
+    "tests/firmware_bridge/test_reconnect.py",
+    "tests/firmware_bridge/test_fuzz_corpus.py",
+    "tests/firmware_bridge/firmware/test_qemu_firmware.py",
+    "tests/edge/appliance/evaluate/test_evaluate_verb.py",
+    "tests/edge/appliance/calibrate",
+    "tests/edge/appliance/selftest",
+    "tests/edge/test_emulated_loop.py",
+    "tests/simulator",
+    "tests/test_closed_loop.py",
+    "tests/test_native_stage_closed_loop.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark them, in one place, so that nothing need be written into each."""
+    for item in items:
+        here = item.path.relative_to(ROOT).as_posix()
+        if any(here == name or here.startswith(f"{name}/") for name in LONG):
+            item.add_marker(pytest.mark.long)

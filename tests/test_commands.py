@@ -30,7 +30,7 @@ def pictures(tmp_path_factory):
 def test_focus_tells_defocus_with_its_sign(pictures, capsys):
     assert cli.main(["focus", str(pictures / "high.png"), "--json", "-"]) == 0
     (row,) = json.loads(capsys.readouterr().out)
-    assert row["decision"] == "MOVE"
+    assert row["decision"] == "VERIFY"
     assert -9.0 < row["defocus_um"] < -3.0  # too high: lower the objective
     assert row["sparsity"] == "dense"
     assert row["k"] == len(row["patches"]) == 31
@@ -96,7 +96,7 @@ def test_a_bad_file_does_not_lose_the_good_ones(pictures, tmp_path, capsys):
     missing = str(tmp_path / "missing.png")
     assert cli.main(["focus", missing, str(pictures / "high.png"), "--json", "-"]) == 2
     out, err = capsys.readouterr()
-    assert [row["decision"] for row in json.loads(out)] == ["MOVE"]
+    assert [row["decision"] for row in json.loads(out)] == ["VERIFY"]
     assert len(err.splitlines()) == 1
 
 

@@ -13,6 +13,7 @@ import logging
 import signal
 import sys
 from collections.abc import Sequence
+from importlib import metadata
 
 from edge.appliance.files import try_results
 from edge.appliance.telling import flushed, tell
@@ -64,21 +65,33 @@ VERBS: dict[str, tuple[str, str]] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    options = parse(list(sys.argv[1:] if arguments is None else arguments))
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    return flushed(_run(options), FAILED)
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """The options of a command; argparse's SystemExit (2, or 0 for --help and --version)."""
     parser = argparse.ArgumentParser(
         prog="sparsefocus",
         description="One-shot autofocus for microscope scanners.",
         epilog="exit status: 0 done, 2 wrong use or config, 3 refused for safety, 4 hardware",
     )
+    parser.add_argument("--version", action="version", version=f"sparsefocus {_version()}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     wanted = next((word for word in words if word in VERBS), None)
     for verb, (_, summary) in VERBS.items():
         sub = verbs.add_parser(verb, help=summary, description=summary)
         if verb == wanted:
             importlib.import_module(VERBS[verb][0]).add_arguments(sub)
-    options = parser.parse_args(words)
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    return flushed(_run(options), FAILED)
+    return parser.parse_args(words)
+
+
+def _version() -> str:
+    try:
+        return metadata.version("sparsefocus-edge")
+    except metadata.PackageNotFoundError:  # a tree that was not installed
+        return "not installed"
 
 
 def _run(options: argparse.Namespace) -> int:

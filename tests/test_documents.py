@@ -1,0 +1,95 @@
+"""What the documents say of the tree is so: links, rooms, decisions and commands."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from edge.appliance import cli
+
+ROOT = Path(__file__).parents[1]
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+#: files of tests and of people's own machines have no documents of ours
+DOCUMENTS = sorted(
+    path
+    for path in {*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("*/*.md")}
+    if path.parts[len(ROOT.parts)] not in ("build", "mutants", "report", "runs")
+)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(path: Path) -> None:
+    targets = [
+        t for t in LINK.findall(path.read_text("utf-8")) if not t.startswith(("http", "mailto"))
+    ]
+    assert [target for target in targets if not (path.parent / target).exists()] == []
+
+
+def test_every_decision_is_in_the_index() -> None:
+    index = (ROOT / "docs/decisions/README.md").read_text("utf-8")
+    listed = re.findall(r"\((\d{4}-[\w-]+\.md)\)", index)
+    there = sorted(path.name for path in (ROOT / "docs/decisions").glob("0*.md"))
+    assert sorted(listed) == there
+    for line in index.splitlines():
+        if line.startswith("| ") and ".md)" in line:
+            _, number, _, status, date, _ = (cell.strip() for cell in line.split("|"))
+            assert number.isdigit(), line
+            assert status in ("holds", "replaced"), line
+            assert re.fullmatch(r"\d{4}-\d\d-\d\d", date), line
+
+
+def test_every_room_of_edge_is_in_the_architecture() -> None:
+    text = (ROOT / "docs/architecture.md").read_text("utf-8")
+    rooms = {path.name for path in (ROOT / "edge").iterdir() if not path.name.startswith("_")}
+    assert [room for room in rooms if f"`{room}" not in text and room != "py.typed"] == []
+
+
+@cache
+def commands() -> list[tuple[str, str]]:
+    """(document, command) of each line of a code block that begins with `sparsefocus`."""
+    found = []
+    for path in DOCUMENTS:
+        for block in re.findall(r"^```\w*\n(.*?)^```", path.read_text("utf-8"), re.M | re.S):
+            for line in block.replace("\\\n", " ").splitlines():
+                line = line.partition(" #")[0].strip().removeprefix("$ ")
+                if re.match(r"sparsefocus [a-z]", line):
+                    found.append((path.relative_to(ROOT).as_posix(), line))
+    return found
+
+
+@pytest.mark.parametrize(("document", "command"), commands())
+def test_commands_of_the_documents_are_understood(document: str, command: str) -> None:
+    """Every option exists and takes what is written; what a verb then does is its own tests'."""
+    words = shlex.split(re.split(r"\s{4,}|[|;>&]", command)[0])[1:]
+    assert cli.parse(words).verb in cli.VERBS
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.parse(["--version"])
+    assert stop.value.code == 0
+    assert re.fullmatch(r"sparsefocus (\d+\.\d+\.\d+|not installed)\n", capsys.readouterr().out)
+
+
+def test_make_targets_of_the_documents_exist() -> None:
+    makefiles = (ROOT / "Makefile", ROOT / "firmware_bridge/firmware/Makefile")
+    text = "".join(path.read_text("utf-8") for path in makefiles)
+    rules = set(re.findall(r"^([\w-]+):", text, re.M))
+    named = set()
+    for path in DOCUMENTS:
+        named |= set(re.findall(r"(?:`|^)make ([a-z][\w-]*)", path.read_text("utf-8"), re.M))
+    assert named - rules == set()
+
+
+def test_typed_packages_say_so() -> None:
+    done = subprocess.run(
+        ["git", "ls-files", "*/py.typed"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    for name in ("edge", "engines", "firmware_bridge", "simulator", "training"):
+        assert (ROOT / name / "py.typed").exists()
+        assert done.returncode or f"{name}/py.typed" in done.stdout
