@@ -79,7 +79,7 @@ class SimulatedInstrument:
             self.mechanics = Mechanics(MotorTrace(firmware.trace_path), self._seed, parameters)
             self.camera = _Watched(SimulatedCamera(self.microscope, self.mechanics), self.mechanics)
             window = {"z_min_um": stage.z_min_um, "z_max_um": stage.z_max_um}
-            options = {"port": firmware.port, **window, **stage.options}
+            options = {**window, **stage.options, "port": firmware.port}
             self.rig: Rig = build_rig(
                 self._config, camera=self.camera, stage=open_stage(stage.driver, options)
             )

@@ -74,7 +74,7 @@ class Ours:
             )
             opened.enter_context(firmware)
             window = {"z_min_um": stage.z_min_um, "z_max_um": stage.z_max_um}
-            options = {"port": firmware.port, **window, **stage.options}
+            options = {**window, **stage.options, "port": firmware.port}
             axis = open_stage(stage.driver, options)
             self._rig = build_rig(self._config, camera=self._camera, stage=axis)
             opened.callback(self._rig.close)
