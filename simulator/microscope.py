@@ -7,36 +7,18 @@ compare with. The runtime gets frames only, through `simulator.camera`.
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from simulator.field_truth import FieldTruth, find_truth
 from simulator.optics import NOMINAL, Instrument
 from simulator.render import Renderer, expose
-from simulator.slide import INFORMATIVE, SlideVariation, draw_variation, field_truth, make_specimen
-from simulator.specimen import Specimen
+from simulator.slide import SlideVariation, draw_variation, make_specimen
 
-F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]
 
 SENSOR = (2048, 2448)
-
-
-@dataclass(frozen=True, slots=True)
-class FieldTruth:
-    """What is true of the loaded field.
-
-    `z_focus_um` is the objective's best height: the median focus of the informative patches
-    (W* > 0.8) of the 9 x 9 grid, or the slide's surface where there are none. `richness` and
-    `focus_um` are (9, 9), the latter as objective heights.
-    """
-
-    kind: str
-    sparsity: str
-    z_focus_um: float
-    richness: F32
-    focus_um: F32
 
 
 class Microscope:
@@ -79,7 +61,7 @@ class Microscope:
         self._surface_um = self._slide_z_um + float(rng.uniform(-5.0, 5.0))
         self._renderer = Renderer(specimen, self._variation.optics, self.instrument, self._workers)
         self._noise = np.random.default_rng([*words, 1])
-        self.truth = self._find_truth(specimen, kind, sparsity)
+        self.truth = find_truth(specimen, self._renderer, kind, sparsity, self._surface_um)
         return self.truth
 
     def picture(self, z_um: float) -> U8:
@@ -88,12 +70,3 @@ class Microscope:
             raise RuntimeError("load a field first")
         intensity = self._renderer.intensity(z_um - self._surface_um)
         return expose(intensity, self._variation, self._noise)
-
-    def _find_truth(self, specimen: Specimen, kind: str, sparsity: str) -> FieldTruth:
-        truth = field_truth(specimen)
-        if truth is None:
-            raise ValueError(f"a field of {self.shape} px does not hold the 9 x 9 patches")
-        heights = truth.focus_um + np.float32(self._surface_um)
-        chosen = truth.richness > INFORMATIVE
-        z_focus = float(np.median(heights[chosen])) if chosen.any() else self._surface_um
-        return FieldTruth(kind, sparsity, z_focus, truth.richness, heights)

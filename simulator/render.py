@@ -12,6 +12,7 @@ from scipy import fft
 from scipy.special import ndtri
 
 from simulator.optics import NOMINAL, Instrument, SlideOptics, transfer_functions
+from simulator.sharpness import LUMINANCE
 from simulator.slide import SlideVariation
 from simulator.specimen import Layer, Specimen
 
@@ -86,6 +87,30 @@ class Renderer:
                     out[strip, span] += share[:, span, None] * plane[strip, span]
         return out
 
+    def luminance(self, delta_um: float) -> F32:
+        """Linear luminance (h, w) float32 of the content alone, background 1, at `delta_um` =
+        objective minus height 0, as if the slide were not tilted: what sharpness is told by."""
+        terms: list[tuple[C64, F32]] = []
+        for spectra in self._content:
+            tones: dict[int, F32] = {}  # one profile where the absorption is neutral
+            toneless: F32 | None = None
+            for channel, weight in enumerate(LUMINANCE):
+                absorption, phase = transfer_functions(
+                    delta_um - spectra.z_um, self._frequency, channel, self.optics, self.instrument
+                )
+                tone = min(channel, len(spectra.absorption) - 1)
+                part = absorption * np.float32(weight)
+                tones[tone] = part if tone not in tones else tones[tone] + part
+                part = phase * np.float32(weight * self._phase_ratio(channel))
+                toneless = part if toneless is None else toneless + part
+            terms.extend((spectra.absorption[i], self._finely(p)) for i, p in tones.items())
+            if spectra.phase is not None and toneless is not None:
+                terms.append((spectra.phase, self._finely(toneless)))
+        return np.maximum(self._light(terms), np.float32(DARKEST))
+
+    def _phase_ratio(self, channel: int) -> float:
+        return 2.0 * PHASE_WAVELENGTH_UM / self.instrument.wavelength_um[channel]
+
     def _plane(self, delta_um: float, channels: tuple[int, ...]) -> F32:
         out = np.empty((*self._shape, len(channels)), np.float32)
         for position, channel in enumerate(channels):
@@ -96,7 +121,7 @@ class Renderer:
         return out
 
     def _group(self, group: list[_Spectra], delta_um: float, channel: int) -> F32:
-        ratio = np.float32(2.0 * PHASE_WAVELENGTH_UM / self.instrument.wavelength_um[channel])
+        ratio = np.float32(self._phase_ratio(channel))
         terms: list[tuple[C64, F32]] = []
         for spectra in group:
             absorption, phase = transfer_functions(
@@ -106,6 +131,10 @@ class Renderer:
             terms.append((spectrum, self._finely(absorption)))
             if spectra.phase is not None:
                 terms.append((spectra.phase, self._finely(phase * ratio)))
+        return self._light(terms)
+
+    def _light(self, terms: list[tuple[C64, F32]]) -> F32:
+        """1 + the sum of spectra times their profiles, in space."""
         total = np.empty_like(terms[0][0])
         for top in range(0, len(total), STRIP):  # a strip stays in the cache
             strip = slice(top, top + STRIP)

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.ndimage import gaussian_filter
 
 from simulator import distractors
 from simulator.cells import paint_cells
 from simulator.optics import SlideOptics
 from simulator.photograph import Photographs, paint_photograph
-from simulator.specimen import PATCH_UM, STAINS, Layer, PatchTruth, Specimen, patch_truth
+from simulator.specimen import PATCH_UM, STAINS, Layer, PatchContent, Specimen, patch_content
 from simulator.texture import noise_field, smoothstep
 from simulator.tissue import paint_tissue
 
@@ -31,6 +32,12 @@ INFORMATIVE = 0.8
 #: chance of each distractor at dirt = 1: about half of the fields carry at least one
 DIRT = {"dust": 0.30, "debris": 0.20, "bubbles": 0.08, "pen": 0.06, "fold": 0.10}
 
+#: a specimen's phase goes from none to this many times the usual; on this share of the slides it is
+#: negative, and half as much
+MOST_PHASE, NEGATIVE_PHASE = 2.0, 0.08
+#: share of the slides whose specimen is soft, and how soft (sd)
+SOFT, SOFTNESS_UM = 0.5, (0.05, 0.5)
+
 
 @dataclass(frozen=True, slots=True)
 class SlideVariation:
@@ -45,6 +52,10 @@ class SlideVariation:
     vignetting: float  # fall-off at the frame's corner, fraction
     full_well_e: float
     read_noise_e: float
+    #: the specimen's phase, as a share of the usual for its stain; negative in a mountant denser
+    #: than the specimen
+    phase_share: float = 1.0
+    softness_um: float = 0.0  # sd by which the specimen itself is soft, before any optics
 
 
 def draw_variation(
@@ -74,7 +85,14 @@ def draw_variation(
         vignetting=float(rng.uniform(0.0, 0.15)),
         full_well_e=float(rng.uniform(6000.0, 11000.0)),
         read_noise_e=float(rng.uniform(2.0, 6.0)),
+        phase_share=_phase_share(rng),
+        softness_um=float(rng.uniform(*SOFTNESS_UM)) if rng.uniform() < SOFT else 0.0,
     )
+
+
+def _phase_share(rng: Rng) -> float:
+    share = float(rng.uniform(0.0, MOST_PHASE))
+    return -0.5 * share if rng.uniform() < NEGATIVE_PHASE else share
 
 
 def make_specimen(
@@ -105,6 +123,7 @@ def make_specimen(
     low, high = CLASS_RANGE[sparsity]
     for _ in range(16 if kind == TEXTURE else 8):  # another photograph each time
         layers = _content(kind, sparsity, shape, um_per_px, rng, variation, amount, photographs)
+        _vary(layers, variation, um_per_px)
         specimen = Specimen(
             kind if sparsity != "blank" else "blank",
             um_per_px,
@@ -120,19 +139,23 @@ def make_specimen(
     return specimen
 
 
-def field_truth(specimen: Specimen) -> PatchTruth | None:
-    """W* and focus height of the central 9 x 9 patches; None when the field is smaller."""
+def grid_corner_px(specimen: Specimen) -> tuple[float, float]:
+    """Row and column at which the central 9 x 9 patches begin; negative in a smaller field."""
     h, w = specimen.shape
     side = 9 * PATCH_UM / specimen.um_per_px
-    if min(h, w) < side - 0.5:
-        return None
-    return patch_truth(specimen, ((h - side) / 2, (w - side) / 2))
+    return (h - side) / 2, (w - side) / 2
+
+
+def field_content(specimen: Specimen) -> PatchContent | None:
+    """W* and lift of the central 9 x 9 patches; None when the field is smaller."""
+    corner = grid_corner_px(specimen)
+    return None if min(corner) < -0.25 else patch_content(specimen, corner)
 
 
 def informative_count(specimen: Specimen) -> int | None:
     """Patches with W* above 0.8 of the central 9 x 9; None when the field is smaller."""
-    truth = field_truth(specimen)
-    return None if truth is None else int((truth.richness > INFORMATIVE).sum())
+    content = field_content(specimen)
+    return None if content is None else int((content.richness > INFORMATIVE).sum())
 
 
 def _content(
@@ -163,6 +186,23 @@ def _content(
         )
     mask = _tissue_mask(sparsity, shape, um_per_px, rng, amount)
     return paint_tissue(shape, um_per_px, rng, mask, variation.thickness_um, variation.strength)
+
+
+def _vary(layers: list[Layer], variation: SlideVariation, um_per_px: float) -> None:
+    """Scale the content's phase and soften it, in place."""
+    for layer in layers:
+        planes = list(layer.dyes.items())
+        if variation.softness_um > 0.0:
+            sd = variation.softness_um / um_per_px
+            layer.dyes = {name: _soft(plane, sd) for name, plane in planes}
+            layer.phase = None if layer.phase is None else _soft(layer.phase, sd)
+        if layer.phase is not None and variation.phase_share != 1.0:
+            layer.phase = layer.phase * np.float32(variation.phase_share)
+
+
+def _soft(plane: F32, sd_px: float) -> F32:
+    """A specimen lives on a torus: what leaves at one edge comes in at the other."""
+    return np.asarray(gaussian_filter(plane, sd_px, mode="wrap", truncate=3.0), np.float32)
 
 
 def _cell_centres(

@@ -114,31 +114,42 @@ def detail_energy(specimen: Specimen) -> list[tuple[float, F32]]:
 
 
 @dataclass(frozen=True, slots=True)
-class PatchTruth:
-    """Truth per patch of a grid: richness W* in 0..1 and the height of best focus in um."""
+class PatchContent:
+    """What the patches of a grid hold: richness W* in 0..1, and how high (um) the slide's tilt
+    lifts their content. Where they are sharpest: `simulator.field_truth`."""
 
     richness: F32
-    focus_um: F32
+    lift_um: F32
 
 
-def patch_truth(
+def patch_edges_px(
+    specimen: Specimen, top_left_px: tuple[float, float], grid: tuple[int, int]
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """First row of each patch and the end of the last one, and columns alike, inside the field."""
+    step = PATCH_UM / specimen.um_per_px
+    y, x = (
+        np.clip(np.rint(start + step * np.arange(count + 1)), 0, size).astype(np.intp)
+        for start, count, size in zip(top_left_px, grid, specimen.shape, strict=True)
+    )
+    return y, x
+
+
+def patch_content(
     specimen: Specimen, top_left_px: tuple[float, float], grid: tuple[int, int] = (GRID, GRID)
-) -> PatchTruth:
-    """W* and focus height of the patches whose grid starts at `top_left_px` (row, column).
+) -> PatchContent:
+    """W* and lift of the patches whose grid starts at `top_left_px` (row, column).
 
     W* = 1 - exp(-E / 0.0005) with E the mean detail energy of the content: 0.99 for one lone
     nucleus or plain stroma, 0.4 for a bare shred of cytoplasm. The scale is set so that the
-    patches above 0.8 are those whose defocus the DPN can tell. Focus height is the
-    energy-weighted mean over the layers, each pixel of them as high as the slide's tilt lifts it:
-    a lone cell in a corner of its patch is where it is, not where the patch's middle is.
+    patches above 0.8 are those whose defocus the DPN can tell. The lift is the mean over the
+    content's energy: a lone cell in a corner of its patch is where it is, not where the patch's
+    middle is.
     """
     step = PATCH_UM / specimen.um_per_px
-    rows, columns = grid
     energy = np.zeros(grid, np.float64)
     moment = np.zeros(grid, np.float64)
     height, width = specimen.shape
-    y = np.clip(np.rint(top_left_px[0] + step * np.arange(rows + 1)), 0, height).astype(int)
-    x = np.clip(np.rint(top_left_px[1] + step * np.arange(columns + 1)), 0, width).astype(int)
+    y, x = patch_edges_px(specimen, top_left_px, grid)
 
     def per_patch(plane: F32) -> npt.NDArray[np.float64]:
         corner = cv2.integral(plane, sdepth=cv2.CV_64F)[np.ix_(y, x)]
@@ -149,18 +160,16 @@ def patch_truth(
     if any(specimen.tilt_um_per_mm):
         down, across = (np.arange(size, dtype=np.float32) for size in (height, width))
         lift = specimen.height_map_um(down[:, None], across[None, :])
-    for z_um, detail in detail_energy(specimen):
-        total = per_patch(detail)
-        energy += total
-        moment += total * z_um
+    for _, detail in detail_energy(specimen):
+        energy += per_patch(detail)
         if lift is not None:
             moment += per_patch(detail * lift)
     richness = 1.0 - np.exp(-energy / DETAIL_SCALE)
-    focus = moment / np.maximum(energy, 1e-9)
+    lifted = moment / np.maximum(energy, 1e-9)
     empty = energy < 1e-9  # as high as the slide is there
     centre = [(edges[1:] + edges[:-1] - 1) / np.float32(2.0) for edges in (y, x)]
     middle = specimen.height_map_um(
         centre[0][:, None].astype(np.float32), centre[1][None, :].astype(np.float32)
     )
-    focus[empty] += middle[empty]
-    return PatchTruth(richness.astype(np.float32), focus.astype(np.float32))
+    lifted[empty] = middle[empty]
+    return PatchContent(richness.astype(np.float32), lifted.astype(np.float32))

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from edge.measure.preprocess import GRID
 from training.fields import STEP_UM
 from training.pool import Pool
-from training.truth import BLOCK_PX, HEAD, window_truth
+from training.truth import BLOCK_PX, HEAD, window_correction, window_richness
 
 F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]
@@ -129,7 +129,7 @@ def _window(label: F32, rng: Rng, crop: int) -> tuple[int, int, float] | None:
     """A window with content: its top, left and true correction (um); None where there is none."""
     if not np.isfinite(label[0]):
         return None
-    richness, correction = window_truth(label, crop)
+    richness = window_richness(label, crop)
     # a small window must hold as much detail as a whole patch of that W*, not as dense
     richness = 1.0 - (1.0 - richness) ** ((crop / PATCH_PX) ** 2)
     floor = float(rng.choice(FLOORS, p=FLOOR_ODDS))
@@ -138,7 +138,8 @@ def _window(label: F32, rng: Rng, crop: int) -> tuple[int, int, float] | None:
         return None
     pick = int(rng.integers(len(rows)))
     row, column = int(rows[pick]), int(columns[pick])
-    return row * BLOCK_PX, column * BLOCK_PX, float(correction[row, column])
+    correction = window_correction(label, crop, row, column)
+    return row * BLOCK_PX, column * BLOCK_PX, correction
 
 
 def rin_batch(

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from simulator.microscope import SENSOR, FieldTruth
+from simulator.field_truth import FieldTruth, find_truth
+from simulator.microscope import SENSOR
 from simulator.optics import NOMINAL, Instrument, SlideOptics
 from simulator.photograph import Photographs
 from simulator.render import Renderer, expose
@@ -27,10 +28,10 @@ from simulator.slide import (
     TEXTURE,
     SlideVariation,
     draw_variation,
-    field_truth,
+    field_content,
     make_specimen,
 )
-from simulator.specimen import PatchTruth, Specimen
+from simulator.specimen import PatchContent, Specimen
 
 U8 = npt.NDArray[np.uint8]
 Rng = np.random.Generator
@@ -181,17 +182,17 @@ def load(
         specimen = make_specimen(
             kind, sparsity, shape, instrument.um_per_px, rng, variation, dirt, photographs
         )
-        truth = field_truth(specimen)
-        if truth is None:
+        content = field_content(specimen)
+        if content is None:
             raise ValueError(f"a field of {shape} px does not hold the 9 x 9 patches")
-        if _fits(specimen, truth, sparsity, forced):
+        if _fits(specimen, content, sparsity, forced):
             break
     else:
         raise ValueError(f"case {case.name}: no {group} field of its class, seed {words}")
     surface_um = round(SLIDE_Z_UM + float(rng.uniform(-5.0, 5.0)), 2)
-    heights = _heights(truth, kind, sparsity, surface_um)
     renderer = Renderer(specimen, variation.optics, instrument, workers)
-    return Field(renderer, variation, heights, surface_um, np.random.default_rng([*words, 1]))
+    truth = find_truth(specimen, renderer, kind, sparsity, surface_um)
+    return Field(renderer, variation, truth, surface_um, np.random.default_rng([*words, 1]))
 
 
 def frames(
@@ -239,16 +240,9 @@ def offsets_um(planes: int | str, rng: Rng) -> npt.NDArray[np.float64]:
 
 
 def _fits(
-    specimen: Specimen, truth: PatchTruth, sparsity: str, forced: tuple[str, ...] | None
+    specimen: Specimen, content: PatchContent, sparsity: str, forced: tuple[str, ...] | None
 ) -> bool:
     low, high = CLASS_RANGE[sparsity]
     above = sum(not layer.content for layer in specimen.layers)
-    count = int((truth.richness > INFORMATIVE).sum())
+    count = int((content.richness > INFORMATIVE).sum())
     return low <= count <= high and (forced is None or above == len(forced))
-
-
-def _heights(truth: PatchTruth, kind: str, sparsity: str, surface_um: float) -> FieldTruth:
-    heights = truth.focus_um + np.float32(surface_um)
-    chosen = truth.richness > INFORMATIVE
-    z_focus = float(np.median(heights[chosen])) if chosen.any() else surface_um
-    return FieldTruth(kind, sparsity, round(z_focus, 4), truth.richness, heights)

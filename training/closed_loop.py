@@ -31,7 +31,8 @@ from edge.state import State
 from engines.engine import MODELS
 from firmware_bridge.errors import StageError
 from simulator.closed_loop import RANGE_UM, Scenario, SimulatedInstrument
-from simulator.microscope import FieldTruth, Microscope
+from simulator.field_truth import FieldTruth
+from simulator.microscope import Microscope
 from simulator.photograph import Photographs
 from simulator.simulate_verb import NOMINAL
 from training.cases import CASES, SLIDE_Z_UM, Case, Field, load

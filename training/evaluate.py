@@ -65,7 +65,8 @@ def judge_dpn(engine: Engine, seed: int, specimens: int) -> list[Judged]:
         variation = draw_variation(rng, tilt_um_per_mm=0.0)
         shape = (FIELD_PX, FIELD_PX)
         specimen = make_specimen(kind, coverage, shape, NOMINAL.um_per_px, rng, variation)
-        renderer, blocks = Renderer(specimen, variation.optics), block_truth(specimen)
+        renderer = Renderer(specimen, variation.optics)
+        blocks = block_truth(specimen, renderer)
         for draw, delta in _deltas(rng):
             richness, correction = window_truth(pack_truth(delta, *blocks, variation), PATCH_PX)
             places = np.argwhere(richness > 0.3)

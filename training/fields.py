@@ -22,7 +22,7 @@ from simulator.slide import (
     TEXTURE,
     SlideVariation,
     draw_variation,
-    field_truth,
+    field_content,
     make_specimen,
 )
 from training.truth import FIELD_PX, block_truth, pack_truth
@@ -46,6 +46,10 @@ WIDE_SHARE, WIDE_W040, WIDE_COLOUR = 0.4, (0.0, 1.25), (0.3, 2.0)
 THICK_SHARE, THICK_UM = 0.25, (0.5, 4.0)
 PEN = 2.0  # times as much pen as dirt brings: a mark's rim looks like a cell's
 LONE_DIRT = 1.6  # times the dirt beside a lone cell or shred, where nothing else can outvote it
+#: share of a DPN's pictures with less charge in a pixel, and how many times less
+NOISY, LESS_CHARGE = 0.15, (1.5, 5.0)
+#: share of a DPN's pictures that went through JPEG 4:2:0, and its quality
+PACKED, JPEG_QUALITY = 0.12, (75, 96)
 TEXTURE_SHARE = 0.5  # of the specimens, when there are photographs
 
 
@@ -60,6 +64,19 @@ def draw_slide(rng: Rng) -> SlideVariation:
     return dataclasses.replace(variation, optics=wide)
 
 
+def photograph(intensity: F32, variation: SlideVariation, rng: Rng) -> U8:
+    """The picture a camera takes of `intensity`: on some of them noisier, on some through JPEG."""
+    if rng.uniform() < NOISY:
+        charge = variation.full_well_e / float(rng.uniform(*LESS_CHARGE))
+        variation = dataclasses.replace(variation, full_well_e=charge)
+    image = expose(intensity, variation, rng)
+    if rng.uniform() < PACKED:
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(*JPEG_QUALITY))]
+        packed = cv2.imencode(".jpg", image[..., ::-1], quality)[1]
+        image = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR)[..., ::-1], np.uint8)
+    return image
+
+
 def draw_kind(rng: Rng, photographs: Photographs | None) -> str:
     """Cell or tissue, or a photograph where there are any."""
     if photographs is not None and rng.uniform() < TEXTURE_SHARE:
@@ -68,14 +85,15 @@ def draw_kind(rng: Rng, photographs: Photographs | None) -> str:
 
 
 def draw_delta(rng: Rng) -> float:
-    """Objective minus best focus, um: even over +-26, more near focus, some far out to +-55.
+    """Objective minus the specimen's height 0, um: even over +-26, many near focus, where its
+    phase and its softness look like defocus, some far out to +-55.
 
     The far ones teach the direction outside the calibrated range; see `training.nets.Bins`.
     """
     draw, sign = rng.uniform(), rng.choice((-1.0, 1.0))
-    if draw < 0.62:
+    if draw < 0.48:
         return float(sign * rng.uniform(0.0, 26.0))
-    if draw < 0.88:
+    if draw < 0.90:
         return float(sign * 2.0 * np.sinh(rng.uniform(0.0, np.arcsinh(13.0))))
     return float(sign * rng.uniform(26.0, 55.0))
 
@@ -110,12 +128,12 @@ def dpn_fields(
         photographs,
     )  # fmt: skip
     renderer = Renderer(specimen, variation.optics)
-    energy, moment = block_truth(specimen)
+    energy, sharpness = block_truth(specimen, renderer)
     for _ in range(heights):
         height = draw_delta(rng)
         for delta in (height + above for above in above_um):
-            image = expose(renderer.intensity(delta), variation, rng)
-            yield image, pack_truth(delta, energy, moment, variation)
+            image = photograph(renderer.intensity(delta), variation, rng)
+            yield image, pack_truth(delta, energy, sharpness, variation)
 
 
 def pair_fields(
@@ -151,14 +169,14 @@ def render_crop(
     specimen = make_specimen(
         kind, coverage, shape, instrument.um_per_px, rng, variation, dirt, photographs
     )
-    truth = field_truth(specimen)
-    assert truth is not None
+    content = field_content(specimen)
+    assert content is not None
     binned = average_four(variation)
     renderer = Renderer(specimen, variation.optics, instrument)
     for delta in deltas_um:
         half = expose(renderer.intensity(delta), binned, rng)
         image = cv2.resize(half, (FIELD_PX, FIELD_PX), interpolation=cv2.INTER_LINEAR)
-        label = np.concatenate([np.array([delta], np.float32), truth.richness.ravel()])
+        label = np.concatenate([np.array([delta], np.float32), content.richness.ravel()])
         yield np.asarray(image, np.uint8), label
 
 

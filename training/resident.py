@@ -26,7 +26,7 @@ from training.augment import (
     WHITE,
 )
 from training.pool import Pool
-from training.truth import BLOCK_PX, BLOCKS, FIELD_PX, HEAD, LABELS
+from training.truth import BLOCK_PX, BLOCKS, FIELD_PX, HEAD, LABELS, PARTS, PLANES_UM
 
 #: fields taken over at once: 50 MB on their way
 AT_ONCE = 64
@@ -48,7 +48,7 @@ class ResidentPool:
         self._seen = np.full(count, np.nan, np.float32)  # each slot's delta when it was taken
         self._images = torch.empty(count, FIELD_PX, FIELD_PX, 3, dtype=torch.uint8, device=device)
         self._heads = torch.empty(count, HEAD, device=device)
-        self._truth = torch.empty(count, 2, BLOCKS, BLOCKS, device=device)
+        self._truth = torch.empty(count, PARTS, BLOCKS, BLOCKS, device=device)
         self._held = torch.empty(0, dtype=torch.long, device=device)
         self.told_optics = True  # by every label so far; real slides do not tell them
 
@@ -77,7 +77,7 @@ class ResidentPool:
         self._images[place] = images.to(self.device)
         self._heads[place] = torch.from_numpy(labels[:, :HEAD]).to(self.device)
         truth = torch.from_numpy(labels[:, HEAD:]).to(self.device)
-        self._truth[place] = truth.reshape(-1, 2, BLOCKS, BLOCKS)
+        self._truth[place] = truth.reshape(-1, PARTS, BLOCKS, BLOCKS)
         self.told_optics &= bool(np.isfinite(labels[:, 1:HEAD]).all())
         seen[slots] = np.where(whole, deltas[slots], np.nan)
         self._held = torch.from_numpy(np.flatnonzero(np.isfinite(self._seen))).to(self.device)
@@ -139,15 +139,25 @@ class ResidentPool:
 
 
 def window_truth(truth: Tensor, size_px: int) -> tuple[Tensor, Tensor]:
-    """As `training.truth.window_truth`, of (n, 2, 32, 32) energy and moment: W* and the height of
-    best focus (um) of every block-aligned window, both (n, m, m)."""
+    """As `training.truth.window_truth`, of (n, 1 + planes, 32, 32) energy and sharpness: W* and
+    the height (um) at which every block-aligned window is sharpest, both (n, m, m)."""
     blocks = size_px // BLOCK_PX
     integral = nn.functional.pad(truth.double().cumsum(2).cumsum(3), (1, 0, 1, 0))
     rows = integral[:, :, blocks:] - integral[:, :, :-blocks]
     boxes = (rows[..., blocks:] - rows[..., :-blocks]) / blocks**2
-    energy, moment = boxes[:, 0], boxes[:, 1]
-    richness = 1.0 - torch.exp(-energy / DETAIL_SCALE)
-    return richness.float(), (moment / energy.clamp(min=1e-9)).float()
+    richness = 1.0 - torch.exp(-boxes[:, 0] / DETAIL_SCALE)
+    return richness.float(), _peak_um(boxes[:, 1:]).float()
+
+
+def _peak_um(sharpness: Tensor) -> Tensor:
+    """As `simulator.sharpness.peak_um`, over the second axis of (n, planes, m, m)."""
+    heights = torch.as_tensor(PLANES_UM, device=sharpness.device)
+    best = sharpness.argmax(dim=1, keepdim=True).clamp(1, len(PLANES_UM) - 2)
+    below, top, above = (sharpness.gather(1, best + d)[:, 0] for d in (-1, 0, 1))
+    bend = below - 2.0 * top + above
+    away = (0.5 * (below - above) / bend).nan_to_num(0.0).clamp(-2.0, 2.0)
+    height = heights[best[:, 0]] + float(heights[1] - heights[0]) * away
+    return torch.where(bend < 0.0, height, heights[heights.abs().argmin()])
 
 
 def relight(patches: Tensor, random: torch.Generator) -> Tensor:

@@ -24,7 +24,8 @@ import cv2
 
 from edge.appliance.progress import Progress
 from edge.errors import ConfigError
-from simulator.microscope import SENSOR, FieldTruth
+from simulator.field_truth import FieldTruth
+from simulator.microscope import SENSOR
 from simulator.optics import NOMINAL, Instrument
 from simulator.photograph import Photographs
 from simulator.slide import TEXTURE

@@ -17,11 +17,11 @@ from simulator.slide import (
     KINDS,
     TEXTURE,
     draw_variation,
-    field_truth,
+    field_content,
     informative_count,
     make_specimen,
 )
-from simulator.specimen import Layer, Specimen, patch_truth
+from simulator.specimen import Layer, Specimen, patch_content
 
 COARSE = (1024, 1224)  # a whole field at half the resolution: as wide, four times cheaper
 COARSE_UM = 0.68
@@ -154,21 +154,19 @@ def test_distractors_are_no_content():
     assert all(max(a.max() for a in layer.dyes.values()) > 0.1 for layer in dirt)
     assert not any(layer.content for layer in dirt)
     specimen = Specimen("blank", 0.34, [blank, *dirt])
-    assert patch_truth(specimen, (0.0, 0.0), (2, 2)).richness.max() == 0.0
+    assert patch_content(specimen, (0.0, 0.0), (2, 2)).richness.max() == 0.0
 
 
-def test_focus_height_follows_layer_and_tilt():
+def test_lift_follows_the_tilt():
     rng = np.random.default_rng(1)
     dots = (rng.uniform(size=(512, 512)) > 0.97).astype(np.float32)
     specimen = Specimen(
         "cell", 0.34, [Layer(2.5, {"haematoxylin": dots})], tilt_um_per_mm=(3.0, 0.0)
     )
-    truth = patch_truth(specimen, (32.0, 32.0), (2, 2))
+    content = patch_content(specimen, (32.0, 32.0), (2, 2))
     centre = np.array([32 + 112, 32 + 336]) - 255.5 - 0.5
     # the dots' own middle is a few pixels beside the patch's
-    np.testing.assert_allclose(
-        truth.focus_um, 2.5 + np.tile(centre * 0.34e-3 * 3.0, (2, 1)), atol=4e-3
-    )
+    np.testing.assert_allclose(content.lift_um, np.tile(centre * 0.34e-3 * 3.0, (2, 1)), atol=4e-3)
 
 
 def test_a_lone_cell_is_as_high_as_the_slide_is_where_it_lies():
@@ -178,11 +176,11 @@ def test_a_lone_cell_is_as_high_as_the_slide_is_where_it_lies():
     specimen = Specimen(
         "cell", 0.34, [Layer(1.0, {"haematoxylin": dot})], tilt_um_per_mm=(3.0, -2.0)
     )
-    truth = patch_truth(specimen, (32.0, 32.0), (2, 2))
+    content = patch_content(specimen, (32.0, 32.0), (2, 2))
     (row, column), slope = (251.5 - 255.5, 41.5 - 255.5), 0.34e-3
-    assert truth.focus_um[0, 0] == pytest.approx(1.0 + slope * (3.0 * column - 2.0 * row), abs=2e-3)
+    assert content.lift_um[0, 0] == pytest.approx(slope * (3.0 * column - 2.0 * row), abs=2e-3)
     middle = 32 + 336 - 0.5 - 255.5
-    assert truth.focus_um[1, 1] == pytest.approx(slope * (3.0 * middle - 2.0 * middle), abs=1e-4)
+    assert content.lift_um[1, 1] == pytest.approx(slope * (3.0 * middle - 2.0 * middle), abs=1e-4)
 
 
 def sharpness(image: np.ndarray) -> float:
@@ -224,6 +222,6 @@ def test_unknown_kind_is_refused():
         draw(0, "plant")
 
 
-def test_a_field_smaller_than_the_grid_has_no_field_truth():
+def test_a_field_smaller_than_the_grid_has_no_content_of_patches():
     specimen = Specimen("cell", 0.34, [Layer(0.0, {"neutral": np.zeros((512, 512), np.float32)})])
-    assert field_truth(specimen) is None
+    assert field_content(specimen) is None

@@ -8,7 +8,7 @@ import numpy as np
 
 from simulator.slide import draw_variation
 from training.pool import Pool
-from training.truth import BLOCKS, pack_truth
+from training.truth import BLOCKS, pack_truth, sharpness_at
 
 
 def noisy_pool(folder: Path) -> Pool:
@@ -16,8 +16,9 @@ def noisy_pool(folder: Path) -> Pool:
     rng = np.random.default_rng(0)
     made = Pool.create(folder, 6, "dpn")
     energy = np.full((BLOCKS, BLOCKS), 0.01, np.float32)
+    sharpness = sharpness_at(energy, 0.0)
     slide = draw_variation(np.random.default_rng(1))
     for index in range(6):
         image = rng.integers(20 * index, 20 * index + 60, (512, 512, 3), dtype=np.uint8)
-        made.write(index, image, pack_truth(8.0 * index - 20.0, energy, 0 * energy, slide))
+        made.write(index, image, pack_truth(8.0 * index - 20.0, energy, sharpness, slide))
     return made

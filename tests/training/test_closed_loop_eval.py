@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from firmware_bridge.errors import LinkLost
-from simulator.microscope import FieldTruth
+from simulator.field_truth import FieldTruth
 from training import closed_loop
 from training.cases import CASES, SLIDE_Z_UM
 from training.closed_loop import CaseMicroscope, starts_um
@@ -26,7 +26,11 @@ class Known:
 
     def __init__(self, gain, z_focus_um):
         nothing = np.zeros((9, 9), np.float32)
-        self.truth = FieldTruth("cell", "dense", z_focus_um, nothing, nothing)
+        planes = np.arange(-1.0, 1.1, 0.5)
+        energy = np.zeros((5, 9, 9), np.float32)
+        self.truth = FieldTruth(
+            "cell", "dense", z_focus_um, nothing, nothing, planes, energy, nothing
+        )
         self.gain = gain
 
     def picture(self, z_um):

@@ -14,7 +14,16 @@ from training import augment, resident, truth
 from training.pool import Pool
 from training.resident import ResidentPool, relight, window_truth
 from training.train import CPU, Plan, Run, open_pools
-from training.truth import BLOCK_PX, BLOCKS, FIELD_PX, HEAD, pack_truth
+from training.truth import (
+    BLOCK_PX,
+    BLOCKS,
+    FIELD_PX,
+    HEAD,
+    PARTS,
+    PLANES_UM,
+    pack_truth,
+    sharpness_at,
+)
 
 SLIDE = draw_variation(np.random.default_rng(1))
 
@@ -23,9 +32,10 @@ def write(made: Pool, index: int, seed: int, delta_um: float) -> None:
     """A field of noise whose every window has a focus height of its own."""
     rng = np.random.default_rng(seed)
     energy = rng.uniform(0.001, 0.02, (BLOCKS, BLOCKS)).astype(np.float32)
-    moment = energy * rng.normal(0.0, 2.0, (BLOCKS, BLOCKS)).astype(np.float32)
+    away = PLANES_UM[:, None, None] - rng.normal(0.0, 1.0, (BLOCKS, BLOCKS))
+    sharpness = (energy * np.exp(-(away**2))).astype(np.float32)
     image = rng.integers(0, 256, (FIELD_PX, FIELD_PX, 3), dtype=np.uint8)
-    made.write(index, image, pack_truth(delta_um, energy, moment, SLIDE))
+    made.write(index, image, pack_truth(delta_um, energy, sharpness, SLIDE))
 
 
 @pytest.fixture
@@ -62,7 +72,7 @@ def test_new_and_changed_fields_are_taken_over_and_no_half_written_one(pools: li
 def test_the_truth_of_windows_is_the_cores(pools: list[Pool], size_px: int) -> None:
     label = np.array(pools[0].labels[0])
     richness, correction = truth.window_truth(label, size_px)
-    packed = torch.from_numpy(label[HEAD:]).reshape(1, 2, BLOCKS, BLOCKS)
+    packed = torch.from_numpy(label[HEAD:]).reshape(1, PARTS, BLOCKS, BLOCKS)
     found, focus = window_truth(packed, size_px)
     assert np.allclose(found[0], richness, atol=1e-6)
     assert np.allclose(focus[0].numpy() - label[0], correction, atol=1e-5)
@@ -109,7 +119,9 @@ def test_empty_windows_are_rare(pools: list[Pool]) -> None:
     image[..., 0] = np.arange(FIELD_PX, dtype=np.uint16)[None, :] // 2
     for each in pools:
         for index in range(3):
-            each.write(index, image, pack_truth(index + 1.0, energy, 0 * energy, SLIDE))
+            each.write(
+                index, image, pack_truth(index + 1.0, energy, sharpness_at(energy, 0.0), SLIDE)
+            )
     patches, _ = filled(pools).batch([1], 200, 96)
     corner = (patches[..., 0].float().mean(dim=(1, 2)) < 90).float().mean()
     assert corner > 0.9

@@ -14,7 +14,7 @@ from simulator.specimen import DETAIL_SCALE
 from training.adapt.label import Labels
 from training.adapt.material import Material
 from training.pool import Pool
-from training.truth import BLOCK_PX, FIELD_PX, HEAD, pack_truth
+from training.truth import BLOCK_PX, FIELD_PX, HEAD, PARTS, pack_truth, sharpness_at
 
 Rng = np.random.Generator
 Place = tuple[int, int]  # of a tile, in blocks
@@ -35,7 +35,7 @@ def dpn_pool(material: Material, folder: Path, rng: Rng) -> Pool:
     images = np.lib.format.open_memmap(
         folder / "images.npy", "w+", np.uint8, (each * len(planes), side, side, 3)
     )
-    labels = np.full((len(images), HEAD + 2 * blocks * blocks), np.nan, np.float32)
+    labels = np.full((len(images), HEAD + PARTS * blocks * blocks), np.nan, np.float32)
     pool = Pool(folder, images, labels)
     taken = 0
     for stack, plane in planes:
@@ -51,7 +51,8 @@ def dpn_pool(material: Material, folder: Path, rng: Rng) -> Pool:
             image = pixels[top : top + side, left : left + side]
             part = slice(row, row + blocks), slice(column, column + blocks)
             energy = stack.labels.energy[part]
-            label = pack_truth(delta, energy, energy * stack.labels.height_um[part], None)
+            sharpness = sharpness_at(energy, stack.labels.height_um[part])
+            label = pack_truth(delta, energy, sharpness, None)
             pool.write(taken, image, label)
             taken += 1
     return pool
