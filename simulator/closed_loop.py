@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.appliance.report.focus_record import FieldRecord, View
-from edge.appliance.report.pictures import thumbnail
-from edge.camera import Camera, Frame
+from edge.appliance.report.pictures import best_window, thumbnail
+from edge.camera import Camera, Frame, PixelFormat
 from edge.loop import Outcome, focus_field
 from edge.measure.preprocess import centre_crop
 from edge.rig import Rig, build_rig
@@ -47,7 +47,8 @@ class Scenario:
 class SimulatedInstrument:
     """A rig on a simulated microscope; a context manager.
 
-    `inverted` wires the motor the wrong way round, as a mistaken cable or setting would.
+    `inverted` wires the motor the wrong way round, as a mistaken cable or setting would;
+    `pictures` keeps what shows how sharp each field ended.
     """
 
     def __init__(
@@ -57,7 +58,9 @@ class SimulatedInstrument:
         inverted: bool = False,
         dirt: float = 1.0,
         shape: tuple[int, int] = SENSOR,
+        pictures: bool = False,
     ) -> None:
+        self._pictures = pictures
         self._config, self._seed, self._inverted = config, seed, inverted
         middle = (config.stage.z_min_um + config.stage.z_max_um) / 2
         self.microscope = Microscope(seed, shape, slide_z_um=middle, dirt=dirt)
@@ -108,19 +111,34 @@ class SimulatedInstrument:
         outcomes = focus_field(self.rig)
         end_ns, z_final = self.at_rest()
         blank = scenario.sparsity == "blank"
-        return FieldRecord(
+        after_first = self._after_first(outcomes, z_final)
+        record = FieldRecord(
             number=scenario.number,
             kind=scenario.kind,
             sparsity=scenario.sparsity,
             z_start_um=z_start,
             z_focus_um=None if blank else truth.z_focus_um,
-            z_after_first_um=self._after_first(outcomes, z_final),
+            z_after_first_um=after_first,
             z_final_um=z_final,
             outcomes=outcomes,
             views=self._views(outcomes),
             trace=self.mechanics.history(start_ns, end_ns),
             start_ns=start_ns,
+            sharpness_first=truth.sharpness_reached(after_first),
+            sharpness_final=truth.sharpness_reached(z_final),
         )
+        if self._pictures and not blank and record.views:
+            self._beside_the_sharpest(record)
+        return record
+
+    def _beside_the_sharpest(self, record: FieldRecord) -> None:
+        """A part of the picture where the objective ended, and of the sharpest plane."""
+        assert record.z_focus_um is not None
+        for name, z_um in (("end_detail", record.z_final_um),
+                           ("sharpest_detail", record.z_focus_um)):  # fmt: skip
+            frame = Frame(self.microscope.picture(z_um), PixelFormat.RGB8, 0, 0, 0)
+            crop = centre_crop(frame)
+            setattr(record, name, crop[best_window(record.views[-1], crop.shape)].copy())
 
     def turn_knob(self, height_um: float) -> None:
         """Bring the objective to `height_um`, as a person would: not the runtime's decision."""

@@ -58,7 +58,10 @@ def run(options: argparse.Namespace) -> int:
         title="Simulated microscope",
         facts=_facts(options, config),
     )
-    with SimulatedInstrument(config, options.seed, options.invert_sign, options.dirt) as bench:
+    shown = options.report is not None
+    with SimulatedInstrument(
+        config, options.seed, options.invert_sign, options.dirt, pictures=shown
+    ) as bench:
         for scenario in scenarios:
             record = bench.focus(scenario)
             session.fields.append(record)
@@ -137,7 +140,10 @@ def _publish(session: SessionRecord, options: argparse.Namespace, um_per_px: flo
 
 def _table(session: SessionRecord) -> str:
     """Fixed-width table for a terminal."""
-    head = f"{'field':<20}{'start':>8}{'1st shot':>10}{'final':>8}  {'um':<3}{'k':>3}  decision"
+    head = (
+        f"{'field':<20}{'start':>8}{'1st shot':>10}{'final':>8}  {'um':<3}{'sharp':>6}{'k':>4}"
+        "  decision"
+    )
     lines = [head, "-" * len(head)]
     for record in session.fields:
         row = record.as_json()
@@ -145,7 +151,10 @@ def _table(session: SessionRecord) -> str:
         start, first, final = ("-" if v is None else f"{v:.2f}" for v in numbers)
         name = f"{record.kind} {record.sparsity}"
         why = f"{row['decision']} ({row['reason']}), {row['shots']} shots, {row['moves']} moves"
-        lines.append(f"{name:<20}{start:>8}{first:>10}{final:>8}  {'':<3}{row['k']:>3}  {why}")
+        sharp = "-" if record.sharpness_final is None else f"{record.sharpness_final:.2f}"
+        lines.append(
+            f"{name:<20}{start:>8}{first:>10}{final:>8}  {'':<3}{sharp:>6}{row['k']:>4}  {why}"
+        )
     return "\n".join([*lines, _summary_line(session)])
 
 
@@ -159,6 +168,7 @@ def _summary_line(session: SessionRecord) -> str:
     return (
         f"mean error {s['mae_first_um']:.2f} um after one shot, {s['mae_final_um']:.2f} um at the "
         f"end; {100 * s['within_dof']:.0f} % within {s['dof_um']:.2f} um; direction "
-        f"{100 * (s['dss'] or 0):.0f} %; capture to command p50 {ms['p50']:.0f} ms, "
+        f"{100 * (s['dss'] or 0):.0f} %; sharpness reached {s['sharpness_median']:.2f} of the "
+        f"sharpest plane's in the median; capture to command p50 {ms['p50']:.0f} ms, "
         f"p99 {ms['p99']:.0f} ms; {s['moves_refused']} moves refused"
     )

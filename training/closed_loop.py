@@ -108,7 +108,7 @@ def _ended(case: str, group: str, slide: int, record: FieldRecord) -> Ended:
     moves = sum(outcome.move is not None for outcome in record.outcomes)
     last = record.last
     return Ended(case, group, slide, start, first, final, last.decision.value, last.reason, moves,
-                 record.shots)  # fmt: skip
+                 record.shots, record.sharpness_final)  # fmt: skip
 
 
 def _sentence(row: Ended) -> str:

@@ -30,6 +30,7 @@ class Ended:
     reason: str
     moves: int
     shots: int
+    sharpness: float | None = None  # reached at the end, of the sharpest plane's
 
     @property
     def settled(self) -> bool:
@@ -67,9 +68,18 @@ def _line(rows: Sequence[Ended], dof_um: float) -> dict[str, Any]:
     line["farther_than_at_the_start"] = sum(_size(r.final_um) > _size(r.start_um) for r in rows)
     line["first_um"] = _errors([row.first_um for row in rows], rows, dof_um)
     line["final_um"] = _errors([row.final_um for row in rows], rows, dof_um)
+    line["sharpness"] = _reached(rows)
     for name, part in (("settled", [r for r in rows if r.settled]), ("held", held)):
         line[f"final_{name}_um"] = _errors([row.final_um for row in part], part, dof_um)
     return line
+
+
+def _reached(rows: Sequence[Ended]) -> dict[str, float] | None:
+    """Median and 10th percentile over the fields."""
+    values = [row.sharpness for row in rows if row.sharpness is not None]
+    if not values:
+        return None
+    return {"median": float(np.median(values)), "p10": float(np.quantile(values, 0.1))}
 
 
 def _size(value: float | None) -> float:
@@ -101,7 +111,8 @@ def text(table: Sequence[dict[str, Any]]) -> str:
     """The table for a terminal, lengths in um."""
     head = (
         f"{'case':<14}{'group':<18}{'fields':>7}{'held':>6}{'1 shot':>8}{'final':>7}{'95 %':>12}"
-        f"{'p95':>7}{'95 %':>12}{'1 DoF %':>9}{'settled':>9}{'held at':>9}"
+        f"{'p95':>7}{'95 %':>12}{'1 DoF %':>9}{'settled':>9}{'held at':>9}{'sharpness':>11}"
+        f"{'p10':>6}"
     )
     lines = [head, "-" * len(head)]
     for row in table:
@@ -115,8 +126,15 @@ def text(table: Sequence[dict[str, Any]]) -> str:
             f"{_span(final['mean_95']):>12}{final['p95']:>7.2f}{_span(final['p95_95']):>12}"
             f"{100 * final['within_dof']:>9.1f}"
             + "".join(f"{'-' if p is None else format(p['mean'], '.2f'):>9}" for p in parts)
+            + _sharpness(row["sharpness"])
         )
     return "\n".join(lines)
+
+
+def _sharpness(reached: dict[str, float] | None) -> str:
+    if reached is None:
+        return f"{'-':>11}{'-':>6}"
+    return f"{reached['median']:>11.3f}{reached['p10']:>6.2f}"
 
 
 def _span(span: tuple[float, float] | None) -> str:

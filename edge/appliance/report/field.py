@@ -29,10 +29,12 @@ TONES = {
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """Files of one field, as paths relative to the page; `detail` shows before and after."""
+    """Files of one field, as paths relative to the page; `detail` shows before and after,
+    `sharpest` the end beside the sharpest plane."""
 
     views: tuple[str, ...] = ()
     detail: str | None = None
+    sharpest: str | None = None
 
 
 def contact_tile(session: SessionRecord, field: FieldRecord, pictures: Pictures) -> str:
@@ -63,8 +65,21 @@ def field_card(session: SessionRecord, field: FieldRecord, pictures: Pictures) -
     return (
         f'<article class="card field" id="field-{field.number}"><h3>{_name(field)} '
         f"{_status(session, field)}</h3><p>{_story(field)}</p>"
-        f'<div class="pair">{views}</div><div class="under">{trace}'
+        f'<div class="pair">{views}{_sharpest(field, pictures)}</div><div class="under">{trace}'
         f'<div class="scroll">{_frames(field)}</div></div></article>'
+    )
+
+
+def _sharpest(field: FieldRecord, pictures: Pictures) -> str:
+    """The last picture beside that of the sharpest plane, pixel by pixel."""
+    if pictures.sharpest is None or field.end_detail is None:
+        return ""
+    height, width = field.end_detail.shape[:2]
+    return (
+        f'<figure><img src="{escape(pictures.sharpest)}" width="{2 * width + 4}" height="{height}" '
+        f'alt="{escape(f"field {field.number}, the end beside the sharpest plane")}" '
+        'loading="lazy"><figcaption><b>the end, and the sharpest plane</b>: sharpness reached '
+        f"{share(field.sharpness_final)}</figcaption></figure>"
     )
 
 
@@ -101,6 +116,11 @@ def um(value: float | None, signed: bool = False) -> str:
     if value is None or not math.isfinite(value):
         return "–"
     return f"{value:+.2f}".replace("-", "−") if signed else f"{value:.2f}".replace("-", "−")
+
+
+def share(value: float | None) -> str:
+    """A share of one to 0.01; a dash for what is not known."""
+    return "–" if value is None else f"{value:.2f}"
 
 
 def chip(words: str, tone: str) -> str:
@@ -148,7 +168,8 @@ def _story(field: FieldRecord) -> str:
     first, final = field.error_um(field.z_after_first_um), field.error_um(field.z_final_um)
     return (
         f"Started {um(abs(away))} µm {side} focus; {um(first)} µm off after the first shot, "
-        f"{um(final)} µm at the end, in {count_of(field.shots, 'shot')}."
+        f"{um(final)} µm at the end, in {count_of(field.shots, 'shot')}; "
+        f"sharpness reached {share(field.sharpness_final)} of the sharpest plane's."
     )
 
 

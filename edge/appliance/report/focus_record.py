@@ -49,6 +49,14 @@ class FieldRecord:
     #: (seconds since the field began, objective height in um)
     trace: list[tuple[float, float]] = field(default_factory=list)
     start_ns: int | None = None  # monotonic, when the trace begins
+    #: gradient energy of the content over that of the sharpest plane, after one shot and at the
+    #: end, 0..1; None where there is no content or no truth
+    sharpness_first: float | None = None
+    sharpness_final: float | None = None
+    #: a part of the last picture at the sensor's own pixels, and the same part of the sharpest
+    #: plane's picture: (h, w, 3) uint8 RGB each
+    end_detail: U8 | None = None
+    sharpest_detail: U8 | None = None
 
     @property
     def last(self) -> Outcome:
@@ -92,6 +100,8 @@ class FieldRecord:
             "start_error_um": self.error_um(self.z_start_um),
             "first_error_um": self.error_um(self.z_after_first_um),
             "final_error_um": self.error_um(self.z_final_um),
+            "first_sharpness": self.sharpness_first,
+            "final_sharpness": self.sharpness_final,
             "decision": self.last.decision.value,
             "reason": self.last.reason,
             "shots": self.shots,
@@ -129,6 +139,7 @@ class SessionRecord:
         rows = [f.as_json() for f in self.fields]
         first = [r["first_error_um"] for r in rows if r["first_error_um"] is not None]
         final = [r["final_error_um"] for r in rows if r["final_error_um"] is not None]
+        reached = [f.sharpness_final for f in self.fields if f.sharpness_final is not None]
         right = [f.direction_right for f in self.fields if f.direction_right is not None]
         latency = self.latencies_ms
         refused = sum(o.decision.value == "REFUSE" for f in self.fields for o in f.outcomes)
@@ -138,6 +149,8 @@ class SessionRecord:
             "mae_final_um": _mean(final),
             "within_dof": _mean([float(e <= self.half_depth_um) for e in final]),
             "dof_um": self.half_depth_um,
+            "sharpness_median": float(np.median(reached)) if reached else None,
+            "sharpness_p10": float(np.quantile(reached, 0.1)) if reached else None,
             "dss": _mean([float(r) for r in right]),
             "latency_ms": {
                 "p50": float(np.percentile(latency, 50)) if latency else None,

@@ -19,6 +19,7 @@ from edge.appliance.report.field import (
     decision_chip,
     field_card,
     is_sharp,
+    share,
     um,
 )
 from edge.appliance.report.focus_record import FieldRecord, SessionRecord
@@ -120,6 +121,9 @@ def _tiles(session: SessionRecord) -> Iterable[str]:
         "Error after one shot", _with_unit(summary["mae_first_um"], "µm"), "mean over fields"
     )
     yield _tile("Error at the end", _with_unit(summary["mae_final_um"], "µm"), "mean over fields")
+    yield _tile("Sharpness reached", share(summary["sharpness_median"]),
+                "of the sharpest plane's gradient energy, median; a tenth of the fields below "
+                f"{share(summary['sharpness_p10'])}")  # fmt: skip
     yield _tile("Direction right", _share(summary["dss"]), "first estimate points towards focus")
     yield _tile("Frame to decision, p50", _with_unit(latency["p50"], "ms", 1),
                 f"frame period {number(session.period_ms)} ms")  # fmt: skip
@@ -143,14 +147,15 @@ def _with_unit(value: float | None, unit: str, digits: int = 2) -> str:
 
 def _table(session: SessionRecord) -> str:
     heads = ("field", "specimen", "class", "start, µm", "after one shot, µm", "end, µm",
-             "decision", "reason", "shots", "k")  # fmt: skip
-    numeric = {0, 3, 4, 5, 8, 9}
+             "sharpness", "decision", "reason", "shots", "k")  # fmt: skip
+    numeric = {0, 3, 4, 5, 6, 9, 10}
     head = "".join(
         f'<th scope="col"{_n(i in numeric)}>{escape(h)}</th>' for i, h in enumerate(heads)
     )
     rows = "\n".join(_row(session, field) for field in session.fields)
     return (
-        "<table><caption>Distance from best focus at the start, after one shot and at the end; "
+        "<table><caption>Distance from the sharpest plane at the start, after one shot and at the "
+        "end; sharpness reached at the end, as a share of that plane's gradient energy; "
         "k = patches measured on the first frame.</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>\n{rows}\n</tbody></table>"
     )
@@ -168,6 +173,7 @@ def _row(session: SessionRecord, field: FieldRecord) -> str:
         f'<tr><td class="n"><a href="#field-{field.number}">{field.number}</a></td>'
         f"<td>{escape(field.kind)}</td><td>{escape(field.sparsity)}</td>"
         f'<td class="n">{start}</td><td class="n">{first}</td><td class="n {tone}">{final}</td>'
+        f'<td class="n">{share(field.sharpness_final)}</td>'
         f"<td>{decision_chip(field.last)}</td><td>{escape(field.last.reason)}</td>"
         f'<td class="n">{field.shots}</td><td class="n">{field.k}</td></tr>'
     )

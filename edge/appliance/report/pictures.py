@@ -77,11 +77,25 @@ def before_after(before: View, after: View) -> U8:
     grid = _grid(after)
     best = _best_cell(after) or _best_cell(before) or (grid[0] // 2, grid[1] // 2)
     there = tuple(
-        _three(at, count, px)
+        _part(at, count, px, 3)
         for at, count, px in zip(best, grid, before.picture.shape[:2], strict=True)
     )
-    gap = np.full((there[0].stop - there[0].start, 4, 3), 255, np.uint8)
-    return np.hstack([before.picture[there], gap, after.picture[there]])
+    return side_by_side(before.picture[there], after.picture[there])
+
+
+def best_window(view: View, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """The two by two patches around the one that counted most, in a crop of `shape` (h, w, ...)."""
+    grid = _grid(view)
+    best = _best_cell(view) or (grid[0] // 2, grid[1] // 2)
+    rows, columns = (
+        _part(at, count, px, 2) for at, count, px in zip(best, grid, shape[:2], strict=True)
+    )
+    return rows, columns
+
+
+def side_by_side(left: U8, right: U8) -> U8:
+    """Two pictures of one shape with a white line between them."""
+    return np.hstack([left, np.full((left.shape[0], 4, 3), 255, np.uint8), right])
 
 
 def scale_start(importance: F32) -> float:
@@ -98,9 +112,9 @@ def color(importance: float, low: float = THRESHOLD) -> Color:
     return red, green, blue
 
 
-def _three(at: int, count: int, px: int) -> slice:
-    """Three of `count` patches along a side of `px`, `at` in their middle where there is room."""
-    first, wide = max(min(at - 1, count - 3), 0), min(3, count) * px // count
+def _part(at: int, count: int, px: int, wanted: int) -> slice:
+    """`wanted` of `count` patches along a side of `px`, `at` in their middle if there is room."""
+    first, wide = max(min(at - 1, count - wanted), 0), min(wanted, count) * px // count
     return slice(first * px // count, first * px // count + wide)
 
 

@@ -14,7 +14,7 @@ from edge.appliance.files import make_folder, try_folder, write_json, write_resu
 from edge.appliance.report.field import Pictures
 from edge.appliance.report.focus_record import FieldRecord, SessionRecord
 from edge.appliance.report.page import page
-from edge.appliance.report.pictures import U8, before_after, draw_patches
+from edge.appliance.report.pictures import U8, before_after, draw_patches, side_by_side
 from edge.errors import ConfigError
 
 PAGE, DATA, PICTURES = "index.html", "report.json", "pictures"
@@ -55,7 +55,12 @@ def _pictures(field: FieldRecord, folder: Path, um_per_px: float | None) -> Pict
     detail = f"{stem}-detail.jpg"
     shown = before_after(field.views[0], field.views[-1])
     write_result(_jpeg(shown), folder / detail, REPORT)
-    return Pictures(names, detail)
+    if field.end_detail is None or field.sharpest_detail is None:
+        return Pictures(names, detail)
+    sharpest = f"{stem}-sharpest.jpg"
+    shown = side_by_side(field.end_detail, field.sharpest_detail)
+    write_result(_jpeg(shown), folder / sharpest, REPORT)
+    return Pictures(names, detail, sharpest)
 
 
 def _jpeg(rgb: U8) -> bytes:
