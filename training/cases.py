@@ -41,6 +41,7 @@ Frame = tuple[U8, float, FieldTruth]
 #: first word of every seed, after training (1) and validation (2) of `training.pool`
 CALIBRATION, TEST = 3, 4
 RANGE_UM = 25.0
+NEAR_UM = 3.0  # where the specimen's phase and softness look like defocus
 ALL_PLANES = 101
 #: where slides lie on the simulated stage; each field's surface is within 5 um of it
 SLIDE_Z_UM = 200.0
@@ -222,11 +223,14 @@ def seed_words(case: Case, seed: int, slide: int, domain: int) -> list[int]:
 
 
 def stage_z_um(
-    case: Case, seed: int, slide: int, planes: int | str, z_focus_um: float, domain: int = TEST
-) -> list[float]:
-    """Where the stage stands for each picture of a field, rounded to 0.1 nm."""
+    case: Case, seed: int, slide: int, planes: int | str, z_focus_um: float, domain: int = TEST,
+    near: int = 0,
+) -> list[float]:  # fmt: skip
+    """Where the stage stands for each picture of a field, rising, rounded to 0.1 nm; `near` more
+    pictures are taken within `NEAR_UM` of focus."""
     rng = np.random.default_rng([*seed_words(case, seed, slide, domain), 2])
-    return [round(z_focus_um + float(z), 4) for z in offsets_um(planes, rng)]
+    offsets = np.concatenate([offsets_um(planes, rng), rng.uniform(-NEAR_UM, NEAR_UM, near)])
+    return [round(z_focus_um + float(z), 4) for z in np.sort(offsets)]
 
 
 def offsets_um(planes: int | str, rng: Rng) -> npt.NDArray[np.float64]:

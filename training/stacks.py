@@ -60,6 +60,7 @@ class Job:
     shape: tuple[int, int] = SENSOR
     instrument: Instrument = NOMINAL
     workers: int = 1
+    near: int = 0  # pictures more within 3 um of focus
     reversed_z: bool = False  # the stage's z rises as the objective sinks
 
     @property
@@ -98,7 +99,7 @@ def render(
         case, job.seed, slide, group, domain, job.photographs, job.shape, job.instrument,
         job.workers,
     )  # fmt: skip
-    heights = stage_z_um(case, job.seed, slide, planes, field.truth.z_focus_um, domain)
+    heights = stage_z_um(case, job.seed, slide, planes, field.truth.z_focus_um, domain, job.near)
     stack_id = f"{case.name}-{slide:04d}"
     rows = []
     common = _common(job, case, slide, group, field)
@@ -175,7 +176,7 @@ def fill(
     with StackFolder(out, _settings(job)) as folder:
         left = [w for w in wanted if f"{w[0].name}-{w[1]:04d}" not in folder.done]
         planes = [job.planes_of(case) for case, _, _ in left]
-        frames = sum(ALL_PLANES if p == "all" else int(p) for p in planes)
+        frames = sum(job.near + (ALL_PLANES if p == "all" else int(p)) for p in planes)
         _room(out, frames * BYTES_PER_FRAME * math.prod(job.shape) / math.prod(SENSOR))
         progress, start, written = Progress(len(left), quiet), time.monotonic(), 0
         jobs = [(out.resolve(), job, *each) for each in left]
@@ -196,7 +197,8 @@ def _settings(job: Job) -> dict[str, object]:
         "split": job.split,
         "shape_px": list(job.shape),
         "um_per_px": job.instrument.um_per_px,
-        **({"reversed_z": True} if job.reversed_z else {}),  # older folders do not say
+        **({"near": job.near} if job.near else {}),  # older folders do not say
+        **({"reversed_z": True} if job.reversed_z else {}),
     }
 
 
@@ -232,6 +234,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--case", action="append", required=True, choices=list(CASES))
     parser.add_argument("--slides", type=partial(_at_least, 1), help="per group of the case")
     parser.add_argument("--planes", type=_planes, help="heights per field, or all (101)")
+    parser.add_argument("--near", type=partial(_at_least, 0), default=0, metavar="N",
+                        help="pictures more of each field, within 3 um of focus")  # fmt: skip
     parser.add_argument("--seed", type=partial(_at_least, 0), default=0)
     parser.add_argument("--domain", choices=list(DOMAINS), default="test")
     parser.add_argument("--split", action="store_true", help="share the slides out 8:1:1")
@@ -252,7 +256,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         job = Job(
             options.domain, options.seed, options.planes, options.split,
             _photographs(options), instrument=_instrument(options.um_per_px),
-            workers=options.threads, reversed_z=options.reversed_z,
+            workers=options.threads, reversed_z=options.reversed_z, near=options.near,
         )  # fmt: skip
         frames = fill(
             options.out, job, options.case, options.slides, options.quiet, options.workers,
