@@ -23,6 +23,7 @@ from edge.images.zstack import COLUMNS, read_manifest
 EXTRA = (
     "group", "condition", "slide", "split",
     "w040_waves", "axial_colour_um", "tilt_um_per_mm", "thickness_um", "dirt",
+    "phase_share", "softness_um", "sharpness",
 )  # fmt: skip
 PATCH_COLUMNS = ("stack_id", "row", "column", "richness", "focus_z_um")
 MANIFEST, PATCHES, SETTINGS = "manifest.csv", "patches.csv", "settings.json"

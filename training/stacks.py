@@ -21,7 +21,9 @@ from functools import partial
 from pathlib import Path
 
 import cv2
+import numpy as np
 
+from edge.appliance.evaluate.sharpness_curve import OFFSETS_UM, curve_text
 from edge.appliance.progress import Progress
 from edge.errors import ConfigError
 from simulator.field_truth import FieldTruth
@@ -127,6 +129,8 @@ def _write(
 
 def _common(job: Job, case: Case, slide: int, group: str, field: Field) -> dict[str, str]:
     seen, forced = field.variation, case.dirt_of(slide)
+    focus_um = field.truth.z_focus_um
+    curve = field.truth.sharpness_at(focus_um + job.up * np.array(OFFSETS_UM))
     return {
         # nothing is in focus where there is nothing
         "focus_z_um": "" if group == "blank" else f"{job.up * field.truth.z_focus_um:.4f}",
@@ -139,6 +143,9 @@ def _common(job: Job, case: Case, slide: int, group: str, field: Field) -> dict[
         "axial_colour_um": f"{seen.optics.axial_colour_um:.4f}",
         "tilt_um_per_mm": f"{math.hypot(*seen.tilt_um_per_mm):.3f}",
         "thickness_um": f"{seen.thickness_um:.3f}",
+        "phase_share": f"{seen.phase_share:.3f}",
+        "softness_um": f"{seen.softness_um:.3f}",
+        "sharpness": "" if curve is None else curve_text(curve.tolist()),
         "dirt": "by chance" if forced is None else "+".join(forced),
     }
 

@@ -3,8 +3,9 @@
 `manifest.csv` has a row per exposure: `file` (relative to the manifest), `page` (of a multi-page
 TIFF, else empty), `stack_id`, `z_um` (stage at the exposure, positive = objective up),
 `focus_z_um` (where the stack is in focus, empty = unknown), `um_per_px` (empty = unknown).
-`bits` is the depth of the camera and may be left out (see
-edge.images.bit_depth). Further columns are kept in `Exposure.extra` and mean nothing here.
+`bits` is the depth of the camera and may be left out (see edge.images.bit_depth). Further columns
+are kept in `Exposure.extra` and mean nothing here; `sharpness`, how sharp the field is at which
+height, is read by edge.appliance.evaluate.sharpness_curve.
 """
 
 from __future__ import annotations

@@ -23,6 +23,8 @@ PAPER_DOF_UM = 0.63
 PARTS = {"": 1, "_half": 2, "_third": 3}
 #: below this a wrong direction does no harm, and the truth itself may be on the other side
 CLEAR_UM = 1.0
+#: within it a specimen's phase and softness look like defocus: the interval is looked at alone
+NEAR_UM = 3.0
 DISTANCES_UM = (0.0, 5.0, 10.0, 15.0, 20.0, 25.0)
 ALL = "all"
 
@@ -48,6 +50,8 @@ class Row:
     moves: bool = False
     shift: float | None = None
     alarm: bool | None = None
+    #: gradient energy reached after one shot, of the sharpest plane's; None where nobody knows
+    sharpness: float | None = None
     name: str = ""  # of the frame, for people
 
     @property
@@ -153,6 +157,7 @@ def _line(
         "dss": (direction_right(true, found), known),
         "direction": (direction_right(true, found), known & (np.abs(true) >= CLEAR_UM)),
         "coverage": (size <= half, known),
+        "coverage_near": (size <= half, known & (np.abs(true) < NEAR_UM)),
         "moves": (moves, every),
         "worse": (size > np.abs(true), known & moves),
         "alarms": (_column(rows, "alarm") == 1.0, np.isfinite(_column(rows, "alarm"))),
@@ -163,6 +168,8 @@ def _line(
         shares[f"paper_dof{name}"] = (size < PAPER_DOF_UM / part, known)
     means = {"mae_um": size, "bias_um": found - true}
     quantiles = {"median_um": (size, 0.5), "p95_um": (size, 0.95), "interval_um": (half, 0.5)}
+    sharpness = _column(rows, "sharpness")
+    sharp = {"sharpness": 0.5, "sharpness_p10": 0.1}
     drawn = SlideBootstrap([row.slide for row in rows], resamples, seed)
     values: dict[str, float | None] = {"sd_um": _over(np.std, size[known])}
     ranges: dict[str, Range | None] = {}
@@ -174,6 +181,10 @@ def _line(
     for name, (value, q) in quantiles.items():
         values[name] = _over(partial(np.quantile, q=q), value[known])
         ranges[name] = drawn.quantile(value, known, q)
+    told = np.isfinite(sharpness)
+    for name, q in sharp.items():
+        values[name] = _over(partial(np.quantile, q=q), sharpness[told])
+        ranges[name] = drawn.quantile(sharpness, told, q)
     reasons = Counter(row.reason for row in rows if row.found_um is None)
     return Line(*key, len(rows), drawn.slides, int(known.sum()), values, ranges, reasons)
 

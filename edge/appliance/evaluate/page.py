@@ -31,6 +31,7 @@ _COLUMNS = (
     ("DSS, %", "dss", True, True),
     ("from 1 µm", "direction", True, False),
     ("inside, %", "coverage", True, True),
+    ("inside within 3 µm, %", "coverage_near", True, True),
     ("±, µm", "interval_um", False, False),
 )
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.appliance.evaluate.metrics import Row
+from edge.appliance.evaluate.sharpness_curve import COLUMN, reached
 from edge.appliance.files import json_safe
 from edge.camera import Frame, PixelFormat
 from edge.decide.controllers import SingleFrame
@@ -28,7 +29,7 @@ from edge.settings import LoopSettings
 F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]
 Record = dict[str, Any]
-_OWN_COLUMN = ("condition", "group", "slide", "split")
+_OWN_COLUMN = ("condition", "group", "slide", "split", COLUMN)
 
 
 class Examiner:
@@ -49,7 +50,12 @@ class Examiner:
         except ConfigError as error:
             raise ConfigError(f"{where(exposure)}: {error}") from error
         plan = self._alone.plan(seen.estimate)
-        return {**_identity(exposure, condition), **_answer(seen), "decision": plan.decision.value}
+        record = {**_identity(exposure, condition), **_answer(seen)}
+        return {
+            **record,
+            "sharpness": _sharpness(exposure, record),
+            "decision": plan.decision.value,
+        }
 
 
 def where(exposure: Exposure) -> str:
@@ -74,6 +80,14 @@ def _identity(exposure: Exposure, condition: str) -> Record:
         # a difference of two heights is 0 to a picometre at best: 0 must be 0 for Eq. 4
         "true_um": None if true is None else round(true, 6) + 0.0,
     }
+
+
+def _sharpness(exposure: Exposure, record: Record) -> float | None:
+    """Reached after one shot, where the manifest tells how sharp the field is at which height."""
+    true, found = record["true_um"], record["found_um"]
+    if true is None or found is None:
+        return None
+    return reached(exposure.extra.get(COLUMN, ""), found - true, where(exposure))
 
 
 def _answer(seen: Measurement) -> Record:
@@ -138,5 +152,6 @@ def row_of(record: Mapping[str, Any]) -> Row:
         k=record["k"],
         moves=record["decision"] in ("MOVE", "VERIFY"),
         alarm=record["shift_alarm"],
+        sharpness=record["sharpness"],
         name=f"{record['stack_id']} at z {record['z_um']:.2f} um",
     )

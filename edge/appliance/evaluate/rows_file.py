@@ -20,7 +20,7 @@ SCALARS = (
     "condition", "group", "slide", "split", "stack_id", "file", "page", "z_um", "focus_z_um",
     "true_um", "found_um", "interval_um", "rejected_um", "reason", "decision", "sparsity", "k",
     "network_um", "between_um", "importance_min", "importance_median", "shift", "shift_feature",
-    "shift_alarm",
+    "shift_alarm", "sharpness",
 )  # fmt: skip
 #: JSON in a cell: per chosen patch, best first; the frame's light; further manifest columns
 LISTS = ("patch_importance", "patch_defocus_um", "patch_spread_um", "optics", "novelty",

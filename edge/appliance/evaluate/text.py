@@ -21,7 +21,10 @@ _COLUMNS = (
     ("DSS", 7, "dss", True),
     (">=1um", 7, "direction", True),
     ("inside", 7, "coverage", True),
+    ("<3um", 6, "coverage_near", True),
     ("+-um", 6, "interval_um", False),
+    ("sharp", 7, "sharpness", False),
+    ("p10", 6, "sharpness_p10", False),
 )
 _NAME = 22
 
