@@ -19,9 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.appliance.files import write_json
+from edge.measure.sharpness import LUMINANCE, gradient_energy
 from simulator.optics import NOMINAL
 from simulator.render import Renderer, expose
-from simulator.sharpness import LUMINANCE, gradient_energy, peak_um
+from simulator.sharpness import peak_um
 from simulator.slide import KINDS, SlideVariation, draw_variation, make_specimen
 
 F32 = npt.NDArray[np.float32]

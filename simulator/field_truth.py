@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.interpolate import CubicSpline
 
+from edge.measure.sharpness import gradient_energy
 from simulator.render import Renderer
-from simulator.sharpness import gradient_energy, peak_um, planes_um
+from simulator.sharpness import peak_um, planes_um
 from simulator.slide import INFORMATIVE, field_content, grid_corner_px
 from simulator.specimen import GRID, Specimen, patch_edges_px
 

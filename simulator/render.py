@@ -11,8 +11,8 @@ import numpy.typing as npt
 from scipy import fft
 from scipy.special import ndtri
 
+from edge.measure.sharpness import LUMINANCE
 from simulator.optics import NOMINAL, Instrument, SlideOptics, transfer_functions
-from simulator.sharpness import LUMINANCE
 from simulator.slide import SlideVariation
 from simulator.specimen import Layer, Specimen
 

@@ -1,33 +1,23 @@
 """Where a field is in focus: the height at which the specimen's own detail is sharpest.
 
-The measure is Tenengrad on luminance: the squared Sobel gradient of linear luminance (Rec. 709
-weights) at the sensor's own pixel, summed over what is looked at, with its peak by a parabola
-through the three highest of planes half a micrometre apart. Dirt and noise are left out: they are
-not the specimen. Why this measure, and how far others differ from it: docs/decisions/0011.
+The measure is that of `edge.measure.sharpness`, summed over what is looked at, with its peak by a
+parabola through the three highest of planes half a micrometre apart. Dirt and noise are left out:
+they are not the specimen. Why this measure, and how far others differ from it:
+docs/decisions/0011-focus-is-where-the-specimen-is-sharpest.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 
-#: Rec. 709: linear R, G, B to luminance
-LUMINANCE = (0.2126, 0.7152, 0.0722)
 PLANE_STEP_UM = 0.5
 REACH_UM = 2.0
-
-
-def gradient_energy(luminance: F32) -> F32:
-    """Squared Sobel gradient per pixel of (h, w) float32 luminance; a new (h, w) array."""
-    across = cv2.Sobel(luminance, cv2.CV_32F, 1, 0, ksize=3, scale=0.125)
-    down = cv2.Sobel(luminance, cv2.CV_32F, 0, 1, ksize=3, scale=0.125)
-    return np.asarray(across * across + down * down, np.float32)
 
 
 def planes_um(heights_um: Iterable[float], reach_um: float = REACH_UM) -> F64:

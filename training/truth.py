@@ -12,8 +12,9 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from edge.measure.sharpness import gradient_energy
 from simulator.render import Renderer
-from simulator.sharpness import gradient_energy, peak_um, planes_um
+from simulator.sharpness import peak_um, planes_um
 from simulator.slide import SlideVariation
 from simulator.specimen import DETAIL_SCALE, GRID, Specimen, detail_energy
 

@@ -8,9 +8,10 @@ import itertools
 import numpy as np
 import pytest
 
+from edge.measure.sharpness import LUMINANCE, gradient_energy
 from simulator.field_truth import FieldTruth, find_truth
 from simulator.render import Renderer
-from simulator.sharpness import LUMINANCE, gradient_energy, peak_um, planes_um
+from simulator.sharpness import peak_um, planes_um
 from simulator.slide import SlideVariation, draw_variation, make_specimen
 from simulator.specimen import Layer, Specimen, detail_energy
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge.measure.sharpness import gradient_energy
 from simulator.optics import SlideOptics
 from simulator.render import Renderer
-from simulator.sharpness import gradient_energy
 from simulator.slide import DIRT, draw_variation, make_specimen
 from simulator.specimen import patch_content
 from training.augment import dpn_batch, recolour, relight, rin_batch, turn

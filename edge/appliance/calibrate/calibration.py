@@ -12,10 +12,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-import cv2
-import numpy as np
-import numpy.typing as npt
-
 from edge.appliance.calibrate.fit import (
     Line,
     Look,
@@ -30,8 +26,8 @@ from edge.errors import SparseFocusError
 from edge.guard import Guard
 from edge.latency import Lap
 from edge.measure.aggregate import FocusEstimate
-from edge.measure.preprocess import developed_crop
 from edge.measure.sensor import Sensor
+from edge.measure.sharpness import sharpness
 from firmware_bridge.stage import Stage
 
 STEP_UM = 1.5  # between two looks
@@ -56,7 +52,8 @@ class CalibrationRefused(SparseFocusError):
 class Calibrated:
     """What was found. `focus_direction` as the config has it; `um_per_unit` > 0: um of focus for a
     commanded um; `play_um` in commanded um; `zero_um`: what the networks read at the sharpest
-    picture, told and not applied; intervals are 95 % half-widths."""
+    picture, told and not applied; `focus_offset_um`: what `loop.focus_offset_um` would have to be
+    for the loop to rest there; intervals are 95 % half-widths."""
 
     focus_direction: int
     um_per_unit: float
@@ -65,6 +62,8 @@ class Calibrated:
     play_95_um: float
     linear_range_um: float
     zero_um: float
+    focus_offset_um: float
+    focus_offset_95_um: float
     scatter_um: float
     interval_factor: float
     reference_um: float  # the stage's position where the networks read 0
@@ -131,6 +130,8 @@ class Calibrator:
             play_95_um=line.play_95_um,
             linear_range_um=reach_um,
             zero_um=zero_um,
+            focus_offset_um=-zero_um,
+            focus_offset_95_um=1.96 * line.scatter_um / math.sqrt(len(fine)),
             scatter_um=line.scatter_um,
             interval_factor=interval_factor(ways, line, line.play_um),
             reference_um=focus_um,
@@ -228,17 +229,3 @@ class Calibrator:
             if frame.exposure_start_ns >= since_ns:
                 return frame
         raise CalibrationRefused("no frame was exposed after the stage had settled")
-
-
-def sharpness(frame: Frame) -> float:
-    """Mean squared gradient (Sobel, 3 x 3) of the crop, green or grey; greater = sharper.
-
-    Source: Krotkov, Focusing, IJCV 1 (1987).
-    """
-    crop, _ = developed_crop(frame)
-    grey: npt.NDArray[np.uint8] = crop if crop.ndim == 2 else np.ascontiguousarray(crop[..., 1])
-    small = cv2.resize(grey, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    x = cv2.Sobel(small, cv2.CV_32F, 1, 0)
-    y = cv2.Sobel(small, cv2.CV_32F, 0, 1)
-    value = float((cv2.norm(x) ** 2 + cv2.norm(y) ** 2) / small.size)
-    return value if math.isfinite(value) else 0.0

@@ -138,6 +138,8 @@ def sentence(found: Calibrated) -> str:
         f"a rising z {way} the objective; {found.um_per_unit:.3f} +- {found.um_per_unit_95:.3f} um "
         f"of focus per commanded um; play {found.play_um:.2f} +- {found.play_95_um:.2f} um; linear "
         f"to +-{found.linear_range_um:.0f} um; sharpest where the networks read "
-        f"{found.zero_um:+.2f} um; looks scatter by {found.scatter_um:.2f} um, intervals times "
+        f"{found.zero_um:+.2f} um (loop.focus_offset_um: {found.focus_offset_um:.2f} +- "
+        f"{found.focus_offset_95_um:.2f} would rest there); looks scatter by "
+        f"{found.scatter_um:.2f} um, intervals times "
         f"{found.interval_factor:.2f}"
     )
