@@ -14,6 +14,7 @@ from edge.decide.controllers import controller_of
 from edge.decide.tracking import ScanPath, TrackingController
 from edge.errors import ConfigError
 from edge.guard import Guard, limits_of
+from edge.measure.focus_offset import with_offset
 from edge.measure.sensor import Sensor
 from edge.open_sensor import build_sensor
 from edge.open_stage import calibrated, open_stage_of
@@ -146,7 +147,7 @@ def _sensor_of(
             f"stage.max_step_um = {config.stage.max_step_um:g} must be at most "
             f"{calibrated_um:g}, the range the model is calibrated for"
         )
-    return sensor, nets
+    return with_offset(sensor, loop.focus_offset_um), nets
 
 
 def _assemble(

@@ -137,6 +137,8 @@ class ModelSettings:
 class LoopSettings:
     """`deadband_um` and `max_age_ms` = None follow the objective and the frame period.
 
+    `focus_offset_um`: what a user calls sharp, above the plane where the specimen is sharpest;
+    positive = the objective ends higher (edge.measure.focus_offset).
     `budget_ms`: from a frame's arrival to the command; fewer patches are measured where all would
     take longer, and none after the interval is as narrow as `enough_um` (both on the CPU only, see
     edge.measure.budget). None = all that the class asks for.
@@ -153,6 +155,9 @@ class LoopSettings:
                                    "move nothing. Default: two frame periods",
                                    1, 10_000, default=None)  # fmt: skip
     max_shots: int = key("integer", "moves at one field", 1, 100, default=MAX_SHOTS)
+    focus_offset_um: float = key("number", "um, what you call sharp above the plane where the "
+                                 "specimen is sharpest; positive = the objective ends higher (docs/"
+                                 "calibration.md)", -10, 10, default=0.0)  # fmt: skip
     budget_ms: float | None = key("number", "ms from a frame's arrival to the command; fewer "
                                   "patches are measured where all take longer. Default: no budget",
                                   1, 10_000, default=None)  # fmt: skip

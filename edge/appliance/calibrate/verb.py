@@ -2,6 +2,7 @@
 
 --config F: by moving and looking, sign, um per unit, play, linear range, best focus and interval of
 the drive that the config names, into the signed file that `stage.calibration` names.
+--sharp-here F: what a person calls sharp, from a picture focused by eye.
 --zstacks MANIFEST --out MODELS: adapt the networks to an instrument from its through-focus stacks
 (training.adapt, with the extra `train`).
 """
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from edge.appliance.calibrate.calibration import Calibrated, Calibrator
+from edge.appliance.calibrate.offset import offset_here
 from edge.appliance.calibrate.page import write_page
 from edge.appliance.config.config_file import APPROACHING, BY_HAND, calibration_file, read_config
 from edge.appliance.files import add_json, is_standard, write_json
@@ -34,6 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--config", type=Path, metavar="F", help="the instrument, by moving")
+    what.add_argument("--sharp-here", type=Path, metavar="F",
+                      help="nothing moves: the picture that a person brought into focus by eye "
+                      "tells loop.focus_offset_um")  # fmt: skip
     what.add_argument("--zstacks", type=Path, metavar="MANIFEST", help="the networks, from stacks")
     add("--hold-out", nargs="+", default=[], metavar="STACK", help="of --zstacks: to judge by")
     add("--out", type=Path, metavar="MODELS", help="of --zstacks: folder for the adapted models")
@@ -53,6 +58,8 @@ def run(options: argparse.Namespace) -> int:
         check_folder(options.report)
     if options.zstacks is not None:
         return _adapt(options)
+    if options.sharp_here is not None:
+        return _sharp_here(options)
     if options.out is not None or options.hold_out:
         raise ConfigError("--out and --hold-out belong to --zstacks")
     return _instrument(options)
@@ -95,6 +102,21 @@ def _instrument(options: argparse.Namespace) -> int:
     return 0
 
 
+def _sharp_here(options: argparse.Namespace) -> int:
+    """Frames of the field as it stands; the offset that would rest there, for the config."""
+    config = read_config(options.sharp_here, calibrating=True)
+    rig = build_rig(open_play(config))
+    try:
+        found = offset_here(rig.sensor, rig.camera.next)
+    finally:
+        rig.close()
+    write_json({"file": str(options.sharp_here), **asdict(found)}, options.json)
+    out = sys.stderr if is_standard(options.json) else sys.stdout
+    print(f"loop: {{focus_offset_um: {found.focus_offset_um:.2f}}}  # +- "
+          f"{found.focus_offset_95_um:.2f} um, {found.frames} frames", file=out)  # fmt: skip
+    return 0
+
+
 def open_play(config: Config) -> Config:
     """The instrument as it is: sign unknown, no approach from one side that would hide the play."""
     stage = config.stage
@@ -102,7 +124,8 @@ def open_play(config: Config) -> Config:
     bare = replace(
         stage, focus_direction=0, options={**stage.options, **extra}, max_moves_per_s=200
     )
-    return replace(config, stage=bare)
+    # what the networks read is calibrated, not what a user makes of it
+    return replace(config, stage=bare, loop=replace(config.loop, focus_offset_um=0.0))
 
 
 def calibrate(rig: Rig, config: Config, quiet: bool = True) -> Calibrated:

@@ -1,0 +1,38 @@
+"""What a user calls sharp: a number added to every estimate, for a whole instrument or a region.
+
+The networks' zero is where the specimen's own detail is sharpest. Somebody may want another plane:
+by another focus measure, the top of a thick section, a marker below it. `with_offset` is put round
+the estimator once (`loop.focus_offset_um`), or again for every region of a slide.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from edge.camera import Frame
+from edge.latency import Lap
+from edge.measure.aggregate import FocusEstimate
+from edge.measure.sensor import Measurement, Sensor
+
+
+@dataclass(frozen=True, slots=True)
+class OffsetSensor:
+    """An estimator whose answers are `offset_um` higher: positive = the objective ends that much
+    above the sharpest plane. The interval stays: the offset is a wish, not a measurement."""
+
+    inner: Sensor
+    offset_um: float
+
+    def measure(self, frame: Frame, lap: Lap) -> Measurement:
+        """See edge.measure.sensor.Sensor."""
+        found = self.inner.measure(frame, lap)
+        if not isinstance(found.estimate, FocusEstimate):
+            return found
+        defocus_um = found.estimate.defocus_um + self.offset_um
+        return replace(found, estimate=replace(found.estimate, defocus_um=defocus_um))
+
+
+def with_offset(sensor: Sensor, offset_um: float) -> Sensor:
+    """The estimator with this offset instead of any it had before; 0 = none."""
+    plain = sensor.inner if isinstance(sensor, OffsetSensor) else sensor
+    return OffsetSensor(plain, offset_um) if offset_um else plain
