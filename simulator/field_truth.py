@@ -26,10 +26,11 @@ FINE_UM = 0.02  # the field's sharpest plane is found to this
 class FieldTruth:
     """What is true of the loaded field.
 
-    `z_focus_um` is the objective's best height: the median of the heights at which the informative
-    patches (W* > 0.8) of the 9 x 9 grid are sharpest, or the slide's surface where there are none.
-    `richness` and `focus_um` are (9, 9), the latter as objective heights. `gradient` (planes, 9, 9)
-    is the gradient energy of each patch with the objective at `planes_um` + `lift_um` (9, 9).
+    `z_focus_um` is the objective's best height: where the content of the 9 x 9 grid, its informative
+    patches (W* > 0.8), is sharpest together; the slide's surface where there are none. `richness`
+    and `focus_um`, the height at which each patch is sharpest, are (9, 9), the latter as objective
+    heights. `gradient` (planes, 9, 9) is the gradient energy of each patch with the objective at
+    `planes_um` + `lift_um` (9, 9).
     """
 
     kind: str
@@ -53,21 +54,33 @@ class FieldTruth:
         mask = self.richness > INFORMATIVE
         if not mask.any():
             return None
-        curve = CubicSpline(self.planes_um, self.gradient[:, mask], axis=0)
-        lift = self.lift_um[mask].astype(np.float64)
-        low, high = float(self.planes_um[0]), float(self.planes_um[-1])
+        curve = _Curve(self.planes_um, self.gradient[:, mask], self.lift_um[mask])
+        greatest = max(float(curve(np.array([curve.top_um()]))[0]), 1e-12)
+        return np.minimum(curve(np.asarray(z_um, np.float64)) / greatest, 1.0)
 
-        def energy(heights: F64) -> F64:
-            inside = np.clip(heights[:, None] - lift, low, high)
-            piece = np.clip(np.searchsorted(self.planes_um, inside) - 1, 0, len(curve.x) - 2)
-            there = inside - self.planes_um[piece]
-            a, b, c, d = curve.c[:, piece, np.arange(len(lift))]
-            value = ((a * there + b) * there + c) * there + d
-            return np.asarray(np.maximum(value, 0.0).sum(axis=1))
 
-        heights = np.arange(lift.min() + low, lift.max() + high, FINE_UM)
-        greatest = max(float(energy(heights).max()), 1e-12)
-        return np.minimum(energy(np.asarray(z_um, np.float64)) / greatest, 1.0)
+class _Curve:
+    """Gradient energy of several patches together over the objective's height, by cubic splines."""
+
+    def __init__(self, planes_um: F64, gradient: F32, lift_um: F32) -> None:
+        self._planes, self._lift = planes_um, lift_um.astype(np.float64)
+        self._spline = CubicSpline(planes_um, gradient, axis=0)
+
+    def __call__(self, z_um: F64) -> F64:
+        """(n,) heights to (n,) energies."""
+        low, high = float(self._planes[0]), float(self._planes[-1])
+        inside = np.clip(z_um[:, None] - self._lift, low, high)
+        piece = np.clip(np.searchsorted(self._planes, inside) - 1, 0, len(self._planes) - 2)
+        there = inside - self._planes[piece]
+        a, b, c, d = self._spline.c[:, piece, np.arange(len(self._lift))]
+        value = ((a * there + b) * there + c) * there + d
+        return np.asarray(np.maximum(value, 0.0).sum(axis=1))
+
+    def top_um(self) -> float:
+        """Height of the greatest energy."""
+        low, high = self._lift.min() + self._planes[0], self._lift.max() + self._planes[-1]
+        heights = np.arange(low, high, FINE_UM)
+        return float(heights[self(heights).argmax()])
 
 
 def find_truth(
@@ -89,8 +102,10 @@ def find_truth(
         gradient[index] = corner[1:, 1:] - corner[:-1, 1:] - corner[1:, :-1] + corner[:-1, :-1]
     lift = content.lift_um + np.float32(surface_um)
     focus = np.asarray(peak_um(heights, gradient) + lift, np.float32)
-    chosen = content.richness > INFORMATIVE
-    z_focus = float(np.median(focus[chosen])) if chosen.any() else surface_um
+    mask = content.richness > INFORMATIVE
+    z_focus = surface_um
+    if mask.any():
+        z_focus = _Curve(heights, gradient[:, mask], lift[mask]).top_um()
     return FieldTruth(
         kind, sparsity, round(z_focus, 4), content.richness, focus, heights, gradient, lift
     )
