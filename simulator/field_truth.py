@@ -26,11 +26,11 @@ FINE_UM = 0.02  # the field's sharpest plane is found to this
 class FieldTruth:
     """What is true of the loaded field.
 
-    `z_focus_um` is the objective's best height: where the content of the 9 x 9 grid, its informative
-    patches (W* > 0.8), is sharpest together; the slide's surface where there are none. `richness`
-    and `focus_um`, the height at which each patch is sharpest, are (9, 9), the latter as objective
-    heights. `gradient` (planes, 9, 9) is the gradient energy of each patch with the objective at
-    `planes_um` + `lift_um` (9, 9).
+    `z_focus_um` is the objective's best height: where the content of the 9 x 9 grid, its
+    informative patches (W* > 0.8), is sharpest together; the slide's surface where there are none.
+    `richness` and `focus_um`, the height at which each patch is sharpest, are (9, 9), the latter as
+    objective heights. `gradient` (planes, 9, 9) is the gradient energy of each patch with the
+    objective at `planes_um` + `lift_um` (9, 9).
     """
 
     kind: str
