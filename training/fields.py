@@ -73,7 +73,9 @@ def photograph(intensity: F32, variation: SlideVariation, rng: Rng) -> U8:
     if rng.uniform() < PACKED:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(*JPEG_QUALITY))]
         packed = cv2.imencode(".jpg", image[..., ::-1], quality)[1]
-        image = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR)[..., ::-1], np.uint8)
+        unpacked = cv2.imdecode(packed, cv2.IMREAD_COLOR)
+        assert unpacked is not None
+        image = np.asarray(unpacked[..., ::-1], np.uint8)
     return image
 
 
