@@ -36,10 +36,14 @@ from training.fit_envelope import fit_envelope, judge
 from training.fit_interval import BANDS_UM, as_json, fit_interval, intervals
 from training.frame_rows import FrameRow, best_of, read_frames, slide_numbers, split
 
-#: no photographs: a few dozen slides of three sources count as much as hundreds of painted ones
+#: of both generators (training.judge), since an interval calibrated on one is proved for one. No
+#: photographs: a few dozen slides of three sources count as much as hundreds of painted ones
 #: there, and lean the shape until tissue is outside (docs/ablations.md)
-INTERVAL_ON = ("everyday", "lone", "clean", "thick", "tilted", "dusty", "pen", "edge")
-INSIDE = ("everyday", "clean", "edge", "thick", "tilted", "dusty")
+INTERVAL_ON = (
+    "everyday", "lone", "clean", "thick", "tilted", "dusty", "pen", "edge",
+    "judge-everyday", "judge-near",
+)  # fmt: skip
+INSIDE = ("everyday", "clean", "edge", "thick", "tilted", "dusty", "judge-everyday", "judge-near")
 OUTSIDE = "outside-"
 COUNTS = (1, 2, 3, 4, 9, 20, 31, 32)  # of patches, each up to the next
 Line = dict[str, Any]

@@ -193,6 +193,8 @@ def as_json(calibration: Calibration) -> dict[str, object]:
     plain = {name: _plain(getattr(calibration, name)) for name in names}
     if math.isfinite(calibration.lone_um):  # not fitted, and not to be lost
         plain |= {name: getattr(calibration, name) for name in ("lone_um", "lone_relative")}
+    if calibration.few_importance > 0.0:
+        plain["few_importance"] = calibration.few_importance
     return {**plain, "factors": table}
 
 

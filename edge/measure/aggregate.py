@@ -85,7 +85,7 @@ def aggregate(
     )
     if not math.isfinite(interval):  # finite inputs can still overflow
         return NoFocus(Reason.NOT_FINITE, sparsity, start_ns, mid_ns)
-    reason = _doubt(calibration, median, spread, network, k, shift)
+    reason = _doubt(calibration, median, spread, network, k, importance, shift)
     if reason is not None:
         return NoFocus(reason, sparsity, start_ns, mid_ns, median, interval)
     return FocusEstimate(median, interval, k, sparsity, start_ns, mid_ns, spread)
@@ -113,6 +113,7 @@ def _doubt(
     spread_um: float,
     network_um: float,
     k: int,
+    importance: float,
     shift: Shift | None,
 ) -> Reason | None:
     """Why a finite median is not believed. Outside the training comes first: there, not even
@@ -124,6 +125,7 @@ def _doubt(
     if calibration.disagree(median_um, spread_um):
         return Reason.PATCHES_DISAGREE
     unsure = k == 1 and not calibration.believes_alone(median_um, network_um)
+    unsure |= not calibration.believes_few(k, importance)
     if unsure or calibration.disagree(median_um, network_um):
         return Reason.AMBIGUOUS
     return None

@@ -24,6 +24,7 @@ _COVERED, _DARKEST_WHITE = MAX_PATCHES, 230.0
 #: the law of so many judges a frame of which more patches hold content than were measured: the laws
 #: of more are fitted on fields that have no more
 _FEW = 8
+FEW_PATCHES = 2  # which nothing else in the frame confirms
 _GREATEST_LOG = 700.0  # exp() of more overflows
 _GREATEST_EXPONENT = 4.0
 
@@ -43,8 +44,10 @@ class Calibration:
     least_um: no interval is narrower, and none is narrower than two standard errors between the
     patches. disagree_um, disagree_relative: spread between patches, or the network's own in the
     middle patch, above which there is no focus. lone_um, lone_relative: the same limit for a patch
-    which nothing confirms (k = 1). range_um: |defocus| up to this was calibrated. The defaults are
-    cautious; a model's manifest carries measured ones in calibration.interval.
+    which nothing confirms (k = 1). few_importance: mean importance that one or two patches must
+    have: a speck on the sensor looks a little like content everywhere. range_um: |defocus| up to
+    this was calibrated. The defaults are cautious; a model's manifest carries measured ones in
+    calibration.interval.
     """
 
     range_um: float
@@ -61,6 +64,7 @@ class Calibration:
     disagree_relative: float = 0.25
     lone_um: float = math.inf
     lone_relative: float = 0.0
+    few_importance: float = 0.0
 
     @classmethod
     def of(cls, manifest: Manifest) -> Calibration:
@@ -116,6 +120,10 @@ class Calibration:
         """Whether a single patch is sure enough of itself; a far one never is as sure as a near
         one."""
         return network_um <= self.lone_um + self.lone_relative * abs(defocus_um)
+
+    def believes_few(self, k: int, importance: float) -> bool:
+        """Whether so few patches are clearly content."""
+        return k > FEW_PATCHES or importance >= self.few_importance
 
     def disagree(self, defocus_um: float, spread_um: float) -> bool:
         """Whether the patches contradict each other (two layers, dust, a fold)."""
