@@ -21,7 +21,8 @@ def fresh_patches(count: int) -> tuple[np.ndarray, np.ndarray]:
         kind, coverage = KINDS[index % 2], ("dense", "sparse")[index // 2 % 2]
         variation = draw_variation(rng, tilt_um_per_mm=0.0)
         specimen = make_specimen(kind, coverage, (512, 512), NOMINAL.um_per_px, rng, variation)
-        renderer, blocks = Renderer(specimen, variation.optics), block_truth(specimen)
+        renderer = Renderer(specimen, variation.optics)
+        blocks = block_truth(specimen, renderer)
         index += 1
         for sign in (-1.0, 1.0, -1.0, 1.0):
             delta = float(sign * rng.uniform(3.0, 20.0))
