@@ -302,3 +302,75 @@ def test_new_field_forgets_the_estimate():
     bench.controller.new_field()
     assert bench.see(-20.0).decision is Decision.VERIFY
     assert bench.controller.strikes == 0
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_only_a_distance_beyond_the_range_is_evidence(reason):
+    """Any other frame without an estimate says nothing, whatever number was rejected."""
+    bench = Bench()
+    bench.send(bench.see(12.0))
+    plan = bench.show(no_focus, reason, d=26.0, interval=0.2)
+    if reason is Reason.OUTSIDE_RANGE:
+        assert (plan.target_um, bench.controller.strikes) == (0.0, 1)
+    else:
+        assert (plan, bench.controller.strikes) == (LookAgain(f"look-again: {reason.value}"), 0)
+
+
+def test_a_stage_that_never_stirs_is_waited_for_half_a_second():
+    bench = Bench()
+    bench.send(bench.see(3.0))
+    bench.stage._path.pop()  # the stage goes on reporting that it rests where it was
+    assert bench.see(3.0, wait_ms=501) == Hold("unsettled")  # exposed 499 ms after
+    assert bench.see(3.0, wait_ms=2).decision is Decision.MOVE
+
+
+def test_a_return_that_agrees_leaves_the_strike():
+    bench = Bench()
+    bench.send(bench.see(12.0))  # wrong: it is in focus
+    bench.send(bench.see(-12.0))
+    assert isinstance(bench.see(0.1), InFocus)
+    assert bench.controller.strikes == 1
+
+
+def test_after_a_restart_the_sign_must_be_confirmed_again():
+    bench = Bench()
+    bench.send(bench.see(4.0))
+    bench.see(0.1)
+    assert bench.controller.sign_confirmed
+    bench.controller.restart()
+    assert not bench.controller.sign_confirmed
+    bench.send(bench.see(12.0))
+    looks, plan = blind(bench)
+    assert looks == LOOKS_UNPROVEN
+    bench.send(plan)
+    plan = bench.see(12.0)
+    assert isinstance(plan, Shutdown)
+    assert "sign" in plan.reason
+
+
+def test_a_roll_back_is_void_when_somebody_moved_the_stage():
+    bench = Bench()
+    bench.send(bench.see(12.0))
+    assert bench.see(24.0).reason.startswith("roll-back")  # and the guard refused it
+    bench.stage._path.append((bench.clock(), 12.0, 40.0))
+    assert "roll-back" not in bench.see(3.0).reason
+
+
+def test_a_blind_roll_back_that_was_refused_is_void_when_there_is_light():
+    bench = Bench()
+    bench.send(bench.see(12.0))
+    _, plan = blind(bench)
+    assert plan.reason == "roll-back: unreadable"
+    assert bench.show(no_focus).reason == "roll-back"
+    assert isinstance(bench.see(0.1), InFocus)
+    assert (bench.controller.strikes, bench.controller.sign_confirmed) == (0, True)
+
+
+def test_small_corrections_are_damped_by_what_the_last_two_readings_showed():
+    bench = Bench()
+    bench.send(bench.see(2.0))
+    plan = bench.see(-2.0)
+    assert plan.target_um == pytest.approx(2.0 - 1.0)
+    bench.send(plan)
+    assert isinstance(bench.see(0.1), InFocus)
+    assert bench.controller.strikes == 0

@@ -101,3 +101,30 @@ def test_it_forgets():
     surface.forget()
     assert not surface.known
     assert surface.slope_um_per_mm == 0.0
+
+
+@pytest.mark.parametrize(
+    ("sds", "believed"), [(3.95, True), (4.05, False), (-3.95, True), (-4.05, False)]
+)
+def test_four_standard_deviations_are_believed_and_not_more(sds, believed):
+    surface, _ = scanned([200.0] * 6)
+    ahead = surface.at(6 * PITCH_UM)
+    sd = math.hypot(ahead.interval_um, 0.2) / 1.96
+    assert surface.read(6 * PITCH_UM, ahead.z_um + sds * sd, 0.2) is believed
+
+
+def test_after_one_reading_the_slope_may_be_any_that_a_slide_has():
+    surface, noise = FocusSurface(), SurfaceNoise()
+    surface.read(0.0, 200.0, 0.196)
+    sd = math.hypot(0.1, 5.0, noise.height_um)
+    wander = (noise.slope_um_per_mm / 1e3) ** 2
+    assert surface.at(1000.0).interval_um == pytest.approx(1.96 * sd, rel=1e-6)
+    assert surface._carried(1000.0)[1][1, 1] == pytest.approx(5e-3**2 + wander)
+
+
+def test_a_step_must_come_twice_alike():
+    surface, _ = scanned([200.0] * 6)
+    assert not surface.read(6 * PITCH_UM, 204.0, 0.2)
+    assert not surface.read(7 * PITCH_UM, 206.0, 0.2)
+    assert surface.read(8 * PITCH_UM, 206.1, 0.2)
+    assert surface.slope_um_per_mm == pytest.approx(0.0, abs=0.05)

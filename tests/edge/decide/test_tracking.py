@@ -189,3 +189,52 @@ def test_a_position_that_is_not_known_moves_nothing():
     assert plan == Hold("position-uncertain")
     scan.stage.fail_z = StageRefused("no-history", "x")
     assert scan.control.plan(estimate(3.0, 0.2, mid, mid), scan.stage) == Hold("no-history")
+
+
+def seen(scan, number, d, interval=0.2):
+    """Shown a defocus at rest, `number` periods after the start; the clock is right behind it."""
+    mid = scan.start_ns + round(number * PERIOD_MS * MS)
+    scan.clock.now_ns = mid + round(12.0 * MS)
+    return scan.control.plan(estimate(d, interval, mid, mid), scan.stage)
+
+
+@pytest.mark.parametrize(("judge_um", "strikes"), [(2.1, 0), (1.9, 1)])
+def test_ways_shorter_than_judge_um_prove_nothing(judge_um, strikes):
+    scan = Scan(tilted(0.0), judge_um=judge_um)
+    seen(scan, 1, 4.0)
+    scan.stage._path.append((scan.clock(), 200.0, 202.0))
+    seen(scan, 2, 10.0)  # 2 um up, and 6 um farther from focus
+    assert scan.control.strikes == strikes
+
+
+def test_a_change_within_the_noise_is_no_strike():
+    scan = Scan(tilted(0.0))
+    seen(scan, 1, 1.0, interval=1.4)
+    scan.stage._path.append((scan.clock(), 200.0, 201.0))
+    seen(scan, 2, 3.5, interval=1.4)
+    assert scan.control.strikes == 0
+
+
+def test_a_blank_field_is_crossed_only_while_the_surface_is_known_so_well():
+    def blank(predict_um):
+        scan = Scan(tilted(3.0), predict_um=predict_um, noise_um=0.0)
+        for number in range(1, 9):
+            scan.frame(number)
+        mid = scan.start_ns + round(9 * PERIOD_MS * MS)
+        scan.clock.now_ns = mid + round(12.0 * MS)
+        known_um = scan.control.surface.at(scan.control._next_x_um(mid)).interval_um
+        return scan.control.plan(no_focus(Reason.BLANK, mid, mid), scan.stage), known_um
+
+    _, known_um = blank(0.6)
+    assert blank(known_um * 1.001)[0].decision is Decision.PREDICT
+    assert blank(known_um * 0.999)[0] == Hold("blank, and the surface is not known")
+
+
+def test_a_slope_that_is_not_known_yet_is_not_followed():
+    scan = Scan(tilted(0.0), max_interval_um=0.3, deadband_um=0.0)
+    seen(scan, 1, 1.0, interval=0.25)
+    plan = seen(scan, 2, 2.0, interval=0.25)
+    assert plan.target_um == pytest.approx(202.0)  # where focus was read, not where it may go
+    bold = Scan(tilted(0.0), max_interval_um=1.5, deadband_um=0.0)
+    seen(bold, 1, 1.0, interval=0.25)
+    assert seen(bold, 2, 2.0, interval=0.25).target_um > 202.5

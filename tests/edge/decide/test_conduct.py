@@ -1,0 +1,201 @@
+"""What is held against the stage, for how long, and what wipes it out."""
+
+import pytest
+
+from edge.decide.conduct import NEAR_UM, SIGN, STRIKES, UNPROVEN_UM, Conduct
+from edge.decide.evidence import Finding, Reading
+from edge.decide.play import MOST_PLAY_UM
+
+
+def at(z, d, half=0.2):
+    return Reading(z, d, half)
+
+
+def confirmed():
+    """A stage that followed upwards to z = 10, where focus is 20 um away."""
+    conduct = Conduct(1)
+    conduct.judge(at(0, 30), at(10, 20))
+    assert (conduct.sign_confirmed, conduct.strikes) == (True, 0)
+    return conduct
+
+
+def test_as_new():
+    conduct = Conduct(1)
+    assert (conduct.strikes, conduct.sign_confirmed) == (0, False)
+    assert conduct.stuck_um(True) == conduct.stuck_um(False) == 0.0
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+def test_two_moves_the_wrong_way_are_a_wrong_sign(direction):
+    conduct = Conduct(direction)
+    first = conduct.judge(at(0, 4), at(direction * 4, 8))
+    assert (first.finding, first.struck, first.shutdown) == (Finding.OPPOSITE, True, "")
+    second = conduct.judge(at(direction * 4, 8), at(direction * 12, 16))
+    assert second.shutdown == f"{SIGN}: {STRIKES} moves in a row went the wrong way"
+    assert not conduct.sign_confirmed
+
+
+def test_an_answer_as_predicted_wipes_the_strikes_out():
+    conduct = confirmed()
+    conduct.judge(at(10, 20), at(16, 26))
+    assert conduct.strikes == 1
+    conduct.judge(at(40, 9), at(44, 5))
+    assert conduct.strikes == 0
+
+
+def test_too_much_neither_strikes_nor_wipes_out():
+    conduct = confirmed()
+    conduct.judge(at(10, 20), at(16, 26))
+    far = conduct.judge(at(40, 9), at(44, -9))
+    assert (far.finding, far.struck, conduct.strikes) == (Finding.OVERSHOT, False, 1)
+    assert far.gain == 3.0
+
+
+def test_two_undecided_moves_are_judged_together():
+    """Each within the noise of its readings, both together beyond it."""
+    conduct = Conduct(1)
+    assert conduct.judge(at(0, 4, 3.9), at(4, 8, 3.9)).finding is Finding.NOTHING
+    assert conduct.strikes == 0
+    second = conduct.judge(at(4, 8, 3.9), at(9, 12, 3.9))
+    assert second.finding is Finding.OPPOSITE
+    assert second.shutdown.startswith(SIGN)
+
+
+def test_what_lies_between_is_not_judged_together_when_something_else_moved():
+    conduct = Conduct(1)
+    conduct.judge(at(0, 4, 3.9), at(4, 8, 3.9))
+    after_a_slip = conduct.judge(at(4, 20, 3.9), at(9, 23, 3.9))
+    assert after_a_slip.finding is Finding.NOTHING
+    assert conduct.strikes == 0
+
+
+@pytest.mark.parametrize("forget", [Conduct.new_field, Conduct.moved_by_another])
+def test_undecided_moves_belong_to_a_place(forget):
+    conduct = Conduct(1)
+    conduct.judge(at(0, 4, 3.9), at(4, 8, 3.9))
+    forget(conduct)
+    assert conduct.judge(at(4, 8, 3.9), at(8, 12, 3.9)).finding is Finding.NOTHING
+
+
+def test_a_wrong_reading_between_two_moves_is_forgiven():
+    conduct = Conduct(1)
+    assert conduct.judge(at(0, 4), at(4, 4.9)).struck
+    judged = conduct.judge(at(4, 4.9), at(8.9, -4.9))
+    assert (judged.settled, judged.gain) == (True, 1.0)
+    assert (conduct.strikes, conduct.sign_confirmed) == (0, True)
+
+
+def test_strikes_and_sign_outlast_a_field_and_not_a_restart():
+    conduct = confirmed()
+    conduct.judge(at(10, 20), at(16, 26))
+    conduct.new_field()
+    assert (conduct.strikes, conduct.sign_confirmed) == (1, True)
+    conduct.restart()
+    assert (conduct.strikes, conduct.sign_confirmed) == (0, False)
+
+
+def test_lost_after_a_reversal_is_no_strike():
+    conduct = confirmed()
+    judged = conduct.judge(at(10, -4), at(6, -4))
+    assert (judged.lost, judged.struck, conduct.strikes) == (True, False, 0)
+    half = conduct.judge(at(6, -4), at(2, -3))
+    assert (half.finding, half.lost, half.struck) == (Finding.SHORT, False, False)
+
+
+def test_lost_where_it_has_to_follow_is_a_strike():
+    conduct = confirmed()
+    judged = conduct.judge(at(10, 4), at(14, 4))
+    assert (judged.lost, judged.struck, conduct.strikes) == (False, True, 1)
+    assert conduct.judge(at(14, 4), at(18, 4)).shutdown.endswith("predicted (too little change)")
+
+
+def test_after_a_hand_the_play_is_not_known():
+    conduct = confirmed()
+    conduct.moved_by_another()
+    assert conduct.judge(at(30, 4), at(34, 4)).lost
+
+
+def test_a_stage_never_seen_to_follow_may_lose_one_move_or_small_ones():
+    for way in (UNPROVEN_UM, 3.0):
+        conduct = Conduct(1)
+        judged = conduct.judge(at(0, way), at(way, way))
+        assert (judged.lost, conduct.strikes) == (True, 1)
+        assert conduct.judge(at(way, way), at(2 * way, 0)).finding is Finding.AGREES
+        assert conduct.strikes == 0
+    conduct = Conduct(1)
+    assert not conduct.judge(at(0, 10), at(10, 10)).lost  # too far for play
+
+
+def test_a_stage_never_seen_to_follow_is_given_up():
+    conduct, z = Conduct(1), 0.0
+    said = []
+    while not (said and said[-1]):
+        said.append(conduct.judge(at(z, 3), at(z + 3, 3)).shutdown)
+        z += 3
+    assert z == 9.0
+    assert said[-1].endswith("predicted (too little change)")
+
+
+def test_more_than_any_play_is_stuck_that_way_until_it_follows_or_another_field():
+    conduct, z = confirmed(), 10.0
+    while not conduct.stuck_um(upwards=False):
+        judged = conduct.judge(at(z, -4), at(z - 4, -4))
+        assert judged.lost
+        assert not judged.struck
+        z -= 4
+    assert MOST_PLAY_UM < conduct.stuck_um(upwards=False) <= MOST_PLAY_UM + 4
+    assert conduct.stuck_um(upwards=True) == 0.0
+    conduct.judge(at(z, 4), at(z + 4, 0))
+    assert conduct.stuck_um(upwards=False) == 0.0
+
+
+def test_near_focus_a_confirmed_stage_is_not_to_blame():
+    conduct = confirmed()
+    inside, outside = NEAR_UM - 0.1, NEAR_UM + 0.1
+    judged = conduct.judge(at(20, 1), at(21, inside))
+    assert (judged.finding, judged.disputed, judged.struck) == (Finding.OPPOSITE, True, False)
+    judged = conduct.judge(at(30, 1.2), at(31.2, outside))
+    assert (judged.disputed, judged.struck, conduct.strikes) == (False, True, 1)
+    unproven = Conduct(1)
+    assert unproven.judge(at(20, 1), at(21, inside)).struck
+
+
+def test_a_change_no_move_can_have_made_is_not_its_doing():
+    conduct = confirmed()
+    assert conduct.judge(at(20, 1), at(21, 9)).disputed
+    assert conduct.strikes == 0
+
+
+def test_a_return_proves_a_wrong_sign_only_where_none_was_confirmed():
+    origin, away, back = at(0, 12), at(12, 24), at(0, 12)
+    conduct = Conduct(1)
+    conduct.judge(origin, away)
+    assert conduct.returned(origin, away, back).shutdown.startswith(SIGN)
+    known = confirmed()
+    known.judge(origin, away)
+    judged = known.returned(origin, away, back)
+    assert (judged.struck, known.strikes) == (False, 1)
+
+
+def test_a_return_that_was_not_made_is_a_strike_even_then():
+    conduct = confirmed()
+    conduct.judge(at(10, 12), at(22, 24))
+    back = conduct.returned(at(10, 12), at(22, 24), at(10, 24))
+    assert back.struck
+    assert back.shutdown
+
+
+def test_a_return_that_agrees_confirms_the_sign_and_leaves_the_strike():
+    conduct = Conduct(1)
+    conduct.strike(Finding.OVERSHOT)
+    assert not conduct.returned(at(0, 12), at(12, -12), at(0, 0)).struck
+    assert (conduct.sign_confirmed, conduct.strikes) == (True, 1)
+
+
+def test_a_return_within_wide_intervals_is_judged_by_both_looks_at_the_origin():
+    conduct = Conduct(1)
+    half = 3.9
+    conduct.judge(at(0, 4, half), at(4, 8, half))
+    conduct.strike(Finding.NOTHING)
+    judged = conduct.returned(at(0, 4, half), at(4, 8, half), at(0, 4, half))
+    assert judged.shutdown.endswith("predicted (too little change)")
