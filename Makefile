@@ -3,6 +3,7 @@
 #   make test   lint, types, layers, tests; make test-fast without the long ones; make matrix
 #   make bench  latency by stage and k, beside other ways and the floors
 #   make paper  the paper's tables and figures with every rival, page in report/paper/index.html
+#   make test-lowest   the same numbers on the oldest versions allowed
 #   make soak, make soak-loop, make fuzz, make mutation   the long ones: each says what it found
 PYTHON ?= python3
 VENV   ?= .venv
@@ -20,7 +21,7 @@ WITHOUT      := [test,train,cuda]
 TEST_EXTRA   := $(if $(JETSON),[test],$(if $(ARM),$(WITH_OPENCV),$(WITHOUT)))
 PIP          := $(BIN)/python -m pip install --disable-pip-version-check -q -c $(CONSTRAINTS)
 
-.PHONY: run bench paper test test-fast matrix lint types layers pytest env test-env firmware board-tools camera-tools tensorrt pycuda gpu-check soak soak-loop fuzz mutation clean
+.PHONY: run bench paper test test-fast test-lowest matrix lint types layers pytest env test-env firmware board-tools camera-tools tensorrt pycuda gpu-check soak soak-loop fuzz mutation clean
 
 run: env firmware
 	$(BIN)/sparsefocus simulate --report report
@@ -62,6 +63,26 @@ matrix:
 	    $(MAKE) --no-print-directory test-fast PYTHON=python$$v CONSTRAINTS=$$c \
 	      VENV=.venv-$$v-$$(basename $$c .txt) || exit 1; \
 	  done; done
+
+# The oldest set that setup.cfg allows (JetPack 6 brings OpenCV 4.8.0), on the oldest Python, in an
+# environment of its own: what it cannot run needs torch or onnx, and is left out.
+LOWEST_PYTHON ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/3.10.*/bin/python) python3.10)
+LOWEST        := numpy==1.24.0 scipy==1.10.0 opencv-python-headless==4.8.0.76 onnxruntime==1.17.0 \
+                 pyyaml==6.0 pyserial==3.5
+LOWEST_TESTS  := tests/edge/images tests/edge/test_cameras.py tests/edge/test_exposure_time.py \
+                 tests/edge/test_pitch.py tests/edge/measure/test_plain_look.py \
+                 tests/edge/measure/test_raw_pixels.py tests/edge/measure/test_same_numbers.py \
+                 tests/test_commands.py
+test-lowest: build/lowest/.done
+	OMP_NUM_THREADS=1 PYTHONPATH=. build/lowest/bin/python -m pytest -p no:cacheprovider $(LOWEST_TESTS)
+
+build/lowest/.done: setup.cfg
+	rm -rf build/lowest && mkdir -p build
+	$(LOWEST_PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 10) and "Python 3.10 is needed: make LOWEST_PYTHON=...")'
+	$(LOWEST_PYTHON) -m venv build/lowest
+	build/lowest/bin/python -m pip install --disable-pip-version-check -q $(LOWEST) \
+	  'pytest>=8,<9' 'pytest-timeout>=2.3,<3' 'hypothesis>=6.100,<7'
+	touch $@
 
 env: $(VENV)/.run
 test-env: $(VENV)/.test

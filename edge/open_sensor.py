@@ -7,10 +7,12 @@ from time import monotonic_ns
 
 from edge.errors import ConfigError, EngineRejected
 from edge.measure.budget import PatchBudget
+from edge.measure.colour_order import ColourOrder
 from edge.measure.defocus import Defocus
 from edge.measure.envelope import Envelope
 from edge.measure.importance import ClassRule, Importance
 from edge.measure.interval import Calibration
+from edge.measure.plain_look import PlainLook
 from edge.measure.preprocess import PAPER, CpuPreprocessor, Layout
 from edge.measure.sensor import FocusSensor, Sensor
 from edge.optics import Objective
@@ -59,8 +61,12 @@ def _cpu_sensor(
     calibration = Calibration.of(dpn.manifest).widened(models.interval_factor)
     envelope = Envelope.of(dpn.manifest)
     preprocess = CpuPreprocessor(models.threads, layout)
-    parts = preprocess, Importance(rin, classes), Defocus(dpn, preprocess, budget)
-    return FocusSensor(*parts, calibration, envelope, budget, enough_um), (rin, dpn)
+    defocus = Defocus(dpn, preprocess, budget)
+    parts = preprocess, Importance(rin, classes), defocus
+    hurried = (budget.budget_ms, enough_um) != (None, None)  # no time for a second look
+    order = None if hurried else ColourOrder(defocus.again)
+    looks = PlainLook(layout), order
+    return FocusSensor(*parts, calibration, envelope, budget, enough_um, *looks), (rin, dpn)
 
 
 def _gpu_sensor(

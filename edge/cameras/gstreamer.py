@@ -27,6 +27,7 @@ from edge.cameras.pitch import pitch_of
 from edge.errors import CameraLost, CameraStalled, ConfigError, OptionError
 
 START_S = 5.0
+MOST_LOST = 1000  # frames in one gap
 STAMPS = ("start", "arrival")
 
 
@@ -201,7 +202,10 @@ class GstreamerDevice(Device):
     def _shape(self, sample: int) -> tuple[int, int]:
         """Width and height; CameraLost when the pipeline delivers other pixels than were asked."""
         gst, values = self._gst, []
-        structure = gst.caps_get_structure(gst.sample_get_caps(sample), 0)
+        caps = gst.sample_get_caps(sample)
+        if not caps:
+            raise CameraLost("the pipeline does not say what it delivers")
+        structure = gst.caps_get_structure(caps, 0)
         found = (gst.structure_get_string(structure, b"format") or b"").decode("utf-8", "replace")
         wanted = format_name(self._imaging.pixel_format)
         if found != wanted:
@@ -218,8 +222,10 @@ class GstreamerDevice(Device):
         return values[0], values[1]
 
     def _count(self, offset: int) -> int:
-        """By the source's own number where it gives one that grows; else by what arrives."""
+        """By the source's own number where it gives one that grows; else by what arrives. A file's
+        offsets are bytes: no camera loses a thousand frames between two."""
         numbered = g.NO_TIME not in (offset, self._last_offset) and offset > self._last_offset
+        numbered = numbered and offset - self._last_offset < MOST_LOST
         self._counter += offset - self._last_offset if numbered else 1
         self._last_offset = offset
         return self._counter

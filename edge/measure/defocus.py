@@ -15,6 +15,7 @@ from engines.engine import Engine
 from engines.manifest import EngineRejected, Manifest, OutputNotFinite
 
 F32 = npt.NDArray[np.float32]
+U8 = npt.NDArray[np.uint8]
 _NONE = np.empty(0, np.float32)
 #: what a DPN may answer, by name: values per patch; the first two it must
 SHAPES = {"defocus_um": ("k",), "spread_um": ("k",), "optics": ("k", 4), "novelty": ("k",)}
@@ -89,6 +90,15 @@ class Defocus:
             if enough is not None and last < ranked.k and enough(self._joined(parts, ranked)):
                 break
         return self._joined(parts, ranked)
+
+    def again(self, patches: U8) -> Mapping[str, F32]:
+        """The DPN's answers, by name, on other pictures of patches: (n, 224, 224, 3) uint8 RGB, at
+        most 31. NaN where they are not finite."""
+        try:
+            answers = self._engine.infer(patches)
+        except OutputNotFinite:
+            return self._nothing(len(patches))
+        return {name: np.array(one) for name, one in zip(self._names, answers, strict=True)}
 
     def _joined(self, parts: list[tuple[F32, ...]], ranked: Ranked) -> PatchDefocus:
         columns = parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))

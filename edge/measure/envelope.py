@@ -46,6 +46,13 @@ class Shift:
     hold: bool = False
 
 
+def worse(one: Shift | None, other: Shift | None) -> Shift | None:
+    """Of two, the one to be told: a hold before an alarm before none, then the greater score."""
+    if one is None or other is None:
+        return one or other
+    return max(one, other, key=lambda shift: (shift.hold, shift.alarm, shift.score))
+
+
 @dataclass(frozen=True, slots=True)
 class Bound:
     """One feature's range. Without `low` only large values are outside, and `high` is > 0.

@@ -14,10 +14,11 @@ from edge.errors import EngineRejected
 from edge.latency import Lap
 from edge.measure.aggregate import aggregate
 from edge.measure.defocus import NEEDED, SHAPES, PatchDefocus, names
-from edge.measure.envelope import Envelope
+from edge.measure.envelope import Envelope, worse
 from edge.measure.importance import ClassRule, Ranked
 from edge.measure.interval import Calibration
 from edge.measure.photometry import of_sample
+from edge.measure.plain_look import PlainLook
 from edge.measure.preprocess import GRID, crop_origin
 from edge.measure.raw_pixels import width_px
 from edge.measure.sensor import Measurement
@@ -32,6 +33,7 @@ class GpuSensor:
     def __init__(self, gpu: GpuFrame, rule: ClassRule, manifest: Manifest) -> None:
         self._gpu, self._rule = gpu, rule
         self.calibration, self.envelope = Calibration.of(manifest), Envelope.of(manifest)
+        self.plain = PlainLook()
         self._outputs = {output.name for output in manifest.outputs} & set(SHAPES)
 
     def measure(self, frame: Frame, lap: Lap) -> Measurement:
@@ -40,7 +42,7 @@ class GpuSensor:
         ranked = _ranked(result, self._rule)
         defocus = _defocus(result, ranked, self._outputs)
         light = of_sample(result["sample"])
-        shift = self.envelope(light, defocus)
+        shift = worse(self.envelope(light, defocus), self.plain(frame, defocus.cells))
         estimate = aggregate(defocus, frame, self.calibration, shift, light)
         return Measurement(ranked, defocus, lap("aggregate", estimate), shift, light)
 

@@ -10,12 +10,15 @@ from edge.camera import Frame
 from edge.latency import Lap
 from edge.measure.aggregate import FocusEstimate, NoFocus, aggregate
 from edge.measure.budget import PatchBudget
+from edge.measure.colour_order import PATCHES as ORDER_PATCHES
+from edge.measure.colour_order import ColourOrder, swapped
 from edge.measure.defocus import Defocus, Enough, PatchDefocus
-from edge.measure.envelope import Envelope, Shift
+from edge.measure.envelope import Envelope, Shift, worse
 from edge.measure.importance import Importance, Ranked
 from edge.measure.interval import Calibration
 from edge.measure.photometry import photometry
-from edge.measure.preprocess import Preprocessor
+from edge.measure.plain_look import PlainLook
+from edge.measure.preprocess import Patches, Preprocessor
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ class FocusSensor:
     envelope: Envelope = field(default_factory=Envelope)
     budget: PatchBudget = field(default_factory=lambda: PatchBudget(None))
     enough_um: float | None = None  # an interval as narrow as this needs no more patches
+    plain: PlainLook | None = None
+    order: ColourOrder | None = None
 
     def measure(self, frame: Frame, lap: Lap) -> Measurement:
         """Frame to estimate, in the order of the paper's figure 5."""
@@ -60,8 +65,23 @@ class FocusSensor:
         enough = self._enough(frame, light)
         defocus = lap("dpn", self.defocus(patches, ranked, enough))  # signed um, one per patch
         shift = self.envelope(light, defocus)  # how far outside the training
+        shift = self._looked(frame, patches, defocus, shift)
         estimate = lap("aggregate", aggregate(defocus, frame, self.calibration, shift, light))
         return Measurement(ranked, defocus, estimate, shift, light)
+
+    def _looked(
+        self, frame: Frame, patches: Patches, defocus: PatchDefocus, shift: Shift | None
+    ) -> Shift | None:
+        """What is seen besides: smear, sharp dirt, exchanged colours."""
+        if self.plain is not None:
+            shift = worse(shift, self.plain(frame, defocus.cells))
+        if self.order is None:
+            return shift
+        found = 0.0
+        if self.order.due(defocus):
+            best = self.preprocess.gather(patches, defocus.cells[:ORDER_PATCHES])
+            found = self.order.look(best, defocus)
+        return worse(shift, swapped(self.order, found))
 
     def _enough(self, frame: Frame, light: Mapping[str, float]) -> Enough | None:
         if self.enough_um is None:

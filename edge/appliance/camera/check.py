@@ -1,4 +1,4 @@
-"""`sparsefocus camera check`: frames of an opened camera, counted and timed."""
+"""`sparsefocus camera check`: frames of an opened camera, counted, timed, their colours judged."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ import numpy as np
 
 from edge.camera import Camera, Frame
 from edge.errors import CameraLost, CameraStalled
+from edge.latency import Lap
+from edge.measure.colour_order import LIMIT, ColourOrder, Order
+from edge.measure.sensor import Sensor
 
 BACK_S = 30.0  # how long a camera that went away is waited for
 LOOK_S = 0.1
+LOOKS = 12  # frames that are measured for their colours
 
 log = logging.getLogger(__name__)
 
@@ -93,3 +97,20 @@ class _Patience:
 
 def _age_ms(frame: Frame) -> float:
     return (time.monotonic_ns() - frame.exposure_end_ns) / 1e6
+
+
+def colours_of(camera: Camera, sensor: Sensor, order: ColourOrder, timeout_s: float) -> str:
+    """What the camera's frames say about the order of red and blue (edge.measure.colour_order), or
+    why they say nothing. Frames of one field at one height are one look."""
+    for _ in range(LOOKS):
+        frame = camera.next(timeout_s)
+        if frame.pixel_format.value.startswith("Mono"):
+            return "grey"
+        sensor.measure(frame, Lap())
+        if order.order is not Order.UNKNOWN:
+            break
+    if order.evidence <= -LIMIT:
+        return f"{Order.SWAPPED.value} (red and blue): another pixel_format, or a Bayer phase"
+    if order.order is Order.RIGHT:
+        return order.order.value
+    return "cannot tell: show several fields or heights of a stained specimen while it runs"

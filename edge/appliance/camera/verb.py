@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edge.appliance.camera.check import measure
+from edge.appliance.camera.check import colours_of, measure
 from edge.appliance.config.config_file import read_config
 from edge.appliance.files import add_json, is_standard, write_json
-from edge.camera import open_camera
+from edge.camera import Camera, open_camera
 from edge.cameras.aravis_library import aravis
 from edge.cameras.gstreamer_library import gstreamer
 from edge.cameras.pylon import LAYERS, load_pylon
-from edge.errors import CameraLost, ConfigError
+from edge.errors import CameraLost, CameraStalled, ConfigError, EngineRejected
+from edge.open_sensor import build_sensor
+from edge.settings import Config
 
 WAIT_PERIODS = 20
 
@@ -105,16 +108,36 @@ def _check(options: argparse.Namespace) -> dict[str, Any]:
     """Open the camera that the config names and take frames."""
     if options.frames < 2:
         raise ConfigError("--frames must be at least 2")
-    settings = read_config(options.config).camera
+    config = read_config(options.config)
+    settings = config.camera
     camera = open_camera(settings.driver, settings.options)
+    timeout_s = WAIT_PERIODS * settings.period_ms / 1e3
     try:
         return {
             "driver": settings.driver,
             "period_ms_configured": settings.period_ms,
-            **measure(camera, options.frames, WAIT_PERIODS * settings.period_ms / 1e3),
+            **measure(camera, options.frames, timeout_s),
+            "colours": _colours(config, camera, timeout_s),
         }
     finally:
         camera.close()
+
+
+def _colours(config: Config, camera: Camera, timeout_s: float) -> str:
+    """Whether red and blue look exchanged, as far as the configured models can tell."""
+    try:
+        models = replace(config.models, backend="cpu")
+        sensor, nets = build_sensor(models, config.objective, config.loop.classes)
+    except (ConfigError, EngineRejected) as error:
+        return f"cannot tell: {error}"
+    try:
+        order = getattr(sensor, "order", None)
+        return "cannot tell" if order is None else colours_of(camera, sensor, order, timeout_s)
+    except (ConfigError, CameraStalled) as error:
+        return f"cannot tell: {error}"
+    finally:
+        for net in nets:
+            net.close()
 
 
 def _print(answer: dict[str, Any]) -> None:

@@ -1,0 +1,40 @@
+"""A few patches of a frame in colour, cut from the frame itself: the same on CPU and GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.camera import Frame, PixelFormat
+from edge.measure.preprocess import PAPER, PATCH_PX, Cell, Layout, crop_origin
+from edge.measure.raw_pixels import bits, demosaic, red_at, unpack
+
+U8 = npt.NDArray[np.uint8]
+
+
+def cut(frame: Frame, cells: Sequence[Cell], layout: Layout = PAPER) -> U8:
+    """The patches at `cells` one below the other, (n * 224, 224, 3) uint8 RGB; a grey frame's three
+    channels are alike. ConfigError as edge.measure.preprocess.crop_origin."""
+    top, left = crop_origin(frame, layout)
+    out = np.empty((len(cells), PATCH_PX, PATCH_PX, 3), np.uint8)
+    for slot, (row, column) in zip(out, cells, strict=True):
+        slot[:] = _patch(frame, top + row * PATCH_PX, left + column * PATCH_PX)
+    return out.reshape(-1, PATCH_PX, 3)
+
+
+def _patch(frame: Frame, top: int, left: int) -> U8:
+    """(224, 224, 3) or, of a grey frame, (224, 224, 1)."""
+    rows = slice(max(0, top - 1), top + PATCH_PX + 1)
+    pixels, depth, red = frame.pixels[rows], bits(frame), red_at(frame)
+    if depth != 8:
+        pixels = unpack(pixels, depth)
+    top -= rows.start
+    if red is not None:
+        red = (red[0], red[1] ^ rows.start & 1)
+        return demosaic(pixels, red, (top, left), (PATCH_PX, PATCH_PX))
+    part = pixels[top : top + PATCH_PX, left : left + PATCH_PX]
+    if frame.pixel_format is PixelFormat.BGR8:
+        return part[..., ::-1]
+    return part if part.ndim == 3 else part[..., None]

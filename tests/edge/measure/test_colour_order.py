@@ -1,0 +1,146 @@
+"""The order of red and blue is settled by evidence over frames, and a wrong one is held."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edge.latency import Lap
+from edge.measure.aggregate import NoFocus, Reason
+from edge.measure.colour_order import (
+    ASK_AGAIN,
+    BEYOND_DOUBT,
+    LIMIT,
+    ColourOrder,
+    Order,
+    evidence_of,
+    swapped,
+)
+from edge.measure.defocus import PatchDefocus
+from edge.measure.importance import Sparsity
+
+PATCHES = np.random.default_rng(0).integers(0, 256, (6, 224, 224, 3)).astype(np.uint8)
+
+
+def answers(defocus: float, spread: float, novelty: float = 1.0) -> dict[str, np.ndarray]:
+    values = {"defocus_um": defocus, "spread_um": spread, "novelty": novelty}
+    return {name: np.full(6, value, np.float32) for name, value in values.items()}
+
+
+def measured(defocus: float = 5.0, spread: float = 0.5, novelty: float = 1.0, cell: int = 0):
+    said = answers(defocus, spread, novelty)
+    cells = tuple((cell, n) for n in range(6))
+    one = np.ones(6, np.float32)
+    return PatchDefocus(
+        said["defocus_um"], said["spread_um"], one, cells, Sparsity.SPARSE, True, None,
+        said["novelty"],
+    )  # fmt: skip
+
+
+class Network:
+    """Answers by what it is shown: red and blue as in PATCHES, exchanged, or green alone."""
+
+    def __init__(self, exchanged: dict[str, np.ndarray], green: dict[str, np.ndarray]) -> None:
+        self.exchanged, self.green, self.asked = exchanged, green, 0
+
+    def __call__(self, patches: np.ndarray) -> dict[str, np.ndarray]:
+        self.asked += 1
+        if np.array_equal(patches, PATCHES[..., ::-1]):
+            return self.exchanged
+        assert np.array_equal(patches, np.repeat(PATCHES[..., 1:2], 3, axis=3))
+        return self.green
+
+
+RIGHT = Network(answers(-6.0, 1.5, 1.6), answers(5.2, 0.6))  # exchanged: vague, strange, far off
+WRONG = Network(answers(5.1, 0.3, 0.7), answers(5.2, 0.6))
+
+
+def test_evidence_is_the_opposite_with_the_channels_exchanged():
+    given, other, green = answers(5, 0.5, 1.0), answers(-4, 0.8, 1.3), answers(4.6, 0.7)
+    forth = evidence_of(measured(5, 0.5, 1.0), 6, other, green)
+    back = evidence_of(measured(-4, 0.8, 1.3), 6, given, green)
+    assert forth == pytest.approx(-back)
+    assert forth > 2
+
+
+@pytest.mark.parametrize(("network", "says"), [(RIGHT, Order.RIGHT), (WRONG, Order.SWAPPED)])
+def test_frames_settle_it_together(network, says):
+    order, looks = ColourOrder(network), 0
+    while order.order is Order.UNKNOWN:
+        new = measured(5.0 if says is Order.RIGHT else -5.0, cell=looks)
+        assert order.due(new)
+        order.look(PATCHES, new)
+        looks += 1
+        assert looks < 6
+    assert order.order is says
+    alarm = swapped(order, 0.0)
+    assert (alarm is not None and alarm.hold and alarm.score >= 1) == (says is Order.SWAPPED)
+
+
+def test_one_frame_can_be_enough_to_hold_it():
+    order = ColourOrder(RIGHT)
+    assert swapped(order, -LIMIT).hold
+    assert swapped(order, -LIMIT + 0.01) is None
+
+
+def test_the_same_picture_again_is_no_new_evidence():
+    order = ColourOrder(Network(answers(4.0, 0.6), answers(5.2, 0.6)))
+    order.look(PATCHES, measured())
+    assert order.order is Order.UNKNOWN
+    assert not order.due(measured(5.3))
+    assert order.due(measured(5.6))
+    assert order.due(measured(cell=4))
+
+
+def test_once_it_is_known_it_is_asked_for_now_and_then():
+    order = ColourOrder(RIGHT)
+    n = 0
+    while order.order is not Order.RIGHT:
+        order.look(PATCHES, measured(cell=n))
+        n += 1
+    asked = [order.due(measured(cell=100 + n)) for n in range(ASK_AGAIN)]
+    assert asked == [False] * (ASK_AGAIN - 1) + [True]
+
+
+def test_a_camera_that_was_mended_is_believed_again():
+    order = ColourOrder(WRONG)
+    for n in range(100):
+        order.look(PATCHES, measured(-5.0, cell=n))
+    assert order.order is Order.SWAPPED
+    order._network = RIGHT
+    looks = 0
+    while order.order is not Order.RIGHT:
+        order.look(PATCHES, measured(cell=looks))
+        looks += 1
+    assert looks <= 1 + 3 * BEYOND_DOUBT / 2
+
+
+def test_what_says_nothing():
+    order = ColourOrder(RIGHT)
+    grey = np.repeat(PATCHES[..., 1:2], 3, axis=3)
+    asked = RIGHT.asked
+    assert order.look(grey, measured()) == 0.0
+    assert RIGHT.asked == asked
+    nothing = answers(np.nan, np.nan)
+    assert evidence_of(measured(), 6, nothing, answers(5, 1)) == 0.0
+    none = measured()
+    blank = PatchDefocus(*[none.defocus_um[:0]] * 3, (), Sparsity.BLANK, True)
+    assert not order.due(blank)
+
+
+def test_a_frame_of_exchanged_colours_moves_nothing(simulated_sensor):
+    """The shipped networks on a simulated slide: as it is it is measured, exchanged it is held."""
+    sensor, frames = simulated_sensor
+    for frame in frames(exchanged=False):
+        seen = sensor.measure(frame, Lap())
+        assert seen.shift is None or seen.shift.feature != "colour order"
+    assert sensor.order.order is not Order.SWAPPED
+    held = 0
+    sensor.order._sum = 0.0
+    for frame in frames(exchanged=True):
+        seen = sensor.measure(frame, Lap())
+        held += isinstance(seen.estimate, NoFocus) and seen.estimate.reason is (
+            Reason.OUTSIDE_TRAINING
+        )
+    assert sensor.order.order is Order.SWAPPED
+    assert held >= 2
