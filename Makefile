@@ -93,7 +93,7 @@ $(VENV)/bin/python:
 
 $(VENV)/.run: $(VENV)/bin/python setup.cfg pyproject.toml constraints.txt
 	$(PIP) -e '.$(EXTRA)'
-	$(BIN)/python -c 'import cv2' || { echo "OpenCV is missing: JetPack's python3-opencv, or pip install '.[opencv]'"; exit 1; }
+	$(BIN)/python -m engines.opencv_here
 	touch $@
 
 $(VENV)/.test: $(VENV)/.run

@@ -28,6 +28,7 @@ LISTS = ("patch_importance", "patch_defocus_um", "patch_spread_um", "optics", "n
 COLUMNS = (*SCALARS, *LISTS)
 _TEXT = ("condition", "group", "slide", "split", "stack_id", "file", "reason", "decision",
          "sparsity", "shift_feature")  # fmt: skip
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 
 
 @contextmanager
@@ -62,7 +63,20 @@ def _cell(name: str, value: Any) -> str:
         return ""
     if name in LISTS:
         return json.dumps(value, allow_nan=False, separators=(",", ":"))
+    if name in _TEXT:
+        return harmless(str(value))
     return repr(value) if isinstance(value, float) else str(value)
+
+
+def harmless(text: str) -> str:
+    """A text cell that no spreadsheet takes for a formula: one that begins like one, or already
+    with a quote, gets a quote before it. `unharmed` gives it back."""
+    return f"'{text}" if text[:1] in _FORMULA else text
+
+
+def unharmed(cell: str) -> str:
+    """What `harmless` was given."""
+    return cell[1:] if cell[:1] == "'" and cell[1:2] in _FORMULA and cell[1:2] else cell
 
 
 def read_rows(path: Path) -> list[Record]:
@@ -77,12 +91,14 @@ def read_rows(path: Path) -> list[Record]:
             return [_parsed(cells, f"{path}:{reader.line_num}") for cells in reader]
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: is not a file of rows: {error}") from error
 
 
 def _parsed(cells: Mapping[str, str], at: str) -> Record:
     record: Record = {}
     for name in COLUMNS:
-        text = cells[name] or ""
+        text = cells[name] or ""  # None: the row was cut short
         try:
             record[name] = _value(name, text)
         except (KeyError, ValueError, RecursionError) as error:
@@ -92,7 +108,7 @@ def _parsed(cells: Mapping[str, str], at: str) -> Record:
 
 def _value(name: str, text: str) -> Any:
     if name in _TEXT:
-        return text
+        return unharmed(text)
     if not text:
         return None
     if name in LISTS:
