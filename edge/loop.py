@@ -19,7 +19,7 @@ from edge.errors import CameraStalled, ConfigError, EngineRejected, MoveRefused,
 from edge.guard import Guard
 from edge.latency import Lap
 from edge.measure.aggregate import FocusEstimate, NoFocus
-from edge.measure.sensor import Measurement, Sensor, measure
+from edge.measure.sensor import Measurement, Measurer, measure
 from edge.state import RunState
 from firmware_bridge.errors import StageError, StageSilent, StageUncertain
 from firmware_bridge.stage import Stage
@@ -50,7 +50,7 @@ class Parts(Protocol):
 
     camera: Camera
     stage: Stage
-    sensor: Sensor
+    sensor: Measurer
     guard: Guard
     state: RunState
     stall_s: float

@@ -11,10 +11,10 @@ from edge.measure.colour_order import ColourOrder
 from edge.measure.defocus import Defocus
 from edge.measure.envelope import Envelope
 from edge.measure.importance import ClassRule, Importance
-from edge.measure.interval import Calibration
+from edge.measure.interval import IntervalModel
 from edge.measure.plain_look import PlainLook
 from edge.measure.preprocess import PAPER, CpuPreprocessor, Layout
-from edge.measure.sensor import FocusSensor, Sensor
+from edge.measure.sensor import CpuMeasurer, Measurer
 from edge.optics import Objective
 from edge.settings import ModelSettings
 from engines import engine as engines
@@ -31,7 +31,7 @@ def build_sensor(
     budget_ms: float | None = None,
     enough_um: float | None = None,
     clock: Callable[[], int] = monotonic_ns,
-) -> tuple[Sensor, tuple[engines.Engine, ...]]:
+) -> tuple[Measurer, tuple[engines.Engine, ...]]:
     """The frame's way as far as the estimate, and its engines (rin, dpn) to be closed.
 
     `clock` measures the budget (monotonic ns; the loop's own).
@@ -52,13 +52,13 @@ def _cpu_sensor(
     classes: ClassRule,
     budget: PatchBudget,
     enough_um: float | None,
-) -> tuple[Sensor, tuple[engines.Engine, ...]]:
+) -> tuple[Measurer, tuple[engines.Engine, ...]]:
     rin = engines.open_engine(models.rin, models.threads, models.runtime)
     dpn = engines.open_engine(models.dpn, models.threads, models.runtime)
     _check(rin.manifest, "rin", objective)
     _check(dpn.manifest, "dpn", objective)
     layout = _layout(rin.manifest, dpn.manifest)
-    calibration = Calibration.of(dpn.manifest).widened(models.interval_factor)
+    calibration = IntervalModel.of(dpn.manifest).widened(models.interval_factor)
     envelope = Envelope.of(dpn.manifest)
     preprocess = CpuPreprocessor(models.threads, layout)
     defocus = Defocus(dpn, preprocess, budget)
@@ -66,12 +66,12 @@ def _cpu_sensor(
     hurried = (budget.budget_ms, enough_um) != (None, None)  # no time for a second look
     order = None if hurried else ColourOrder(defocus.again)
     looks = PlainLook(layout), order
-    return FocusSensor(*parts, calibration, envelope, budget, enough_um, *looks), (rin, dpn)
+    return CpuMeasurer(*parts, calibration, envelope, budget, enough_um, *looks), (rin, dpn)
 
 
 def _gpu_sensor(
     models: ModelSettings, objective: Objective, classes: ClassRule
-) -> tuple[Sensor, tuple[engines.Engine, ...]]:
+) -> tuple[Measurer, tuple[engines.Engine, ...]]:
     from edge.measure.gpu_sensor import open_gpu_sensor
 
     manifests = Manifest.read(models.rin), Manifest.read(models.dpn)

@@ -15,7 +15,7 @@ from edge.decide.tracking import ScanPath, TrackingController
 from edge.errors import ConfigError
 from edge.guard import Guard, limits_of
 from edge.measure.focus_offset import with_offset
-from edge.measure.sensor import Sensor
+from edge.measure.sensor import Measurer
 from edge.open_sensor import build_sensor
 from edge.open_stage import calibrated, open_stage_of
 from edge.settings import Config
@@ -32,7 +32,7 @@ class Rig:
     config: Config
     camera: Camera
     stage: Stage
-    sensor: Sensor
+    sensor: Measurer
     controller: Controller | TrackingController
     guard: Guard
     state: RunState
@@ -101,7 +101,7 @@ def build_rig(
     stage: Stage | None = None,
     clock: Callable[[], int] = monotonic_ns,
     path: ScanPath | None = None,
-    sensor: Sensor | None = None,
+    sensor: Measurer | None = None,
 ) -> Rig:
     """Open what the config names; a camera, stage or sensor given here is used instead of its
     driver or the models, a `path` instead of the steady speed of the config's scan section.
@@ -133,7 +133,7 @@ def build_rig(
 
 def _sensor_of(
     config: Config, clock: Callable[[], int]
-) -> tuple[Sensor, tuple[engines.Engine, ...]]:
+) -> tuple[Measurer, tuple[engines.Engine, ...]]:
     """ConfigError for steps beyond what the models were calibrated for."""
     loop = config.loop
     sensor, nets = build_sensor(
@@ -154,7 +154,7 @@ def _assemble(
     config: Config,
     camera: Camera,
     stage: Stage,
-    sensor: Sensor,
+    sensor: Measurer,
     nets: tuple[engines.Engine, ...],
     clock: Callable[[], int],
     path: ScanPath | None = None,

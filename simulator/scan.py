@@ -24,7 +24,7 @@ from edge.latency import Lap
 from edge.measure.aggregate import FocusEstimate, NoFocus, Reason
 from edge.measure.defocus import PatchDefocus
 from edge.measure.importance import Ranked, Sparsity
-from edge.measure.sensor import Measurement, Sensor
+from edge.measure.sensor import Measurement, Measurer
 from simulator.mechanics import Mechanics
 
 U8 = npt.NDArray[np.uint8]
@@ -139,7 +139,7 @@ class ModelSensor:
         self._rng = np.random.default_rng(seed)
 
     def measure(self, frame: Frame, lap: Lap) -> Measurement:
-        """See edge.measure.sensor.Sensor."""
+        """See edge.measure.sensor.Measurer."""
         begin = time.monotonic()
         seen = self._stand.look(frame)
         d_um = -seen.error_um + float(self._rng.normal(0.0, self._sd_um))
@@ -168,11 +168,11 @@ class PictureSensor:
     nearest to where the glass is; what is left, at most half a step, is added to their answer.
     Beyond the last picture there is no estimate. A blank stretch shows `blank`."""
 
-    def __init__(self, stand: Stand, inner: Sensor, stacks: Sequence[Stack], blank: U8) -> None:
+    def __init__(self, stand: Stand, inner: Measurer, stacks: Sequence[Stack], blank: U8) -> None:
         self._stand, self._inner, self._stacks, self._blank = stand, inner, stacks, blank
 
     def measure(self, frame: Frame, lap: Lap) -> Measurement:
-        """See edge.measure.sensor.Sensor."""
+        """See edge.measure.sensor.Measurer."""
         seen = self._stand.look(frame)
         if seen.blank:
             return self._inner.measure(_with(frame, self._blank), lap)
@@ -213,4 +213,4 @@ def _measurement(estimate: FocusEstimate | NoFocus) -> Measurement:
     return Measurement(ranked, patches, estimate)
 
 
-MakeSensor = Callable[[Stand], Sensor]
+MakeSensor = Callable[[Stand], Measurer]

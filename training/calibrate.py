@@ -28,7 +28,7 @@ from edge.appliance.files import write_json
 from edge.errors import ConfigError
 from edge.measure.budget import GROUPS
 from edge.measure.envelope import ACTIONS, Envelope
-from edge.measure.interval import Calibration
+from edge.measure.interval import IntervalModel
 from engines.engine import MODELS
 from engines.manifest import EngineRejected, Manifest
 from training.conformal import slide_share
@@ -49,7 +49,7 @@ COUNTS = (1, 2, 3, 4, 9, 20, 31, 32)  # of patches, each up to the next
 Line = dict[str, Any]
 
 
-def interval_table(rows: Sequence[FrameRow], calibration: Calibration) -> list[Line]:
+def interval_table(rows: Sequence[FrameRow], calibration: IntervalModel) -> list[Line]:
     """Coverage and width of all, by group, by number of patches and by distance; and of frames of
     which only the best patches would have been measured, as a latency budget has it."""
     known = [row for row in rows if row.answered]
@@ -69,7 +69,7 @@ def interval_table(rows: Sequence[FrameRow], calibration: Calibration) -> list[L
     return [_covered(name, part, calibration) for name, part in parts.items() if part]
 
 
-def _covered(name: str, rows: Sequence[FrameRow], calibration: Calibration) -> Line:
+def _covered(name: str, rows: Sequence[FrameRow], calibration: IntervalModel) -> Line:
     half, slides = intervals(rows, calibration), slide_numbers(rows)
     error = np.array([row.error_um for row in rows])
     share, se = slide_share(error <= half, slides)
@@ -119,7 +119,7 @@ def calibrate(
     """
     fit, scale, *rest = split(rows, (0, 1) if check else (0, 1, 0, 1, 2))
     looked_at = check or rest[0]
-    start = Calibration.of(manifest)
+    start = IntervalModel.of(manifest)
     on = [[row for row in part if row.condition in interval_on] for part in (fit, scale)]
     calibration = fit_interval(on[0], on[1], start, keep_shape)
     inside = [[row for row in part if row.condition in INSIDE] for part in (fit, scale)]
@@ -129,7 +129,7 @@ def calibrate(
     fitted: Line = {"interval": interval, "envelope": found.envelope}
     changed = dataclasses.replace(manifest, calibration={**manifest.calibration, **fitted})
     # what the runtime reads is what is judged
-    calibration, envelope = Calibration.of(changed), Envelope.of(changed)
+    calibration, envelope = IntervalModel.of(changed), Envelope.of(changed)
     judged = [row for row in looked_at if row.condition in interval_on]
     report: Line = {
         **fitted,

@@ -1,6 +1,6 @@
 """The coefficients of the interval: a shape from one set of slides, its factors from another.
 
-The shape is `edge.measure.interval.Calibration.interval_um`. It is fitted as the 95 % quantile of
+The shape is `edge.measure.interval.IntervalModel.interval_um`. It is fitted as the 95 % quantile of
 the error given what is known at run time, by quantile regression on log |error| (so that near and
 far, sure and vague frames count alike), and leaned towards equal coverage in every group and
 condition, which are not known at run time, but here they are, and near and far. Few, more and 31
@@ -22,8 +22,8 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from edge.measure.by_patches import OfK, PerK, at_k
-from edge.measure.interval import Calibration, interval_logs
+from edge.measure.by_patches import ByPatches, NumberByPatches, value_for
+from edge.measure.interval import IntervalModel, interval_logs
 from training.conformal import F64, slide_quantile, weights
 from training.frame_rows import CLASSES, FrameRow, k_keys, slide_numbers, slides_of, split
 
@@ -53,16 +53,16 @@ LEAST_SPREAD = 0.05  # of a logarithm; one that hardly varies explains nothing
 def fit_interval(
     fit: Sequence[FrameRow],
     conform: Sequence[FrameRow],
-    start: Calibration,
+    start: IntervalModel,
     keep_shape: bool = False,
-) -> Calibration:
+) -> IntervalModel:
     """Fitted on two halves that share no slide; what is not fitted stays as in `start`.
 
     `keep_shape`: the default shape, and only the factors from both. ValueError when either half
     has too few slides with estimates.
     """
     if keep_shape:
-        plain = Calibration(start.range_um)
+        plain = IntervalModel(start.range_um)
         both = _answered([*fit, *conform], "conformal")
         return dataclasses.replace(plain, factors=factors(both, plain))
     both = [*_answered(fit, "fit"), *_answered(conform, "conformal")]
@@ -71,13 +71,13 @@ def fit_interval(
     # of few slides never narrower: that would be luck
     least = 0.0 if slides_of(both) >= MANY_SLIDES else 1.0
     found = tuple(
-        (k, round(factor * max(least, float(np.median([at_k(each, k) for each in wider]))), 4))
+        (k, round(factor * max(least, float(np.median([value_for(each, k) for each in wider]))), 4))
         for k, factor in whole.factors
     )
     return dataclasses.replace(whole, factors=found)
 
 
-def _wider(parts: Sequence[Sequence[FrameRow]], start: Calibration) -> PerK[float]:
+def _wider(parts: Sequence[Sequence[FrameRow]], start: IntervalModel) -> ByPatches[float]:
     """By how much each part's errors exceed what was fitted on the others, by number of patches."""
     strange = []
     for rows in parts:
@@ -86,13 +86,13 @@ def _wider(parts: Sequence[Sequence[FrameRow]], start: Calibration) -> PerK[floa
     return _quantiles(np.concatenate(strange), [row for part in parts for row in part])
 
 
-def _fitted(rows: Sequence[FrameRow], start: Calibration) -> Calibration:
+def _fitted(rows: Sequence[FrameRow], start: IntervalModel) -> IntervalModel:
     """Shape and factors from the same slides: right for them, too narrow for others."""
     shaped = shape(rows, start)
     return dataclasses.replace(shaped, factors=factors(rows, shaped))
 
 
-def shape(rows: Sequence[FrameRow], start: Calibration) -> Calibration:
+def shape(rows: Sequence[FrameRow], start: IntervalModel) -> IntervalModel:
     """The exponents and the scale; the scale is only a first guess at the factors."""
     parts = [
         (low, [row for row in rows if low <= row.k < high])
@@ -146,19 +146,19 @@ def _law(rows: Sequence[FrameRow]) -> dict[str, float]:
     return {"scale_um": _rounded(scale_um), **found}
 
 
-def factors(rows: Sequence[FrameRow], shaped: Calibration) -> PerK[float]:
+def factors(rows: Sequence[FrameRow], shaped: IntervalModel) -> ByPatches[float]:
     """One conformal factor per number of patches that has enough slides."""
     plain = dataclasses.replace(shaped, factors=((1, 1.0),))
     return _quantiles(_ratios(rows, plain), rows)
 
 
-def _ratios(rows: Sequence[FrameRow], calibration: Calibration) -> F64:
+def _ratios(rows: Sequence[FrameRow], calibration: IntervalModel) -> F64:
     """(n,) error over half-width, without the least half-width."""
     plain = dataclasses.replace(calibration, least_um=0.0)
     return np.array([row.error_um for row in rows]) / np.maximum(intervals(rows, plain), LEAST_UM)
 
 
-def _quantiles(ratios: F64, rows: Sequence[FrameRow]) -> PerK[float]:
+def _quantiles(ratios: F64, rows: Sequence[FrameRow]) -> ByPatches[float]:
     slides = slide_numbers(rows)
     keys = k_keys(rows, LEAST_SLIDES)
     found = []
@@ -168,7 +168,7 @@ def _quantiles(ratios: F64, rows: Sequence[FrameRow]) -> PerK[float]:
     return tuple(found)
 
 
-def intervals(rows: Sequence[FrameRow], calibration: Calibration) -> F64:
+def intervals(rows: Sequence[FrameRow], calibration: IntervalModel) -> F64:
     """(n,) um: what the runtime would claim for each row."""
     return np.array(
         [
@@ -186,7 +186,7 @@ def intervals(rows: Sequence[FrameRow], calibration: Calibration) -> F64:
     )
 
 
-def as_json(calibration: Calibration) -> dict[str, object]:
+def as_json(calibration: IntervalModel) -> dict[str, object]:
     """calibration.interval of a manifest."""
     table = {str(k): factor for k, factor in calibration.factors}
     names = ("scale_um", *EXPONENTS, "least_um")
@@ -198,7 +198,7 @@ def as_json(calibration: Calibration) -> dict[str, object]:
     return {**plain, "factors": table}
 
 
-def _plain(value: OfK) -> object:
+def _plain(value: NumberByPatches) -> object:
     return value if isinstance(value, float) else {str(k): each for k, each in value}
 
 

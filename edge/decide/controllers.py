@@ -10,7 +10,7 @@ from edge.decide.tracking import ScanPath, SteadyScan, TrackingController, Track
 from edge.measure.aggregate import FocusEstimate, NoFocus
 from edge.optics import Objective
 from edge.settings import Config, LoopSettings
-from firmware_bridge.stages.at_rest import RestingStage
+from firmware_bridge.stages.at_rest import StageAtRest
 
 
 def controller_of(
@@ -59,7 +59,7 @@ class SingleFrame:
 
     def __init__(self, loop: LoopSettings, objective: Objective) -> None:
         self._controller = Controller(controller_settings(loop, objective, 1, 0))
-        self._stage = RestingStage()
+        self._stage = StageAtRest()
 
     def plan(self, estimate: FocusEstimate | NoFocus) -> Plan:
         """MOVE, VERIFY, IN_FOCUS or HOLD, with the reason that the loop would give."""

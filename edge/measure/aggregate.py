@@ -16,7 +16,7 @@ from edge.camera import Frame
 from edge.measure.defocus import PatchDefocus
 from edge.measure.envelope import Shift
 from edge.measure.importance import Sparsity
-from edge.measure.interval import Calibration
+from edge.measure.interval import IntervalModel
 from edge.measure.tilt import levelled
 
 MAD_TO_SIGMA = 1.4826  # of a normal distribution
@@ -62,7 +62,7 @@ class NoFocus:
 def aggregate(
     measured: PatchDefocus,
     frame: Frame,
-    calibration: Calibration,
+    calibration: IntervalModel,
     shift: Shift | None = None,
     light: Mapping[str, float] = MappingProxyType({}),
 ) -> FocusEstimate | NoFocus:
@@ -108,7 +108,7 @@ def middle(values: list[float]) -> float:
 
 
 def _doubt(
-    calibration: Calibration,
+    calibration: IntervalModel,
     median_um: float,
     spread_um: float,
     network_um: float,

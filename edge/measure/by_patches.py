@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-PerK = tuple[tuple[int, T], ...]  # by rising k, not empty
-OfK = float | PerK[float]  # the same for every k, or a table
+ByPatches = tuple[tuple[int, T], ...]  # by rising k, not empty
+NumberByPatches = float | ByPatches[float]  # the same for every k, or a table
 
 GREATEST_K = 81
 
 
-def at_k(table: PerK[T], k: int) -> T:
+def value_for(table: ByPatches[T], k: int) -> T:
     """The entry for `k` patches; below the least k listed, the first."""
     found = table[0][1]
     for least, entry in table[1:]:
@@ -25,12 +25,12 @@ def at_k(table: PerK[T], k: int) -> T:
     return found
 
 
-def of_k(entry: OfK, k: int) -> float:
+def number_for(entry: NumberByPatches, k: int) -> float:
     """What holds for `k` patches."""
-    return entry if isinstance(entry, float) else at_k(entry, k)
+    return entry if isinstance(entry, float) else value_for(entry, k)
 
 
-def per_k(value: Any, entry: Callable[[Any], T]) -> PerK[T]:
+def by_patches(value: Any, entry: Callable[[Any], T]) -> ByPatches[T]:
     """A JSON value, either one entry for all k or an object of k -> entry.
 
     `entry` turns one JSON value into an entry. ValueError for what is neither, for a k that is

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from edge.measure.by_patches import PerK, at_k, per_k
+from edge.measure.by_patches import ByPatches, by_patches, value_for
 from edge.measure.defocus import PatchDefocus
 from edge.measure.photometry import PHOTOMETRY
 from engines.manifest import EngineRejected, Manifest
@@ -90,7 +90,7 @@ class Bound:
 class Envelope:
     """The bounds of a model. Without any, nothing is measured and nothing alarms."""
 
-    bounds: Mapping[str, PerK[Bound]] = field(default_factory=dict)
+    bounds: Mapping[str, ByPatches[Bound]] = field(default_factory=dict)
     hold: bool = False
     combine: str = "weighted"
 
@@ -124,7 +124,7 @@ class Envelope:
     def judge(self, seen: Features, k: int) -> Shift | None:
         """The worst of the features `seen` on a frame of `k` patches."""
         scores = {
-            name: at_k(table, k).score(*seen[name])
+            name: value_for(table, k).score(*seen[name])
             for name, table in self.bounds.items()
             if name in seen
         }
@@ -168,14 +168,14 @@ def _combined(
     return mean, 1 / math.sqrt(float(weights.mean()))
 
 
-def _bounds(name: str, value: Any, where: str, outputs: set[str]) -> PerK[Bound]:
+def _bounds(name: str, value: Any, where: str, outputs: set[str]) -> ByPatches[Bound]:
     if name not in FEATURES:
         raise EngineRejected(f"{where}.bounds.{name} is no feature; there are {FEATURES}")
     needs = "optics" if name in OPTICS else name
     if name not in PHOTOMETRY and needs not in outputs:
         raise EngineRejected(f"{where}.bounds.{name} needs the output {needs!r}")
     try:
-        return per_k(value, Bound.of)
+        return by_patches(value, Bound.of)
     except ValueError as error:
         raise EngineRejected(f"{where}.bounds.{name}: {error}") from error
 

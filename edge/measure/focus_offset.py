@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from edge.camera import Frame
 from edge.latency import Lap
 from edge.measure.aggregate import FocusEstimate
-from edge.measure.sensor import Measurement, Sensor
+from edge.measure.sensor import Measurement, Measurer
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +20,11 @@ class OffsetSensor:
     """An estimator whose answers are `offset_um` higher: positive = the objective ends that much
     above the sharpest plane. The interval stays: the offset is a wish, not a measurement."""
 
-    inner: Sensor
+    inner: Measurer
     offset_um: float
 
     def measure(self, frame: Frame, lap: Lap) -> Measurement:
-        """See edge.measure.sensor.Sensor."""
+        """See edge.measure.sensor.Measurer."""
         found = self.inner.measure(frame, lap)
         if not isinstance(found.estimate, FocusEstimate):
             return found
@@ -32,7 +32,7 @@ class OffsetSensor:
         return replace(found, estimate=replace(found.estimate, defocus_um=defocus_um))
 
 
-def with_offset(sensor: Sensor, offset_um: float) -> Sensor:
+def with_offset(sensor: Measurer, offset_um: float) -> Measurer:
     """The estimator with this offset instead of any it had before; 0 = none."""
     plain = sensor.inner if isinstance(sensor, OffsetSensor) else sensor
     return OffsetSensor(plain, offset_um) if offset_um else plain

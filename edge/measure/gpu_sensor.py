@@ -16,7 +16,7 @@ from edge.measure.aggregate import aggregate
 from edge.measure.defocus import NEEDED, SHAPES, PatchDefocus, names
 from edge.measure.envelope import Envelope, worse
 from edge.measure.importance import ClassRule, Ranked
-from edge.measure.interval import Calibration
+from edge.measure.interval import IntervalModel
 from edge.measure.photometry import of_sample
 from edge.measure.plain_look import PlainLook
 from edge.measure.preprocess import GRID, crop_origin
@@ -27,12 +27,12 @@ from engines.gpu.frame import GpuFrame, Rule, View
 from engines.manifest import Manifest
 
 
-class GpuSensor:
-    """See edge.measure.sensor.FocusSensor. `manifest` is the DPN's."""
+class GpuMeasurer:
+    """See edge.measure.sensor.CpuMeasurer. `manifest` is the DPN's."""
 
     def __init__(self, gpu: GpuFrame, rule: ClassRule, manifest: Manifest) -> None:
         self._gpu, self._rule = gpu, rule
-        self.calibration, self.envelope = Calibration.of(manifest), Envelope.of(manifest)
+        self.calibration, self.envelope = IntervalModel.of(manifest), Envelope.of(manifest)
         self.plain = PlainLook()
         self._outputs = {output.name for output in manifest.outputs} & set(SHAPES)
 
@@ -49,7 +49,7 @@ class GpuSensor:
 
 def open_gpu_sensor(
     rin: Manifest, dpn: Manifest, rule: ClassRule, memory: str, graphs: bool = True
-) -> tuple[GpuSensor, tuple[Engine, ...]]:
+) -> tuple[GpuMeasurer, tuple[Engine, ...]]:
     """The sensor, and its engines to be closed; EngineRejected as engines.gpu.open_gpu.open_gpu."""
     from engines.gpu.open_gpu import open_gpu
 
@@ -57,7 +57,7 @@ def open_gpu_sensor(
     cuda, rin_net, dpn_net = open_gpu(rin, dpn)
     try:
         choice = Rule(rule.threshold, *rule.steps)
-        sensor = GpuSensor(GpuFrame(cuda, rin_net, dpn_net, choice, memory, graphs), rule, dpn)
+        sensor = GpuMeasurer(GpuFrame(cuda, rin_net, dpn_net, choice, memory, graphs), rule, dpn)
     except BaseException:
         rin_net.close()
         dpn_net.close()

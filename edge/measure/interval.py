@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from edge.measure.by_patches import OfK, PerK, at_k, of_k, per_k
+from edge.measure.by_patches import ByPatches, NumberByPatches, by_patches, number_for, value_for
 from edge.measure.preprocess import MAX_PATCHES
 from engines.manifest import EngineRejected, Manifest
 
@@ -30,7 +30,7 @@ _GREATEST_EXPONENT = 4.0
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
+class IntervalModel:
     """Exponents of the interval: a product of powers, times a factor for the k. Each exponent and
     the scale may differ by k: what many patches agree on is known by how they differ, what few
     say by the network's own spread.
@@ -51,15 +51,15 @@ class Calibration:
     """
 
     range_um: float
-    scale_um: OfK = 2.0
-    network: OfK = 1.0
-    patches: OfK = 0.0
-    distance: OfK = 0.0
-    importance: OfK = 0.0
-    colour: OfK = 0.0
-    ground: OfK = 0.0
+    scale_um: NumberByPatches = 2.0
+    network: NumberByPatches = 1.0
+    patches: NumberByPatches = 0.0
+    distance: NumberByPatches = 0.0
+    importance: NumberByPatches = 0.0
+    colour: NumberByPatches = 0.0
+    ground: NumberByPatches = 0.0
     least_um: float = 0.1
-    factors: PerK[float] = ((1, 1.0),)
+    factors: ByPatches[float] = ((1, 1.0),)
     disagree_um: float = 4.0
     disagree_relative: float = 0.25
     lone_um: float = math.inf
@@ -67,7 +67,7 @@ class Calibration:
     few_importance: float = 0.0
 
     @classmethod
-    def of(cls, manifest: Manifest) -> Calibration:
+    def of(cls, manifest: Manifest) -> IntervalModel:
         """From a DPN's manifest; EngineRejected for an unknown or impossible coefficient."""
         given = manifest.calibration.get("interval", {})
         if not isinstance(given, dict):
@@ -84,7 +84,7 @@ class Calibration:
                 raise EngineRejected(where) from error
         return cls(range_um=manifest.optics.range_um, **values)
 
-    def widened(self, factor: float) -> Calibration:
+    def widened(self, factor: float) -> IntervalModel:
         """The same with every interval `factor` times as wide."""
         factors = tuple((k, each * factor) for k, each in self.factors)
         return replace(self, factors=factors, least_um=self.least_um * factor)
@@ -110,8 +110,8 @@ class Calibration:
             self.network, self.patches, self.distance, self.importance, self.colour, self.ground,
         )  # fmt: skip
         law = min(k, _FEW) if left_out else k
-        power = sum(of_k(e, law) * x for e, x in zip(exponents, logs, strict=True))
-        scale_um = at_k(self.factors, law) * of_k(self.scale_um, law)
+        power = sum(number_for(e, law) * x for e, x in zip(exponents, logs, strict=True))
+        scale_um = value_for(self.factors, law) * number_for(self.scale_um, law)
         half_um = scale_um * math.exp(min(power, _GREATEST_LOG))
         least_um = max(self.least_um, 2.0 * spread_um / math.sqrt(k))
         return least_um if half_um < least_um else half_um  # NaN stays NaN
@@ -138,7 +138,7 @@ def interval_logs(
     importance: float,
     light: Mapping[str, float],
 ) -> tuple[float, ...]:
-    """Logarithms of what the exponents of a Calibration apply to, in their order.
+    """Logarithms of what the exponents of an IntervalModel apply to, in their order.
 
     What can be 0 has a least value, below which it says nothing more.
     """
@@ -170,8 +170,8 @@ def _factor(value: Any) -> float:
     return factor
 
 
-def _factors(value: Any) -> PerK[float]:
-    return per_k(value, _factor)
+def _factors(value: Any) -> ByPatches[float]:
+    return by_patches(value, _factor)
 
 
 def _exponent(value: Any) -> float:
@@ -189,8 +189,8 @@ def _doubt_exponent(value: Any) -> float:
     return exponent
 
 
-def _of_k(entry: Callable[[Any], float]) -> Callable[[Any], OfK]:
-    return lambda value: per_k(value, entry) if isinstance(value, Mapping) else entry(value)
+def _of_k(entry: Callable[[Any], float]) -> Callable[[Any], NumberByPatches]:
+    return lambda value: by_patches(value, entry) if isinstance(value, Mapping) else entry(value)
 
 
 _READ: Mapping[str, Callable[[Any], Any]] = {

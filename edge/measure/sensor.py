@@ -1,4 +1,4 @@
-"""A frame to an estimate: needs no stage, moves nothing. Read `FocusSensor.measure`."""
+"""A frame to an estimate: needs no stage, moves nothing. Read `CpuMeasurer.measure`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edge.measure.colour_order import ColourOrder, swapped
 from edge.measure.defocus import Defocus, Enough, PatchDefocus
 from edge.measure.envelope import Envelope, Shift, worse
 from edge.measure.importance import Importance, Ranked
-from edge.measure.interval import Calibration
+from edge.measure.interval import IntervalModel
 from edge.measure.photometry import photometry
 from edge.measure.plain_look import PlainLook
 from edge.measure.preprocess import Patches, Preprocessor
@@ -33,22 +33,22 @@ class Measurement:
     photometry: Mapping[str, float] = field(default_factory=dict)
 
 
-class Sensor(Protocol):
-    """A frame's way as far as the estimate: needs no stage, moves nothing. On the CPU FocusSensor,
-    on the GPU edge.measure.gpu_sensor.GpuSensor."""
+class Measurer(Protocol):
+    """A frame's way as far as the estimate: needs no stage, moves nothing. On the CPU CpuMeasurer,
+    on the GPU edge.measure.gpu_sensor.GpuMeasurer."""
 
     def measure(self, frame: Frame, lap: Lap) -> Measurement:
         """Frame to estimate; the lap gets the stages' times."""
 
 
 @dataclass(frozen=True, slots=True)
-class FocusSensor:
+class CpuMeasurer:
     """A frame's way on the CPU, part by part."""
 
     preprocess: Preprocessor
     importance: Importance
     defocus: Defocus
-    calibration: Calibration
+    calibration: IntervalModel
     envelope: Envelope = field(default_factory=Envelope)
     budget: PatchBudget = field(default_factory=lambda: PatchBudget(None))
     enough_um: float | None = None  # an interval as narrow as this needs no more patches
@@ -95,6 +95,6 @@ class FocusSensor:
         return enough
 
 
-def measure(sensor: Sensor, frame: Frame, lap: Lap) -> Measurement:
+def measure(sensor: Measurer, frame: Frame, lap: Lap) -> Measurement:
     """Frame to estimate, on whatever the sensor runs on."""
     return sensor.measure(frame, lap)

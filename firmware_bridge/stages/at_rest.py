@@ -6,7 +6,7 @@ from firmware_bridge.errors import StageRefused
 from firmware_bridge.stage import Stage, StageStatus, ZAt
 
 
-class RestingStage(Stage):
+class StageAtRest(Stage):
     """Its position is known exactly and every move is refused."""
 
     z_min_um = 0.0

@@ -18,7 +18,7 @@ from edge.errors import EngineRejected, SparseFocusError
 from edge.loop import Outcome, step
 from edge.measure.importance import ClassRule, Importance
 from edge.measure.preprocess import GRID, PATCH_PX, SMALL_PX
-from edge.measure.sensor import FocusSensor
+from edge.measure.sensor import CpuMeasurer
 from edge.rig import build_rig
 from edge.settings import Config
 from edge.state import State
@@ -104,7 +104,7 @@ class Ours:
         rule = ClassRule(threshold=-1.0, dense=k, sparse=k, ex_sparse=k)  # always this k
         importance = Importance(self._rig.engines[0], rule)
         sensor = self._rig.sensor
-        assert isinstance(sensor, FocusSensor)  # the CPU's, as asked for
+        assert isinstance(sensor, CpuMeasurer)  # the CPU's, as asked for
         self._rig.sensor = replace(sensor, importance=importance)
         self._camera.pixels = pixels
         self._wait_until_settled()

@@ -14,8 +14,8 @@ from edge.errors import CameraStalled
 from edge.guard import Guard, GuardLimits
 from edge.measure.aggregate import FocusEstimate, NoFocus, Reason
 from edge.measure.importance import Sparsity
-from edge.measure.interval import Calibration
-from edge.measure.sensor import FocusSensor
+from edge.measure.interval import IntervalModel
+from edge.measure.sensor import CpuMeasurer
 from edge.rig import Rig
 from edge.state import RunState
 from firmware_bridge.stage import Stage, StageStatus, ZAt
@@ -174,7 +174,7 @@ LIMITS = GuardLimits(-1000.0, 1000.0, 1, max_step_um=25.0, max_age_ms=100.0)
 
 
 class SeeingSensor:
-    """A FocusSensor whose parts see nothing; `measure` ends in `Eye`."""
+    """A CpuMeasurer whose parts see nothing; `measure` ends in `Eye`."""
 
     @staticmethod
     def build(eye, monkeypatch):
@@ -184,7 +184,7 @@ class SeeingSensor:
         )
         patches = SimpleNamespace(small=np.zeros((1, 8, 8, 3), np.uint8), cells=())
         patches.optics = patches.novelty = None
-        return FocusSensor(lambda f: patches, importance, lambda p, *_: p, Calibration(25.0))
+        return CpuMeasurer(lambda f: patches, importance, lambda p, *_: p, IntervalModel(25.0))
 
 
 def microscope(monkeypatch, z_um=0.0, settings=SETTINGS, limits=LIMITS, **eye):

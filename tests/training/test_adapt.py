@@ -281,7 +281,7 @@ def test_a_mirrored_dpn_answers_the_negative():
 
 
 def test_the_interval_is_as_wide_as_the_worst_stack_needs():
-    from edge.measure.interval import Calibration
+    from edge.measure.interval import IntervalModel
 
     def record(stack, error):
         return {
@@ -291,7 +291,7 @@ def test_the_interval_is_as_wide_as_the_worst_stack_needs():
             "optics": None, "novelty": [1.0], "photometry": {},
         }  # fmt: skip
 
-    shipped = Calibration(
+    shipped = IntervalModel(
         20.0, scale_um=1.0, factors=((1, 2.0), (9, 1.0)), lone_um=3.0, lone_relative=0.1
     )
     kept = fit_few([record("a", 0.4)], shipped, {})["interval"]

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from edge.appliance.evaluate.rows_file import COLUMNS, rows_file
-from edge.measure.by_patches import OfK, of_k
+from edge.measure.by_patches import NumberByPatches, number_for
 from edge.measure.defocus import PatchDefocus
 from edge.measure.envelope import Envelope
 from edge.measure.importance import Sparsity
-from edge.measure.interval import Calibration
+from edge.measure.interval import IntervalModel
 from edge.measure.photometry import PHOTOMETRY
 from engines.manifest import NOMINAL_OPTICS, Input, Manifest, Output
 from training import calibrate
@@ -25,7 +25,7 @@ from training.fit_envelope import fit_envelope, judge
 from training.fit_interval import LEAST_SLIDES, fit_interval, intervals
 from training.frame_rows import FrameRow, best_of, k_keys, read_frames, slide_numbers, split
 
-START = Calibration(range_um=27.0)
+START = IntervalModel(range_um=27.0)
 GROUPS = [(kind, name, k) for kind in ("cell", "tissue")
           for name, k in (("dense", 31), ("sparse", 9), ("ex-sparse", 3))]  # fmt: skip
 LIGHT = {"background": 230.0, "red balance": 0.02, "blue balance": -0.05, "saturated": 0.0,
@@ -62,11 +62,11 @@ def interval_rows(slides: int, seed: int, heavy: bool = False, frames: int = 2) 
     return rows
 
 
-def at_every_law(exponent: OfK) -> list[float]:
-    return [of_k(exponent, k) for k in (3, 9, 31)]
+def at_every_law(exponent: NumberByPatches) -> list[float]:
+    return [number_for(exponent, k) for k in (3, 9, 31)]
 
 
-def group_coverage(rows: list[FrameRow], calibration: Calibration) -> dict[str, float]:
+def group_coverage(rows: list[FrameRow], calibration: IntervalModel) -> dict[str, float]:
     inside = np.array([r.error_um for r in rows]) <= intervals(rows, calibration)
     return {
         f"{kind} {name}": slide_share(
@@ -200,7 +200,7 @@ def test_what_matters_is_found():
         for colour in [0.02 + 0.1 * row.importance**20]
     ]
     found = fit_interval(*split(by_colour, (0, 1)), START)
-    assert of_k(found.colour, 31) == pytest.approx(1.0, abs=0.3)
+    assert number_for(found.colour, 31) == pytest.approx(1.0, abs=0.3)
     covered = [row for row in rows if row.k >= 31]
     levels = np.random.default_rng(8).uniform(100.0, 225.0, len(covered))
     by_ground = [
@@ -260,7 +260,7 @@ def test_near_is_inside_as_often_as_far():
 
 def test_a_shape_that_is_kept_still_covers():
     calibration = fit_interval(*split(interval_rows(100, 8), (0, 1)), START, keep_shape=True)
-    default = Calibration(START.range_um)
+    default = IntervalModel(START.range_um)
     assert dataclasses.replace(calibration, factors=default.factors) == default
     fresh = interval_rows(250, 9)
     inside = np.array([row.error_um for row in fresh]) <= intervals(fresh, calibration)
@@ -270,11 +270,11 @@ def test_a_shape_that_is_kept_still_covers():
 def test_no_slide_judges_what_was_fitted_on_it(monkeypatch):
     fitted, judged, rows = [], [], interval_rows(20, 3)
 
-    def fit(given: list[FrameRow], start: Calibration) -> Calibration:
+    def fit(given: list[FrameRow], start: IntervalModel) -> IntervalModel:
         fitted.append({row.slide for row in given})
         return start
 
-    def judge(given: list[FrameRow], calibration: Calibration) -> np.ndarray:
+    def judge(given: list[FrameRow], calibration: IntervalModel) -> np.ndarray:
         judged.append({row.slide for row in given})
         return np.ones(len(given))
 
@@ -524,7 +524,7 @@ def test_the_best_of_more_patches_are_looked_at_as_the_runtime_would():
     assert found == pytest.approx((2.2, 0.1, 1.0, 0.9), rel=1e-5)
     assert best.between_um == pytest.approx(1.4826 * 0.2, rel=1e-5)
     # nine would be believed to the least half-width, nine of ten are not
-    calibration = Calibration(27.0, scale_um=((1, 2.0), (9, 1e-3)), least_um=0.1)
+    calibration = IntervalModel(27.0, scale_um=((1, 2.0), (9, 1e-3)), least_um=0.1)
     nine = best_of(whole, 9)
     no_more = dataclasses.replace(nine.patches, left_out=0)
     claimed = intervals([dataclasses.replace(nine, patches=no_more), nine], calibration)
@@ -553,8 +553,8 @@ def test_the_command_writes_what_the_runtime_reads(rows_csv, tmp_path, capsys):
     changed = Manifest.read(path)
     assert [file.name for file in tmp_path.iterdir() if file.name.startswith(".")] == []
     assert changed.calibration["note"] == "kept"
-    assert Calibration.of(changed).disagree_um == 3.5
-    assert Calibration.of(changed).scale_um != 9.0
+    assert IntervalModel.of(changed).disagree_um == 3.5
+    assert IntervalModel.of(changed).scale_um != 9.0
     assert Envelope.of(changed).hold
     report = json.loads(out.read_text())
     assert report["envelope"] == changed.calibration["envelope"]

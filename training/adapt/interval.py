@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from edge.appliance.evaluate.record import Record
-from edge.measure.interval import Calibration
+from edge.measure.interval import IntervalModel
 from edge.measure.photometry import PHOTOMETRY
 from training.adapt.material import AdaptRefused
 from training.fit_envelope import fit_envelope
@@ -28,7 +28,7 @@ LEAST = 0.5  # of the factor: few frames may all be good ones
 
 
 def fit_few(
-    found: Sequence[Record], shipped: Calibration, light: Mapping[str, Any]
+    found: Sequence[Record], shipped: IntervalModel, light: Mapping[str, Any]
 ) -> dict[str, Any]:
     """calibration of a DPN's manifest; `light`: the shipped envelope's bounds. AdaptRefused when no
     kept frame has an answer."""

@@ -34,7 +34,7 @@ from edge.appliance.files import (
 )
 from edge.errors import ConfigError
 from edge.images.zstack import UM_PER_PX
-from edge.measure.interval import Calibration
+from edge.measure.interval import IntervalModel
 from edge.measure.preprocess import PAPER
 from engines.engine import MODELS
 from engines.manifest import Manifest, Optics
@@ -149,7 +149,7 @@ def _adapt(
     kept = records(after, material.kept)
     _refuse_unlearned(kept)
     model = Manifest.read(MODELS / "dpn.json")
-    shipped = replace(Calibration.of(model), range_um=optics.range_um)
+    shipped = replace(IntervalModel.of(model), range_um=optics.range_um)
     _write_calibration(after, fit_few(kept, shipped, model.calibration["envelope"]["bounds"]))
     new = records(after, judged)
     say(f"the adapted models: {words_of(score(new))}")

@@ -20,7 +20,7 @@ from edge.latency import Lap
 from edge.measure.aggregate import FocusEstimate
 from edge.measure.importance import ClassRule
 from edge.measure.preprocess import GRID, PATCH_PX, centre_crop
-from edge.measure.sensor import Sensor
+from edge.measure.sensor import Measurer
 from edge.open_sensor import build_sensor
 from edge.optics import Objective
 from edge.settings import ModelSettings
@@ -72,7 +72,7 @@ class Methods:
         optics = Manifest.read(settings.dpn).optics
         self.objective = Objective(optics.na, optics.magnification, optics.um_per_px)
         nets: tuple[Engine, ...]
-        self.sensor: Sensor
+        self.sensor: Measurer
         self.sensor, nets = build_sensor(settings, self.objective, ClassRule())
         self._dpn = nets[1]
         self._rivals: dict[str, Baseline | DPN] = {

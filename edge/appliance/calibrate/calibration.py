@@ -26,7 +26,7 @@ from edge.errors import SparseFocusError
 from edge.guard import Guard
 from edge.latency import Lap
 from edge.measure.aggregate import FocusEstimate
-from edge.measure.sensor import Sensor
+from edge.measure.sensor import Measurer
 from edge.measure.sharpness import sharpness
 from firmware_bridge.stage import Stage
 
@@ -76,7 +76,7 @@ class Calibrator:
 
     stage: Stage
     guard: Guard
-    sensor: Sensor
+    sensor: Measurer
     next_frame: Callable[[float], Frame]
     settle_ms: float
     said: Callable[[str], None] = lambda _: None

@@ -11,7 +11,7 @@ from edge.appliance.calibrate.calibration import WAIT_S, CalibrationRefused
 from edge.camera import Frame
 from edge.latency import Lap
 from edge.measure.aggregate import FocusEstimate
-from edge.measure.sensor import Sensor
+from edge.measure.sensor import Measurer
 
 FRAMES, LEAST = 7, 4  # looked at, and answered at least
 MOST_UM = 10.0  # as `loop.focus_offset_um` allows
@@ -26,7 +26,7 @@ class OffsetHere:
     frames: int
 
 
-def offset_here(sensor: Sensor, next_frame: Callable[[float], Frame]) -> OffsetHere:
+def offset_here(sensor: Measurer, next_frame: Callable[[float], Frame]) -> OffsetHere:
     """From frames of the field as it stands; nothing moves.
 
     The half-width is that of one estimate, which all frames of one field share, and the scatter

@@ -12,7 +12,7 @@ from edge.camera import Camera, Frame
 from edge.errors import CameraLost, CameraStalled
 from edge.latency import Lap
 from edge.measure.colour_order import LIMIT, ColourOrder, Order
-from edge.measure.sensor import Sensor
+from edge.measure.sensor import Measurer
 
 BACK_S = 30.0  # how long a camera that went away is waited for
 LOOK_S = 0.1
@@ -99,7 +99,7 @@ def _age_ms(frame: Frame) -> float:
     return (time.monotonic_ns() - frame.exposure_end_ns) / 1e6
 
 
-def colours_of(camera: Camera, sensor: Sensor, order: ColourOrder, timeout_s: float) -> str:
+def colours_of(camera: Camera, sensor: Measurer, order: ColourOrder, timeout_s: float) -> str:
     """What the camera's frames say about the order of red and blue (edge.measure.colour_order), or
     why they say nothing. Frames of one field at one height are one look."""
     for _ in range(LOOKS):

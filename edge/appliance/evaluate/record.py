@@ -22,7 +22,7 @@ from edge.errors import ConfigError
 from edge.images.zstack import Exposure
 from edge.latency import Lap
 from edge.measure.aggregate import FocusEstimate, NoFocus, median_and_spread
-from edge.measure.sensor import Measurement, Sensor, measure
+from edge.measure.sensor import Measurement, Measurer, measure
 from edge.optics import Objective
 from edge.settings import LoopSettings
 
@@ -35,7 +35,7 @@ _OWN_COLUMN = ("condition", "group", "slide", "split", COLUMN)
 class Examiner:
     """Measures frames and says what the controller would do with each, taken alone."""
 
-    def __init__(self, sensor: Sensor, objective: Objective) -> None:
+    def __init__(self, sensor: Measurer, objective: Objective) -> None:
         self._sensor = sensor
         self._alone = SingleFrame(LoopSettings(), objective)
 

@@ -21,7 +21,7 @@ from edge.errors import ConfigError
 from edge.images.image_file import as_frame, printable, read_picture
 from edge.latency import Lap
 from edge.measure.aggregate import NoFocus
-from edge.measure.sensor import Measurement, Sensor, measure
+from edge.measure.sensor import Measurement, Measurer, measure
 from edge.open_sensor import build_sensor
 from edge.optics import Objective
 from edge.settings import LoopSettings, ModelSettings
@@ -81,7 +81,7 @@ def _assumed(objective: Objective, config: Path | None) -> str:
     )
 
 
-def _measure(path: Path, sensor: Sensor, alone: SingleFrame, bits: int | None) -> dict[str, Any]:
+def _measure(path: Path, sensor: Measurer, alone: SingleFrame, bits: int | None) -> dict[str, Any]:
     picture = read_picture(path)
     pixels, pixel_format = as_frame(path, picture, bits)
     now = monotonic_ns()

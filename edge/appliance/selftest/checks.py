@@ -19,7 +19,7 @@ import numpy.typing as npt
 from edge.camera import Frame, PixelFormat
 from edge.latency import Lap
 from edge.measure.preprocess import CROP_PX, GRID, PATCH_PX
-from edge.measure.sensor import Sensor, measure
+from edge.measure.sensor import Measurer, measure
 from engines import golden
 from engines.engine import Engine
 from engines.errors import PlanInaccurate
@@ -119,7 +119,7 @@ def frame_of(rgb: U8, name: str, number: int = 0) -> Frame:
     return Frame(pixels, PixelFormat(name), number, 0, 0)
 
 
-def timed(sensor: Sensor, frames: Sequence[Frame], count: int) -> dict[str, dict[str, float]]:
+def timed(sensor: Measurer, frames: Sequence[Frame], count: int) -> dict[str, dict[str, float]]:
     """`count` frames after a warm-up; ms by stage, as the loop books them."""
     laps: list[Mapping[str, float]] = []
     for number in range(WARM_UP + count):

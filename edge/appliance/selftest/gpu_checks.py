@@ -18,10 +18,10 @@ from edge.appliance.selftest.checks import (
 )
 from edge.camera import Frame
 from edge.latency import Lap
-from edge.measure.gpu_sensor import GpuSensor, view
+from edge.measure.gpu_sensor import GpuMeasurer, view
 from edge.measure.importance import ClassRule
 from edge.measure.preprocess import GRID, CpuPreprocessor
-from edge.measure.sensor import Sensor, measure
+from edge.measure.sensor import Measurer, measure
 from engines.golden import LIMITS
 from engines.gpu.cuda import Cuda
 from engines.gpu.frame import MEMORY, GpuFrame, Rule
@@ -40,14 +40,14 @@ class GpuTest:
     ) -> None:
         self._cuda, self._rin, self._dpn, self._classes = cuda, rin, dpn, classes
 
-    def fill(self, found: Findings, rgb: U8, cpu: Sensor, count: int) -> None:
+    def fill(self, found: Findings, rgb: U8, cpu: Measurer, count: int) -> None:
         """Add every check and all times to `found`; `cpu` is the reference."""
         found.checks += [self._kernels(rgb, name) for name in FORMATS]
         found.checks.append(self._whole(rgb, cpu))
         found.checks.append(self._graphs(rgb))
         frames = [frame_of(rgb, "RGB8", i) for i in range(2)]
         for memory in MEMORY:
-            sensor = GpuSensor(self._way(memory), self._classes, self._dpn.manifest)
+            sensor = GpuMeasurer(self._way(memory), self._classes, self._dpn.manifest)
             for stage, values in timed(sensor, frames, count).items():
                 found.latency_ms[f"{stage}, frame memory {memory}"] = values
         way = self._way()
@@ -83,10 +83,10 @@ class GpuTest:
         self._cuda.release(held)
         return values
 
-    def _whole(self, rgb: U8, cpu: Sensor) -> Check:
+    def _whole(self, rgb: U8, cpu: Measurer) -> Check:
         """The same frame by both ways."""
         frame = frame_of(rgb, "RGB8")
-        gpu = GpuSensor(self._way(), self._classes, self._dpn.manifest)
+        gpu = GpuMeasurer(self._way(), self._classes, self._dpn.manifest)
         ours, theirs = (measure(way, frame, Lap()) for way in (gpu, cpu))
         same = sorted(ours.ranked.cells) == sorted(theirs.ranked.cells)
         um = [float(np.median(seen.patches.defocus_um)) for seen in (ours, theirs)]

@@ -14,14 +14,14 @@ from edge.measure.aggregate import FocusEstimate, NoFocus, Reason, aggregate
 from edge.measure.defocus import PatchDefocus
 from edge.measure.envelope import Shift
 from edge.measure.importance import Sparsity
-from edge.measure.interval import Calibration
+from edge.measure.interval import IntervalModel
 from edge.optics import Objective
 from engines.manifest import NOMINAL_OPTICS, EngineRejected, Manifest
 from tests.support.fake_microscope import PIXELS
 
 FRAME = Frame(PIXELS, PixelFormat.RGB8, 7, 1000, 3000)
-CALIBRATION = Calibration(range_um=25.0)
-FITTED = Calibration(
+CALIBRATION = IntervalModel(range_um=25.0)
+FITTED = IntervalModel(
     25.0, scale_um=50.0, network=1.5, patches=0.4, distance=-0.5, importance=0.1, colour=0.3,
     ground=0.2,
 )  # fmt: skip
@@ -97,7 +97,7 @@ def test_interval_grows_where_the_importance_falls_short():
 
 
 def test_interval_has_a_least_width():
-    sure = Calibration(25.0, factors=((1, 0.1),))
+    sure = IntervalModel(25.0, factors=((1, 0.1),))
     assert _aggregate([2.0] * 9, [0.0] * 9, calibration=sure).interval_um == 0.1
     narrow = dataclasses.replace(sure, least_um=0.0)  # and a spread of 0 is taken for 1 nm
     assert _aggregate([2.0] * 9, [0.0] * 9, calibration=narrow).interval_um == pytest.approx(2e-4)
@@ -211,22 +211,22 @@ def _manifest(**calibration):
 
 
 def test_calibration_comes_from_the_manifest():
-    shipped = Calibration(range_um=NOMINAL_OPTICS.range_um)
-    got = Calibration.of(_manifest(interval={"scale_um": 0.5, "distance": -2}, other=1))
+    shipped = IntervalModel(range_um=NOMINAL_OPTICS.range_um)
+    got = IntervalModel.of(_manifest(interval={"scale_um": 0.5, "distance": -2}, other=1))
     assert got == dataclasses.replace(shipped, scale_um=0.5, distance=-2.0)
-    assert Calibration.of(_manifest()) == shipped
+    assert IntervalModel.of(_manifest()) == shipped
     new = {"importance": 0.7, "least_um": 0.2, "factors": {"9": 1.5, "1": 2}}
-    assert Calibration.of(_manifest(interval=new)) == dataclasses.replace(
+    assert IntervalModel.of(_manifest(interval=new)) == dataclasses.replace(
         shipped, importance=0.7, least_um=0.2, factors=((1, 2.0), (9, 1.5))
     )
 
 
 def test_the_law_of_so_many_patches_is_the_one_applied():
     table = {"scale_um": {"1": 2, "31": 5}, "network": {"1": 1, "9": 0.5}, "patches": 0.3}
-    got = Calibration.of(_manifest(interval=table))
+    got = IntervalModel.of(_manifest(interval=table))
     assert (got.scale_um, got.network) == (((1, 2.0), (31, 5.0)), ((1, 1.0), (9, 0.5)))
     for k, scale_um, network in ((1, 2.0, 1.0), (8, 2.0, 1.0), (9, 2.0, 0.5), (31, 5.0, 0.5)):
-        plain = Calibration(got.range_um, scale_um=scale_um, network=network, patches=0.3)
+        plain = IntervalModel(got.range_um, scale_um=scale_um, network=network, patches=0.3)
         assert got.interval_um(3.0, 0.4, 1.0, k) == plain.interval_um(3.0, 0.4, 1.0, k)
     assert got.widened(2.0).interval_um(3.0, 0.4, 1.0, 9) == pytest.approx(
         2.0 * got.interval_um(3.0, 0.4, 1.0, 9)
@@ -235,7 +235,7 @@ def test_the_law_of_so_many_patches_is_the_one_applied():
 
 def test_the_best_of_more_patches_are_judged_by_the_law_of_few():
     """Nine of thirty agree better than all thirty would: the law of nine is not for them."""
-    calibration = Calibration(
+    calibration = IntervalModel(
         25.0, scale_um=((1, 3.0), (9, 1.0)), network=((1, 1.0), (9, 0.5)),
         factors=((1, 1.0), (3, 2.0), (9, 1.0)),
     )  # fmt: skip
@@ -289,12 +289,12 @@ def test_the_best_of_more_patches_are_judged_by_the_law_of_few():
 )
 def test_impossible_calibration_is_rejected(bad):
     with pytest.raises(EngineRejected, match=r"calibration\.interval"):
-        Calibration.of(_manifest(interval=bad))
+        IntervalModel.of(_manifest(interval=bad))
 
 
 def test_calibration_that_is_no_object_is_rejected():
     with pytest.raises(EngineRejected, match=r"calibration\.interval"):
-        Calibration.of(_manifest(interval=[1]))
+        IntervalModel.of(_manifest(interval=[1]))
 
 
 def test_depth_of_field_is_the_papers():

@@ -8,9 +8,9 @@ from edge.measure.aggregate import FocusEstimate
 from edge.measure.budget import AFTER_MS, PatchBudget
 from edge.measure.defocus import Defocus
 from edge.measure.importance import Ranked, Sparsity
-from edge.measure.interval import Calibration
+from edge.measure.interval import IntervalModel
 from edge.measure.preprocess import Patches
-from edge.measure.sensor import FocusSensor
+from edge.measure.sensor import CpuMeasurer
 from engines.manifest import NOMINAL_OPTICS, Input, Manifest, Output, OutputNotFinite
 from tests.support.fake_microscope import MS, Clock, frame_at
 
@@ -132,9 +132,9 @@ def sensor(enough_um, spread_um):
             return ranked(31)
 
     patches = Patches(np.zeros((1, 1, 3), np.uint8), None, np.full((1, 64, 64, 3), 200, np.uint8))
-    calibration = Calibration(25.0, scale_um=1.0, network=1.0, disagree_um=50.0)
+    calibration = IntervalModel(25.0, scale_um=1.0, network=1.0, disagree_um=50.0)
     parts = (lambda frame: patches), Rin(), defocus, calibration
-    return FocusSensor(*parts, enough_um=enough_um), engine, clock
+    return CpuMeasurer(*parts, enough_um=enough_um), engine, clock
 
 
 @pytest.mark.parametrize(

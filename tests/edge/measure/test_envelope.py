@@ -25,7 +25,7 @@ from edge.measure.defocus import Defocus, PatchDefocus
 from edge.measure.envelope import FEATURES, WORST, Bound, Envelope, Shift, features
 from edge.measure.importance import ClassRule, Sparsity
 from edge.measure.photometry import PHOTOMETRY, photometry
-from edge.measure.sensor import FocusSensor, measure
+from edge.measure.sensor import CpuMeasurer, measure
 from edge.open_sensor import build_sensor
 from edge.optics import Objective
 from edge.rig import build_rig
@@ -375,4 +375,4 @@ def test_an_impossible_envelope_stops_the_start(witnesses):
 
 def test_every_feature_is_named_once():
     assert len(set(FEATURES)) == len(FEATURES) == 3 + len(PHOTOMETRY)
-    assert FocusSensor(None, None, None, None).envelope == Envelope()
+    assert CpuMeasurer(None, None, None, None).envelope == Envelope()

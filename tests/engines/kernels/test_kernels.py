@@ -8,7 +8,7 @@ from edge.measure import preprocess as edge_preprocess
 from edge.measure.aggregate import MAD_TO_SIGMA, aggregate
 from edge.measure.defocus import Defocus
 from edge.measure.importance import ClassRule, Importance
-from edge.measure.interval import Calibration
+from edge.measure.interval import IntervalModel
 from edge.measure.photometry import STEP, of_sample, photometry
 from edge.measure.preprocess import CpuPreprocessor
 from engines import kernels
@@ -246,7 +246,7 @@ def test_a_whole_frame_with_the_shipped_networks(cpu, seen, rule, k):
     importance = Importance(rin, rule)
     ranked = importance.rank(importance(patches))
     defocus = Defocus(dpn, reference)(patches, ranked)
-    estimate = aggregate(defocus, seen, Calibration(range_um=25.0))
+    estimate = aggregate(defocus, seen, IntervalModel(range_um=25.0))
     assert (got["k"], ranked.k) == (k, k)
     assert [CELLS[i] for i in got["cells"][:k]] == list(ranked.cells)
     assert np.array_equal(got["scores"], ranked.scores)
