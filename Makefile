@@ -21,7 +21,7 @@ WITHOUT      := [test,train,cuda]
 TEST_EXTRA   := $(if $(JETSON),[test],$(if $(ARM),$(WITH_OPENCV),$(WITHOUT)))
 PIP          := $(BIN)/python -m pip install --disable-pip-version-check -q -c $(CONSTRAINTS)
 
-.PHONY: run bench paper test test-fast test-lowest matrix lint types layers pytest env test-env firmware board-tools camera-tools tensorrt pycuda gpu-check soak soak-loop fuzz mutation clean
+.PHONY: run bench paper test test-fast test-lowest matrix lint types layers pytest env test-env firmware board-tools camera-tools tensorrt pycuda gpu-check soak soak-loop stops fuzz mutation clean
 
 run: env firmware
 	$(BIN)/sparsefocus simulate --report report
@@ -106,6 +106,10 @@ firmware: env
 # Ten minutes: 10^5 commands through a bad line, nothing lost, nothing made twice.
 soak: test-env firmware
 	$(BIN)/python -m benchmarks.soak --json benchmarks/results/soak.json
+
+# Ten minutes: everything that can end a move, on every verb and driver that moves: ms until it rests.
+stops: test-env firmware
+	$(BIN)/python -m benchmarks.ways_of_a_stop
 
 # Half an hour: 10^5 frames through the whole loop, nothing grows.
 soak-loop: test-env firmware

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         here = item.path.relative_to(ROOT).as_posix()
         if any(here == name or here.startswith(f"{name}/") for name in LONG):
             item.add_marker(pytest.mark.long)
+
+
+_LEAST_SHARE = 0.8  # of a core, for what has to keep pace with a camera
+_LOOK_S = 0.2
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """`real_time`: a whole loop against a camera that waits for nobody. On a computer that gives us
+    less than most of a core it would measure the computer, and is left out, and says so."""
+    if item.get_closest_marker("real_time") is None:
+        return
+    began, used = time.monotonic(), time.process_time()
+    while time.monotonic() - began < _LOOK_S:
+        pass
+    share = (time.process_time() - used) / (time.monotonic() - began)
+    if share < _LEAST_SHARE:
+        pytest.skip(f"this computer is busy: {100 * share:.0f} % of a core is left for real time")

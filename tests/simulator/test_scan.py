@@ -119,6 +119,7 @@ def test_the_nearest_picture_is_shown_and_the_rest_is_added():
     assert sensor.measure(at_5_mm, Lap()).estimate.reason is Reason.BLANK
 
 
+@pytest.mark.real_time
 def test_feed_forward_helps_through_the_whole_loop():
     """Real time on a machine that may be busy: a comparison within one run, no share."""
     found = {
@@ -131,6 +132,7 @@ def test_feed_forward_helps_through_the_whole_loop():
     assert found[True].p50_um < found[False].p50_um
 
 
+@pytest.mark.real_time
 def test_a_wrong_sign_ends_the_line():
     line = scan(Strip(), lambda s: ModelSensor(s, 8.0), True, 30.0, start_error_um=6.0, sign=-1)
     assert line.ended.startswith("shutdown: focus sign")
