@@ -21,7 +21,7 @@ WITHOUT      := [test,train,cuda]
 TEST_EXTRA   := $(if $(JETSON),[test],$(if $(ARM),$(WITH_OPENCV),$(WITHOUT)))
 PIP          := $(BIN)/python -m pip install --disable-pip-version-check -q -c $(CONSTRAINTS)
 
-.PHONY: run bench paper test test-fast test-lowest matrix lint types layers pytest env test-env firmware board-tools camera-tools tensorrt pycuda gpu-check soak soak-loop stops fuzz mutation clean
+.PHONY: run bench paper test test-fast test-lowest matrix lint types layers pytest env env-locked test-env firmware board-tools camera-tools tensorrt pycuda gpu-check soak soak-loop stops fuzz mutation clean
 
 run: env firmware
 	$(BIN)/sparsefocus simulate --report report
@@ -83,6 +83,12 @@ build/lowest/.done: setup.cfg
 	build/lowest/bin/python -m pip install --disable-pip-version-check -q $(LOWEST) \
 	  'pytest>=8,<9' 'pytest-timeout>=2.3,<3' 'hypothesis>=6.100,<7'
 	touch $@
+
+# The runtime alone, every file by its hash: for an instrument.
+env-locked: $(VENV)/bin/python
+	$(BIN)/python -m pip install --disable-pip-version-check -q --require-hashes -r requirements.txt
+	$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps -e .
+	$(BIN)/python -m engines.opencv_here
 
 env: $(VENV)/.run
 test-env: $(VENV)/.test

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import os
 import re
 import shutil
@@ -33,3 +34,23 @@ def test_what_the_loop_needs_is_still_allowed() -> None:
                  "Environment=ORT_DISABLE_TELEMETRY=1"):  # fmt: skip
         assert f"\n{line}\n" in text
     assert not re.search(r"^(RestrictRealtime|PrivateDevices|MemoryDenyWriteExecute)=", text, re.M)
+
+
+def test_what_the_runtime_needs_is_pinned_by_hashes() -> None:
+    root = UNIT.parents[1]
+    pinned = (root / "requirements.txt").read_text(encoding="utf-8")
+    entries = re.split(r"\n(?=\S)", re.sub(r"^#.*\n", "", pinned, flags=re.M))
+    names = set()
+    for entry in filter(None, entries):
+        name, version = re.match(r"([\w.-]+)==([\w.]+)", entry).groups()  # type: ignore[union-attr]
+        assert entry.count("--hash=sha256:") >= 1, name
+        names.add(name)
+        assert version
+    config = configparser.ConfigParser()
+    config.read(root / "setup.cfg")
+    wanted = config["options"]["install_requires"].split("\n")
+    needed = {re.split(r"[<>=; ]", x)[0].lower() for x in wanted if x and x[0] != "#"}
+    assert needed <= names
+    assert (
+        "numpy==1.26.4 ; python_full_version < '3.11' and platform_machine == 'aarch64'" in pinned
+    )
