@@ -29,8 +29,8 @@ def _run(rig, frames=40):
 
 @pytest.mark.parametrize("saturate", [25.0, 27.0, 30.0, 1000.0])
 @pytest.mark.parametrize("start", STARTS)
-def test_inverted_stage_is_stopped_within_two_moves(monkeypatch, start, saturate):
-    rig, _ = microscope(monkeypatch, z_um=0, sign=-1, focus_um=start, saturate_um=saturate)
+def test_inverted_stage_is_stopped_within_two_moves(start, saturate):
+    rig, _ = microscope(z_um=0, sign=-1, focus_um=start, saturate_um=saturate)
     outcomes = _run(rig)
     assert len(rig.stage.moves) <= 2
     assert rig.state.value is State.SHUTDOWN
@@ -42,18 +42,18 @@ def test_inverted_stage_is_stopped_within_two_moves(monkeypatch, start, saturate
 
 
 @pytest.mark.parametrize("start", STARTS)
-def test_wrong_calibration_of_a_sound_stage_is_stopped_alike(monkeypatch, start):
+def test_wrong_calibration_of_a_sound_stage_is_stopped_alike(start):
     wrong = dataclasses.replace(SETTINGS, focus_direction=-1)
-    rig, _ = microscope(monkeypatch, settings=wrong, focus_um=start)
+    rig, _ = microscope(settings=wrong, focus_um=start)
     _run(rig)
     assert len(rig.stage.moves) <= 2
     assert rig.state.value is State.SHUTDOWN
 
 
 @pytest.mark.parametrize("start", [6.0, -14.0, 25.0])
-def test_inverted_stage_that_leaves_the_specimen_unreadable(monkeypatch, start):
+def test_inverted_stage_that_leaves_the_specimen_unreadable(start):
     """Twice as far from focus the RIN may find nothing at all: no sign to compare."""
-    rig, eye = microscope(monkeypatch, sign=-1, focus_um=start)
+    rig, eye = microscope(sign=-1, focus_um=start)
     see = type(eye).__call__
 
     def blank_when_far(frame):
@@ -103,10 +103,10 @@ def test_any_inverted_start_ends_within_two_moves(start, interval, saturate, ver
     assert moved == (rig.state.value is State.SHUTDOWN), [o.reason for o in outcomes]
 
 
-def test_strikes_survive_a_new_field(monkeypatch):
+def test_strikes_survive_a_new_field():
     """A scanner that allows one move per field is stopped in the second field."""
     one_shot = dataclasses.replace(SETTINGS, max_shots=1)
-    rig, _ = microscope(monkeypatch, settings=one_shot, sign=-1, focus_um=2.0)
+    rig, _ = microscope(settings=one_shot, sign=-1, focus_um=2.0)
     first = focus_field(rig)
     assert [o.decision for o in first] == [Decision.MOVE, Decision.HOLD]
     assert first[-1].reason == "max-shots"
@@ -117,13 +117,13 @@ def test_strikes_survive_a_new_field(monkeypatch):
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-def test_sound_microscope_with_noise_is_never_stopped(monkeypatch, sign):
+def test_sound_microscope_with_noise_is_never_stopped(sign):
     """300 fields, estimates with the error that their interval promises (95 % = 0.9 um)."""
     noise = random.Random(7)
     choice = dataclasses.replace(SETTINGS, focus_direction=sign)
     limits = dataclasses.replace(LIMITS, focus_direction=sign)
     rig, eye = microscope(
-        monkeypatch, settings=choice, limits=limits, sign=sign, interval_um=0.9,
+        settings=choice, limits=limits, sign=sign, interval_um=0.9,
         noise=lambda: noise.gauss(0, 0.46), range_um=30, saturate_um=60,
     )  # fmt: skip
     left = []
@@ -137,8 +137,8 @@ def test_sound_microscope_with_noise_is_never_stopped(monkeypatch, sign):
     assert rig.controller.sign_confirmed
 
 
-def test_a_person_restarts_with_a_clean_slate(monkeypatch):
-    rig, eye = microscope(monkeypatch, sign=-1, focus_um=3.0)
+def test_a_person_restarts_with_a_clean_slate():
+    rig, eye = microscope(sign=-1, focus_um=3.0)
     _run(rig)
     rig.stage.latched = "STOPPED"
     rig.restart()

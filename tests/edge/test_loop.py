@@ -20,8 +20,8 @@ def _fixed(make, *args, **more):
     )  # fmt: skip
 
 
-def test_move_then_in_focus(monkeypatch):
-    rig, _ = microscope(monkeypatch, focus_um=3.0)
+def test_move_then_in_focus():
+    rig, _ = microscope(focus_um=3.0)
     first, second = step(rig), step(rig)
     assert first.decision is Decision.MOVE
     assert first.move.target_um == pytest.approx(3.0)
@@ -34,8 +34,8 @@ def test_move_then_in_focus(monkeypatch):
     assert rig.stage.glass_um == pytest.approx(3.0)
 
 
-def test_latency_has_every_stage(monkeypatch):
-    rig, _ = microscope(monkeypatch)
+def test_latency_has_every_stage():
+    rig, _ = microscope()
     outcome = step(rig)
     assert list(outcome.latency_ms) == [
         "preprocess", "rin", "select", "dpn", "aggregate", "plan", "move", "total",
@@ -44,8 +44,8 @@ def test_latency_has_every_stage(monkeypatch):
 
 
 @pytest.mark.parametrize("reason", list(Reason))
-def test_no_focus_never_moves(monkeypatch, reason):
-    rig, eye = microscope(monkeypatch)
+def test_no_focus_never_moves(reason):
+    rig, eye = microscope()
     eye.answer = _fixed(no_focus, reason, d=9.0, interval=0.1)
     for _ in range(20):
         outcome = step(rig)
@@ -58,23 +58,23 @@ def test_no_focus_never_moves(monkeypatch, reason):
     ("d", "interval"),
     [(float("nan"), 0.1), (float("inf"), 0.1), (3.0, float("nan")), (3.0, float("inf"))],
 )
-def test_estimate_that_is_not_finite_never_moves(monkeypatch, d, interval):
-    rig, eye = microscope(monkeypatch)
+def test_estimate_that_is_not_finite_never_moves(d, interval):
+    rig, eye = microscope()
     eye.answer = _fixed(estimate, d, interval)
     assert {step(rig).decision for _ in range(5)} == {Decision.HOLD}
     assert rig.stage.moves == []
 
 
-def test_holding_goes_back_to_tracking(monkeypatch):
-    rig, eye = microscope(monkeypatch, focus_um=3.0)
+def test_holding_goes_back_to_tracking():
+    rig, eye = microscope(focus_um=3.0)
     eye.answer = _fixed(no_focus)
     step(rig)
     eye.answer = None
     assert step(rig).decision is Decision.MOVE
 
 
-def test_delayed_frame_is_refused(monkeypatch):
-    rig, eye = microscope(monkeypatch, focus_um=3.0)
+def test_delayed_frame_is_refused():
+    rig, eye = microscope(focus_um=3.0)
     see = type(eye).__call__
 
     def slow(frame):
@@ -93,8 +93,8 @@ def test_delayed_frame_is_refused(monkeypatch):
     assert rig.stage.moves == []
 
 
-def test_repeated_frame_moves_once(monkeypatch):
-    rig, _ = microscope(monkeypatch, focus_um=3.0)
+def test_repeated_frame_moves_once():
+    rig, _ = microscope(focus_um=3.0)
     rig.camera.repeat = True
     outcomes = [step(rig) for _ in range(5)]
     assert [o.decision for o in outcomes[:2]] == [Decision.MOVE, Decision.HOLD]
@@ -102,8 +102,8 @@ def test_repeated_frame_moves_once(monkeypatch):
     assert len(rig.stage.moves) == 1
 
 
-def test_stalls_hold_and_then_shut_down(monkeypatch):
-    rig, _ = microscope(monkeypatch)
+def test_stalls_hold_and_then_shut_down():
+    rig, _ = microscope()
     rig.camera.stalls = MAX_STALLS - 1
     outcomes = [step(rig) for _ in range(MAX_STALLS)]
     assert {o.decision for o in outcomes[:-1]} == {Decision.HOLD}
@@ -116,16 +116,16 @@ def test_stalls_hold_and_then_shut_down(monkeypatch):
     assert rig.stage.stops == 1
 
 
-def test_stalls_count_in_a_row(monkeypatch):
-    rig, _ = microscope(monkeypatch)
+def test_stalls_count_in_a_row():
+    rig, _ = microscope()
     for _ in range(3):
         rig.camera.stalls = MAX_STALLS - 1
         decisions = {step(rig).decision for _ in range(MAX_STALLS)}
         assert decisions == {Decision.HOLD, Decision.IN_FOCUS}
 
 
-def test_refusing_stage_is_reported(monkeypatch):
-    rig, _ = microscope(monkeypatch, focus_um=3.0)
+def test_refusing_stage_is_reported():
+    rig, _ = microscope(focus_um=3.0)
     rig.stage.fail = StageRefused("LIMIT", "low switch")
     outcome = step(rig)
     assert outcome.decision is Decision.REFUSE
@@ -135,8 +135,8 @@ def test_refusing_stage_is_reported(monkeypatch):
 
 @pytest.mark.parametrize("where", ["fail", "fail_z", "fail_status"])
 @pytest.mark.parametrize("error", [StageUncertain("no answer"), LinkLost("gone")])
-def test_uncertain_stage_shuts_down(monkeypatch, where, error):
-    rig, _ = microscope(monkeypatch, focus_um=3.0)
+def test_uncertain_stage_shuts_down(where, error):
+    rig, _ = microscope(focus_um=3.0)
     setattr(rig.stage, where, error)
     outcome = step(rig)
     assert outcome.decision is Decision.SHUTDOWN
@@ -148,8 +148,8 @@ def test_uncertain_stage_shuts_down(monkeypatch, where, error):
 
 
 @pytest.mark.parametrize("error", [EngineRejected("a"), GpuFailed("a"), ConfigError()])
-def test_broken_engine_or_camera_shuts_down(monkeypatch, error):
-    rig, eye = microscope(monkeypatch)
+def test_broken_engine_or_camera_shuts_down(error):
+    rig, eye = microscope()
 
     def broken(frame):
         raise error
@@ -159,8 +159,8 @@ def test_broken_engine_or_camera_shuts_down(monkeypatch, error):
     assert rig.stage.stops == 1
 
 
-def test_focus_field_ends_in_focus_without_unsettled_frames(monkeypatch):
-    rig, eye = microscope(monkeypatch, focus_um=20.0)
+def test_focus_field_ends_in_focus_without_unsettled_frames():
+    rig, eye = microscope(focus_um=20.0)
     rig.camera.period_ms = 10
     eye.saturate_um = 12.0
     outcomes = focus_field(rig)
@@ -170,17 +170,17 @@ def test_focus_field_ends_in_focus_without_unsettled_frames(monkeypatch):
     assert rig.stage.glass_um == pytest.approx(20.0, abs=0.5)
 
 
-def test_focus_field_is_bounded(monkeypatch):
+def test_focus_field_is_bounded():
     few = dataclasses.replace(SETTINGS, max_shots=2)
-    rig, _ = microscope(monkeypatch, settings=few, focus_um=20.0)
+    rig, _ = microscope(settings=few, focus_um=20.0)
     rig.stage.lost = 0.4
     outcomes = focus_field(rig)
     assert outcomes[-1].reason == "max-shots"
     assert len(rig.stage.moves) == 2
 
 
-def test_focus_field_gives_up_on_a_stage_that_never_settles(monkeypatch):
-    rig, _ = microscope(monkeypatch, focus_um=3.0)
+def test_focus_field_gives_up_on_a_stage_that_never_settles():
+    rig, _ = microscope(focus_um=3.0)
     rig.stage.settle_ms = 1e9
     outcomes = focus_field(rig)
     assert [o.decision for o in outcomes] == [Decision.MOVE, Decision.HOLD]
@@ -188,9 +188,9 @@ def test_focus_field_gives_up_on_a_stage_that_never_settles(monkeypatch):
 
 
 @pytest.mark.parametrize("lost", [0.3, 1.0])
-def test_lost_steps(monkeypatch, lost):
+def test_lost_steps(lost):
     """A stage that loses a third of each move still gets there; one that loses all is stopped."""
-    rig, _ = microscope(monkeypatch, focus_um=10.0)
+    rig, _ = microscope(focus_um=10.0)
     rig.stage.lost = lost
     outcomes = focus_field(rig)
     assert len(rig.stage.moves) <= 4
@@ -201,9 +201,9 @@ def test_lost_steps(monkeypatch, lost):
         assert max(rig.stage.moves) <= 10
 
 
-def test_window_is_never_left_and_the_end_is_reported(monkeypatch):
+def test_window_is_never_left_and_the_end_is_reported():
     tight = dataclasses.replace(LIMITS, z_max_um=5.0)
-    rig, _ = microscope(monkeypatch, limits=tight, focus_um=8.0)
+    rig, _ = microscope(limits=tight, focus_um=8.0)
     outcome = step(rig)
     assert outcome.decision is Decision.REFUSE
     assert outcome.reason.startswith("outside-window")

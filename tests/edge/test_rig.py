@@ -150,12 +150,24 @@ def test_defaults_follow_the_config(models):
     rig.close()
 
 
+@pytest.mark.parametrize("factor", [0.971, 1.029])
+@pytest.mark.parametrize("name", ["na", "magnification", "um_per_px"])
+def test_models_for_nearly_this_objective(models, name, factor):
+    """Makers round; 3 % is within what the interval was fitted for."""
+    objective = dataclasses.replace(OBJECTIVE, **{name: getattr(OBJECTIVE, name) * factor})
+    config = dataclasses.replace(_config(models), objective=objective)
+    build_rig(config, FakeCamera(Clock()), FakeStage(Clock())).close()
+
+
 @pytest.mark.parametrize(
     ("changes", "names"),
     [
         ({"um_per_px": 0.17}, "um_per_px"),
         ({"na": 0.95}, "na"),
         ({"magnification": 40}, "magnification"),
+        ({"na": 0.75 * 1.031}, "na"),
+        ({"um_per_px": 0.34 * 0.969}, "um_per_px"),
+        ({"magnification": 20 * 1.031}, "magnification"),
     ],
 )
 def test_models_for_another_objective(models, changes, names):

@@ -3,7 +3,6 @@ stage with travel time and history, a camera whose frames are looked up instead 
 
 import math
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 
 import numpy as np
 
@@ -13,15 +12,18 @@ from edge.decide.decision import Move
 from edge.errors import CameraStalled
 from edge.guard import Guard, GuardLimits
 from edge.measure.aggregate import FocusEstimate, NoFocus, Reason
-from edge.measure.importance import Sparsity
-from edge.measure.interval import IntervalModel
-from edge.measure.sensor import CpuMeasurer
+from edge.measure.defocus import PatchDefocus
+from edge.measure.importance import Ranked, Sparsity
+from edge.measure.sensor import Measurement
 from edge.rig import Rig
 from edge.state import RunState
 from firmware_bridge.stage import Stage, StageStatus, ZAt
 
 MS = 1_000_000
 PIXELS = np.zeros((1, 1, 3), np.uint8)
+NONE = np.zeros(0, np.float32)
+RANKED = Ranked(np.zeros((9, 9), np.float32), Sparsity.SPARSE, 0, (), NONE)
+PATCHES = PatchDefocus(NONE, NONE, NONE, (), Sparsity.SPARSE, True)
 
 
 @dataclass
@@ -173,21 +175,19 @@ SETTINGS = ControllerSettings(focus_direction=1, deadband_um=0.5, max_shots=10)
 LIMITS = GuardLimits(-1000.0, 1000.0, 1, max_step_um=25.0, max_age_ms=100.0)
 
 
-class SeeingSensor:
-    """A CpuMeasurer whose parts see nothing; `measure` ends in `Eye`."""
+@dataclass(frozen=True)
+class FakeMeasurer:
+    """An edge.measure.sensor.Measurer whose answer is its eye's; the lap has every stage."""
 
-    @staticmethod
-    def build(eye, monkeypatch):
-        importance = type("I", (), {"__call__": lambda s, p: p, "rank": lambda s, x: x})()
-        monkeypatch.setattr(
-            "edge.measure.sensor.aggregate", lambda defocus, frame, *more: eye(frame)
-        )
-        patches = SimpleNamespace(small=np.zeros((1, 8, 8, 3), np.uint8), cells=())
-        patches.optics = patches.novelty = None
-        return CpuMeasurer(lambda f: patches, importance, lambda p, *_: p, IntervalModel(25.0))
+    eye: Eye
+
+    def measure(self, frame, lap):
+        for name in ("preprocess", "rin", "select", "dpn"):
+            lap(name, None)
+        return Measurement(RANKED, PATCHES, lap("aggregate", self.eye(frame)))
 
 
-def microscope(monkeypatch, z_um=0.0, settings=SETTINGS, limits=LIMITS, **eye):
+def microscope(z_um=0.0, settings=SETTINGS, limits=LIMITS, **eye):
     """A rig on fakes and its eye."""
     clock = Clock()
     stage = FakeStage(clock, z_um=z_um)
@@ -198,7 +198,7 @@ def microscope(monkeypatch, z_um=0.0, settings=SETTINGS, limits=LIMITS, **eye):
         config=None,
         camera=camera,
         stage=stage,
-        sensor=SeeingSensor.build(eye, monkeypatch),
+        sensor=FakeMeasurer(eye),
         controller=Controller(settings),
         guard=Guard(limits, stage, state, clock),
         state=state,

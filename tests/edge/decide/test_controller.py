@@ -129,7 +129,8 @@ def test_report_from_before_the_move_is_not_taken_for_settled():
     bench.send(bench.see(3.0))
     bench.stage._path.pop()  # the stage goes on reporting that it rests where it was
     assert bench.see(3.0, wait_ms=5) == Hold("unsettled")
-    plan = bench.see(3.0, wait_ms=600)  # by now it must have stirred
+    assert bench.see(3.0, wait_ms=450) == Hold("unsettled")  # it may still be about to
+    plan = bench.see(3.0, wait_ms=150)  # by now it must have stirred
     assert bench.controller.last_finding is Finding.NOTHING
     assert isinstance(plan, Move)
 

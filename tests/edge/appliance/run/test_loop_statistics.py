@@ -12,8 +12,8 @@ from edge.measure.sensor import Measurement
 from tests.support.fake_microscope import estimate, microscope
 
 
-def test_a_late_result_is_dropped_before_it_is_planned(monkeypatch):
-    rig, _ = microscope(monkeypatch, focus_um=6.0)
+def test_a_late_result_is_dropped_before_it_is_planned():
+    rig, _ = microscope(focus_um=6.0)
     rig.late_ms = 0.9  # the fake camera hands its frames over 1 ms after the exposure
     outcome = step(rig)
     assert outcome.decision is Decision.HOLD

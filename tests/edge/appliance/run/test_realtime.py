@@ -88,8 +88,8 @@ def test_the_collector_is_off_inside_and_as_before_outside():
 
 
 @pytest.mark.parametrize("case", ["moves", "blank", "refused", "stalled", "late"])
-def test_a_step_leaves_no_cycles_behind(monkeypatch, case):
-    rig, eye = microscope(monkeypatch, focus_um=6.0)
+def test_a_step_leaves_no_cycles_behind(case):
+    rig, eye = microscope(focus_um=6.0)
     if case == "blank":
         eye.range_um = 0.0
     if case == "refused":

@@ -30,8 +30,8 @@ def after(frames):
     return lambda seen: seen.frames >= frames
 
 
-def test_it_follows_a_focus_that_drifts(monkeypatch):
-    rig, eye = microscope(monkeypatch, focus_um=6.0)
+def test_it_follows_a_focus_that_drifts():
+    rig, eye = microscope(focus_um=6.0)
     seen = LoopStatistics()
     assert track(rig, seen, Asked(), after(20)) == 0
     assert abs(rig.stage.glass_um - 6.0) < 0.6
@@ -43,7 +43,7 @@ def test_it_follows_a_focus_that_drifts(monkeypatch):
 
 
 def test_another_field_is_told_by_a_signal(monkeypatch):
-    rig, _ = microscope(monkeypatch)
+    rig, _ = microscope()
     told = []
     monkeypatch.setattr(rig.controller, "new_field", lambda: told.append(1))
     asked = Asked()
@@ -54,7 +54,7 @@ def test_another_field_is_told_by_a_signal(monkeypatch):
 
 
 def test_a_signal_stops_a_move_without_waiting_for_the_camera(monkeypatch):
-    rig, _ = microscope(monkeypatch, focus_um=6.0)
+    rig, _ = microscope(focus_um=6.0)
     assert track(rig, LoopStatistics(), Asked(), lambda seen: seen.moves > 0) == 0
     assert rig.stage.status().moving
     stops = []
@@ -72,8 +72,8 @@ def test_a_signal_stops_a_move_without_waiting_for_the_camera(monkeypatch):
     assert rig.state.reason == "stopped by SIGTERM"
 
 
-def test_a_signal_at_rest_latches_nothing(monkeypatch):
-    rig, _ = microscope(monkeypatch, focus_um=0.0)
+def test_a_signal_at_rest_latches_nothing():
+    rig, _ = microscope(focus_um=0.0)
     with run_verb._asked(rig) as asked:
         os.kill(os.getpid(), signal.SIGTERM)
         assert track(rig, LoopStatistics(), asked, after(10**6)) == 0
@@ -82,7 +82,7 @@ def test_a_signal_at_rest_latches_nothing(monkeypatch):
 
 def test_a_move_cut_short_by_the_signal_is_no_fault(monkeypatch):
     """It comes while the move is being sent: the guard stops that, and the end is as asked."""
-    rig, _ = microscope(monkeypatch, focus_um=6.0)
+    rig, _ = microscope(focus_um=6.0)
     asked, move_to = Asked(), rig.stage.move_to
 
     def in_between(target_um, assumed_um):
@@ -95,8 +95,8 @@ def test_a_move_cut_short_by_the_signal_is_no_fault(monkeypatch):
     assert rig.stage.stops == 1
 
 
-def test_a_latched_axis_is_a_shutdown_before_the_first_frame(monkeypatch):
-    rig, _ = microscope(monkeypatch, focus_um=6.0)
+def test_a_latched_axis_is_a_shutdown_before_the_first_frame():
+    rig, _ = microscope(focus_um=6.0)
     rig.stage.latched = "SAFE_STOP"
     seen = LoopStatistics()
     assert track(rig, seen, Asked(), after(5)) == 3
@@ -107,7 +107,7 @@ def test_a_latched_axis_is_a_shutdown_before_the_first_frame(monkeypatch):
 
 @pytest.mark.parametrize("focus_um", [0.0, 6.0], ids=["nothing to move", "a move due"])
 def test_a_latch_that_is_not_ours_is_a_shutdown(monkeypatch, focus_um):
-    rig, _ = microscope(monkeypatch, focus_um=focus_um)
+    rig, _ = microscope(focus_um=focus_um)
     next_frame = rig.camera.next
 
     def somebody_stops(timeout_s):
@@ -121,8 +121,8 @@ def test_a_latch_that_is_not_ours_is_a_shutdown(monkeypatch, focus_um):
     assert "LIMIT" in rig.state.reason
 
 
-def test_a_controller_that_says_latched_at_the_move_is_a_shutdown(monkeypatch):
-    rig, _ = microscope(monkeypatch, focus_um=6.0)
+def test_a_controller_that_says_latched_at_the_move_is_a_shutdown():
+    rig, _ = microscope(focus_um=6.0)
     rig.stage.fail = StageRefused("LATCHED", "to 6.000 um; the axis is at 0.000 um")
     assert track(rig, LoopStatistics(), Asked(), after(50)) == 3
     assert "the axis is at 0.000 um" in rig.state.reason
@@ -148,19 +148,19 @@ def test_a_shutdown_is_told_though_its_record_cannot_be_written(made, monkeypatc
     def full(*_):
         raise ConfigError("--json r.json: cannot be written: No space left on device")
 
-    rig, _ = microscope(monkeypatch, focus_um=9.0, sign=-1)
+    rig, _ = microscope(focus_um=9.0, sign=-1)
     monkeypatch.setattr(run_verb, "write_json", full)
     assert made(rig, json=Path("r.json")) == 3
     first, second = capsys.readouterr().err.splitlines()
     assert first.startswith("sparsefocus: shut down: focus sign")
     assert second.startswith("sparsefocus: warning: --json r.json: cannot be written")
-    healthy, _ = microscope(monkeypatch)
+    healthy, _ = microscope()
     with pytest.raises(ConfigError):  # it went well, and leaves nothing: that is to be known
         made(healthy, json=Path("r.json"), frames=3)
 
 
 def test_a_driver_that_fails_at_its_end_changes_no_status(made, monkeypatch, capsys):
-    rig, _ = microscope(monkeypatch, focus_um=9.0, sign=-1)
+    rig, _ = microscope(focus_um=9.0, sign=-1)
 
     def fails():
         raise RuntimeError("the driver's library is gone")
@@ -171,8 +171,8 @@ def test_a_driver_that_fails_at_its_end_changes_no_status(made, monkeypatch, cap
     assert rig.stage.closed
 
 
-def test_the_record_has_the_latch(made, monkeypatch, tmp_path):
-    rig, _ = microscope(monkeypatch)
+def test_the_record_has_the_latch(made, tmp_path):
+    rig, _ = microscope()
     rig.stage.latched = "SAFE_STOP"
     assert made(rig, json=tmp_path / "r.json") == 3
     record = json.loads((tmp_path / "r.json").read_text())
@@ -183,21 +183,21 @@ def test_a_terminal_that_is_gone_changes_no_status(made, monkeypatch):
     def full(_):
         raise OSError(28, "No space left on device")
 
-    rig, _ = microscope(monkeypatch, focus_um=9.0, sign=-1)
+    rig, _ = microscope(focus_um=9.0, sign=-1)
     gone = SimpleNamespace(write=full, flush=lambda: full(""), isatty=lambda: True)
     monkeypatch.setattr(sys, "stderr", gone)
     assert made(rig) == 3
 
 
-def test_a_wrong_sign_ends_it_for_safety(monkeypatch):
-    rig, _ = microscope(monkeypatch, focus_um=9.0, sign=-1)
+def test_a_wrong_sign_ends_it_for_safety():
+    rig, _ = microscope(focus_um=9.0, sign=-1)
     assert track(rig, LoopStatistics(), Asked(), after(500)) == 3
     assert len(rig.stage.moves) <= 3  # two, and the way back
     assert "sign" in rig.state.reason
 
 
-def test_a_camera_that_is_gone_ends_it_as_failed(monkeypatch):
-    rig, _ = microscope(monkeypatch)
+def test_a_camera_that_is_gone_ends_it_as_failed():
+    rig, _ = microscope()
     rig.camera.stalls = 100
     seen = LoopStatistics()
     assert track(rig, seen, Asked(), after(5)) == 4
