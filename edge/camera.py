@@ -84,6 +84,8 @@ class Camera(ABC):
     #: frames that were exposed but never handed out (incomplete, or a newer one was there);
     #: brought up to date when the next one is handed out
     dropped: int = 0
+    #: what the camera says of itself (model and serial number), "" = it cannot tell
+    identity: str = ""
 
     @property
     def incomplete(self) -> int:

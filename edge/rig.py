@@ -14,6 +14,7 @@ from edge.decide.controllers import controller_of
 from edge.decide.tracking import ScanPath, TrackingController
 from edge.errors import ConfigError
 from edge.guard import Guard, limits_of
+from edge.instrument import camera_says, check_same
 from edge.measure.focus_offset import with_offset
 from edge.measure.sensor import Measurer
 from edge.open_sensor import build_sensor
@@ -121,6 +122,7 @@ def build_rig(
         if camera is None:
             camera = open_camera(config.camera.driver, config.camera.options)
         opened.callback(camera.close)
+        check_same(config.camera.made_with, camera_says(camera), "camera")
         if stage is None:
             stage = open_stage_of(config.stage)
         opened.callback(stage.close)

@@ -77,6 +77,7 @@ class CameraSettings:
     driver: str = key("choice", "the driver (docs/cameras.md)", choices=tuple(sorted(CAMERAS)))
     period_ms: float = key("number", "ms between frames", 1, 10_000)
     options: Mapping[str, Any] = options("of the driver (docs/cameras.md)")
+    made_with: Mapping[str, Any] = field(default_factory=dict)  # what the calibration says of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,8 @@ class StageSettings:
 
     `calibration`: where the direction comes from: a signed result file, "by-hand" when a person
     vouches for it, "" when nobody does. The rest is the file's: um of focus for a commanded um,
-    about `reference_um`.
+    about `reference_um`, and what the stage said of itself then. The window is in um of focus,
+    `options` are in the controller's own um.
     """
 
     driver: str = key("choice", "the driver (docs/stages.md)", choices=tuple(sorted(STAGES)))
@@ -109,6 +111,7 @@ class StageSettings:
                            f"{BY_HAND}", choices=(BY_HAND,), default="")  # fmt: skip
     um_per_unit: float = 1.0
     reference_um: float = 0.0
+    made_with: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

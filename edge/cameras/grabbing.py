@@ -41,6 +41,8 @@ class Device(ABC):
 
     #: frames that came with a part missing and were refused
     incomplete: int = 0
+    #: see Camera.identity
+    identity: str = ""
 
     @abstractmethod
     def grab(self, timeout_s: float) -> Grabbed | None:
@@ -67,6 +69,7 @@ class GrabbingCamera(Camera):
     ) -> None:
         self._open_device, self._retry_s, self._software = open_device, retry_s, software
         self._device: Device | None = open_device()
+        self.identity = self._device.identity
         self._changed = threading.Condition()
         self._closing = threading.Event()
         self._newest: Frame | None = None
@@ -187,6 +190,9 @@ class GrabbingCamera(Camera):
             device = self._open_device()
         except (CameraStalled, ConfigError) as error:
             raise CameraLost(str(error)) from error
+        if device.identity != self.identity:  # another one behind the same name
+            device.close()
+            raise CameraLost(f"{device.identity or 'a camera'} answers, not {self.identity}")
         log.warning("camera is back")
         with self._changed:
             self._device, self._base, self._why, self._triggered = device, None, None, False

@@ -115,6 +115,8 @@ class PylonDevice(Device):
         try:
             self._camera.Open()
             self._nodes = self._camera.GetNodeMap()
+            info = self._camera.GetDeviceInfo()
+            self.identity = f"{info.GetModelName()} {info.GetSerialNumber()}".strip()
             self._set_up()
             self._camera.StartGrabbing(self._pylon.GrabStrategy_LatestImageOnly)
         except self._errors as error:

@@ -127,6 +127,9 @@ class V4l2Device(Device):
             where = self._options.device
             why = f"= {where!r} is not a video device: {error.strerror}"
             raise OptionError(WHERE, "device", why) from error
+        # a video device tells no serial number, but where it is plugged in
+        told = bytes(capability.card), bytes(capability.bus_info)
+        self.identity = " ".join(text.decode("utf-8", "replace") for text in told).strip()
         has = capability.capabilities
         if has & k.CAP_DEVICE_CAPS:
             has = capability.device_caps

@@ -1,9 +1,8 @@
 """A stage in um of focus: what its controller calls a um may not be one.
 
 Calibration found how many um the focus moves for a commanded um. This wrapper turns the runtime's
-um into the controller's, about the reference position, both ways. The window is not widened by it:
-the guard keeps it in um of focus, and the driver and its firmware keep the same numbers in theirs,
-so the narrower of the two holds.
+um into the controller's, about the reference position, both ways. The window is in um of focus: who
+opens the driver gives it the same places in its own um (`to_units`).
 """
 
 from __future__ import annotations
@@ -13,16 +12,33 @@ import math
 from firmware_bridge.stage import Stage, StageStatus, ZAt
 
 
+def to_units(um: float, um_per_unit: float, reference_um: float) -> float:
+    """um of focus -> the controller's um, which are the same at `reference_um`."""
+    return reference_um + (um - reference_um) / um_per_unit
+
+
 class CalibratedStage(Stage):
     """`um_per_unit` > 0: um of focus for a commanded um. ValueError for what cannot be a scale."""
 
-    def __init__(self, inner: Stage, um_per_unit: float, reference_um: float) -> None:
+    def __init__(
+        self,
+        inner: Stage,
+        um_per_unit: float,
+        reference_um: float,
+        window_um: tuple[float, float] | None = None,
+    ) -> None:
+        """`window_um`: of focus, that `inner` was opened with; None = it was opened with the same
+        numbers in its own um, and the narrower of the two holds."""
         if not (0.0 < um_per_unit < math.inf and math.isfinite(reference_um)):
             raise ValueError(f"no scale: {um_per_unit} um per unit about {reference_um} um")
         self.inner = inner
         self._scale, self._reference_um = um_per_unit, reference_um
-        self.z_min_um = max(inner.z_min_um, self._out(inner.z_min_um))
-        self.z_max_um = min(inner.z_max_um, self._out(inner.z_max_um))
+        if window_um is None:
+            low_um = max(inner.z_min_um, self._out(inner.z_min_um))
+            high_um = min(inner.z_max_um, self._out(inner.z_max_um))
+            window_um = low_um, high_um
+        self.z_min_um, self.z_max_um = window_um
+        self.identity = inner.identity
         self.resolution_um = inner.resolution_um * um_per_unit
 
     def status(self) -> StageStatus:
@@ -58,7 +74,7 @@ class CalibratedStage(Stage):
         return self._reference_um + (unit - self._reference_um) * self._scale
 
     def _in(self, um: float) -> float:
-        return self._reference_um + (um - self._reference_um) / self._scale
+        return to_units(um, self._scale, self._reference_um)
 
     def _status(self, status: StageStatus) -> StageStatus:
         return StageStatus(

@@ -20,10 +20,12 @@ from typing import Any, TextIO
 from edge.appliance.calibrate.calibration import Calibrated, Calibrator
 from edge.appliance.calibrate.offset import offset_here
 from edge.appliance.calibrate.page import write_page
+from edge.appliance.config.calibration_file import MadeWith
 from edge.appliance.config.config_file import APPROACHING, BY_HAND, calibration_file, read_config
 from edge.appliance.files import add_json, is_standard, write_json
 from edge.appliance.report.report import check_folder
 from edge.errors import ConfigError
+from edge.instrument import camera_says, stage_says
 from edge.rig import Rig, build_rig
 from edge.settings import Config
 from firmware_bridge.stop_signals import BY, StopSignals
@@ -90,12 +92,13 @@ def _instrument(options: argparse.Namespace) -> int:
     try:
         with StopSignals(lambda name: rig.halt(BY + name)):
             found = calibrate(rig, config, options.quiet)
+        made_with = MadeWith(stage_says(rig.stage), camera_says(rig.camera))
     finally:
         rig.close()
     out = sys.stderr if is_standard(options.json) else sys.stdout
     print(sentence(found), file=out, flush=True)  # whatever becomes of the files
     try:
-        calibration_file.write(Path(named), result_of(found), config)
+        calibration_file.write(Path(named), result_of(found), config, made_with=made_with)
     finally:
         _keep(found, named, options, out)
     print(f"written and signed: {named}", file=out)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,23 @@ from engines.manifest import Manifest
 from engines.strict_json import is_number, loads
 from engines.whole_file import read_bounded
 
-VERSION = 1
+VERSION = 2  # 2: names the devices that it was made with
 SIZE_LIMIT = 1 << 20
 #: options of a stage that do not change what a move does to the glass
 _WIRING = ("port", "baudrate", "backlash_um", "settle_ms", "speed_um_s", "assumed_tolerance_um")
+
+#: of a result, what the runtime needs
+_NUMBERS = ("focus_direction", "um_per_unit", "reference_um", "play_um", "interval_factor")
+#: options of a camera that say which one it is
+_CAMERA = ("serial", "address", "device", "link")
+
+
+@dataclass(frozen=True, slots=True)
+class MadeWith:
+    """What stage and camera said of themselves (edge.instrument); {} = they cannot tell."""
+
+    stage: Mapping[str, Any] = field(default_factory=dict)
+    camera: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +51,7 @@ class StageCalibration:
     reference_um: float
     play_um: float
     interval_factor: float
+    made_with: MadeWith = field(default_factory=MadeWith)
 
 
 def instrument_of(config: Config) -> dict[str, Any]:
@@ -47,7 +62,10 @@ def instrument_of(config: Config) -> dict[str, Any]:
             "driver": stage.driver,
             "options": {k: v for k, v in sorted(options.items()) if k not in _WIRING},
         },
-        "camera": config.camera.driver,
+        "camera": {
+            "driver": config.camera.driver,
+            **{key: config.camera.options[key] for key in _CAMERA if key in config.camera.options},
+        },
         "objective": asdict(config.objective),
         "models": {name: Manifest.read(path).sha256
                    for name, path in (("rin", config.models.rin), ("dpn", config.models.dpn))},
@@ -63,15 +81,32 @@ def ready(path: Path, key: Path | None = None) -> None:
     try_result("stage.calibration", path)
 
 
-def write(path: Path, result: dict[str, Any], config: Config, key: Path | None = None) -> None:
+def write(
+    path: Path,
+    result: dict[str, Any],
+    config: Config,
+    key: Path | None = None,
+    made_with: MadeWith | None = None,
+) -> None:
     """Sign and write in one piece; ConfigError when the disk says no."""
-    body = json_safe({"version": VERSION, "instrument": instrument_of(config), "result": result})
+    told = asdict(made_with or MadeWith())
+    body = json_safe(
+        {
+            "version": VERSION,
+            "instrument": instrument_of(config),
+            "made_with": told,
+            "result": result,
+        }
+    )
     signed = {**body, "hmac_sha256": _mac(body, make_key(key or key_path()))}
     write_json(signed, path, "stage.calibration")
 
 
 def read(path: Path, config: Config, key: Path | None = None) -> StageCalibration:
-    """The calibration in a file, for this config; ConfigError in one line for any doubt."""
+    """The calibration in a file, for this config; ConfigError in one line for any doubt.
+
+    Whether the devices are those it was made with is seen when they are opened: `made_with`.
+    """
     try:
         data = read_bounded(path, SIZE_LIMIT)
     except OSError as error:
@@ -81,6 +116,7 @@ def read(path: Path, config: Config, key: Path | None = None) -> StageCalibratio
         body = loads(data)
         mac = body.pop("hmac_sha256")
         version, result, made_for = body["version"], body["result"], body["instrument"]
+        told = body.get("made_with")
         expected = _mac(body, secret)
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise ConfigError(f"{path}: is not a whole calibration file; calibrate again") from error
@@ -94,17 +130,25 @@ def read(path: Path, config: Config, key: Path | None = None) -> StageCalibratio
     for part in ours:
         if not isinstance(made_for, dict) or made_for.get(part) != ours[part]:
             raise ConfigError(f"{path}: was made with another {part} than the config names")
-    return _calibration(path, result)
+    return replace(_calibration(path, result), made_with=_made_with(path, told))
+
+
+def _made_with(path: Path, told: Any) -> MadeWith:
+    if not isinstance(told, dict) or not all(
+        isinstance(told.get(name), dict) for name in ("stage", "camera")
+    ):
+        raise ConfigError(f"{path}: does not tell its devices; calibrate again")
+    return MadeWith(told["stage"], told["camera"])
 
 
 def _calibration(path: Path, result: Any) -> StageCalibration:
     """What the result says, number by number; ConfigError for what no instrument can be."""
     values: dict[str, Any] = {}
-    for field in fields(StageCalibration):
-        value = result.get(field.name) if isinstance(result, dict) else None
+    for name in _NUMBERS:
+        value = result.get(name) if isinstance(result, dict) else None
         if not is_number(value):
-            raise ConfigError(f"{path}: the result's {field.name} is not a number: {value!r:.40}")
-        values[field.name] = value
+            raise ConfigError(f"{path}: the result's {name} is not a number: {value!r:.40}")
+        values[name] = value
     found = StageCalibration(**values)
     sound = (
         found.focus_direction in (1, -1)

@@ -80,10 +80,12 @@ def _calibrated(top: Section, config: Config) -> Config:
         focus_direction=found.focus_direction,
         um_per_unit=found.um_per_unit,
         reference_um=found.reference_um,
+        made_with=found.made_with.stage,
         options=options,
     )
+    camera = replace(config.camera, made_with=found.made_with.camera)
     models = replace(config.models, interval_factor=found.interval_factor)
-    return replace(config, stage=changed, models=models)
+    return replace(config, stage=changed, models=models, camera=camera)
 
 
 def _camera(s: Section) -> CameraSettings:

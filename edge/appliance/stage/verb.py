@@ -30,6 +30,7 @@ from firmware_bridge.errors import StageError, StageRefused, StageUncertain
 from firmware_bridge.stage import Stage, StageStatus
 from firmware_bridge.stop_signals import BY, StopSignals
 
+ARRIVAL_UM = 2.5  # coarser than any controller's report
 _CONFIG_REASONS = ("CONFIG", "WINDOW", "NOT_FINITE")
 
 
@@ -76,13 +77,23 @@ class _Bench:
 
 @contextmanager
 def _opened(
-    path: Path, ends: threading.Event | None = None, wait_s: float = 0.0
+    path: Path,
+    ends: threading.Event | None = None,
+    wait_s: float = 0.0,
+    stop_first: bool = False,
 ) -> Iterator[_Bench]:
     """The axis behind its guard. Whatever ends the block but its own end stops the glass: a
-    signal at once; with `ends`, which the first signal sets, the block ends by itself."""
-    config = read_config(path)
+    signal at once; with `ends`, which the first signal sets, the block ends by itself.
+
+    `stop_first`: the axis is stopped before anything is asked."""
     try:
-        stage = once_there(lambda: open_stage_of(config.stage), wait_s)
+        config = read_config(path)
+    except ConfigError:
+        if not stop_first:
+            raise
+        config = read_config(path, calibrating=True)  # a stop needs no calibration
+    try:
+        stage = once_there(lambda: open_stage_of(config.stage, stop_first), wait_s)
     except StageRefused as refused:
         if refused.reason in _CONFIG_REASONS:
             raise ConfigError(f"{path}: stage: {refused}") from refused
@@ -167,12 +178,15 @@ def _move(options: argparse.Namespace) -> Any:
         except MoveUncertain as error:
             raise StageUncertain(str(error)) from error
         shown = _shown(bench.stage.wait(options.timeout))
+        off_um = abs(shown["z_um"] - options.z_um)
+        if not off_um <= ARRIVAL_UM:  # a stop of ours may end it anywhere
+            raise StageUncertain(f"stopped at {_line(shown)}; asked for {options.z_um:g} um")
     _say(options, _line(shown))
     return shown
 
 
 def _stop(options: argparse.Namespace) -> Any:
-    with _opened(options.config) as bench:
+    with _opened(options.config, stop_first=True) as bench:
         bench.stage.stop()
         shown = _shown(bench.stage.status())
     _say(options, _line(shown))

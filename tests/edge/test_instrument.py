@@ -1,0 +1,147 @@
+"""A calibration belongs to one instrument; a number of um means the same to every verb."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from edge.appliance import cli
+from edge.appliance.config import calibration_file
+from edge.appliance.config.calibration_file import MadeWith
+from edge.appliance.config.config_file import read_config
+from edge.errors import ConfigError
+from edge.instrument import camera_says, check_same, stage_says
+from edge.open_stage import calibrated, open_stage_of
+from firmware_bridge.stage import Identity
+from firmware_bridge.stages.scaled import CalibratedStage
+from simulator.controllers.axis import SimulatedAxis
+from simulator.controllers.serving import Served
+from simulator.controllers.zaber import SimulatedZaber
+
+CONFIG = """\
+camera: {{driver: recorded, period_ms: 40, options: {{folder: pictures, rate_hz: 25}}}}
+stage:
+  driver: zaber
+  z_min_um: 100
+  z_max_um: 300
+  calibration: calibration.json
+  options: {{port: "{port}", full_step_um: 3.2, poll_ms: 5, settle_ms: 5}}
+objective: {{na: 0.75, magnification: 20, um_per_px: 0.34}}
+"""
+RESULT = {
+    "focus_direction": 1,
+    "um_per_unit": 2.0,
+    "reference_um": 200.0,
+    "play_um": 0.8,
+    "interval_factor": 1.0,
+}
+
+
+class OtherZaber(SimulatedZaber):
+    """Another device of the same make."""
+
+    def _get(self, setting: str) -> tuple[str, str]:
+        return ("OK", "54321") if setting == "system.serial" else super()._get(setting)
+
+
+@pytest.fixture
+def axis() -> SimulatedAxis:
+    return SimulatedAxis(start_nm=200_000, min_nm=0, max_nm=400_000)
+
+
+@pytest.fixture
+def written(
+    axis: SimulatedAxis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., str]]:
+    """A config whose calibration was made with whatever answers on its port."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "keys"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pictures").mkdir()
+    with Served(SimulatedZaber(axis)) as served, Served(OtherZaber(axis)) as other:
+
+        def write(port: str = "", made_with: MadeWith | None = None) -> str:
+            path = tmp_path / "scanner.yaml"
+            path.write_text(CONFIG.format(port=port or served.port))
+            config = read_config(path, calibrating=True)
+            if made_with is None:
+                stage = open_stage_of(config.stage)
+                made_with = MadeWith(stage_says(stage), {})
+                stage.close()
+            file = tmp_path / "calibration.json"
+            calibration_file.write(file, RESULT, config, made_with=made_with)
+            path.write_text(CONFIG.format(port=port or served.port))
+            return str(path)
+
+        write.other = other.port  # type: ignore[attr-defined]
+        yield write
+
+
+def test_another_microscopes_calibration_is_refused(
+    written: Any, axis: SimulatedAxis, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written()
+    assert read_config(Path(path)).stage.made_with["serial number"] == "12345"
+    assert cli.main(["stage", "move", "210", "--config", path]) == 0
+    Path(path).write_text(CONFIG.format(port=written.other))
+    moves = axis.moves
+    assert cli.main(["stage", "move", "205", "--config", path]) == 2
+    assert "another stage: serial number '12345', here '54321'" in capsys.readouterr().err
+    assert axis.moves == moves
+    assert cli.main(["stage", "stop", "--config", path]) == 0  # a stop asks for no papers
+
+
+def test_a_controller_set_up_otherwise_is_refused(written: Any) -> None:
+    stage = read_config(Path(written())).stage
+    told = {**stage.made_with, "um per step": 0.1}
+    with pytest.raises(ConfigError, match=r"another stage: um per step 0\.1, here 0\.05"):
+        open_stage_of(replace(stage, made_with=told))
+
+
+def test_what_a_stage_says_of_itself() -> None:
+    def says(**more: Any) -> dict[str, Any]:
+        stage: Any = SimpleNamespace(identity=Identity("box", 0.1, None, **more))
+        return stage_says(stage)
+
+    assert says(serial="7", port="/dev/serial/by-id/a") == {
+        "controller": "box",
+        "serial number": "7",
+        "um per step": 0.1,
+    }
+    assert says(port="/dev/serial/by-id/a")["port"] == "/dev/serial/by-id/a"
+    nobody: Any = SimpleNamespace(identity=None)
+    assert stage_says(nobody) == {}
+    seen: Any = SimpleNamespace(identity="acA2440 40012345")
+    assert camera_says(seen) == {"camera": "acA2440 40012345"}
+    with pytest.raises(ConfigError, match="another camera: camera 'a', here None"):
+        check_same({"camera": "a"}, {}, "camera")
+    check_same({}, {"camera": "a"}, "camera")
+
+
+def test_one_conversion_for_every_verb(
+    written: Any, axis: SimulatedAxis, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """2 um of focus for a commanded um, about 200: focus 103 is the controller's 151.5."""
+    path = written()
+    assert cli.main(["stage", "move", "103", "--config", path]) == 0
+    assert axis.position_nm() == 151_500
+    assert "103.000 um" in capsys.readouterr().out
+    assert cli.main(["stage", "watch", "--config", path, "--count", "1"]) == 0
+    assert "103.000 um" in capsys.readouterr().out
+    assert cli.main(["stage", "stop", "--config", path]) == 0
+    assert "103.000 um" in capsys.readouterr().out
+    assert cli.main(["stage", "move", "99", "--config", path]) == 3  # outside the window
+    config = read_config(Path(path))
+    stage = calibrated(open_stage_of(config.stage), config.stage)
+    assert isinstance(stage, CalibratedStage)
+    assert not isinstance(stage.inner, CalibratedStage)
+    assert (stage.z_min_um, stage.z_max_um) == (100, 300)
+    assert (stage.inner.z_min_um, stage.inner.z_max_um) == (150, 250)  # the driver's own um
+    assert stage.status().z_um == pytest.approx(103)
+    stage.close()
+    low, high = axis.extremes_nm
+    assert 150_000 <= low <= high <= 250_000
