@@ -10,7 +10,7 @@ from edge.loop import MAX_STALLS, MAX_UNSETTLED, focus_field, step
 from edge.measure.aggregate import Reason
 from edge.state import State
 from engines.errors import GpuFailed
-from firmware_bridge.errors import LinkLost, StageRefused, StageUncertain
+from firmware_bridge.errors import LinkLost, StageRefused, StageSilent, StageUncertain
 from tests.support.fake_microscope import LIMITS, MS, SETTINGS, estimate, microscope, no_focus
 
 
@@ -209,3 +209,17 @@ def test_window_is_never_left_and_the_end_is_reported():
     assert outcome.reason.startswith("outside-window")
     assert rig.guard.refused["outside-window"] == 1
     assert rig.stage.moves == []
+
+
+@pytest.mark.parametrize("where", ["fail_status", "fail_z", "fail"])
+def test_a_stage_that_is_silent_at_rest_is_waited_for(monkeypatch, where):
+    rig, _ = microscope(monkeypatch, focus_um=3.0)
+    setattr(rig.stage, where, StageSilent("no answer"))
+    held = [step(rig) for _ in range(20)]
+    assert all("stage-silent" in outcome.reason for outcome in held)
+    assert {outcome.decision for outcome in held} <= {Decision.HOLD, Decision.REFUSE}
+    assert rig.stage.moves == []
+    assert not rig.state.reason
+    setattr(rig.stage, where, None)
+    assert step(rig).decision is Decision.MOVE
+    assert step(rig).decision is Decision.IN_FOCUS
