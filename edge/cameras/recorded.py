@@ -27,8 +27,6 @@ Picture = Callable[[], tuple[npt.NDArray[np.uint8], PixelFormat]]
 def read_options(given: Mapping[str, Any]) -> None:
     """Check the options without opening a file; ConfigError."""
     options = Options(given)
-    if sum(bool(given.get(name)) for name in SOURCES) != 1:
-        raise ConfigError(f"{WHERE}: give either folder or files, tiff or manifest, and only one")
     for name in ("folder", "tiff", "manifest", "stack"):
         _must_be_text(options, name, options.anything(name))
     files = options.anything("files")
@@ -45,6 +43,8 @@ def read_options(given: Mapping[str, Any]) -> None:
     if options.truth("live", default=False) and not 0 < rate_hz * exposure_ms <= 1000:
         options.reject("live", "needs a rate_hz, and exposure_ms must fit between two frames")
     options.done()
+    if sum(bool(given.get(name)) for name in SOURCES) != 1:
+        raise ConfigError(f"{WHERE}: give either folder or files, tiff or manifest, and only one")
 
 
 def _must_be_text(options: Options, key: str, value: Any) -> None:
