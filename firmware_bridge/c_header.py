@@ -37,18 +37,20 @@ _PREAMBLE = """\
 """
 
 _ACCESSORS = """\
-static inline void af_put_uint(uint8_t *at, uint64_t value, unsigned bytes)
+static inline void af_put_uint(uint8_t *at, uint64_t value, uint32_t bytes)
 {
-    for (unsigned i = 0U; i < bytes; i++) {
-        at[i] = (uint8_t)(value >> (8U * i));
+    for (uint32_t i = 0U; i < bytes; i++) {
+        const uint32_t shift = 8U * i;
+        at[i] = (uint8_t)(value >> shift);
     }
 }
 
-static inline uint64_t af_get_uint(const uint8_t *at, unsigned bytes)
+static inline uint64_t af_get_uint(const uint8_t *at, uint32_t bytes)
 {
     uint64_t value = 0U;
-    for (unsigned i = 0U; i < bytes; i++) {
-        value |= (uint64_t)at[i] << (8U * i);
+    for (uint32_t i = 0U; i < bytes; i++) {
+        const uint32_t shift = 8U * i;
+        value |= (uint64_t)at[i] << shift;
     }
     return value;
 }
@@ -56,8 +58,9 @@ static inline uint64_t af_get_uint(const uint8_t *at, unsigned bytes)
 /* Two's complement without relying on an implementation-defined conversion. */
 static inline int32_t af_get_i32(const uint8_t *at)
 {
-    uint32_t raw = (uint32_t)af_get_uint(at, 4U);
-    return (raw <= 0x7FFFFFFFU) ? (int32_t)raw : -(int32_t)(0xFFFFFFFFU - raw) - 1;
+    const uint32_t raw = (uint32_t)af_get_uint(at, 4U);
+    const uint32_t below = 0xFFFFFFFFU - raw;
+    return (raw <= 0x7FFFFFFFU) ? (int32_t)raw : (-(int32_t)below - 1);
 }
 """
 

@@ -1,13 +1,12 @@
 #include "framing.h"
 
-/* A nibble table: 32 bytes of flash, a tenth of the time of the bitwise form. */
-static const uint16_t crc_nibble[16] = {
-    0x0000U, 0x1021U, 0x2042U, 0x3063U, 0x4084U, 0x50A5U, 0x60C6U, 0x70E7U,
-    0x8108U, 0x9129U, 0xA14AU, 0xB16BU, 0xC18CU, 0xD1ADU, 0xE1CEU, 0xF1EFU,
-};
-
 uint16_t af_crc16(const uint8_t *data, size_t length)
 {
+    /* A nibble table: 32 bytes of flash, a tenth of the time of the bitwise form. */
+    static const uint16_t crc_nibble[16] = {
+        0x0000U, 0x1021U, 0x2042U, 0x3063U, 0x4084U, 0x50A5U, 0x60C6U, 0x70E7U,
+        0x8108U, 0x9129U, 0xA14AU, 0xB16BU, 0xC18CU, 0xD1ADU, 0xE1CEU, 0xF1EFU,
+    };
     uint32_t crc = 0xFFFFU;
     for (size_t i = 0U; i < length; i++) {
         crc = (crc << 4) ^ crc_nibble[((crc >> 12) ^ ((uint32_t)data[i] >> 4)) & 0xFU];
@@ -27,11 +26,13 @@ size_t af_frame_encode(const struct af_frame *frame, uint8_t wire[AF_MAX_WIRE])
     body[1] = frame->type;
     body[2] = frame->seq;
     for (size_t i = 0U; i < frame->length; i++) {
-        body[length++] = frame->payload[i];
+        body[length] = frame->payload[i];
+        length += 1U;
     }
     const uint16_t crc = af_crc16(body, length);
-    body[length++] = (uint8_t)(crc & 0xFFU);
-    body[length++] = (uint8_t)(crc >> 8);
+    body[length] = (uint8_t)(crc & 0xFFU);
+    body[length + 1U] = (uint8_t)(crc >> 8);
+    length += AF_FRAME_CRC;
 
     size_t code_at = 0U; /* where the distance to the next zero is written */
     for (size_t i = 0U; i < length; i++) {
@@ -96,7 +97,8 @@ enum af_received af_receive(struct af_receiver *rx, uint8_t byte, struct af_fram
 {
     if (byte != 0U) {
         if (rx->length < AF_MAX_ENCODED) {
-            rx->buffer[rx->length++] = byte;
+            rx->buffer[rx->length] = byte;
+            rx->length += 1U;
         } else {
             rx->overflow = true;
         }

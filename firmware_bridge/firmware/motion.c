@@ -17,7 +17,7 @@ static int64_t round_to(int64_t value, int64_t unit)
  * v + (v - a) + (v - 2a) + ... in nm * 256. */
 static int64_t braking_q8(int32_t v, int32_t a)
 {
-    const int64_t n = v / a;
+    const int64_t n = (int64_t)v / a;
     return ((n + 1) * v) - ((int64_t)a * ((n * (n + 1)) / 2));
 }
 
@@ -145,14 +145,13 @@ bool af_motion_moves(const struct af_motion *m)
 static bool needs_dip(const struct af_motion *m, int64_t target_nm)
 {
     const int64_t ahead_q8 = ((target_nm * Q8) - rest_q8(m)) * side(m);
-    const int64_t done_q8 = ((m->velocity_q8 * side(m)) < 0) ? 0 : m->approach_q8;
     if (m->settings.backlash_nm == 0) {
         return false;
     }
     if (ahead_q8 < 0) {
         return true; /* it must go back at some point */
     }
-    return (done_q8 + ahead_q8) < backlash_q8(m);
+    return (m->approach_q8 + ahead_q8) < backlash_q8(m); /* 0 while it moves the other way */
 }
 
 bool af_motion_allows(const struct af_motion *m, int64_t target_nm)

@@ -73,7 +73,7 @@ static void after_motion(struct af_protocol *p, enum af_motion_event event, uint
         return;
     }
     if (event == AF_ARRIVED) {
-        static const uint8_t result[] = {
+        static const uint8_t result[AF_LATCH_LIMIT + 1U] = {
             [AF_LATCH_NONE] = AF_RESULT_REACHED,
             [AF_LATCH_SAFE_STOP] = AF_RESULT_WATCHDOG,
             [AF_LATCH_STOPPED] = AF_RESULT_STOPPED,
