@@ -123,18 +123,30 @@ soak-loop: test-env firmware
 
 # libFuzzer on the firmware's protocol core; what it finds new stays in build/fuzz. SECONDS=60
 SECONDS ?= 60
-FUZZ_C := tests/fuzz/protocol_fuzz.c $(addprefix firmware_bridge/firmware/,framing.c motion.c \
-          watchdog.c replies.c session.c moves.c protocol.c fault.c)
-fuzz: test-env
+CORE_C := $(addprefix firmware_bridge/firmware/,framing.c motion.c watchdog.c replies.c session.c \
+          moves.c protocol.c fault.c)
+FUZZED := clang -std=c99 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+          -Ifirmware_bridge/firmware $(CORE_C)
+fuzz: test-env clang
+	@mkdir -p build/fuzz
+	$(FUZZED) tests/fuzz/protocol_fuzz.c -o build/protocol-fuzz
+	build/protocol-fuzz -max_total_time=$(SECONDS) -max_len=1024 -print_final_stats=1 \
+	  -artifact_prefix=build/ build/fuzz tests/fuzz/corpus
+
+# Ten minutes of whole sessions: valid frames in any order, clocks and limits at the ends of 32 bits.
+.PHONY: fuzz-sessions clang
+SESSION_SECONDS ?= 600
+fuzz-sessions: clang
+	@mkdir -p build/fuzz-sessions
+	$(FUZZED) tests/fuzz/session_fuzz.c -o build/session-fuzz
+	build/session-fuzz -max_total_time=$(SESSION_SECONDS) -max_len=1024 -print_final_stats=1 \
+	  -artifact_prefix=build/ build/fuzz-sessions
+
+clang:
 	@command -v clang >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 	  && apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y \
 	  --no-install-recommends clang libclang-rt-dev >/dev/null; } \
-	  || { echo "make fuzz needs clang with libFuzzer (apt install clang libclang-rt-dev)"; exit 1; }
-	@mkdir -p build/fuzz
-	clang -std=c99 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-	  -Ifirmware_bridge/firmware -o build/protocol-fuzz $(FUZZ_C)
-	build/protocol-fuzz -max_total_time=$(SECONDS) -max_len=1024 -print_final_stats=1 \
-	  -artifact_prefix=build/ build/fuzz tests/fuzz/corpus
+	  || { echo "fuzzing needs clang with libFuzzer (apt install clang libclang-rt-dev)"; exit 1; }
 
 # Changes guard.py and framing.py in every way that mutmut knows: the tests must notice each, or
 # docs/mutation.md must say why none can.
@@ -143,6 +155,29 @@ mutation: test-env firmware
 	rm -rf mutants && mkdir -p build
 	$(BIN)/mutmut run --max-children 1 >build/mutation.log 2>&1 || { tail -5 build/mutation.log; exit 1; }
 	$(BIN)/python tests/mutation/judge.py
+
+# Changes the firmware's C likewise, by a mutator of our own: docs/mutation_firmware.md. Ten minutes
+# where tcc is there, an hour with cc. FILES="moves.c session.c" tries these only.
+.PHONY: mutation-c misra check-tools
+FILES ?=
+mutation-c: test-env check-tools
+	mkdir -p build
+	$(BIN)/python -m tests.mutation.c_run $(FILES) --json build/mutation_c.json
+
+# MISRA C:2012 in the firmware's core: every violation is a deviation that docs/misra.md names.
+misra: test-env check-tools
+	$(BIN)/python -m tests.misra.check
+
+# cppcheck for MISRA, tcc for quick builds: installed where that is ours to do; else said.
+pytest: check-tools
+check-tools:
+	@if command -v cppcheck >/dev/null && command -v tcc >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  export DEBIAN_FRONTEND=noninteractive; \
+	  { apt-get -qq update && apt-get -qq install -y --no-install-recommends \
+	    cppcheck tcc; } >/dev/null || echo "cppcheck and tcc could not be installed"; \
+	else echo "skipped: MISRA (apt install cppcheck); slower: broken firmwares (apt install tcc)"; \
+	fi
 
 # The Cortex-M3 under QEMU needs a cross compiler and the emulator: installed where that is ours to
 # do (root on Debian or Ubuntu); elsewhere its tests say that they are skipped, and why.

@@ -35,7 +35,7 @@ def test_a_move_from_its_answer_to_its_end() -> None:
 
 
 def test_a_copy_is_answered_and_moves_nothing() -> None:
-    host = CoreHost()
+    host = CoreHost(clock_us=2**40)
     move = host.a_move(4, START + 50_000)
     host.say(move)
     host.ticks(20)
@@ -44,6 +44,7 @@ def test_a_copy_is_answered_and_moves_nothing() -> None:
     accepted, done = host.say(move, seq=33)
     assert accepted == m.Accepted(4, START + 50_000)
     assert (done.move_id, done.result) == (4, m.Result.REACHED)
+    assert done.time_us == host.board.now_us
     assert [seq for seq, _ in host.heard[-2:]] == [33, 33]
     assert host.board.bench.report().moves_started == 1
     assert host.ticks(60)[-1].flags == m.Flag.SETTLED
@@ -143,7 +144,7 @@ def test_a_target_that_rounding_takes_out_of_the_window() -> None:
 
 
 def test_the_newest_move_wins_and_the_older_is_told() -> None:
-    host = CoreHost()
+    host = CoreHost(clock_us=2**40)
     host.move(1, FAR)
     host.ticks(100)
     done, status, accepted = host.move(2, START, tolerance_nm=10**6)
@@ -173,7 +174,7 @@ def test_events_count_and_answers_do_not() -> None:
 
 
 def test_clear_opens_the_latch_it_names_at_rest() -> None:
-    host = CoreHost()
+    host = CoreHost(clock_us=2**40)
     host.move(1, FAR)
     host.ticks(100)
     status, stopping = host.say(m.Stop(SESSION), seq=41)

@@ -164,11 +164,14 @@ def test_every_frame_of_the_session_keeps_it_alive_and_no_other() -> None:
 
 
 def test_a_moving_axis_is_not_taken_over() -> None:
-    host = CoreHost(hello=False)
-    host.say(replace(HELLO, speed_nm_s=1_000, backlash_nm=0))
+    """Not even by a host that asks for the very settings that are in force."""
+    host = CoreHost()
     host.move(1, START + 900_000)
     host.board.skip_us(ALIVE_US + 1)
     assert result(host, session=78) == m.Reason.BUSY
+    assert host.status().session == SESSION
+    host.board.skip_us(ALIVE_US + 1)
+    assert result(host, session=78, settle_ms=6) == m.Reason.BUSY
     came = host.ticks(200, alive=False)
     assert came[0].latch == m.Latch.SAFE_STOP
     assert result(host, session=78) == m.Reason.OK
