@@ -137,6 +137,9 @@ class GrblStage(LineStage):
         z_mm = steps * self._um_per_step / 1000
         self._ask(f"$J=G53G21G90Z{z_mm:.4f}F{feed:.3f}", "(ok)")
 
+    def _halt_at_once(self) -> None:
+        self._line.tell(CANCEL_JOG)
+
     def _halt_wire(self) -> bytes:
         return CANCEL_JOG
 

@@ -46,9 +46,6 @@ class LineStage(PolledStage):
         """What stops the axis wherever it comes on the line, also within half a command: written
         by another process when this one is dead or frozen."""
 
-    def _halt_at_once(self) -> None:
-        self._line.tell(self._halt_wire())  # what is answered to it is known as no answer to ours
-
     def _before_a_move(self) -> None:
         """Somebody must be there who stops it when this process cannot."""
         if self._minder is None and self._descriptor is not None:

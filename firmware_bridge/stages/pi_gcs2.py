@@ -112,6 +112,9 @@ class PiStage(LineStage):
         # reading the error clears it; a move that is sent twice fails twice
         self._line.ask(f"{move}\nERR?\n".encode("ascii"), line(END, judge))
 
+    def _halt_at_once(self) -> None:
+        self._line.tell(STOP)
+
     def _halt_wire(self) -> bytes:
         return STOP
 

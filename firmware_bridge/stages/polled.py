@@ -164,10 +164,10 @@ class PolledStage(WatchedStage):
                 self._changed.wait(left_s)
 
     def stop(self) -> None:
-        """At once, whatever question is under way; then again in turn, and looked at.
+        """Waits for the question under way: one answer, three tries on a silent line.
 
-        The second waits for that question: one answer, three tries on a silent line. On a lost link
-        it is tried all the same: the way out may still be whole.
+        PI and GRBL need not wait: theirs is a byte that acts wherever it comes. On a lost link it
+        is tried all the same: the way out may still be whole.
         """
         with suppress(StageError):
             self._halt_at_once()
