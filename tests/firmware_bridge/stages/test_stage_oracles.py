@@ -118,8 +118,8 @@ def test_our_tmcl_driver_sends_what_trinamics_client_sends(axis: SimulatedAxis) 
         stage = TmclStage(port=ours.port, full_step_um=0.8, **WINDOW)
         stage.move_to(5617.25, 5000.0)
         stage.stop()
+        sent = bytes(ours.heard)  # closed before it is known to rest, its minder stops it again
         stage.close()
-        sent = bytes(ours.heard)
     with Served(SimulatedTmcl(SimulatedAxis())) as served:
         with SerialTmclInterface(served.port) as module:
             read = [(3, 0), (1, 0)]
@@ -172,8 +172,8 @@ def test_our_asi_driver_sends_what_the_public_client_sends(
         stage = AsiStage(port=ours.port, axis="Z", resolution_um=0.05, **WINDOW)
         ours.heard.clear()
         stage.move_to(5150.2, 5000.0)
+        sent = bytes(ours.heard)  # closed in mid-move, its minder stops it
         stage.close()
-        sent = bytes(ours.heard)
     served.heard.clear()
     client.get_position("z")
     client.move_absolute(z=51_502.0)
