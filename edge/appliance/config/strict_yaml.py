@@ -162,7 +162,9 @@ class Section:
     def reject_option(self, key: str, option: str, why: str) -> NoReturn:
         """`reject` for one of the options that `options` read."""
         node = self._nodes.get(key)
-        section = Section(self.file, f"{self.name}.{key}", node or yaml.MappingNode("", []))
+        if node is None:  # there are no options at all: the section's own line
+            self.reject(None, f"{key}.{option}", why)
+        section = Section(self.file, f"{self.name}.{key}", node)
         section.reject(section._keys.get(option, node), option, why)
 
     def section(self, key: str, required: bool = True) -> Section:

@@ -220,3 +220,10 @@ tokens = st.sampled_from([*DAMAGE, "\n", "  ", "\t", "\0", "\u2028"])
 @given(st.integers(0, len(GOOD)), st.integers(0, 12), st.lists(tokens, max_size=4))
 def test_a_damaged_config_is_a_config_or_a_config_error(scratch, at, cut, new):
     _read_or_config_error(scratch, (GOOD[:at] + "".join(new) + GOOD[at + cut :]).encode())
+
+
+def test_an_option_that_is_missing_with_all_its_section_is_one_line(tmp_path) -> None:
+    path = tmp_path / "scanner.yaml"
+    path.write_text("camera: {driver: simulated, period_ms: 30}\nstage: {}\n")
+    with pytest.raises(ConfigError, match=r"scanner.yaml:1: camera.options.trace must be given"):
+        read_config(path)

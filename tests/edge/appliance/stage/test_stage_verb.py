@@ -30,7 +30,7 @@ from simulator.controllers.serving import Served
 from simulator.controllers.zaber import SimulatedZaber
 
 CONFIG = """
-camera: {{driver: simulated, period_ms: 30}}
+camera: {{driver: simulated, period_ms: 30, options: {{trace: none}}}}
 stage:
   driver: {driver}
   z_min_um: {low}
