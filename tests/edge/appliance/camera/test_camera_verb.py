@@ -25,7 +25,8 @@ camera:
     height: 480
     rate_hz: 50
     {more}
-stage: {{driver: binary, z_min_um: 0, z_max_um: 100, focus_direction: 1}}
+stage:
+  {{driver: binary, z_min_um: 0, z_max_um: 100, focus_direction: 1, options: {{port: none}}}}
 objective: {{na: 0.75, magnification: 20, um_per_px: 0.34}}
 """
 

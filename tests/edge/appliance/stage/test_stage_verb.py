@@ -127,7 +127,7 @@ def test_exit_statuses(
     cases: list[tuple[dict[str, Any], int, str]] = [
         ({"port": "/dev/nowhere"}, 4, "/dev/nowhere"),
         ({}, 4, "in use"),
-        ({"driver": "asi"}, 2, "required keyword"),
+        ({"driver": "asi"}, 2, "stage.options.full_step_um is not"),
         ({"low": -5}, 2, "travel 0..10000 um"),
         ({"driver": "steam"}, 2, "stage.driver"),
     ]
