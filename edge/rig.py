@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic_ns
+from typing import Any
 
 from edge.camera import Camera, open_camera
 from edge.decide.controller import Controller
@@ -24,6 +25,9 @@ from edge.state import RunState
 from engines import engine as engines
 from firmware_bridge.errors import StageError
 from firmware_bridge.stage import Stage
+
+#: of a model's calibration.interval; what is not there would never hold
+HOLD_RULES = ("lone_um", "lone_relative", "disagree_um", "disagree_relative")
 
 
 @dataclass(slots=True)
@@ -133,6 +137,18 @@ def build_rig(
     return rig
 
 
+def uncalibrated(calibration: Mapping[str, Any]) -> str:
+    """What a DPN's calibration lacks of the rules that hold the glass; "" when nothing.
+
+    Off the instrument a model may be measured before it is calibrated; it moves nothing then.
+    """
+    interval = calibration.get("interval")
+    for name in HOLD_RULES:
+        if not isinstance(interval, dict) or name not in interval:
+            return f"interval.{name}"
+    return "" if calibration.get("envelope") else "envelope"
+
+
 def _sensor_of(
     config: Config, clock: Callable[[], int]
 ) -> tuple[Measurer, tuple[engines.Engine, ...]]:
@@ -141,6 +157,14 @@ def _sensor_of(
     sensor, nets = build_sensor(
         config.models, config.objective, loop.classes, loop.budget_ms, loop.enough_um, clock
     )
+    lacking = uncalibrated(nets[1].manifest.calibration)
+    if lacking:
+        for net in nets:
+            net.close()
+        raise ConfigError(
+            f"{config.models.dpn}: calibration.{lacking} is missing: without it a rule that holds "
+            "the glass would be off; calibrate the model (training.calibrate), or take another"
+        )
     calibrated_um = nets[1].manifest.optics.range_um
     if config.stage.max_step_um > calibrated_um:
         for net in nets:

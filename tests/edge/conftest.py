@@ -13,11 +13,15 @@ def models(tmp_path_factory):
 @pytest.fixture
 def witnesses(tmp_path):
     """The same, by a function of the DPN's calibration; the DPN also tells optics and novelty."""
-    from tests.support.tiny_models import write_dpn, write_rin
+    from tests.support.tiny_models import CALIBRATED, write_dpn, write_rin
 
     return lambda **calibration: (
         write_rin(tmp_path),
-        write_dpn(tmp_path, witnesses=True, calibration=calibration),
+        write_dpn(
+            tmp_path,
+            witnesses=True,
+            calibration={"interval": CALIBRATED["interval"], **calibration},
+        ),
     )
 
 

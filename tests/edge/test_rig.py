@@ -17,12 +17,12 @@ from edge.measure.importance import Sparsity
 from edge.measure.sensor import measure
 from edge.open_sensor import build_sensor
 from edge.optics import Objective
-from edge.rig import build_rig
+from edge.rig import HOLD_RULES, build_rig
 from edge.settings import CameraSettings, Config, LoopSettings, ModelSettings, StageSettings
 from edge.state import State
 from firmware_bridge.errors import StageError
 from tests.support.fake_microscope import MS, Clock, FakeCamera, FakeStage, frame_at
-from tests.support.tiny_models import write_dpn, write_rin
+from tests.support.tiny_models import CALIBRATED, write_dpn, write_rin
 
 OBJECTIVE = Objective(na=0.75, magnification=20, um_per_px=0.34)
 
@@ -196,6 +196,18 @@ def test_step_above_the_calibrated_range(models):
         build_rig(_config(models, max_step_um=28.0), FakeCamera(Clock()), FakeStage(Clock()))
 
 
+@pytest.mark.parametrize("lacks", ["envelope", *HOLD_RULES, "interval"])
+def test_a_model_that_was_not_calibrated_moves_no_glass(tmp_path, lacks):
+    """What is not in its calibration would never hold: refused, and said by name."""
+    interval = {k: v for k, v in CALIBRATED["interval"].items() if k != lacks}
+    whole = {"interval": interval, "envelope": CALIBRATED["envelope"]}
+    calibration = {key: value for key, value in whole.items() if key != lacks}
+    models = write_rin(tmp_path), write_dpn(tmp_path, calibration=calibration)
+    clock = Clock()
+    with pytest.raises(ConfigError, match=rf"dpn.json: calibration\..*{lacks}.* is missing"):
+        build_rig(_config(models), FakeCamera(clock), FakeStage(clock))
+
+
 def test_unknown_drivers_and_options(models):
     config = _config(models)
     clock = Clock()
@@ -204,7 +216,7 @@ def test_unknown_drivers_and_options(models):
     with pytest.raises(ConfigError, match=r"stage\.driver = 'hydraulic' must be one of"):
         build_rig(dataclasses.replace(config, stage=unknown), camera)
     assert camera.closed == 1  # what was opened is closed again
-    unknown = dataclasses.replace(config.camera, options={"colour": 1})
+    unknown = dataclasses.replace(config.camera, options={"folder": "x", "colour": 1})
     with pytest.raises(ConfigError, match=r"camera\.options\.colour is not"):
         build_rig(dataclasses.replace(config, camera=unknown), stage=FakeStage(clock))
     window = dataclasses.replace(config.stage, options={"z_max_um": 5000.0})

@@ -15,6 +15,16 @@ from onnx import TensorProto, helper, numpy_helper
 
 from engines.manifest import NOMINAL_OPTICS, Input, Manifest, Output
 
+#: as wide as the defaults of IntervalModel, and bounds that nothing leaves
+CALIBRATED = {
+    "interval": {
+        "lone_um": 999.0, "lone_relative": 0.0, "disagree_um": 4.0, "disagree_relative": 0.25,
+    },
+    "envelope": {
+        "action": "warn", "combine": "weighted", "bounds": {"contrast": [-999.0, 999.0]},
+    },
+}  # fmt: skip
+
 
 def _constant(name, values, dtype=np.float32):
     return numpy_helper.from_array(np.array(values, dtype), name)
@@ -114,5 +124,9 @@ def write_dpn(folder: Path, poison: bool = False, witnesses: bool = False, **cha
         helper.make_tensor_value_info(each.name, TensorProto.FLOAT, each.shape) for each in outputs
     ]
     path = _save(folder, "dpn", nodes, given, answers, constants)
-    values = {"inputs": (Input("patches", ("k", 224, 224, 3)),), "outputs": tuple(outputs)}
+    values = {
+        "inputs": (Input("patches", ("k", 224, 224, 3)),),
+        "outputs": tuple(outputs),
+        "calibration": CALIBRATED,
+    }
     return _manifest(path, **{**values, **changes})

@@ -33,6 +33,7 @@ from edge.settings import CameraSettings, Config, LoopSettings, ModelSettings, S
 from engines import manifest as manifests
 from engines.manifest import NOMINAL_OPTICS, Manifest, Output
 from tests.support.fake_microscope import Clock, FakeCamera, FakeStage
+from tests.support.tiny_models import write_dpn, write_rin
 
 OBJECTIVE = Objective(na=0.75, magnification=20, um_per_px=0.34)
 OUTPUTS = tuple(
@@ -266,6 +267,13 @@ def _see(models, pixels):
 
 def _calibration(action):
     return {"action": action, "combine": "weighted", "bounds": BOUNDS}
+
+
+@pytest.fixture
+def models(tmp_path):
+    """Two networks whose DPN was not calibrated: measured off the instrument only."""
+    (tmp_path / "plain").mkdir()
+    return write_rin(tmp_path / "plain"), write_dpn(tmp_path / "plain", calibration={})
 
 
 def test_outputs_are_found_by_name(witnesses):
