@@ -348,7 +348,7 @@ def test_a_late_answer_is_not_the_next_questions() -> None:
             time.sleep(0.02)  # longer than the answer may take
             return super().read()
 
-    talk = Conversation(Late(b"", b"1\r", b"2\r"), "it", 0.01)
+    talk = Conversation(Late(b"", b"", b"1\r", b"2\r"), "it", 0.01)
     with pytest.raises(Unanswered):
         talk.ask(b"first", line(b"\r", _number), sends=1)
     assert talk.ask(b"second", line(b"\r", _number), sends=1) == 2
