@@ -78,7 +78,8 @@ class IntervalModel:
             try:
                 if key not in allowed:
                     raise ValueError
-                values[key] = _READ.get(key, _coefficient)(value)
+                read: Callable[[Any], Any] = _READ.get(key, _coefficient)
+                values[key] = read(value)
             except ValueError as error:
                 where = f"{manifest.file}: calibration.interval.{key} = {value!r}"
                 raise EngineRejected(where) from error

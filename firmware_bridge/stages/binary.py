@@ -66,7 +66,7 @@ class BinaryStage(Stage):
         self._uncertain = ""  # why no further move may be sent before reconnect()
         self._connected_us = 0
         self._device_id: int | None = None
-        self._open_line = lambda: open_link(port, baudrate)
+        self._open_line: Callable[[], Link] = lambda: open_link(port, baudrate)
         self._line_name = lasting_name(port)
         self._may_beat = may_beat
         self._client = Client(self._open_line(), may_beat)
