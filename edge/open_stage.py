@@ -7,14 +7,14 @@ from edge.instrument import check_same, stage_says
 from edge.settings import StageSettings
 from firmware_bridge.stage import STAGES, Stage, open_stage
 from firmware_bridge.stage_options import StageOptionError, check_options
-from firmware_bridge.stages.scaled import CalibratedStage, to_units
+from firmware_bridge.stages.scaled import ScaledStage, to_units
 
 
 def calibrated(stage: Stage, settings: StageSettings) -> Stage:
     """The stage in um of focus, where the calibration found that its own um is another."""
-    if settings.um_per_unit == 1.0 or isinstance(stage, CalibratedStage):
+    if settings.um_per_unit == 1.0 or isinstance(stage, ScaledStage):
         return stage
-    return CalibratedStage(stage, settings.um_per_unit, settings.reference_um)
+    return ScaledStage(stage, settings.um_per_unit, settings.reference_um)
 
 
 def open_stage_of(settings: StageSettings, stop_first: bool = False) -> Stage:
@@ -45,4 +45,4 @@ def open_stage_of(settings: StageSettings, stop_first: bool = False) -> Stage:
         raise
     if settings.um_per_unit == 1.0:
         return stage
-    return CalibratedStage(stage, settings.um_per_unit, settings.reference_um, ends)
+    return ScaledStage(stage, settings.um_per_unit, settings.reference_um, ends)

@@ -17,7 +17,7 @@ def to_units(um: float, um_per_unit: float, reference_um: float) -> float:
     return reference_um + (um - reference_um) / um_per_unit
 
 
-class CalibratedStage(Stage):
+class ScaledStage(Stage):
     """`um_per_unit` > 0: um of focus for a commanded um. ValueError for what cannot be a scale."""
 
     def __init__(

@@ -18,7 +18,7 @@ from edge.errors import ConfigError
 from edge.instrument import camera_says, check_same, stage_says
 from edge.open_stage import calibrated, open_stage_of
 from firmware_bridge.stage import Identity
-from firmware_bridge.stages.scaled import CalibratedStage
+from firmware_bridge.stages.scaled import ScaledStage
 from simulator.controllers.axis import SimulatedAxis
 from simulator.controllers.serving import Served
 from simulator.controllers.zaber import SimulatedZaber
@@ -137,8 +137,8 @@ def test_one_conversion_for_every_verb(
     assert cli.main(["stage", "move", "99", "--config", path]) == 3  # outside the window
     config = read_config(Path(path))
     stage = calibrated(open_stage_of(config.stage), config.stage)
-    assert isinstance(stage, CalibratedStage)
-    assert not isinstance(stage.inner, CalibratedStage)
+    assert isinstance(stage, ScaledStage)
+    assert not isinstance(stage.inner, ScaledStage)
     assert (stage.z_min_um, stage.z_max_um) == (100, 300)
     assert (stage.inner.z_min_um, stage.inner.z_max_um) == (150, 250)  # the driver's own um
     assert stage.status().z_um == pytest.approx(103)

@@ -212,8 +212,8 @@ def test_window_is_never_left_and_the_end_is_reported():
 
 
 @pytest.mark.parametrize("where", ["fail_status", "fail_z", "fail"])
-def test_a_stage_that_is_silent_at_rest_is_waited_for(monkeypatch, where):
-    rig, _ = microscope(monkeypatch, focus_um=3.0)
+def test_a_stage_that_is_silent_at_rest_is_waited_for(where):
+    rig, _ = microscope(focus_um=3.0)
     setattr(rig.stage, where, StageSilent("no answer"))
     held = [step(rig) for _ in range(20)]
     assert all("stage-silent" in outcome.reason for outcome in held)

@@ -28,7 +28,7 @@ from edge.open_stage import calibrated
 from edge.state import RunState
 from firmware_bridge.errors import StageRefused
 from firmware_bridge.stage import Stage, StageStatus, ZAt
-from firmware_bridge.stages.scaled import CalibratedStage
+from firmware_bridge.stages.scaled import ScaledStage
 
 FOCUS_UM = 203.0  # true height of best focus
 
@@ -232,7 +232,7 @@ def test_a_peak_at_the_end_is_no_peak():
 
 def test_a_calibrated_stage_counts_in_um_of_focus():
     drive = Drive(gain=0.7)
-    stage = CalibratedStage(drive, 0.7, 200.0)
+    stage = ScaledStage(drive, 0.7, 200.0)
     stage.move_to(207.0, 200.0)
     assert drive.z_um == pytest.approx(210.0)
     assert drive.glass_um == pytest.approx(207.0)
@@ -241,11 +241,11 @@ def test_a_calibrated_stage_counts_in_um_of_focus():
     assert stage.z_at(0).uncertainty_um == pytest.approx(0.014)
     assert stage.resolution_um == pytest.approx(0.035)
     assert (stage.z_min_um, stage.z_max_um) == pytest.approx((130.0, 270.0))
-    wide = CalibratedStage(Drive(gain=1.3), 1.3, 200.0)
+    wide = ScaledStage(Drive(gain=1.3), 1.3, 200.0)
     assert (wide.z_min_um, wide.z_max_um) == (100.0, 300.0)  # never wider than it was
     for scale in (0.0, -1.0, math.nan, math.inf):
         with pytest.raises(ValueError, match="no scale"):
-            CalibratedStage(drive, scale, 200.0)
+            ScaledStage(drive, scale, 200.0)
 
 
 def test_what_the_drivers_window_forbids_is_refused():
@@ -257,7 +257,7 @@ def test_what_the_drivers_window_forbids_is_refused():
 
     drive = Strict(gain=0.7)
     with pytest.raises(StageRefused, match="WINDOW"):
-        CalibratedStage(drive, 0.7, 200.0).move_to(290.0, 200.0)
+        ScaledStage(drive, 0.7, 200.0).move_to(290.0, 200.0)
     assert drive.moves == []
 
 
@@ -296,7 +296,7 @@ def test_the_config_takes_what_the_file_says(made):
     assert config.stage.options["backlash_um"] == 3.0  # 2 um of play and the margin, in whole um
     assert config.models.interval_factor == made.found.interval_factor
     stage = calibrated(Drive(), config.stage)
-    assert isinstance(stage, CalibratedStage)
+    assert isinstance(stage, ScaledStage)
     assert calibrated(Drive(), replace(config.stage, um_per_unit=1.0)) is not stage
     assert made.key.stat().st_mode & 0o777 == 0o600
 
