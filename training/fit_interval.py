@@ -29,6 +29,7 @@ from training.frame_rows import CLASSES, FrameRow, k_keys, slide_numbers, slides
 
 LEVEL = 0.95
 EXPONENTS = ("network", "patches", "distance", "importance", "colour", "ground")
+LIGHT = ("colour", "ground")  # of dense frames alone
 DOUBT = ("network", "patches", "importance", "ground")  # never narrow an interval
 GREATEST = 4.0  # size of an exponent
 #: steeper, a law drawn from far frames makes those in focus unreadable; above 0, too narrow
@@ -98,9 +99,12 @@ def shape(rows: Sequence[FrameRow], start: IntervalModel) -> IntervalModel:
         (low, [row for row in rows if low <= row.k < high])
         for low, high in pairwise((*CLASSES, 1 << 30))
     ]
+    left_out: tuple[str, ...] = ()
     if any(slides_of(part) < LAW_SLIDES for _, part in parts):
         parts = [(CLASSES[0], list(rows))]
-    laws = [(low, _law(part)) for low, part in parts]
+        if slides_of(rows) < LAW_SLIDES:  # what only dense frames tell would be chance
+            left_out = LIGHT
+    laws = [(low, _law(part, left_out)) for low, part in parts]
     names = ("scale_um", *EXPONENTS)
     found = {name: _by_k([(low, law[name]) for low, law in laws]) for name in names}
     return dataclasses.replace(start, factors=((1, 1.0),), **found)
@@ -110,8 +114,8 @@ def _by_k(table: Sequence[tuple[int, float]]) -> Any:
     return table[0][1] if len(table) == 1 else tuple(table)
 
 
-def _law(rows: Sequence[FrameRow]) -> dict[str, float]:
-    """Exponents and scale, the same for every k of `rows`."""
+def _law(rows: Sequence[FrameRow], left_out: Sequence[str] = ()) -> dict[str, float]:
+    """Exponents and scale, the same for every k of `rows`; those of `left_out` are 0."""
     logs = _logs(rows)
     middle, unit = logs.mean(axis=0), np.maximum(logs.std(axis=0), LEAST_SPREAD)
     given = np.column_stack([(logs - middle) / unit, np.ones(len(rows))])
@@ -131,6 +135,7 @@ def _law(rows: Sequence[FrameRow]) -> dict[str, float]:
 
     size = float(np.quantile(error, LEVEL))
     limits = {**dict.fromkeys(DOUBT, (0.0, GREATEST)), "network": NETWORK, "distance": DISTANCE}
+    limits |= dict.fromkeys(left_out, (0.0, 0.0))
     signs = [limits.get(name, (-GREATEST, GREATEST)) for name in EXPONENTS]
     bounds = [(low * step, high * step) for (low, high), step in zip(signs, unit, strict=True)]
     free = [*bounds, (None, None)]
