@@ -15,8 +15,7 @@ from edge.measure.interval import IntervalModel
 from edge.measure.plain_look import PlainLook
 from edge.measure.preprocess import PAPER, CpuPreprocessor, Layout
 from edge.measure.sensor import CpuMeasurer, Measurer
-from edge.optics import Objective
-from edge.settings import ModelSettings
+from edge.settings import ModelSettings, Objective
 from engines import engine as engines
 from engines.gpu.ready import gpu_is_ready
 from engines.manifest import Manifest

@@ -8,8 +8,7 @@ from edge.decide.controller import Controller, ControllerSettings
 from edge.decide.decision import Plan
 from edge.decide.tracking import ScanPath, SteadyScan, TrackingController, TrackingSettings
 from edge.measure.aggregate import FocusEstimate, NoFocus
-from edge.optics import Objective
-from edge.settings import Config, LoopSettings
+from edge.settings import Config, LoopSettings, Objective
 from firmware_bridge.stages.at_rest import StageAtRest
 
 
