@@ -437,9 +437,13 @@ def test_what_gstreamer_says_about_a_missing_sensor(opened: Open) -> None:
 
 @on("gstreamer")
 def test_which_end_of_the_exposure_a_buffer_s_time_marks(opened: Open) -> None:
-    known = opened(timestamp="start").next(WAIT_S)
-    guessed = opened(timestamp="arrival", readout_ms=8).next(WAIT_S)
-    assert (known.time_uncertainty_ns, guessed.time_uncertainty_ns) == (1_000_000, 4_000_000)
+    def least_ns(**options: object) -> int:
+        """On a busy machine a frame that was handed over late says so: the least of a few."""
+        camera = opened(**options)
+        return min(camera.next(WAIT_S).time_uncertainty_ns for _ in range(8))
+
+    assert least_ns(timestamp="start") == 1_000_000
+    assert least_ns(timestamp="arrival", readout_ms=8) == 4_000_000
 
 
 # ---- recorded ------------------------------------------------------------------------------------
