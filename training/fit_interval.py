@@ -199,7 +199,7 @@ def as_json(calibration: IntervalModel) -> dict[str, object]:
     if math.isfinite(calibration.lone_um):  # not fitted, and not to be lost
         plain |= {name: getattr(calibration, name) for name in ("lone_um", "lone_relative")}
     if calibration.few_importance > 0.0:
-        plain["few_importance"] = calibration.few_importance
+        plain |= {name: getattr(calibration, name) for name in ("few_importance", "few_um")}
     return {**plain, "factors": table}
 
 

@@ -125,7 +125,7 @@ def _doubt(
     if calibration.disagree(median_um, spread_um):
         return Reason.PATCHES_DISAGREE
     unsure = k == 1 and not calibration.believes_alone(median_um, network_um)
-    unsure |= not calibration.believes_few(k, importance)
+    unsure |= not calibration.believes_few(k, importance, network_um)
     if unsure or calibration.disagree(median_um, network_um):
         return Reason.AMBIGUOUS
     return None

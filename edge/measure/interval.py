@@ -45,7 +45,8 @@ class IntervalModel:
     patches. disagree_um, disagree_relative: spread between patches, or the network's own in the
     middle patch, above which there is no focus. lone_um, lone_relative: the same limit for a patch
     which nothing confirms (k = 1). few_importance: mean importance that one or two patches must
-    have: a speck on the sensor looks a little like content everywhere. range_um: |defocus| up to
+    have unless the network's own spread is at most few_um: a speck on the sensor looks a little
+    like content everywhere. range_um: |defocus| up to
     this was calibrated. The defaults are cautious; a model's manifest carries measured ones in
     calibration.interval.
     """
@@ -65,6 +66,7 @@ class IntervalModel:
     lone_um: float = math.inf
     lone_relative: float = 0.0
     few_importance: float = 0.0
+    few_um: float = 0.0
 
     @classmethod
     def of(cls, manifest: Manifest) -> IntervalModel:
@@ -122,9 +124,9 @@ class IntervalModel:
         one."""
         return network_um <= self.lone_um + self.lone_relative * abs(defocus_um)
 
-    def believes_few(self, k: int, importance: float) -> bool:
-        """Whether so few patches are clearly content."""
-        return k > FEW_PATCHES or importance >= self.few_importance
+    def believes_few(self, k: int, importance: float, network_um: float) -> bool:
+        """Whether so few patches are clearly content, or the network is sure of them."""
+        return k > FEW_PATCHES or importance >= self.few_importance or network_um <= self.few_um
 
     def disagree(self, defocus_um: float, spread_um: float) -> bool:
         """Whether the patches contradict each other (two layers, dust, a fold)."""

@@ -175,11 +175,14 @@ def test_a_patch_that_nothing_confirms_must_be_surer():
 def test_one_or_two_patches_must_be_clearly_content():
     """Dust on the sensor looks a little like a cell far from focus, wherever the glass is."""
     strict = dataclasses.replace(CALIBRATION, few_importance=0.87)
-    assert strict.believes_few(2, 0.87)
-    assert not strict.believes_few(2, 0.86)
-    assert not strict.believes_few(1, float("nan"))
-    assert strict.believes_few(3, 0.81)
-    assert CALIBRATION.believes_few(1, 0.0)  # a model that does not ask for it
+    assert strict.believes_few(2, 0.87, 1.0)
+    assert not strict.believes_few(2, 0.86, 1.0)
+    assert not strict.believes_few(1, float("nan"), float("nan"))
+    assert strict.believes_few(3, 0.81, 1.0)
+    sure = dataclasses.replace(strict, few_um=1.2)
+    assert sure.believes_few(1, 0.81, 1.2)
+    assert not sure.believes_few(1, 0.81, 1.3)
+    assert CALIBRATION.believes_few(1, 0.0, 9.0)  # a model that does not ask for it
     speck = _aggregate([9.0], [1.0], calibration=dataclasses.replace(strict, few_importance=1.01))
     assert isinstance(speck, NoFocus)
     assert speck.reason is Reason.AMBIGUOUS
