@@ -13,7 +13,7 @@ from engines.engine import MODELS, open_engine
 from training.judge.camera import CameraModel, JudgeCamera
 from training.judge.field import Bench, JudgeField
 from training.judge.instrument import Scope, Spread, draw_slide
-from training.judge.sharpness import Stack, content_of
+from training.judge.sharpness import Stack, content_of, laplacian
 from training.judge.specimens import GROUPS, PatchGrid
 
 SMALL, TINY = (448, 448), (240, 240)
@@ -152,9 +152,30 @@ def test_the_search_finds_a_peak_that_is_known() -> None:
     assert found.patch_um == pytest.approx(np.full((2, 2), 0.37), abs=0.01)
 
 
+def test_the_search_is_not_caught_on_a_lower_rise_beside_the_highest() -> None:
+    """As the colours of a thick specimen with much phase have it."""
+    noisy = np.random.default_rng(1).standard_normal((64, 64)).astype(np.float32)
+
+    def picture(z_um: float) -> np.ndarray:
+        energy = np.exp(-(((z_um + 1.05) / 0.4) ** 2)) + 0.8 * np.exp(-(((z_um - 0.25) / 0.4) ** 2))
+        return noisy * np.float32(np.sqrt(energy))
+
+    stack = Stack(picture, PatchGrid(1, 1, 64.0, 0.0, 0.0), np.ones((1, 1), bool))
+    for low in (-3.0, -2.75, -2.5, -2.25):
+        assert stack.sharpest(low, 2.75).field_um == pytest.approx(-1.05, abs=0.03)
+
+
 def test_unknown_groups_and_fields_too_small_are_refused() -> None:
     with pytest.raises(ValueError, match="group 'bone' must be one of"):
         JudgeField(bench(), 1, 0, "bone")
     with pytest.raises(ValueError, match="holds no patch"):
         PatchGrid.of((200, 200), 0.34)
     assert len(GROUPS) == 7
+
+
+def test_other_measures_have_their_best_near_the_sharpest_plane() -> None:
+    for exact in (0.0, 1.0):
+        field = JudgeField(bench(exact, phase=(1.0, 1.0)), 4, 0, "cell dense")
+        green = field.best_by(laplacian, (0.0, 1.0, 0.0))
+        assert green != field.sharpest.field_um
+        assert green == pytest.approx(field.sharpest.field_um, abs=0.5)

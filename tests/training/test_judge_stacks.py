@@ -19,7 +19,9 @@ ARGUMENTS = ["--slides", "1", "--group", "cell dense", "--group", "blank", "--sh
 def test_a_folder_is_what_evaluate_reads_and_the_same_each_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stacks, "OTHERS", {"laplacian_z_um": stacks.laplacian})
+    monkeypatch.setattr(
+        stacks, "OTHERS", {"green_laplacian_z_um": stacks.OTHERS["green_laplacian_z_um"]}
+    )
     folders = [tmp_path / name for name in ("one", "two")]
     for folder in folders:
         assert main(["--out", str(folder), "--planes", "2", "--others", *ARGUMENTS]) == 0
@@ -37,7 +39,7 @@ def test_a_folder_is_what_evaluate_reads_and_the_same_each_time(
     assert blank[0].focus_z_um is None
     assert cells[0].z_um < cells[0].focus_z_um < cells[1].z_um
     assert abs(float(cells[0].extra["absorption_z_um"]) - cells[0].focus_z_um) < 2.0
-    assert abs(float(cells[0].extra["laplacian_z_um"]) - cells[0].focus_z_um) < 1.0
+    assert abs(float(cells[0].extra["green_laplacian_z_um"]) - cells[0].focus_z_um) < 1.0
     with (folders[0] / "patches.csv").open() as file:
         patches = list(csv.DictReader(file))
     assert len(patches) == 2

@@ -14,9 +14,16 @@ from training.judge.camera import CameraModel, JudgeCamera
 from training.judge.canvas import F32
 from training.judge.dirt import add_debris, cast, draw_shadows
 from training.judge.exact import OVERSAMPLING, ExactImager
-from training.judge.instrument import PATCH_UM, SENSOR, Rng, Scope, Spread, draw_slide
+from training.judge.instrument import PATCH_UM, RGB, SENSOR, Rng, Scope, Spread, draw_slide
 from training.judge.optics import F64, absorption_focus_um
-from training.judge.picture import Imager, LinearImager, TiledImager, UnevenImager, surface
+from training.judge.picture import (
+    LUMINANCE,
+    Imager,
+    LinearImager,
+    TiledImager,
+    UnevenImager,
+    surface,
+)
 from training.judge.sharpness import (
     MARGIN_UM,
     Sharpest,
@@ -107,18 +114,18 @@ class JudgeField:
             found.field_um + self.surface_um, found.patch_um + self.surface_um, found.energy
         )
 
-    def stack(self, measure: Callable[[F32], F32] = tenengrad) -> Stack:
+    def stack(self, measure: Callable[[F32], F32] = tenengrad, weights: RGB = LUMINANCE) -> Stack:
         """Of the clean picture, heights less `surface_um`; see training.judge.sharpness."""
         return Stack(
-            lambda z_um: self._clean.luminance(z_um + self._zero_um),
+            lambda z_um: self._clean.luminance(z_um + self._zero_um, weights),
             self.grid,
             content_of(self.richness),
             measure,
         )
 
-    def best_by(self, measure: Callable[[F32], F32]) -> float:
-        """Where the field is best by another measure."""
-        stack = self.stack(measure)
+    def best_by(self, measure: Callable[[F32], F32], weights: RGB = LUMINANCE) -> float:
+        """Where the field is best by another measure, of another sum of the colours."""
+        stack = self.stack(measure, weights)
         return stack.sharpest(*self._reach, turns_over=not self._stained).field_um + self.surface_um
 
     @property

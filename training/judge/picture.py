@@ -16,14 +16,14 @@ import numpy.typing as npt
 import scipy.fft
 
 from training.judge.exact import ExactImager
-from training.judge.instrument import GREEN_UM, Scope, Slide
+from training.judge.instrument import GREEN_UM, RGB, Scope, Slide
 from training.judge.optics import F32, FrequencyGrid, transfer
 from training.judge.specimens import Specimen
 
 C64 = npt.NDArray[np.complex64]
 
 #: linear light of R, G and B in a person's brightness
-LUMINANCE = (0.2126, 0.7152, 0.0722)
+LUMINANCE: RGB = (0.2126, 0.7152, 0.0722)
 #: between two heights of which an uneven field is put together: as seen, and to find its truth
 STEP_UM, FINE_STEP_UM = 0.5, 0.25
 KEPT = 40  # planes of brightness
@@ -33,8 +33,8 @@ _CLEAR, _DARKEST = 1.0, 0.003
 class Imager(Protocol):
     """Who makes pictures of a level field."""
 
-    def luminance(self, z_um: float) -> F32:
-        """(h, w) brightness."""
+    def luminance(self, z_um: float, weights: RGB = LUMINANCE) -> F32:
+        """(h, w) brightness, or another sum of the colours."""
 
     def colours(self, z_um: float) -> F32:
         """(h, w, 3) intensity in R, G and B."""
@@ -57,11 +57,12 @@ class LinearImager:
             if (layer.content or dirt) and (layer.absorbance.any() or layer.phase.any())
         ]
 
-    def luminance(self, z_um: float) -> F32:
+    def luminance(self, z_um: float, weights: RGB = LUMINANCE) -> F32:
         """One inverse FFT for all three colours: the picture is linear in them."""
-        total = self._spectrum(z_um, 0, LUMINANCE[0])
-        for channel in (1, 2):
-            total = total + self._spectrum(z_um, channel, LUMINANCE[channel])
+        total: C64 | float = 0.0
+        for channel, weight in enumerate(weights):
+            if weight:
+                total = total + self._spectrum(z_um, channel, weight)
         return self._picture(total)
 
     def colours(self, z_um: float) -> F32:
@@ -106,9 +107,10 @@ class TiledImager:
     ) -> None:
         self._exact, self._places, self._shape = exact, places, shape
 
-    def luminance(self, z_um: float) -> F32:
-        """All three colours and their sum."""
-        return np.asarray(self.colours(z_um) @ np.array(LUMINANCE, np.float32))
+    def luminance(self, z_um: float, weights: RGB = LUMINANCE) -> F32:
+        """The colours that count, and their sum."""
+        parts = [w * self._exact.channel(c, z_um) for c, w in enumerate(weights) if w]
+        return self.repeated(np.asarray(np.sum(parts, axis=0), np.float32), sum(weights))
 
     def colours(self, z_um: float) -> F32:
         """(h, w, 3)."""
@@ -131,11 +133,13 @@ class UnevenImager:
 
     def __init__(self, level: Imager, surface_um: F32) -> None:
         self._level, self._surface = level, surface_um
-        self._plane = lru_cache(maxsize=KEPT)(lambda n: level.luminance(n * FINE_STEP_UM))
+        self._plane = lru_cache(maxsize=KEPT)(
+            lambda n, weights: level.luminance(n * FINE_STEP_UM, weights)
+        )
 
-    def luminance(self, z_um: float) -> F32:
+    def luminance(self, z_um: float, weights: RGB = LUMINANCE) -> F32:
         """See Imager."""
-        return self._blend(self._plane, z_um, FINE_STEP_UM)
+        return self._blend(lambda n: self._plane(n, weights), z_um, FINE_STEP_UM)
 
     def colours(self, z_um: float) -> F32:
         """See Imager."""

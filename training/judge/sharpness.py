@@ -19,9 +19,10 @@ import numpy.typing as npt
 from training.judge.optics import F32, F64, vertex
 from training.judge.specimens import INFORMATIVE, PatchGrid
 
-COARSE_UM, FINE_UM = 1.0, 0.25
+COARSE_UM, FINE_UM = 0.5, 0.25
 #: the search reaches so far beyond the lowest and highest of the specimen's layers
 MARGIN_UM = 2.0
+NEARLY = 0.85
 
 
 def tenengrad(picture: F32) -> F32:
@@ -96,7 +97,9 @@ class Stack:
         coarse = np.arange(first, last + wide, wide)
         energies = np.array([self.patches(int(step)) for step in coarse])
         wanted = {int(coarse[int(np.argmax(e))]) for e in energies[:, self._content].T}
-        wanted.add(int(coarse[int(np.argmax([self.field(e) for e in energies]))]))
+        together = np.array([self.field(e) for e in energies])
+        # a second rise nearly as high may turn out to be the highest
+        wanted |= {int(step) for step in coarse[together >= NEARLY * together.max()]}
         if turns_over:
             wanted = set(range(int(coarse[0]), int(coarse[-1]) + 1, wide))
         for step in wanted:

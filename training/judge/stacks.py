@@ -18,6 +18,8 @@ from edge.appliance.progress import Progress
 from training.cluster import in_order
 from training.judge.canvas import F32
 from training.judge.field import DOMAIN, Bench, JudgeField
+from training.judge.instrument import RGB
+from training.judge.picture import LUMINANCE
 from training.judge.sharpness import laplacian, octave_coarser, variance
 from training.judge.specimens import GROUPS
 from training.stack_folder import StackFolder, in_one_piece
@@ -26,11 +28,11 @@ from training.tiff_pages import TiffPages
 Rows = list[dict[str, str]]
 
 ALL_STEP_UM = 0.5
-#: further measures, from the field and a height to the picture, and what is taken of it
-OTHERS: dict[str, Callable[[F32], F32]] = {
-    "octave_z_um": octave_coarser,
-    "laplacian_z_um": laplacian,
-    "variance_z_um": variance,
+#: further measures, what is taken of the picture, and of which sum of the colours
+OTHERS: dict[str, tuple[Callable[[F32], F32], RGB]] = {
+    "octave_z_um": (octave_coarser, LUMINANCE),
+    "green_laplacian_z_um": (laplacian, (0.0, 1.0, 0.0)),
+    "grey_variance_z_um": (variance, (1 / 3, 1 / 3, 1 / 3)),
 }
 OTHER_COLUMNS = tuple(OTHERS)
 EXTRA = (
@@ -129,7 +131,7 @@ def _common(job: Job, seen: JudgeField, name: str, focus_um: float) -> dict[str,
 def _others(job: Job, seen: JudgeField) -> dict[str, str]:
     if not job.others or seen.group == "blank":
         return dict.fromkeys(OTHER_COLUMNS, "")
-    best = {name: f"{seen.best_by(measure):.4f}" for name, measure in OTHERS.items()}
+    best = {name: f"{seen.best_by(*other):.4f}" for name, other in OTHERS.items()}
     return dict.fromkeys(OTHER_COLUMNS, "") | best
 
 
