@@ -91,13 +91,11 @@ def _blank():
     deadband=st.floats(0.1, 2),
 )
 def test_any_inverted_start_ends_within_two_moves(start, interval, saturate, verify, deadband):
-    with pytest.MonkeyPatch.context() as patch:
-        choice = dataclasses.replace(SETTINGS, verify_above_um=verify, deadband_um=deadband)
-        rig, _ = microscope(
-            patch, settings=choice, sign=-1, focus_um=start, saturate_um=saturate,
-            interval_um=interval,
-        )  # fmt: skip
-        outcomes = _run(rig)
+    choice = dataclasses.replace(SETTINGS, verify_above_um=verify, deadband_um=deadband)
+    rig, _ = microscope(
+        settings=choice, sign=-1, focus_um=start, saturate_um=saturate, interval_um=interval
+    )
+    outcomes = _run(rig)
     assert len(rig.stage.moves) <= 2
     moved = bool(rig.stage.moves)
     assert moved == (rig.state.value is State.SHUTDOWN), [o.reason for o in outcomes]

@@ -9,7 +9,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from edge.measure.aggregate import Reason
-from tests.support.fake_microscope import FakeStage, estimate, microscope, no_focus
+from tests.support.fake_microscope import (
+    FakeMeasurer,
+    FakeStage,
+    estimate,
+    microscope,
+    no_focus,
+)
 
 
 class RoughStage(FakeStage):
@@ -122,14 +128,14 @@ def any_day(seed, kinds=KINDS):
     return day, play_um, draw.choice((0.0, 2.0)), draw.uniform(0, play_um), draw.uniform(-20, 20)
 
 
-def rough(patch, day, settings, focus_um, sign=1, play_um=0.0, approach_um=0.0, nut_um=0.0, seed=0):
+def rough(day, settings, focus_um, sign=1, play_um=0.0, approach_um=0.0, nut_um=0.0, seed=0):
     """A rig on such a day: (rig, its eye, its stage)."""
-    rig, _ = microscope(patch, settings=settings)
+    rig, _ = microscope(settings=settings)
     stage = RoughStage(rig.clock, uncertainty_um=0.03)
     stage.sign, stage.play_um, stage.approach_um = sign, play_um, approach_um
     stage.nut_um = nut_um
     rig.stage = rig.guard._stage = stage
     rig.state._stop = stage.stop
     eye = RoughEye(stage, focus_um, day, seed=seed)
-    patch.setattr("edge.measure.sensor.aggregate", lambda defocus, frame, *more: eye(frame))
+    rig.sensor = FakeMeasurer(eye)
     return rig, eye, stage

@@ -16,9 +16,9 @@ SETTINGS = ControllerSettings(focus_direction=1, deadband_um=0.30, sharp_um=0.60
 
 
 @pytest.fixture
-def build(monkeypatch):
+def build():
     def build(day, focus_um, **more):
-        return rough(monkeypatch, day, SETTINGS, focus_um, **more)
+        return rough(day, SETTINGS, focus_um, **more)
 
     return build
 

@@ -55,10 +55,10 @@ def disturb(shown, day, stage, first):
         raise AssertionError(shown)
 
 
-def outcome_of(patch, shown, known, far_um):
+def outcome_of(shown, known, far_um):
     """The words of one cell."""
     day = Day()
-    rig, eye, stage = rough(patch, day, SETTINGS, 3.0 if known else -far_um)
+    rig, eye, stage = rough(day, SETTINGS, 3.0 if known else -far_um)
     for _ in range(3 * known):
         step(rig)
     if known:
@@ -83,5 +83,5 @@ def outcome_of(patch, shown, known, far_um):
 
 
 @pytest.mark.parametrize(("shown", "move", "outcome"), matrix())
-def test_outcome(monkeypatch, shown, move, outcome):
-    assert outcome_of(monkeypatch, shown, *MOVES[move]) == outcome
+def test_outcome(shown, move, outcome):
+    assert outcome_of(shown, *MOVES[move]) == outcome
