@@ -435,6 +435,7 @@ def test_what_gstreamer_says_about_a_missing_sensor(opened: Open) -> None:
         opened(width=None, height=None)
 
 
+@pytest.mark.real_time
 @on("gstreamer")
 def test_which_end_of_the_exposure_a_buffer_s_time_marks(opened: Open) -> None:
     def least_ns(**options: object) -> int:
