@@ -95,12 +95,16 @@ class ColourOrder:
 
 
 def swapped(order: ColourOrder, found: float) -> Shift | None:
-    """The alarm, and hold, of a camera whose colours look exchanged, or of one frame (of evidence
-    `found`) on which they do; None: nothing speaks for it."""
+    """The alarm of a camera whose colours look exchanged, or of one frame (of evidence `found`) on
+    which they do; None: nothing speaks for it.
+
+    It does not hold: near focus a specimen's own phase colours its edges too, and a session of four
+    right frames was taken for exchanged ones.
+    """
     if order.order is Order.SWAPPED:
-        return Shift(-order.evidence / BEYOND_DOUBT, FEATURE, alarm=True, hold=True)
+        return Shift(-order.evidence / BEYOND_DOUBT, FEATURE, alarm=True, hold=False)
     if found <= -LIMIT:
-        return Shift(-found / LIMIT, FEATURE, alarm=True, hold=True)
+        return Shift(-found / LIMIT, FEATURE, alarm=True, hold=False)
     return None
 
 
