@@ -32,7 +32,7 @@ from training.adapt.pools import dpn_pool, rin_pool
 from training.adapt.sharpness import block_energy, locate, noise_floor
 from training.augment import dpn_batch, rin_batch
 from training.pool import Pool
-from training.truth import window_truth
+from training.truth import pack_truth, sharpness_at, window_truth
 
 FINE = np.arange(-6.0, 6.1, 0.75)
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "zstacks" / "manifest.csv"
@@ -112,12 +112,12 @@ def test_an_unstained_specimen_is_focused_where_contrast_reverses():
 def test_tilt_is_seen_and_flat_stays_flat():
     away = np.arange(-8.0, 8.1, 1.0)
     shape, layout = (512, 1344), Layout(2, 6)
-    steep = made.pictures(made.field(5, shape, tilt=10.0), away)
+    steep = made.pictures(made.field(6, shape, tilt=10.0), away)
     found = labelled(steep, away, made.FOCUS_UM, layout)
     true = 10.0 * shape[1] * 0.34e-3
     assert found.tilt_um == pytest.approx(true, rel=0.35)
     assert found.height_um[:, -1].mean() > 1.0 > -1.0 > found.height_um[:, 0].mean()
-    flat = labelled(made.pictures(made.field(5, shape), away), away, made.FOCUS_UM, layout)
+    flat = labelled(made.pictures(made.field(6, shape), away), away, made.FOCUS_UM, layout)
     assert not flat.tilt_um
     assert not flat.height_um.any()
 
@@ -430,9 +430,8 @@ def test_a_folder_with_other_things_is_left_alone(strange, tmp_path):
 
 def test_pools_of_other_sizes_are_read_by_the_same_code(tmp_path):
     """A tile of 256 px has 16 x 16 blocks."""
-    labels = np.full((1, 4 + 2 * 16 * 16), 0.001, np.float32)
-    labels[:, 0] = 3.0
-    labels[:, 4 + 256 :] = 0.0
+    energy = np.full((16, 16), 0.001, np.float32)
+    labels = pack_truth(3.0, energy, sharpness_at(energy, 0.0), None)[None]
     pool = Pool(tmp_path, np.zeros((1, 256, 256, 3), np.uint8), labels)
     _, found = dpn_batch(pool, pool.ready(), np.random.default_rng(0), 4, 224)
-    assert found[:, 0].tolist() == [-3.0] * 4
+    np.testing.assert_allclose(found[:, 0], -3.0, atol=1e-5)
