@@ -72,11 +72,8 @@ class ExactImager:
     ) -> C64:
         """Spectrum of the light above the last layer, seen from z = 0, without its tilt."""
         spectrum, height = first, self._layers[0].z_um
-        gap_um, way = 0.0, first
         for layer, transmission in zip(self._layers[1:], above, strict=True):
-            if abs(layer.z_um - height - gap_um) > 1e-9:  # layers lie evenly: it is the same way
-                gap_um = layer.z_um - height
-                way = self._free(gap_um, at, wavelength)
+            way = self._free(layer.z_um - height, at, wavelength)
             light = scipy.fft.ifft2(spectrum * way, overwrite_x=True) * transmission
             spectrum, height = scipy.fft.fft2(light, overwrite_x=True), layer.z_um
         return spectrum * self._free(-height, at, wavelength) if height else spectrum
@@ -84,9 +81,8 @@ class ExactImager:
     def _free(self, way_um: float, at: tuple[float, float], wavelength: float) -> C64:
         f2 = (self._fy + at[0]) ** 2 + (self._fx + at[1]) ** 2
         n = self._scope.index
-        axial = np.sqrt(np.maximum(n * n - wavelength**2 * f2, 0.0)) - n
-        phase = (2.0 * np.pi / wavelength * way_um * axial).astype(np.float32)
-        return np.asarray(np.exp(np.complex64(1j) * phase))
+        axial = np.sqrt(np.maximum(n * n - wavelength**2 * f2, 0.0))
+        return np.exp(2j * np.pi / wavelength * way_um * axial).astype(np.complex64)
 
     def _pupil(self, channel: int, z_um: float, at: tuple[float, float], wavelength: float) -> C64:
         scale = wavelength / self._scope.na

@@ -11,13 +11,13 @@ from typing import Any
 
 from edge.appliance.evaluate.metrics import ALL, Line, Row
 from edge.appliance.files import json_safe, json_text, replace_file
+from edge.appliance.report.style import style_sheet
 from simulator.bench.climb import Found
 from training.paper import climbing, figures, psf, tables
 from training.paper.choose import OURS, OURS_SAME_TIME
 from training.paper.published import GROUPS
 
 PAGE, DATA = "index.html", "paper.json"
-CSS = "report.css"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +79,8 @@ def as_json(found: Findings) -> dict[str, Any]:
 def html(found: Findings) -> str:
     """The whole page."""
     here = Path(__file__)
-    css = here.parents[2] / "edge" / "appliance" / CSS
     return Template(here.with_name("page.html").read_text(encoding="utf-8")).substitute(
-        css=css.read_text(encoding="utf-8"),
+        css=style_sheet(),
         verdict=escape(verdict(found)),
         better=_better(found),
         mean_errors=tables.mean_errors(found.lines),
