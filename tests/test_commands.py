@@ -13,6 +13,7 @@ import pytest
 
 from edge.appliance import cli
 from simulator.microscope import Microscope
+from simulator.simulate_verb import NOMINAL
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,16 @@ def test_focus_tells_defocus_with_its_sign(pictures, capsys):
     assert row["k"] == len(row["patches"]) == 31
     assert set(row["patches"][0]) == {"row", "col", "importance", "defocus_um"}
     assert {"preprocess", "rin", "select", "dpn", "aggregate", "total"} <= set(row["latency_ms"])
+
+
+def test_focus_asks_for_the_users_offset_as_the_loop_does(pictures, tmp_path, capsys):
+    config, told = tmp_path / "scanner.yaml", []
+    for offset in (0.0, 1.5):
+        config.write_text(NOMINAL.read_text("utf-8") + f"\n  focus_offset_um: {offset}\n", "utf-8")
+        words = ["focus", str(pictures / "high.png"), "--config", str(config), "--json", "-"]
+        assert cli.main(words) == 0
+        told.append(json.loads(capsys.readouterr().out)[0]["defocus_um"])
+    assert told[1] - told[0] == pytest.approx(1.5)
 
 
 def test_focus_on_a_blank_field_holds(pictures, tmp_path):
@@ -117,7 +128,6 @@ def test_wrong_use_is_one_line_and_exit_2(words, hint, capsys):
 
 
 def test_shipped_config_is_good(capsys):
-    from simulator.simulate_verb import NOMINAL
 
     assert cli.main(["check-config", str(NOMINAL)]) == 0
     assert "window 100..300 um" in capsys.readouterr().out

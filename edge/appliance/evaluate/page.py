@@ -32,6 +32,8 @@ _COLUMNS = (
     ("from 1 µm", "direction", True, False),
     ("inside, %", "coverage", True, True),
     ("inside within 3 µm, %", "coverage_near", True, True),
+    ("sharpness reached", "sharpness", False, True),
+    ("10th", "sharpness_p10", False, False),
     ("±, µm", "interval_um", False, False),
 )
 

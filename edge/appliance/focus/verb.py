@@ -21,6 +21,7 @@ from edge.errors import ConfigError
 from edge.images.image_file import as_frame, printable, read_picture
 from edge.latency import Lap
 from edge.measure.aggregate import NoFocus
+from edge.measure.focus_offset import with_offset
 from edge.measure.sensor import Measurement, Measurer, measure
 from edge.open_sensor import build_sensor
 from edge.optics import Objective
@@ -44,7 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Measure each file; 0, or 2 when a file could not be used (one line each)."""
     objective, models, loop = _settings(options.config)
-    sensor, nets = build_sensor(models, objective, loop.classes)
+    plain, nets = build_sensor(models, objective, loop.classes)
+    sensor = with_offset(plain, loop.focus_offset_um)  # as the rig has it
     alone = SingleFrame(loop, objective)
     rows: list[dict[str, Any]] = []
     status = 0
