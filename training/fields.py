@@ -25,6 +25,8 @@ from simulator.slide import (
     field_content,
     make_specimen,
 )
+from simulator.specimen import Specimen
+from simulator.texture import noise_field
 from training.truth import FIELD_PX, block_truth, pack_truth
 
 F32 = npt.NDArray[np.float32]
@@ -44,6 +46,11 @@ RIN_FIELD_PX = 1008
 WIDE_SHARE, WIDE_W040, WIDE_COLOUR = 0.4, (0.0, 1.25), (0.3, 2.0)
 #: thick sections beyond those that `draw_variation` draws: they are the hardest
 THICK_SHARE, THICK_UM = 0.25, (0.5, 4.0)
+#: share of slides with softer specimens than `draw_variation` draws (sd), and with negative phase
+SOFTER_SHARE, SOFTER_UM = 0.2, (0.4, 1.0)
+NEGATIVE_SHARE, MOST_NEGATIVE = 0.08, 1.2
+#: each object has its own phase for its absorption: ln sd of their ratio, over so many um
+OWN_PHASE_SD, OWN_PHASE_UM = 0.4, (4.0, 25.0)
 PEN = 2.0  # times as much pen as dirt brings: a mark's rim looks like a cell's
 LONE_DIRT = 1.6  # times the dirt beside a lone cell or shred, where nothing else can outvote it
 #: share of a DPN's pictures with less charge in a pixel, and how many times less
@@ -58,10 +65,26 @@ def draw_slide(rng: Rng) -> SlideVariation:
     variation = draw_variation(rng, tilt_um_per_mm=0.0)
     if rng.uniform() < THICK_SHARE:
         variation = dataclasses.replace(variation, thickness_um=float(rng.uniform(*THICK_UM)))
+    if rng.uniform() < SOFTER_SHARE:
+        variation = dataclasses.replace(variation, softness_um=float(rng.uniform(*SOFTER_UM)))
+    if rng.uniform() < NEGATIVE_SHARE:
+        share = -float(rng.uniform(0.0, MOST_NEGATIVE))
+        variation = dataclasses.replace(variation, phase_share=share)
     if rng.uniform() >= WIDE_SHARE:
         return variation
     wide = SlideOptics(float(rng.uniform(*WIDE_W040)), float(rng.uniform(*WIDE_COLOUR)))
     return dataclasses.replace(variation, optics=wide)
+
+
+def vary_phase(specimen: Specimen, rng: Rng) -> None:
+    """Give every part of the specimen its own phase for its absorption, in place: the painters know
+    one ratio for each kind of object, and a network would take it for a law."""
+    for layer in specimen.layers:
+        if layer.phase is None or not layer.content:
+            continue
+        scale = float(rng.uniform(*OWN_PHASE_UM))
+        field = noise_field(specimen.shape, specimen.um_per_px, rng, scale)
+        layer.phase = layer.phase * np.exp(np.float32(OWN_PHASE_SD) * field)
 
 
 def photograph(intensity: F32, variation: SlideVariation, rng: Rng) -> U8:
@@ -129,6 +152,7 @@ def dpn_fields(
         kind, coverage, (FIELD_PX, FIELD_PX), NOMINAL.um_per_px, rng, variation, chances,
         photographs,
     )  # fmt: skip
+    vary_phase(specimen, rng)
     renderer = Renderer(specimen, variation.optics)
     energy, sharpness = block_truth(specimen, renderer)
     for _ in range(heights):

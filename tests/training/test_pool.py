@@ -14,7 +14,7 @@ from simulator.render import Renderer
 from simulator.slide import DIRT, draw_variation, make_specimen
 from simulator.specimen import patch_content
 from training.augment import dpn_batch, recolour, relight, rin_batch, turn
-from training.fields import dirt_chances, draw_delta, draw_slide, photograph
+from training.fields import dirt_chances, draw_delta, draw_slide, photograph, vary_phase
 from training.pool import TRAINING, VALIDATION, Pool
 from training.truth import (
     BLOCKS,
@@ -69,6 +69,28 @@ def test_a_windows_truth_is_where_its_picture_is_sharpest() -> None:
     sharpest = heights[int(np.argmax(energy))]
     assert abs(sharpest) > 0.2  # not the plane of best contrast of the absorption
     assert window_correction(label, 224, 6, 10) == pytest.approx(sharpest - 1.5, abs=0.1)
+
+
+def test_every_object_has_its_own_phase_for_its_absorption() -> None:
+    """Painters know one ratio for each kind of object: a network would take it for a law."""
+    rng = np.random.default_rng(3)
+    variation = dataclasses.replace(draw_variation(rng, 0.0), thickness_um=0.0)
+    specimen = make_specimen("tissue", "dense", (512, 512), 0.34, rng, variation, 0.0)
+    (before,) = (layer.phase for layer in specimen.layers)
+    vary_phase(specimen, rng)
+    (after,) = (layer.phase for layer in specimen.layers)
+    assert before is not None
+    assert after is not None
+    there = np.abs(before) > 0.02
+    ratio = np.log(after[there] / before[there])
+    assert ratio.std() == pytest.approx(0.4, abs=0.1)
+    assert (np.sign(after) == np.sign(before)).all()  # the slide's sign is the mountant's
+
+
+def test_training_sees_softer_and_negative_specimens_more_often_than_slides_are() -> None:
+    slides = [draw_slide(np.random.default_rng([9, i])) for i in range(300)]
+    assert 0.12 < np.mean([s.phase_share < 0.0 for s in slides]) < 0.20
+    assert 0.10 < np.mean([s.softness_um > 0.5 for s in slides]) < 0.24
 
 
 def test_a_full_pool_replaces_its_oldest_and_stays_bounded(tmp_path: Path) -> None:
