@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from edge.measure.preprocess import GRID
 from training.fields import STEP_UM
+from training.labels import BLOCK_PX, HEAD, window_correction, window_richness
 from training.pool import Pool
-from training.truth import BLOCK_PX, HEAD, window_correction, window_richness
 
 F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]

@@ -143,7 +143,7 @@ def shared(folder: Path, client: Any) -> None:
 def _one_thread() -> None:
     import cv2
 
-    from training.memory import keep_memory
+    from training.malloc_tuning import keep_memory
 
     cv2.setNumThreads(1)
     keep_memory()

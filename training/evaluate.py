@@ -24,8 +24,8 @@ from simulator.optics import NOMINAL
 from simulator.render import Renderer, expose
 from simulator.slide import INFORMATIVE, KINDS, draw_variation, make_specimen
 from training.fields import COVERAGE, render_crop
+from training.labels import BLOCK_PX, FIELD_PX, block_label, pack_label, window_label
 from training.pool import VALIDATION
-from training.truth import BLOCK_PX, FIELD_PX, block_truth, pack_truth, window_truth
 
 F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]
@@ -66,9 +66,9 @@ def judge_dpn(engine: Engine, seed: int, specimens: int) -> list[Judged]:
         shape = (FIELD_PX, FIELD_PX)
         specimen = make_specimen(kind, coverage, shape, NOMINAL.um_per_px, rng, variation)
         renderer = Renderer(specimen, variation.optics)
-        blocks = block_truth(specimen, renderer)
+        blocks = block_label(specimen, renderer)
         for draw, delta in _deltas(rng):
-            richness, correction = window_truth(pack_truth(delta, *blocks, variation), PATCH_PX)
+            richness, correction = window_label(pack_label(delta, *blocks, variation), PATCH_PX)
             places = np.argwhere(richness > 0.3)
             if not len(places):
                 continue

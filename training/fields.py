@@ -27,7 +27,7 @@ from simulator.slide import (
 )
 from simulator.specimen import Specimen
 from simulator.texture import noise_field
-from training.truth import FIELD_PX, block_truth, pack_truth
+from training.labels import FIELD_PX, block_label, pack_label
 
 F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]
@@ -139,7 +139,7 @@ def dpn_fields(
     dirt: float = 1.5,
     above_um: Sequence[float] = (0.0,),
 ) -> Iterator[Field]:
-    """One specimen at `heights` random z, each with its truth on blocks (see `pack_truth`); at
+    """One specimen at `heights` random z, each with its truth on blocks (see `pack_label`); at
     each z a picture for every entry of `above_um`, taken that much higher."""
     variation = draw_slide(rng)
     kind = draw_kind(rng, photographs)
@@ -154,12 +154,12 @@ def dpn_fields(
     )  # fmt: skip
     vary_phase(specimen, rng)
     renderer = Renderer(specimen, variation.optics)
-    energy, sharpness = block_truth(specimen, renderer)
+    energy, sharpness = block_label(specimen, renderer)
     for _ in range(heights):
         height = draw_delta(rng)
         for delta in (height + above for above in above_um):
             image = photograph(renderer.intensity(delta), variation, rng)
-            yield image, pack_truth(delta, energy, sharpness, variation)
+            yield image, pack_label(delta, energy, sharpness, variation)
 
 
 def pair_fields(

@@ -17,9 +17,9 @@ import numpy.typing as npt
 
 from simulator.photograph import Photographs
 from training.fields import FIELDS
-from training.memory import keep_memory
-from training.truth import FIELD_PX, LABELS
-from training.variety import VariedPhotographs
+from training.labels import FIELD_PX, LABELS
+from training.malloc_tuning import keep_memory
+from training.photo_variation import VariedPhotographs
 
 F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]

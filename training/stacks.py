@@ -33,7 +33,7 @@ from simulator.photograph import Photographs
 from simulator.slide import TEXTURE
 from training.cases import ALL_PLANES, CALIBRATION, CASES, TEST, Case, Field, load, stage_z_um
 from training.cluster import add_arguments, in_order
-from training.memory import keep_memory
+from training.malloc_tuning import keep_memory
 from training.pool import TRAINING, VALIDATION
 from training.stack_folder import StackFolder, in_one_piece
 from training.tiff_pages import TiffPages

@@ -1,7 +1,7 @@
 """Train one network from a pool: `python -m training.train dpn --pool P --minutes 35 --out D`.
 
 Minutes are those of a core, not of the wall; of the wall with `--device cuda`, which trains a DPN
-from as many pools as are named, their fields and batches on the accelerator (training.resident).
+from as many pools as are named, their fields and batches on the accelerator (training.gpu_pool).
 One thread, resumable, stops cleanly on SIGTERM. The schedule follows the share of the planned
 minutes (or `--steps`) that is done. With `--steps` and a pool that stands still, an interrupted and
 resumed run gives the same weights as one that ran through on a CPU: the batch of step i is drawn
@@ -31,14 +31,14 @@ from torch import Tensor, nn
 from edge.appliance.files import replacing
 from training.augment import BATCHES
 from training.baselines.networks import BASELINES, Baseline, grey_table
+from training.data_parallel import Alone, ProcessGroup, process_group, shared_state
+from training.gpu_pool import GpuPool
 from training.heads import Bins
-from training.memory import keep_memory
+from training.labels import FIELD_PX
+from training.malloc_tuning import keep_memory
 from training.muon import Muon, split_parameters
 from training.nets import DPN, RIN, build, density_table
 from training.pool import Pool
-from training.resident import ResidentPool
-from training.team import Alone, Team, shared_state, team
-from training.truth import FIELD_PX
 
 #: until this share of the run, this crop: small pictures first are cheap samples
 CURRICULUM = ((0.40, 96), (0.80, 128), (1.01, 224))
@@ -91,13 +91,15 @@ CPU = torch.device("cpu")
 class Run:
     """A network in training with its optimisers, average and counters."""
 
-    def __init__(self, plan: Plan, team: Team | None = None, device: torch.device = CPU) -> None:
+    def __init__(
+        self, plan: Plan, group: ProcessGroup | None = None, device: torch.device = CPU
+    ) -> None:
         torch.manual_seed(plan.seed)
         self.device = device
-        self.team: Team = team or Alone()
-        if plan.batch % self.team.size:
+        self.group: ProcessGroup = group or Alone()
+        if plan.batch % self.group.size:
             raise SystemExit(
-                f"--batch {plan.batch}: {self.team.size} processes must share it evenly"
+                f"--batch {plan.batch}: {self.group.size} processes must share it evenly"
             )
         self.plan, self.step, self.samples, self.seconds = plan, 0, 0, 0.0
         self.make = BATCHES[plan.kind]  # pictures and labels from a pool
@@ -122,7 +124,7 @@ class Run:
         """(256,) what the network is given for each grey level."""
         return grey_table() if isinstance(self.net, Baseline) else density_table()
 
-    def advance(self, pool: Pool | ResidentPool) -> Tensor:
+    def advance(self, pool: Pool | GpuPool) -> Tensor:
         """One step; returns the loss, which on a device may still be on its way."""
         start = self._clock()
         share = self.share
@@ -138,13 +140,13 @@ class Run:
         loss.backward()
         told = loss.detach().reshape(1)
         gradients = (p.grad for p in self.net.parameters() if p.grad is not None)
-        self.team.average([told, *gradients, *shared_state(self.net)])
+        self.group.average([told, *gradients, *shared_state(self.net)])
         nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
         for optimiser in self.optimisers:
             optimiser.step()
         self._follow()
         self.step, self.samples = self.step + 1, self.samples + self.plan.batch
-        self.seconds = self.team.from_first(self.seconds + self._clock() - start)
+        self.seconds = self.group.from_first(self.seconds + self._clock() - start)
         return told[0]
 
     def _clock(self) -> float:
@@ -152,16 +154,16 @@ class Run:
         wall where a device does it."""
         return time.process_time() if self.device == CPU else time.monotonic()
 
-    def _batch(self, pool: Pool | ResidentPool, crop: int) -> tuple[Tensor, Tensor, bool]:
+    def _batch(self, pool: Pool | GpuPool, crop: int) -> tuple[Tensor, Tensor, bool]:
         """Pictures and labels of this step, and whether the labels tell the slide's optics."""
         seed = [self.plan.seed, self.step]
-        if isinstance(pool, ResidentPool):
+        if isinstance(pool, GpuPool):
             pool.refresh()
             images, labels = pool.batch(seed, self.plan.batch, crop)
             return images, labels, pool.told_optics
         rng = np.random.default_rng(seed)
         drawn, truth = self.make(pool, pool.ready(), rng, self.plan.batch, crop)
-        mine = slice(self.team.rank, None, self.team.size)
+        mine = slice(self.group.rank, None, self.group.size)
         drawn, truth = np.ascontiguousarray(drawn[mine]), np.ascontiguousarray(truth[mine])
         told_optics = bool(np.isfinite(truth[:, 1:]).all())
         return look_up(drawn, self.table), torch.from_numpy(truth), told_optics
@@ -226,10 +228,10 @@ class Run:
             torch.save(state, file)
 
     @classmethod
-    def load(cls, path: Path, team: Team | None = None, device: torch.device = CPU) -> Run:
+    def load(cls, path: Path, group: ProcessGroup | None = None, device: torch.device = CPU) -> Run:
         """Continue from a checkpoint."""
         state = torch.load(path, weights_only=True, map_location=device)
-        run = cls(Plan(**state["plan"]), team, device)
+        run = cls(Plan(**state["plan"]), group, device)
         run.step, run.samples, run.seconds = state["counters"]
         run.net.load_state_dict(state["net"])
         run.average.load_state_dict(state["average"])
@@ -269,14 +271,14 @@ def loss_of(
     return nn.functional.mse_loss(output[:, 0], defocus / 10.0)
 
 
-def train(run: Run, pool: Pool | ResidentPool, out: Path, save_every_s: float = 120.0) -> bool:
+def train(run: Run, pool: Pool | GpuPool, out: Path, save_every_s: float = 120.0) -> bool:
     """Run to the end of the plan; False when SIGTERM ended it early (resume with --resume)."""
     stop: list[int] = []
     previous = signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
     saved = time.monotonic()
     mean: Tensor | None = None
-    first = run.team.rank == 0  # one of them writes
-    while run.share < 1.0 and not run.team.anybody(bool(stop)):
+    first = run.group.rank == 0  # one of them writes
+    while run.share < 1.0 and not run.group.anybody(bool(stop)):
         loss = run.advance(pool)
         mean = loss if mean is None else 0.98 * mean + 0.02 * loss
         if first and run.step % LOG_EVERY == 0:
@@ -325,7 +327,7 @@ def read_crops(text: str) -> tuple[tuple[float, int], ...]:
     return crops
 
 
-def open_pools(folders: Sequence[Path], kind: str, device: torch.device) -> Pool | ResidentPool:
+def open_pools(folders: Sequence[Path], kind: str, device: torch.device) -> Pool | GpuPool:
     """The one pool that a core trains from, or all of them on a device as soon as enough has been
     rendered; SystemExit where that cannot be."""
     if device == CPU:
@@ -336,7 +338,7 @@ def open_pools(folders: Sequence[Path], kind: str, device: torch.device) -> Pool
         raise SystemExit(f"--device {device}: trains a dpn, no {kind}")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise SystemExit(f"--device {device}: PyTorch finds no such device")
-    resident = ResidentPool([Pool.open(folder) for folder in folders], device)
+    resident = GpuPool([Pool.open(folder) for folder in folders], device)
     wanted, start = min(FEWEST_FIELDS, resident.capacity), time.monotonic()
     while len(resident) < wanted:
         if time.monotonic() - start > WAIT_S:
@@ -375,11 +377,11 @@ def main() -> None:
     cv2.setNumThreads(1)
     keep_memory()
     options.out.mkdir(parents=True, exist_ok=True)
-    together, device = team(), torch.device(options.device)
+    group, device = process_group(), torch.device(options.device)
     torch.backends.cudnn.benchmark = True  # the shapes of a device's batches hardly change
     pool = open_pools(options.pool, options.kind, device)
     if options.resume:
-        run = Run.load(options.out / "checkpoint.pt", together, device)
+        run = Run.load(options.out / "checkpoint.pt", group, device)
     else:
         batch = options.batch or {"rin": 8}.get(options.kind, 64)
         plan = Plan(options.kind, options.seed, options.minutes, options.steps, batch)
@@ -387,11 +389,11 @@ def main() -> None:
         plan.muon_lr, plan.adam_lr = options.muon_lr, options.adam_lr
         plan.crops = read_crops(options.crops) if options.crops else CURRICULUM
         plan.mixed_until = options.mixed_until
-        run = Run(plan, together, device)
+        run = Run(plan, group, device)
         if options.start:
             run.begin_from(options.start)
     train(run, pool, options.out)
-    together.part()
+    group.part()
 
 
 if __name__ == "__main__":

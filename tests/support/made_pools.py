@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from simulator.slide import draw_variation
+from training.labels import BLOCKS, pack_label, sharpness_at
 from training.pool import Pool
-from training.truth import BLOCKS, pack_truth, sharpness_at
 
 
 def noisy_pool(folder: Path) -> Pool:
@@ -20,5 +20,5 @@ def noisy_pool(folder: Path) -> Pool:
     slide = draw_variation(np.random.default_rng(1))
     for index in range(6):
         image = rng.integers(20 * index, 20 * index + 60, (512, 512, 3), dtype=np.uint8)
-        made.write(index, image, pack_truth(8.0 * index - 20.0, energy, sharpness, slide))
+        made.write(index, image, pack_label(8.0 * index - 20.0, energy, sharpness, slide))
     return made

@@ -31,8 +31,8 @@ from training.adapt.material import AdaptRefused, read_material
 from training.adapt.pools import dpn_pool, rin_pool
 from training.adapt.sharpness import block_energy, locate, noise_floor
 from training.augment import dpn_batch, rin_batch
+from training.labels import pack_label, sharpness_at, window_label
 from training.pool import Pool
-from training.truth import pack_truth, sharpness_at, window_truth
 
 FINE = np.arange(-6.0, 6.1, 0.75)
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "zstacks" / "manifest.csv"
@@ -248,7 +248,7 @@ def test_a_tilted_stack_is_farther_on_one_side(tmp_path, one):
     labels = replace(stack.labels, height_um=height, energy=np.ones_like(height))
     material = replace(material, taught=(replace(stack, labels=labels, planes=stack.planes[:1]),))
     pool = dpn_pool(material, tmp_path, np.random.default_rng(0))
-    _, correction = window_truth(pool.labels[0], 224)
+    _, correction = window_label(pool.labels[0], 224)
     assert correction[0, 0] == pytest.approx(12.0)  # 12 um below focus
     assert correction[0, -1] == pytest.approx(14.0)
 
@@ -431,7 +431,7 @@ def test_a_folder_with_other_things_is_left_alone(strange, tmp_path):
 def test_pools_of_other_sizes_are_read_by_the_same_code(tmp_path):
     """A tile of 256 px has 16 x 16 blocks."""
     energy = np.full((16, 16), 0.001, np.float32)
-    labels = pack_truth(3.0, energy, sharpness_at(energy, 0.0), None)[None]
+    labels = pack_label(3.0, energy, sharpness_at(energy, 0.0), None)[None]
     pool = Pool(tmp_path, np.zeros((1, 256, 256, 3), np.uint8), labels)
     _, found = dpn_batch(pool, pool.ready(), np.random.default_rng(0), 4, 224)
     np.testing.assert_allclose(found[:, 0], -3.0, atol=1e-5)

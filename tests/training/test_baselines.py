@@ -15,10 +15,10 @@ from training.baselines import backbones
 from training.baselines.networks import BASELINES, Dastidar, Li, intensity
 from training.baselines.weights import TRAINED, facts, main, read
 from training.fields import STEP_UM, pair_fields
+from training.labels import BLOCKS, pack_label, sharpness_at
 from training.nets import DPN
 from training.pool import Pool
 from training.train import Plan, Run
-from training.truth import BLOCKS, pack_truth, sharpness_at
 
 ENERGY = np.full((BLOCKS, BLOCKS), 0.01, np.float32)
 SLIDE = draw_variation(np.random.default_rng(2))
@@ -34,7 +34,7 @@ def made_pool(folder: Path, step_um: float = STEP_UM) -> Pool:
         delta = 16.0 * (index // 2) - 20.0 + step_um * (index % 2)
         grey = 60 + 40 * (index // 2) - 20 * (index // 2) * (index % 2)
         image = rng.integers(grey, grey + 30, (512, 512, 3), dtype=np.uint8)
-        pool.write(index, image, pack_truth(delta, ENERGY, sharpness_at(ENERGY, 0.0), SLIDE))
+        pool.write(index, image, pack_label(delta, ENERGY, sharpness_at(ENERGY, 0.0), SLIDE))
     return pool
 
 

@@ -15,16 +15,16 @@ from simulator.slide import DIRT, draw_variation, make_specimen
 from simulator.specimen import patch_content
 from training.augment import dpn_batch, recolour, relight, rin_batch, turn
 from training.fields import dirt_chances, draw_delta, draw_slide, photograph, vary_phase
-from training.pool import TRAINING, VALIDATION, Pool
-from training.truth import (
+from training.labels import (
     BLOCKS,
     LABELS,
-    block_truth,
-    pack_truth,
+    block_label,
+    pack_label,
     sharpness_at,
     window_correction,
-    window_truth,
+    window_label,
 )
+from training.pool import TRAINING, VALIDATION, Pool
 
 
 def flat_label(delta_um: float, height_um: float = 0.0) -> np.ndarray:
@@ -32,13 +32,13 @@ def flat_label(delta_um: float, height_um: float = 0.0) -> np.ndarray:
     energy = np.full((BLOCKS, BLOCKS), 0.01, np.float32)
     slide = draw_variation(np.random.default_rng(0))
     slide = dataclasses.replace(slide, optics=SlideOptics(0.4, 1.1), thickness_um=2.5)
-    return pack_truth(delta_um, energy, sharpness_at(energy, height_um), slide)
+    return pack_label(delta_um, energy, sharpness_at(energy, height_um), slide)
 
 
 def test_an_objective_too_high_must_be_lowered() -> None:
-    _, correction = window_truth(flat_label(+5.0), 224)
+    _, correction = window_label(flat_label(+5.0), 224)
     np.testing.assert_allclose(correction, -5.0, atol=1e-5)
-    _, correction = window_truth(flat_label(+5.0, height_um=2.0), 224)
+    _, correction = window_label(flat_label(+5.0, height_um=2.0), 224)
     np.testing.assert_allclose(correction, -3.0, atol=1e-5)
 
 
@@ -47,8 +47,8 @@ def test_block_truth_is_the_simulators_patch_truth() -> None:
     variation = draw_variation(rng, tilt_um_per_mm=0.0)
     specimen = make_specimen("tissue", "sparse", (512, 512), 0.34, rng, variation)
     renderer = Renderer(specimen, variation.optics)
-    label = pack_truth(3.0, *block_truth(specimen, renderer), variation)
-    richness, correction = window_truth(label, 224)
+    label = pack_label(3.0, *block_label(specimen, renderer), variation)
+    richness, correction = window_label(label, 224)
     for row, column in ((0, 0), (64, 112), (288, 288)):
         content = patch_content(specimen, (row, column), (1, 1))
         at = row // 16, column // 16
@@ -62,7 +62,7 @@ def test_a_windows_truth_is_where_its_picture_is_sharpest() -> None:
     variation = dataclasses.replace(draw_variation(rng, 0.0), thickness_um=0.0)
     specimen = make_specimen("tissue", "dense", (512, 512), 0.34, rng, variation, 0.0)
     renderer = Renderer(specimen, variation.optics)
-    label = pack_truth(1.5, *block_truth(specimen, renderer), variation)
+    label = pack_label(1.5, *block_label(specimen, renderer), variation)
     heights = np.arange(-2.0, 2.05, 0.1)
     window = slice(96, 96 + 224), slice(160, 160 + 224)
     energy = [gradient_energy(renderer.luminance(z))[window].sum() for z in heights]

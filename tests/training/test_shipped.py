@@ -9,8 +9,8 @@ from simulator.optics import NOMINAL
 from simulator.render import Renderer, expose
 from simulator.slide import KINDS, draw_variation, make_specimen
 from training.evaluate import judge_rin, score_rin
+from training.labels import block_label, pack_label, window_label
 from training.pool import VALIDATION
-from training.truth import block_truth, pack_truth, window_truth
 
 
 def fresh_patches(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -22,11 +22,11 @@ def fresh_patches(count: int) -> tuple[np.ndarray, np.ndarray]:
         variation = draw_variation(rng, tilt_um_per_mm=0.0)
         specimen = make_specimen(kind, coverage, (512, 512), NOMINAL.um_per_px, rng, variation)
         renderer = Renderer(specimen, variation.optics)
-        blocks = block_truth(specimen, renderer)
+        blocks = block_label(specimen, renderer)
         index += 1
         for sign in (-1.0, 1.0, -1.0, 1.0):
             delta = float(sign * rng.uniform(3.0, 20.0))
-            richness, correction = window_truth(pack_truth(delta, *blocks, variation), 224)
+            richness, correction = window_label(pack_label(delta, *blocks, variation), 224)
             row, column = np.unravel_index(int(richness.argmax()), richness.shape)
             if richness[row, column] > 0.8:
                 image = expose(renderer.intensity(delta), variation, rng)

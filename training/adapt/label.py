@@ -1,6 +1,6 @@
 """What a stack says of itself: where it is in focus, how it lies, and where it has content.
 
-The same truth that the simulator keeps for its slides (training.truth), measured: detail per block
+The same truth that the simulator keeps for its slides (training.labels), measured: detail per block
 of 16 px and the height of its focus; importance W* per patch of the grid.
 """
 
@@ -23,7 +23,7 @@ from training.adapt.sharpness import (
     octaves_for,
 )
 from training.conformal import quantile
-from training.truth import BLOCK_PX
+from training.labels import BLOCK_PX
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -43,7 +43,7 @@ FLAT_UM = 1.0  # patches that scatter more about their plane do not lie in one
 class Labels:
     """Of one stack. `focus_um`: stage z in focus, at the middle of the content; `measured_um`: what
     the pictures say of it, NaN where they say nothing; `energy` (rows, columns) of blocks, as
-    `training.truth` has it; `height_um` of the same blocks over `focus_um`; `richness` W* (grid);
+    `training.labels` has it; `height_um` of the same blocks over `focus_um`; `richness` W* (grid);
     `origin`: of block (0, 0) in the frame, px."""
 
     focus_um: float

@@ -13,8 +13,8 @@ from edge.measure.preprocess import PATCH_PX, CpuPreprocessor
 from simulator.specimen import DETAIL_SCALE
 from training.adapt.label import Labels
 from training.adapt.material import Material
+from training.labels import BLOCK_PX, FIELD_PX, HEAD, PARTS, pack_label, sharpness_at
 from training.pool import Pool
-from training.truth import BLOCK_PX, FIELD_PX, HEAD, PARTS, pack_truth, sharpness_at
 
 Rng = np.random.Generator
 Place = tuple[int, int]  # of a tile, in blocks
@@ -52,7 +52,7 @@ def dpn_pool(material: Material, folder: Path, rng: Rng) -> Pool:
             part = slice(row, row + blocks), slice(column, column + blocks)
             energy = stack.labels.energy[part]
             sharpness = sharpness_at(energy, stack.labels.height_um[part])
-            label = pack_truth(delta, energy, sharpness, None)
+            label = pack_label(delta, energy, sharpness, None)
             pool.write(taken, image, label)
             taken += 1
     return pool

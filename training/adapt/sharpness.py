@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from training.truth import BLOCK_PX
+from training.labels import BLOCK_PX
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]

@@ -13,7 +13,7 @@ import torch
 from edge.measure.preprocess import Layout
 from training.augment import rin_batch
 from training.export import WEIGHTS, set_depth_share
-from training.memory import keep_memory
+from training.malloc_tuning import keep_memory
 from training.nets import DPN, RIN
 from training.novelty import summaries
 from training.pool import Pool

@@ -25,7 +25,7 @@ from training.judge.dyes import STAINS
 from training.judge.field import Bench
 from training.judge.instrument import PATCH_UM, SENSOR, Scope, Spread
 from training.judge.stacks import Job, fill, some_groups
-from training.memory import keep_memory
+from training.malloc_tuning import keep_memory
 
 CASES = {
     "everyday": Spread(),

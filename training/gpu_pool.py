@@ -25,8 +25,8 @@ from training.augment import (
     SATURATION,
     WHITE,
 )
+from training.labels import BLOCK_PX, BLOCKS, FIELD_PX, HEAD, LABELS, PARTS, PLANES_UM
 from training.pool import Pool
-from training.truth import BLOCK_PX, BLOCKS, FIELD_PX, HEAD, LABELS, PARTS, PLANES_UM
 
 #: fields taken over at once: 50 MB on their way
 AT_ONCE = 64
@@ -34,7 +34,7 @@ AT_ONCE = 64
 TRIES = 3
 
 
-class ResidentPool:
+class GpuPool:
     """The fields of `pools` on `device`, 0.8 MB for every slot. ValueError for other pools than a
     DPN's."""
 
@@ -106,7 +106,7 @@ class ResidentPool:
                 torch.randint(len(self), (count,), generator=random, device=self.device)
             ]
             heads = self._heads[slots]
-            richness, focus = window_truth(self._truth[slots], crop)
+            richness, focus = window_label(self._truth[slots], crop)
             # a small window must hold as much detail as a whole patch of that W*, not as dense
             richness = 1.0 - (1.0 - richness) ** ((crop / PATCH_PX) ** 2)
             floor = floors[torch.multinomial(odds, count, True, generator=random)]
@@ -138,8 +138,8 @@ class ResidentPool:
         return self._images[slots[:, None, None], y, x]
 
 
-def window_truth(truth: Tensor, size_px: int) -> tuple[Tensor, Tensor]:
-    """As `training.truth.window_truth`, of (n, 1 + planes, 32, 32) energy and sharpness: W* and
+def window_label(truth: Tensor, size_px: int) -> tuple[Tensor, Tensor]:
+    """As `training.labels.window_label`, of (n, 1 + planes, 32, 32) energy and sharpness: W* and
     the height (um) at which every block-aligned window is sharpest, both (n, m, m)."""
     blocks = size_px // BLOCK_PX
     integral = nn.functional.pad(truth.double().cumsum(2).cumsum(3), (1, 0, 1, 0))

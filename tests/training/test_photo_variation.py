@@ -10,7 +10,7 @@ import pytest
 
 from simulator.photograph import Photographs
 from training import fields
-from training.variety import VEIL, VariedPhotographs, spectral_gain, vary
+from training.photo_variation import VEIL, VariedPhotographs, spectral_gain, vary
 
 SHAPE = (96, 128)
 
@@ -64,8 +64,8 @@ def test_the_gain_is_a_power_of_the_frequency_and_spares_the_mean(slope):
 
 def test_a_steeper_spectrum_is_seen_in_the_planes(monkeypatch):
     for name in ("DYED", "CURVED", "VEILED"):
-        monkeypatch.setattr(f"training.variety.{name}", 0.0)
-    monkeypatch.setattr("training.variety.TILTED", 1.0)
+        monkeypatch.setattr(f"training.photo_variation.{name}", 0.0)
+    monkeypatch.setattr("training.photo_variation.TILTED", 1.0)
 
     def fine(planes: list[np.ndarray]) -> float:
         power = np.abs(np.fft.rfft2(planes[1]))
@@ -73,7 +73,7 @@ def test_a_steeper_spectrum_is_seen_in_the_planes(monkeypatch):
 
     found = {}
     for slope in (-0.35, 0.0, 0.6):
-        monkeypatch.setattr("training.variety.SLOPE", (slope, slope))
+        monkeypatch.setattr("training.photo_variation.SLOPE", (slope, slope))
         found[slope] = fine(vary(_planes(), np.random.default_rng(0)))
     assert found[0.0] == pytest.approx(fine(_planes()), rel=1e-3)
     assert found[-0.35] < 0.8 * found[0.0] < found[0.0] < 0.8 * found[0.6]
@@ -87,7 +87,7 @@ def test_dyes_mix_without_moving_what_they_colour():
         rng = np.random.default_rng(seed)
         with pytest.MonkeyPatch.context() as only:
             for name in ("TILTED", "CURVED", "VEILED"):
-                only.setattr(f"training.variety.{name}", 0.0)
+                only.setattr(f"training.photo_variation.{name}", 0.0)
             varied = vary(planes, rng)
         for plane in varied:
             assert not plane[:40].any()

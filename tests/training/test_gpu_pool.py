@@ -10,20 +10,20 @@ import pytest
 import torch
 
 from simulator.slide import draw_variation
-from training import augment, resident, truth
-from training.pool import Pool
-from training.resident import ResidentPool, relight, window_truth
-from training.train import CPU, Plan, Run, open_pools
-from training.truth import (
+from training import augment, gpu_pool, labels
+from training.gpu_pool import GpuPool, relight, window_label
+from training.labels import (
     BLOCK_PX,
     BLOCKS,
     FIELD_PX,
     HEAD,
     PARTS,
     PLANES_UM,
-    pack_truth,
+    pack_label,
     sharpness_at,
 )
+from training.pool import Pool
+from training.train import CPU, Plan, Run, open_pools
 
 SLIDE = draw_variation(np.random.default_rng(1))
 
@@ -35,7 +35,7 @@ def write(made: Pool, index: int, seed: int, delta_um: float) -> None:
     away = PLANES_UM[:, None, None] - rng.normal(0.0, 1.0, (BLOCKS, BLOCKS))
     sharpness = (energy * np.exp(-(away**2))).astype(np.float32)
     image = rng.integers(0, 256, (FIELD_PX, FIELD_PX, 3), dtype=np.uint8)
-    made.write(index, image, pack_truth(delta_um, energy, sharpness, SLIDE))
+    made.write(index, image, pack_label(delta_um, energy, sharpness, SLIDE))
 
 
 @pytest.fixture
@@ -48,16 +48,16 @@ def pools(tmp_path: Path) -> list[Pool]:
     return made
 
 
-def filled(pools: list[Pool]) -> ResidentPool:
+def filled(pools: list[Pool]) -> GpuPool:
     """Both pools, taken over."""
-    made = ResidentPool(pools, CPU)
+    made = GpuPool(pools, CPU)
     made.refresh()
     made.refresh()
     return made
 
 
 def test_new_and_changed_fields_are_taken_over_and_no_half_written_one(pools: list[Pool]) -> None:
-    made = ResidentPool(pools, CPU)
+    made = GpuPool(pools, CPU)
     assert [made.refresh(1), len(made)] == [1, 1]  # of the first, no more than asked for
     assert [made.refresh(), len(made)] == [2, 3]  # the second's turn
     assert [made.refresh(), made.refresh(), len(made)] == [1, 0, 4]
@@ -71,9 +71,9 @@ def test_new_and_changed_fields_are_taken_over_and_no_half_written_one(pools: li
 @pytest.mark.parametrize("size_px", [96, 224, FIELD_PX])
 def test_the_truth_of_windows_is_the_cores(pools: list[Pool], size_px: int) -> None:
     label = np.array(pools[0].labels[0])
-    richness, correction = truth.window_truth(label, size_px)
+    richness, correction = labels.window_label(label, size_px)
     packed = torch.from_numpy(label[HEAD:]).reshape(1, PARTS, BLOCKS, BLOCKS)
-    found, focus = window_truth(packed, size_px)
+    found, focus = window_label(packed, size_px)
     assert np.allclose(found[0], richness, atol=1e-6)
     assert np.allclose(focus[0].numpy() - label[0], correction, atol=1e-5)
 
@@ -81,15 +81,15 @@ def test_the_truth_of_windows_is_the_cores(pools: list[Pool], size_px: int) -> N
 def test_every_patch_is_a_window_of_a_field_turned_and_has_its_label(
     pools: list[Pool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resident, "relight", lambda patches, random: patches)
+    monkeypatch.setattr(gpu_pool, "relight", lambda patches, random: patches)
     crop = 96
-    patches, labels = filled(pools).batch([3, 4], 64, crop)
+    patches, drawn = filled(pools).batch([3, 4], 64, crop)
     assert patches.shape == (64, crop, crop, 3)
     assert patches.dtype == torch.uint8
     fields = [(each, slot) for each in pools for slot in range(2)]
-    heights = [truth.window_truth(np.array(each.labels[slot]), crop)[1] for each, slot in fields]
+    heights = [labels.window_label(np.array(each.labels[slot]), crop)[1] for each, slot in fields]
     turns, chosen = set(), set()
-    for patch, label in zip(patches.numpy(), labels.numpy(), strict=True):
+    for patch, label in zip(patches.numpy(), drawn.numpy(), strict=True):
         assert np.array_equal(label[1:], pools[0].labels[0, 1:HEAD])
         which = min(range(4), key=lambda i: np.abs(heights[i] - label[0]).min())
         place = np.abs(heights[which] - label[0]).argmin()
@@ -120,7 +120,7 @@ def test_empty_windows_are_rare(pools: list[Pool]) -> None:
     for each in pools:
         for index in range(3):
             each.write(
-                index, image, pack_truth(index + 1.0, energy, sharpness_at(energy, 0.0), SLIDE)
+                index, image, pack_label(index + 1.0, energy, sharpness_at(energy, 0.0), SLIDE)
             )
     patches, _ = filled(pools).batch([1], 200, 96)
     corner = (patches[..., 0].float().mean(dim=(1, 2)) < 90).float().mean()
@@ -171,6 +171,6 @@ def test_what_cannot_be_trained_so_is_refused(pools: list[Pool], tmp_path: Path)
             open_pools(folders, "dpn", torch.device("cuda"))
     other = Pool.create(tmp_path / "rin", 2, "rin")
     with pytest.raises(ValueError, match="not a pool of DPN fields"):
-        ResidentPool([other], CPU)
+        GpuPool([other], CPU)
     with pytest.raises(ValueError, match="no field"):
-        ResidentPool(pools, CPU).batch([0], 2, 96)
+        GpuPool(pools, CPU).batch([0], 2, 96)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 
-class Team(Protocol):
+class ProcessGroup(Protocol):
     """Who trains together."""
 
     rank: int
@@ -65,34 +65,34 @@ class Processes:
         self.rank, self.size = distributed.get_rank(), distributed.get_world_size()
 
     def average(self, tensors: Iterable[Tensor]) -> None:
-        """See Team. One message for all of them."""
-        found = list(tensors)
-        flat = torch.cat([each.detach().reshape(-1) for each in found])
+        """See ProcessGroup. One message for all of them."""
+        given = list(tensors)
+        flat = torch.cat([each.detach().reshape(-1) for each in given])
         distributed.all_reduce(flat)
         flat /= self.size
-        for each, mean in zip(found, flat.split([t.numel() for t in found]), strict=True):
+        for each, mean in zip(given, flat.split([t.numel() for t in given]), strict=True):
             each.detach().copy_(mean.view_as(each))
 
     def anybody(self, flag: bool) -> bool:
-        """See Team."""
+        """See ProcessGroup."""
         votes = torch.tensor([float(flag)])
         distributed.all_reduce(votes, distributed.ReduceOp.MAX)
         return bool(votes.item())
 
     def from_first(self, value: float) -> float:
-        """See Team."""
-        told = torch.tensor([value], dtype=torch.float64)
-        distributed.broadcast(told, 0)
-        return float(told.item())
+        """See ProcessGroup."""
+        shared = torch.tensor([value], dtype=torch.float64)
+        distributed.broadcast(shared, 0)
+        return float(shared.item())
 
     def part(self) -> None:
-        """See Team. Left to the exit, gloo's threads outlive what they use and abort it."""
+        """See ProcessGroup. Left to the exit, gloo's threads outlive what they use and abort it."""
         distributed.barrier()
         distributed.destroy_process_group()
 
 
-def team() -> Team:
-    """The team that torchrun started this process in, or Alone."""
+def process_group() -> ProcessGroup:
+    """The group that torchrun started this process in, or Alone."""
     return Processes() if int(os.environ.get("WORLD_SIZE", "1")) > 1 else Alone()
 
 

@@ -33,7 +33,7 @@ LABELS = {"dpn": HEAD + PARTS * BLOCKS * BLOCKS, "rin": 1 + GRID * GRID}
 LABELS["pairs"] = LABELS["dpn"]
 
 
-def block_truth(specimen: Specimen, renderer: Renderer) -> tuple[F32, F32]:
+def block_label(specimen: Specimen, renderer: Renderer) -> tuple[F32, F32]:
     """Mean detail energy of 16 px blocks (32, 32) and their mean gradient energy at each of
     `PLANES_UM` (planes, 32, 32), 0 where the specimen is never sharp."""
     energy = np.zeros((BLOCKS, BLOCKS), np.float32)
@@ -61,7 +61,7 @@ def sharpness_at(energy: F32, height_um: F32 | float) -> F32:
     return np.asarray(energy * (1.0 - (away / reach) ** 2), np.float32)
 
 
-def pack_truth(delta_um: float, energy: F32, sharpness: F32, slide: SlideVariation | None) -> F32:
+def pack_label(delta_um: float, energy: F32, sharpness: F32, slide: SlideVariation | None) -> F32:
     """Flatten to a label: delta, W040, axial colour, thickness (NaN of a real slide, which tells
     none of these: None), energy of blocks, sharpness of blocks at each plane."""
     facts = (np.nan,) * (HEAD - 1)
@@ -92,7 +92,7 @@ def window_correction(label: F32, size_px: int, row: int, column: int) -> float:
     return float(peak_um(PLANES_UM, part.sum((1, 2), dtype=np.float64))) - float(label[0])
 
 
-def window_truth(label: F32, size_px: int) -> tuple[F32, F32]:
+def window_label(label: F32, size_px: int) -> tuple[F32, F32]:
     """(W*, correction d in um) of every window, both (n, n) as in `window_richness`."""
     sharpness = _boxes(blocks_of(label)[1:], size_px)
     correction = peak_um(PLANES_UM, sharpness) - label[0]

@@ -1,8 +1,8 @@
-"""Several runs' weights in one: `python -m training.soup OUT CHECKPOINT CHECKPOINT... --pool P...`.
+"""Several runs averaged: `python -m training.average_runs OUT CHECKPOINT... --pool P...`.
 
-Runs that began with the same weights and saw other slides end in the same valley; the middle of
-them is better than each (Wortsman et al. 2022, "Model soups"), and each may use a core of its own.
-Batch statistics are not weights: those of the middle are measured anew on patches of the pools.
+Runs that began with the same weights and saw other slides end in the same valley; their mean is
+better than each (Wortsman et al. 2022, "Model soups"), and each may use a core of its own.
+Batch statistics are not weights: those of the mean are measured anew on patches of the pools.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from training.train import Run, look_up
 SEED, BATCH, BATCHES_LOOKED_AT = 77, 64, 120
 
 
-def middle(paths: Sequence[Path]) -> Run:
+def average_weights(paths: Sequence[Path]) -> Run:
     """The first run with the mean of all averaged weights, its samples and seconds with what the
     others added; SystemExit where they are not the same network."""
     runs = [Run.load(path) for path in paths]
@@ -70,7 +70,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    run = middle(options.checkpoints)
+    run = average_weights(options.checkpoints)
     measure_statistics(run, [Pool.open(folder) for folder in options.pool])
     options.out.parent.mkdir(parents=True, exist_ok=True)
     run.save(options.out)

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from tests.support.made_pools import noisy_pool
 from training import depthwise
+from training.data_parallel import Alone, shared_state
 from training.pool import Pool
-from training.team import Alone, shared_state
 from training.train import Plan, Run
 
 PLAN = Plan("dpn", seed=3, steps=3, batch=8, crops=((1.01, 64),))
@@ -37,7 +37,7 @@ def pool(tmp_path: Path) -> Pool:
 
 
 class Threads:
-    """A team of threads: what Processes does, without processes."""
+    """A group of threads: what Processes does, without processes."""
 
     def __init__(self, rank: int, meeting: threading.Barrier, table: list[list[Tensor]]) -> None:
         self.rank, self.size = rank, meeting.parties
@@ -61,8 +61,8 @@ class Threads:
         """Threads end by themselves."""
 
 
-def together(pool: Pool, steps: int, eval_mode: bool = False) -> list[Run]:
-    """Two runs that train as a team."""
+def group(pool: Pool, steps: int, eval_mode: bool = False) -> list[Run]:
+    """Two runs that train as a group."""
     meeting, table = threading.Barrier(2), [[], []]
     runs = [Run(PLAN, Threads(rank, meeting, table)) for rank in (0, 1)]
 
@@ -87,7 +87,7 @@ def still(run: Run) -> None:
 
 
 def test_all_have_the_same_weights_and_statistics(pool: Pool) -> None:
-    first, second = together(pool, 3)
+    first, second = group(pool, 3)
     for a, b in zip(first.net.state_dict().values(), second.net.state_dict().values(), strict=True):
         assert torch.allclose(a, b, rtol=0, atol=0)
     assert first.samples == second.samples == 24
@@ -98,15 +98,15 @@ def test_a_step_is_that_of_the_whole_batch_where_pictures_do_not_see_each_other(
     still(alone)
     for _ in range(3):
         alone.advance(pool)
-    first, _ = together(pool, 3, eval_mode=True)
+    first, _ = group(pool, 3, eval_mode=True)
     for a, b in zip(alone.net.parameters(), first.net.parameters(), strict=True):
         assert torch.allclose(a, b, rtol=1e-3, atol=1e-5)
 
 
 def test_a_batch_that_cannot_be_shared_is_refused() -> None:
-    team = Threads(0, threading.Barrier(3), [[], [], []])
+    group = Threads(0, threading.Barrier(3), [[], [], []])
     with pytest.raises(SystemExit, match="3 processes must share it evenly"):
-        Run(PLAN, team)
+        Run(PLAN, group)
 
 
 def test_running_statistics_are_all_that_is_shared_beside_the_weights() -> None:
@@ -138,7 +138,7 @@ def test_torchrun_trains_as_the_team_of_threads_does_and_resumes(
     assert process.returncode == 0, said
     kept = Run.load(tmp_path / "run" / "checkpoint.pt")
     assert (kept.step, kept.samples) == (3, 24)
-    (first, _) = together(pool, 3)
+    (first, _) = group(pool, 3)
     for a, b in zip(kept.net.state_dict().values(), first.net.state_dict().values(), strict=True):
         assert torch.allclose(a, b, rtol=1e-4, atol=1e-5)
 

@@ -1,4 +1,4 @@
-"""The middle of several runs: weights averaged, batch statistics measured anew."""
+"""The mean of several runs: weights averaged, batch statistics measured anew."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from tests.support.made_pools import noisy_pool
-from training import soup
+from training import average_runs
 from training.pool import Pool
 from training.train import Plan, Run
 
@@ -28,20 +28,20 @@ def _saved(folder: Path, seed: int, steps: int = 0, variant: str = "bins") -> Pa
     return path
 
 
-def test_the_middle_has_the_mean_weights_and_all_samples(tmp_path: Path) -> None:
+def test_the_result_has_the_mean_weights_and_all_samples(tmp_path: Path) -> None:
     paths = [_saved(tmp_path, 1, 3), _saved(tmp_path, 2, 5)]
-    found, one, two = soup.middle(paths), Run.load(paths[0]), Run.load(paths[1])
+    found, one, two = average_runs.average_weights(paths), Run.load(paths[0]), Run.load(paths[1])
     assert (found.samples, found.seconds) == (112 + 20, 80.0)
     states = (run.average.state_dict() for run in (found, one, two))
-    for middle, a, b in zip(*(state.values() for state in states), strict=True):
-        if middle.is_floating_point():
-            torch.testing.assert_close(middle, (a + b) / 2)
+    for mean, a, b in zip(*(state.values() for state in states), strict=True):
+        if mean.is_floating_point():
+            torch.testing.assert_close(mean, (a + b) / 2)
 
 
 def test_other_networks_are_refused(tmp_path: Path) -> None:
     other = _saved(tmp_path, 2, variant="regression")
     with pytest.raises(SystemExit, match=r"2_regression\.pt: not the same network"):
-        soup.middle([_saved(tmp_path, 1), other])
+        average_runs.average_weights([_saved(tmp_path, 1), other])
 
 
 def test_statistics_are_those_of_the_pools_patches(pool: Pool, tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_statistics_are_those_of_the_pools_patches(pool: Pool, tmp_path: Path) -
         norm.running_mean.fill_(50.0)
     seen: list[torch.Tensor] = []
     hook = norms[0].register_forward_pre_hook(lambda _, given: seen.append(given[0]))
-    soup.measure_statistics(run, [pool], batches=3)
+    average_runs.measure_statistics(run, [pool], batches=3)
     hook.remove()
     expected = torch.stack([each.mean(dim=(0, 2, 3)) for each in seen]).mean(dim=0)
     torch.testing.assert_close(norms[0].running_mean, expected)
