@@ -124,6 +124,7 @@ class SimulatedInstrument:
             views=self._views(outcomes),
             trace=self.mechanics.history(start_ns, end_ns),
             start_ns=start_ns,
+            heights_um=[self._height(outcome) for outcome in outcomes],
             sharpness_first=truth.sharpness_reached(after_first),
             sharpness_final=truth.sharpness_reached(z_final),
         )
@@ -159,6 +160,11 @@ class SimulatedInstrument:
         if len(outcomes) < 2 or outcomes[1].frame_id is None:
             return z_final
         return self.camera.seen[outcomes[1].frame_id][1]
+
+    def _height(self, outcome: Outcome) -> float | None:
+        """Where the glass was when the frame was exposed; None when none came."""
+        seen = None if outcome.frame_id is None else self.camera.seen.get(outcome.frame_id)
+        return None if seen is None else seen[1]
 
     def _views(self, outcomes: list[Outcome]) -> list[View]:
         measured = [o for o in outcomes if o.frame_id in self.camera.seen]

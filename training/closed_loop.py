@@ -36,6 +36,7 @@ from simulator.microscope import Microscope
 from simulator.photograph import Photographs
 from simulator.simulate_verb import NOMINAL
 from training.cases import CASES, SLIDE_Z_UM, Case, Field, load
+from training.closed_loop_looks import looks_of
 from training.closed_loop_table import MAX_MOVES, Ended, summarise, text
 from training.stacks import slides
 
@@ -109,7 +110,7 @@ def ended(case: str, group: str, slide: int, record: FieldRecord) -> Ended:
     moves = sum(outcome.move is not None for outcome in record.outcomes)
     last = record.last
     return Ended(case, group, slide, start, first, final, last.decision.value, last.reason, moves,
-                 record.shots, record.sharpness_final)  # fmt: skip
+                 record.shots, record.sharpness_final, looks_of(record))  # fmt: skip
 
 
 def _sentence(row: Ended) -> str:

@@ -31,7 +31,7 @@ from firmware_bridge.errors import StageError
 from simulator.closed_loop import RANGE_UM, Scenario, SimulatedInstrument
 from simulator.microscope import FieldTruth, Microscope
 from training.closed_loop import CROP, ended, loop_config, positive
-from training.closed_loop_table import Ended, summarise
+from training.closed_loop_table import Ended, looks_text, summarise
 from training.cluster import add_arguments, in_order
 from training.judge.__main__ import add_bench_arguments, bench_of
 from training.judge.field import DOMAIN, SLIDE_Z_UM, Bench, JudgeField
@@ -149,9 +149,11 @@ def _judged(
 def judge(
     bench: Bench, config: Config, seed: int, groups: tuple[str, ...], count: int,
     start_um: float | None = None, workers: int | None = None, scheduler: str | None = None,
+    first: int = 0,
 ) -> Iterator[list[Judged]]:  # fmt: skip
     """Slide by slide, in order."""
-    jobs = [(bench, config, seed, groups, number, start_um) for number in range(count)]
+    numbers = range(first, first + count)
+    jobs = [(bench, config, seed, groups, number, start_um) for number in numbers]
     yield from in_order(judge_slide, jobs, workers, scheduler)
 
 
@@ -195,7 +197,7 @@ def text(lines: Sequence[dict[str, Any]]) -> str:
             f"{final['mean']:>7.2f}{final['p95']:>7.2f}{100 * final['within_dof']:>9.1f}"
             f"{reached['median']:>9.3f}{reached['p10']:>7.3f}{line['absorption_um']['final']:>17.2f}"
         )
-    return "\n".join(out)
+    return "\n".join([*out, "", *looks_text(lines)])
 
 
 def _median(values: Sequence[float | None]) -> float:
@@ -213,6 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     add = parser.add_argument
     add("--slides", type=int, default=30, metavar="N", help="per group")
+    add("--first", type=int, default=0, metavar="N", help="slide to begin with")
     add("--group", action="append", default=[], help='as "cell dense"; cell = all of cells')
     add("--seed", type=int, default=0)
     add("--start-um", type=float, metavar="Z", help="objective above the sharpest plane at first")
@@ -230,7 +233,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         progress, rows = Progress(options.slides, options.quiet), list[Judged]()
         for found in judge(
             bench_of(options), config, options.seed, groups, options.slides, options.start_um,
-            options.workers, options.scheduler,
+            options.workers, options.scheduler, options.first,
         ):  # fmt: skip
             rows += found
             lines = table(rows, config.objective.half_depth_um)

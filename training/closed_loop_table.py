@@ -11,6 +11,8 @@ import numpy as np
 
 from edge.appliance.evaluate.bootstrap import SlideBootstrap
 from edge.decide.decision import Decision
+from training.closed_loop_looks import HEAD, Look, summary
+from training.closed_loop_looks import line as look_line
 
 MAX_MOVES = 2
 ALL = "all"
@@ -31,6 +33,7 @@ class Ended:
     moves: int
     shots: int
     sharpness: float | None = None  # reached at the end, of the sharpest plane's
+    looks: tuple[Look, ...] = ()  # its frames
 
     @property
     def settled(self) -> bool:
@@ -69,6 +72,7 @@ def _line(rows: Sequence[Ended], dof_um: float) -> dict[str, Any]:
     line["first_um"] = _errors([row.first_um for row in rows], rows, dof_um)
     line["final_um"] = _errors([row.final_um for row in rows], rows, dof_um)
     line["sharpness"] = _reached(rows)
+    line["looks"] = summary([row.looks for row in rows])
     for name, part in (("settled", [r for r in rows if r.settled]), ("held", held)):
         line[f"final_{name}_um"] = _errors([row.final_um for row in part], part, dof_um)
     return line
@@ -128,7 +132,13 @@ def text(table: Sequence[dict[str, Any]]) -> str:
             + "".join(f"{'-' if p is None else format(p['mean'], '.2f'):>9}" for p in parts)
             + _sharpness(row["sharpness"])
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *looks_text(table)])
+
+
+def looks_text(table: Sequence[dict[str, Any]]) -> list[str]:
+    """What was read of the frames, group by group."""
+    rows = [look_line(row["group"], row["looks"]) for row in table if "looks" in row]
+    return [HEAD, "-" * len(HEAD), *rows]
 
 
 def _sharpness(reached: dict[str, float] | None) -> str:

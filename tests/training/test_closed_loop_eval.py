@@ -113,7 +113,8 @@ def test_json_and_table_count_every_field(judged):
     sizes = [field["final_um"] for field in judged["fields"]]
     assert whole["final_um"]["mean"] == pytest.approx(np.mean(sizes))
     assert judged["dof_um"] == pytest.approx(0.604, abs=1e-3)
-    assert len(text(judged["groups"]).splitlines()) == 2 + 7
+    assert len(text(judged["groups"]).splitlines()) == (2 + 7) + 1 + (2 + 7)
+    assert (whole["looks"]["fields"], whole["looks"]["direction"]) == (6, 0.8)  # one is mirrored
 
 
 def test_held_fields_count_and_are_told_apart():

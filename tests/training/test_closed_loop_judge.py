@@ -57,6 +57,11 @@ def test_fields_go_through_the_real_loop_and_are_judged_by_the_sharpest_plane(
     run = [*words, "--models", str(tmp_path), "--json", str(report), "--quiet"]
     assert closed_loop_judge.main(run) == 0
     cell, blank = json.loads(report.read_text())["fields"]
+    first, *_, last = cell["ended"]["looks"]
+    assert first["true_um"] == pytest.approx(-6.0, abs=1.2)
+    assert first["defocus_um"] == pytest.approx(first["true_um"], abs=0.2)
+    assert last["true_um"] == pytest.approx(0.0, abs=0.6)
+    assert blank["ended"]["looks"] == []
     assert cell["ended"]["start_um"] == pytest.approx(6.0, abs=1.2)
     assert cell["ended"]["decision"] == "IN_FOCUS"
     assert cell["ended"]["final_um"] < 0.6

@@ -102,7 +102,9 @@ class TissuePainter:
             for k in range(DIRECTIONS):
                 turn = np.pi * k / DIRECTIONS
                 streaks = noise(c.shape, c.um_per_px, rng, 12.0, fine, 0.7, (turn, long), white)
-                weight = np.cos(self._angle - np.float32(turn)) ** 8
+                weight = np.cos(self._angle - np.float32(turn))
+                for _ in range(3):  # its eighth power: NumPy's own is ten times slower
+                    weight *= weight
                 total += weight * streaks
                 weights += weight * weight
             fibres = np.tanh(0.8 * total / np.sqrt(weights)) * np.float32(0.5) + np.float32(0.5)

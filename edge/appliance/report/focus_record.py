@@ -49,6 +49,9 @@ class FieldRecord:
     #: (seconds since the field began, objective height in um)
     trace: list[tuple[float, float]] = field(default_factory=list)
     start_ns: int | None = None  # monotonic, when the trace begins
+    #: of each outcome, the objective's true height at mid-exposure; None where no frame came, and
+    #: the list is empty where nobody knows
+    heights_um: list[float | None] = field(default_factory=list)
     #: gradient energy of the content over that of the sharpest plane, after one shot and at the
     #: end, 0..1; None where there is no content or no truth
     sharpness_first: float | None = None
