@@ -65,6 +65,10 @@ def test_planes_are_drawn_once_in_each_stratum() -> None:
     drawn = offsets_um(Job(planes=5, range_um=25.0), "cell dense", 3)
     assert [int((z + 25.0) // 10.0) for z in drawn] == [0, 1, 2, 3, 4]
     assert len(offsets_um(Job(planes="all"), "cell dense", 3)) == 101
+    near = offsets_um(Job(planes=2, near=3), "cell dense", 3)
+    assert set(offsets_um(Job(planes=2), "cell dense", 3)) < set(near)
+    assert sum(abs(z) <= 3.0 for z in near) >= 3
+    assert len(near) == 5
     assert offsets_um(Job(at_um=(5.0, -1.0)), "blank", 0) == [-1.0, 5.0]
 
 

@@ -106,6 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--seed", type=partial(_whole, 0), default=0)
     add("--planes", type=_planes, default=4, help="heights per field, or all: each 0.5 um")
     add("--range-um", type=float, default=25.0, metavar="X", help="the planes lie within +-X")
+    add("--near", type=partial(_whole, 0), default=0, metavar="N", help="more within 3 um")
     add("--at-um", type=float, nargs="+", default=[], metavar="Z",
         help="instead: heights above the sharpest plane")  # fmt: skip
     add("--condition", metavar="NAME", help="in the manifest (default: judge-CASE)")
@@ -120,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         job = Job(
             bench_of(options), options.seed, some_groups(options.group), options.planes,
             options.range_um, tuple(options.at_um), options.condition or f"judge-{options.case}",
-            options.others,
+            options.others, options.near,
         )  # fmt: skip
         frames = fill(
             options.out, job, options.slides, options.quiet, options.workers, options.scheduler

@@ -28,6 +28,7 @@ from training.tiff_pages import TiffPages
 Rows = list[dict[str, str]]
 
 ALL_STEP_UM = 0.5
+NEAR_UM = 3.0  # where a specimen's own phase and softness look like defocus
 #: further measures, what is taken of the picture, and of which sum of the colours
 OTHERS: dict[str, tuple[Callable[[F32], F32], RGB]] = {
     "octave_z_um": (octave_coarser, LUMINANCE),
@@ -45,7 +46,8 @@ EXTRA = (
 @dataclass(frozen=True, slots=True)
 class Job:
     """What a run makes. `planes`: one even draw from each of N strata of +-range, or "all"; or
-    heights above the sharpest plane in `at_um`. `others`: find the other measures' best, too."""
+    heights above the sharpest plane in `at_um`. `near`: pictures more within NEAR_UM.
+    `others`: find the other measures' best, too."""
 
     bench: Bench = field(default_factory=Bench)
     seed: int = 0
@@ -55,6 +57,7 @@ class Job:
     at_um: tuple[float, ...] = ()
     condition: str = "judge"
     others: bool = False
+    near: int = 0
 
 
 def offsets_um(job: Job, group: str, number: int) -> list[float]:
@@ -66,7 +69,8 @@ def offsets_um(job: Job, group: str, number: int) -> list[float]:
         return [float(z) for z in np.linspace(-job.range_um, job.range_um, count)]
     rng = np.random.default_rng([DOMAIN, job.seed, GROUPS.index(group), number, 2])
     wide = 2 * job.range_um / int(job.planes)
-    return [float(-job.range_um + wide * (n + rng.uniform())) for n in range(int(job.planes))]
+    even = [float(-job.range_um + wide * (n + rng.uniform())) for n in range(int(job.planes))]
+    return sorted([*even, *(float(z) for z in rng.uniform(-NEAR_UM, NEAR_UM, job.near))])
 
 
 def slides(job: Job, count: int) -> Iterator[tuple[str, int]]:
@@ -175,6 +179,7 @@ def _settings(job: Job) -> dict[str, object]:
         "at_um": list(job.at_um),
         "condition": job.condition,
         "others": job.others,
+        **({"near": job.near} if job.near else {}),  # older folders do not say
         "bench": _listed(asdict(job.bench)),
     }
 
