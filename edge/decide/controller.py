@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from edge.decide.conduct import SIGN, Conduct, Judged
+from edge.decide.conduct import NEAR_UM, SIGN, Conduct, Judged
 from edge.decide.debts import Debts, Owed, place_um
 from edge.decide.decision import Hold, InFocus, LookAgain, Move, Plan, Shutdown
 from edge.decide.evidence import Finding, Reading, improved
@@ -46,7 +46,8 @@ class ControllerSettings:
 class Sent:
     """A move under judgement. `before` is None when it left a place where nothing was readable.
 
-    `origin`: of a roll-back, what was read before at the place where it leads.
+    `origin`: of a roll-back, what was read before at the place where it leads. `guess`: made near
+    focus by a reading whose interval holds zero as well.
     """
 
     before: Reading | None
@@ -55,6 +56,7 @@ class Sent:
     verify: bool
     rollback: bool = False
     origin: Reading | None = None
+    guess: bool = False
 
 
 class Controller:
@@ -84,6 +86,7 @@ class Controller:
     def _begin_here(self) -> None:
         self._debts: Debts[Sent] = Debts()
         self._looks = 0  # at frames that show nothing, after the last move
+        self._guessed = False  # since a reading last told the direction
         self._hunt.found()
 
     def _moved_by_another(self) -> None:
@@ -141,7 +144,7 @@ class Controller:
         """The guard sent the last proposal: from now on it is under judgement."""
         self._last, self._proposed = self._proposed, None
         assert self._last is not None
-        self._place_um = self._last.target_um
+        self._place_um, self._guessed = self._last.target_um, self._last.guess
         self._debts.paid(self._last.target_um)
         self._looks = 0
         self._sent_ns = sent_ns
@@ -169,11 +172,15 @@ class Controller:
             if abs(d) <= limits.sharp_um:  # and need not be
                 self._hunt.found()
                 return InFocus("within-depth-of-field")
-            return Hold("uncertain")
+            if not (self.sign_confirmed and interval <= NEAR_UM):
+                return Hold("uncertain")
+            if self._guessed:  # no other move would be a better one
+                return InFocus("within-interval")
+        guess = not interval <= abs(d)
         large = abs(d) > limits.verify_above_um
         if large and self._debts.forbids_large():
             return Hold("rolled-back")
-        end = self._hunt.end(d)
+        end = self._hunt.end(d, guess)
         if end is not None:
             return end
         way_um = limits.focus_direction * self._hunt.way_um(d)
@@ -181,8 +188,9 @@ class Controller:
         if stuck_um:
             return Hold(f"play: {stuck_um:.1f} um of motion after a reversal moved nothing")
         reading = Reading(z_um, d, interval, estimate.exposure_mid_ns)
-        move = Sent(reading, z_um, z_um + way_um, verify=large)
-        return self._propose(move, s, "large-defocus" if large else "defocus")
+        move = Sent(reading, z_um, z_um + way_um, verify=large, guess=guess)
+        reason = "likely-defocus" if guess else "large-defocus" if large else "defocus"
+        return self._propose(move, s, reason)
 
     def _propose(self, move: Sent, status: StageStatus, reason: str) -> Move:
         self._proposed = move

@@ -49,8 +49,9 @@ class Hunt:
             self._sides.add(defocus_um > 0)
         return defocus_um / self._gain
 
-    def end(self, defocus_um: float) -> Plan | None:
-        """How the hunt ends at this reading, or None: another move is allowed."""
+    def end(self, defocus_um: float, guess: bool = False) -> Plan | None:
+        """How the hunt ends at this reading, or None: another move is allowed. `guess`: its
+        interval holds zero."""
         far_um = abs(defocus_um)
         if self._unsure_um:
             self._frames = self._frames + 1 if (defocus_um > 0) is self._side else 1
@@ -65,6 +66,8 @@ class Hunt:
             return InFocus("readings-disagree")
         if over and far_um <= self._sharp_um:
             return InFocus("within-depth-of-field")
+        if over and guess:
+            return InFocus("within-interval")
         return self._enough() if over else None
 
     def _enough(self) -> Hold | None:

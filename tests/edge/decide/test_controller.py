@@ -93,6 +93,44 @@ def test_uncertain_is_held(d, interval):
     assert Bench().see(d, interval) == Hold("uncertain")
 
 
+def confirmed():
+    """A bench whose sign a move has confirmed; it stands 1 um below focus."""
+    bench = Bench(sharp_um=0.6)
+    bench.send(bench.see(4.0))
+    assert bench.see(1.0).reason == "defocus"
+    assert bench.controller.sign_confirmed
+    return bench
+
+
+def test_near_focus_the_best_guess_is_made_once():
+    """Held 1 um off, nobody is served: that the other way were right is the less likely."""
+    bench = confirmed()
+    plan = bench.see(1.0, 1.4)
+    assert (plan.decision, plan.reason) == (Decision.MOVE, "likely-defocus")
+    assert plan.target_um == pytest.approx(bench.stage.status().z_um + 1.0)
+    bench.send(plan)
+    for d in (0.9, -0.9, 1.3):
+        assert bench.see(d, 1.4) == InFocus("within-interval")
+    assert bench.see(0.3, 1.4) == InFocus()
+    assert bench.see(0.9, 1.4) == InFocus("within-interval")  # focus that was found is kept
+    assert bench.see(2.0, 1.4).reason == "defocus"  # the specimen has moved
+
+
+def test_no_guess_is_made_far_out_of_wide_readings_or_with_an_unproven_sign():
+    bench = confirmed()
+    assert bench.see(2.9, 3.1) == Hold("uncertain")
+    assert bench.see(2.9, 3.0).reason == "likely-defocus"
+    assert Bench(sharp_um=0.6).see(1.0, 1.4) == Hold("uncertain")
+
+
+def test_another_field_has_a_guess_of_its_own():
+    bench = confirmed()
+    bench.send(bench.see(1.0, 1.4))
+    assert bench.see(1.0, 1.4) == InFocus("within-interval")
+    bench.controller.new_field()
+    assert bench.see(1.0, 1.4).reason == "likely-defocus"
+
+
 def test_far_out_no_wider_interval_is_let_through():
     """A bubble's rim on an empty field was read as 24.7 +- 5.6 um."""
     assert Bench().see(24.7, 5.6) == Hold("uncertain")

@@ -43,6 +43,11 @@ def test_enough_moves_end_in_focus_within_the_depth_of_field():
     assert hunted([2.0, 1.5, 1.2]).end(0.6) is None
 
 
+def test_enough_moves_end_in_focus_where_the_interval_holds_zero():
+    assert hunted([2.0, 1.5, 1.2, 1.1]).end(0.9, guess=True) == InFocus("within-interval")
+    assert hunted([2.0, 1.5, 1.2]).end(0.9, guess=True) is None
+
+
 def test_enough_moves_on_both_sides_end_in_focus():
     hunt = hunted([2.0, -1.5, 1.2, 1.1])
     assert hunt.end(1.0) == DISAGREE
