@@ -47,12 +47,16 @@ types: test-env
 layers: test-env
 	$(BIN)/lint-imports --config setup.cfg
 
+# Side by side, each file as a whole, so that what its tests share is made once; the long ones first.
+WORKERS ?= 2
+PYTEST  := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
 pytest: test-env firmware board-tools camera-tools tensorrt pycuda
-	OMP_NUM_THREADS=2 $(BIN)/python -m pytest
+	$(PYTEST)
 
 # Without the tests that take many seconds of a core each (marked long): while you work.
 test-fast: lint test-env firmware
-	OMP_NUM_THREADS=2 $(BIN)/python -m pytest -m "not long"
+	$(PYTEST) -m "not long"
 
 # On each Python that is here, with the pinned and with the newest dependencies that setup.cfg allows.
 matrix:

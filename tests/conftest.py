@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.support.turns import AGAIN, keep_pace
 
 # for tests and stand-ins that load ONNX Runtime by themselves, and their child processes
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
@@ -41,26 +42,72 @@ LONG = (
 )
 
 
+#: those that keep pace with something that goes by the clock on the wall: a firmware in a process
+#: of its own, an emulator, a camera's thread, a signal
+REAL_TIME = (
+    "tests/edge/appliance/camera",
+    "tests/edge/appliance/run",
+    "tests/edge/appliance/selftest",
+    "tests/edge/appliance/stage",
+    "tests/edge/test_camera_contract.py",
+    "tests/edge/test_camera_drivers.py",
+    "tests/edge/test_emulated_loop.py",
+    "tests/edge/test_grabbing.py",
+    "tests/edge/test_instrument.py",
+    "tests/firmware_bridge/conformance",
+    "tests/firmware_bridge/firmware/test_host_firmware.py",
+    "tests/firmware_bridge/firmware/test_motion_profile.py",
+    "tests/firmware_bridge/firmware/test_qemu_firmware.py",
+    "tests/firmware_bridge/stages",
+    "tests/firmware_bridge/test_busy_computer.py",
+    "tests/firmware_bridge/test_client_doubts.py",
+    "tests/firmware_bridge/test_fault_matrix.py",
+    "tests/firmware_bridge/test_firmware_refusals.py",
+    "tests/firmware_bridge/test_line_faults.py",
+    "tests/firmware_bridge/test_link.py",
+    "tests/firmware_bridge/test_pins.py",
+    "tests/firmware_bridge/test_protocol_document.py",
+    "tests/firmware_bridge/test_reconnect.py",
+    "tests/firmware_bridge/test_stop_signals.py",
+    "tests/firmware_bridge/test_stops.py",
+    "tests/simulator/test_bench.py",
+    "tests/simulator/test_scan.py",
+    "tests/test_closed_loop.py",
+    "tests/test_commands.py",
+    "tests/test_native_stage_closed_loop.py",
+    "tests/test_ways_of_a_stop.py",
+    "tests/training/test_closed_loop_eval.py",
+    "tests/training/test_closed_loop_judge.py",
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark them, in one place, so that nothing need be written into each."""
+    """Mark them, in one place, so that nothing need be written into each. The long ones come first:
+    side by side (make pytest), the last to end must be a short one."""
     for item in items:
         here = item.path.relative_to(ROOT).as_posix()
-        if any(here == name or here.startswith(f"{name}/") for name in LONG):
-            item.add_marker(pytest.mark.long)
+        for mark, names in (("long", LONG), ("real_time", REAL_TIME)):
+            if any(here == name or here.startswith(f"{name}/") for name in names):
+                item.add_marker(mark)
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
-_LEAST_SHARE = 0.8  # of a core, for what has to keep pace with a camera
-_LOOK_S = 0.2
-
-
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """`real_time`: a whole loop against a camera that waits for nobody. On a computer that gives us
-    less than most of a core it would measure the computer, and is left out, and says so."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Those that keep pace with a peer: see tests/support/turns.py."""
     if item.get_closest_marker("real_time") is None:
-        return
-    began, used = time.monotonic(), time.process_time()
-    while time.monotonic() - began < _LOOK_S:
-        pass
-    share = (time.process_time() - used) / (time.monotonic() - began)
-    if share < _LEAST_SHARE:
-        pytest.skip(f"this computer is busy: {100 * share:.0f} % of a core is left for real time")
+        return None
+    keep_pace(item, nextitem)
+    return True
+
+
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    """A try that does not count has a letter of its own."""
+    return ("ran again", "R", "RAN AGAIN") if report.outcome == AGAIN else None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Which were run again, and why: nobody should have to guess it."""
+    for report in terminalreporter.stats.get("ran again", []):
+        why = dict(report.sections).get("ran again", "")
+        terminalreporter.write_line(f"ran again: {report.nodeid}: {why}")

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.patience import PATIENCE_S
+
 UNIT = Path(__file__).parents[1] / "deploy" / "sparsefocus.service"
 MOST = 2.0  # exposure, 0 best, 10 worst
 
@@ -20,7 +22,9 @@ def test_the_unit_is_hardly_exposed() -> None:
         pytest.skip("systemd-analyze is not installed")
     words = ["systemd-analyze", "security", "--offline=true", "--no-pager", str(UNIT)]
     environment = {**os.environ, "LC_ALL": "C.UTF-8"}
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60, env=environment)
+    done = subprocess.run(
+        words, capture_output=True, text=True, timeout=PATIENCE_S, env=environment
+    )
     found = re.search(r"Overall exposure level for \S+: ([\d.]+)", done.stdout)
     if found is None:
         pytest.skip(f"this systemd judges no file that is not loaded: {done.stderr[:100]}")

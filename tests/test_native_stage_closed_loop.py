@@ -22,7 +22,6 @@ from simulator.simulate_verb import NOMINAL
 SEED = 11
 
 
-@pytest.mark.real_time
 def test_an_asi_stage_comes_into_focus() -> None:
     nominal = read_config(NOMINAL)
     axis = SimulatedAxis(start_nm=200_000, min_nm=0, max_nm=400_000)

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.patience import PATIENCE_S
+
 SUPPORT = Path(__file__).parent / "support"
 ROOT = Path(__file__).parents[1]
 LOCAL = ("127.", "::1", "169.254.", "0.0.0.0")
@@ -64,7 +66,12 @@ class Watched:
 
     def _run(self, words: list[str]) -> str:
         done = subprocess.run(
-            words, cwd=self.work, env=self.environment, capture_output=True, text=True, timeout=150
+            words,
+            cwd=self.work,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout

@@ -53,9 +53,13 @@ class PolledStage(WatchedStage):
         """Not older than two polls; LinkLost when the controller does not answer."""
         with self._changed:
             self._check_heard()
-            if time.monotonic_ns() - self._answered_ns > 2e9 * self._poll_s:
+            if self._stale():
                 self._look()
             return self._status()
+
+    def _stale(self) -> bool:
+        """The newest reading is older than two polls: who asks had no turn."""
+        return time.monotonic_ns() - self._answered_ns > 2e9 * self._poll_s
 
     def _check_heard(self) -> None:
         if self._trouble is not None:
@@ -148,8 +152,12 @@ class PolledStage(WatchedStage):
             raise StageUncertain(self._uncertain) from refused
 
     def wait(self, timeout_s: float) -> StageStatus:
-        """As the contract says; StageUncertain too when the move ended elsewhere unasked."""
-        deadline = time.monotonic() + timeout_s
+        """As the contract says; StageUncertain too when the move ended elsewhere unasked.
+
+        Time is not up while the newest reading is stale: on a busy computer it is the asking that
+        is late, not the axis. Then we look ourselves, and once more after what settling takes.
+        """
+        deadline, own_looks = time.monotonic() + timeout_s, 2
         with self._changed:
             while True:
                 self._check_heard()
@@ -159,9 +167,16 @@ class PolledStage(WatchedStage):
                         raise StageUncertain(self._rest.ended_short)
                     return status
                 left_s = deadline - time.monotonic()
-                if left_s <= 0:
+                if left_s > 0:
+                    self._changed.wait(left_s)
+                    continue
+                if not (own_looks and self._stale()):
                     raise StageUncertain(f"still not done after {timeout_s:g} s")
-                self._changed.wait(left_s)
+                own_looks -= 1
+                self._look()
+                if self._rest.since_ns:
+                    settles_s = self._settle_ns / 1e9 + 2 * self._poll_s
+                    deadline = time.monotonic() + settles_s
 
     def stop(self) -> None:
         """Waits for the question under way: one answer, three tries on a silent line.

@@ -28,7 +28,6 @@ def golden_frame():
 
 
 @pytest.mark.skipif(bool(missing("pylon")), reason=missing("pylon"))
-@pytest.mark.real_time
 def test_no_move_is_begun_on_a_late_frame_and_every_exposure_is_accounted_for(bench):
     record = bench.run([golden_frame()], seconds=3.0, rate_hz=10.0, k=3)
     assert record["frames"] > 0

@@ -14,6 +14,7 @@ from edge.camera import PixelFormat
 from edge.cameras.exposure_time import ExposureTime
 from edge.cameras.grabbing import Device, Grabbed, GrabbingCamera
 from edge.errors import CameraLost, CameraStalled, ConfigError
+from tests.support.patience import ANSWER_S
 
 PIXELS = np.zeros((1, 1), np.uint8)
 LOST = CameraLost("unplugged")
@@ -72,7 +73,7 @@ class Opened:
 
 
 def until(true: Callable[[], bool]) -> None:
-    give_up_s = time.monotonic() + 10
+    give_up_s = time.monotonic() + ANSWER_S
     while not true():
         assert time.monotonic() < give_up_s
         time.sleep(0.001)
@@ -132,7 +133,7 @@ def test_a_lost_camera_is_opened_again(opened: Opened) -> None:
 def test_without_retry_it_stays_lost() -> None:
     made = Opened(retry_s=0)
     made.devices[0].items.put(LOST)
-    made.camera._thread.join(10)
+    made.camera._thread.join(ANSWER_S)
     with pytest.raises(CameraLost, match=r"^the camera is lost: unplugged$"):
         made.camera.next(0)
     made.camera.close()
@@ -153,7 +154,7 @@ def test_a_stall_takes_its_time(opened: Opened) -> None:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_broken_driver_is_a_lost_camera(opened: Opened) -> None:
     opened.devices[0].items.put("no frame at all")  # type: ignore[arg-type]
-    opened.camera._thread.join(10)
+    opened.camera._thread.join(ANSWER_S)
     with pytest.raises(CameraLost, match="its thread ended"):
         opened.camera.next(0)
 
@@ -175,7 +176,7 @@ def test_closing_wakes_whoever_waits(opened: Opened) -> None:
     thread = threading.Thread(target=wait)
     thread.start()
     opened.camera.close()
-    thread.join(10)
+    thread.join(ANSWER_S)
     assert said == ["the camera is closed"]
 
 

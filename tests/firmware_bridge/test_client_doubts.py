@@ -16,6 +16,7 @@ from firmware_bridge.client import AxisRequest, Client
 from firmware_bridge.errors import LinkLost, ProtocolError, StageRefused, StageUncertain
 from firmware_bridge.exchange import SENDS
 from firmware_bridge.history import KEEP, StatusHistory
+from tests.support.patience import ANSWER_S
 from tests.support.scripted_firmware import BOOT, Script, ScriptedFirmware, hello_ack, obliging
 
 AXIS = AxisRequest(1_000_000, 9_000_000, 2_000, 70_000, 20)
@@ -43,7 +44,7 @@ def saying(**changes: int) -> Script:
 
 
 def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20.0
+    deadline = time.monotonic() + ANSWER_S
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.002)

@@ -104,9 +104,9 @@ class Case:
         if state == "MOVE":
             self.asked_moves = 1
             self.stage.move_to(NEAR_UM, 5000)
-            self.stage.wait(3.0)
+            self.stage.wait(30.0)
         elif state == "moving":
-            self.stage.wait(5.0)
+            self.stage.wait(30.0)
         elif state == "STOP":
             self.stage.stop()
         else:
@@ -130,7 +130,7 @@ class Case:
             return "lost"
         self.reconnect()
         assert self.stage is not None
-        status = self.stage.wait(3.0)
+        status = self.stage.wait(30.0)
         return "safe stop" if status.latched == "SAFE_STOP" and status.z_um < FAR_UM else "lost"
 
     def reconnect(self) -> None:
@@ -164,9 +164,9 @@ def outcome_of(fault: str, state: str) -> str:
             assert stage is not None
             if stage.status().latched:
                 stage.clear()
-            here = stage.wait(3.0).z_um
+            here = stage.wait(30.0).z_um
             stage.move_to(here - 10, here)  # as good as new
-            assert stage.wait(3.0).z_um == here - 10
+            assert stage.wait(30.0).z_um == here - 10
             assert moves_made(trace) <= case.asked_moves + 1
             _, motor = trace.read_new()
             assert motor.min() >= 1_000_000
@@ -179,7 +179,4 @@ def outcome_of(fault: str, state: str) -> str:
 
 @pytest.mark.parametrize(("fault", "state", "outcome"), matrix())
 def test_outcome(fault: str, state: str, outcome: str) -> None:
-    seen = outcome_of(fault, state)
-    if seen != outcome:  # a machine that pauses for longer than a time-out makes a fault of its own
-        seen = outcome_of(fault, state)
-    assert seen == outcome
+    assert outcome_of(fault, state) == outcome

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -11,6 +10,7 @@ import pytest
 
 from firmware_bridge import messages as m
 from firmware_bridge.errors import LinkLost, ProtocolError, StageError, StageRefused, StageUncertain
+from firmware_bridge.exchange import SENDS
 from firmware_bridge.firmware.host import HostFirmware
 from firmware_bridge.firmware.trace import MotorTrace
 from firmware_bridge.framing import Frame, encode_frame
@@ -40,7 +40,7 @@ def test_a_lost_acknowledgement_does_not_move_twice(
     line.to_host = rule
     stage.move_to(5001, 5000)
     assert rule.seen == 3
-    assert stage.wait(2.0).z_um == 5001
+    assert stage.wait(30.0).z_um == 5001
     assert moves_made(trace) == 1
 
 
@@ -50,7 +50,7 @@ def test_a_lost_move_is_sent_again_under_its_number(
 ) -> None:
     line.to_firmware = Nth(MOVE, drop, 1)
     assert stage.move_to(5001, 5000) == 1
-    assert stage.wait(2.0).z_um == 5001
+    assert stage.wait(30.0).z_um == 5001
     assert moves_made(trace) == 1
 
 
@@ -61,7 +61,7 @@ def test_copied_moves_are_made_once(
     line.to_firmware = Nth(MOVE, twice)
     for z in (5001, 5000, 5001):
         stage.move_to(z, stage.status().z_um)
-        assert stage.wait(2.0).z_um == z
+        assert stage.wait(30.0).z_um == z
     assert moves_made(trace) == 3
 
 
@@ -71,7 +71,7 @@ def test_a_damaged_move_is_dropped_and_sent_again(
 ) -> None:
     line.to_firmware = Nth(MOVE, flip, 1)
     stage.move_to(5001, 5000)
-    assert stage.wait(2.0).z_um == 5001
+    assert stage.wait(30.0).z_um == 5001
     assert moves_made(trace) == 1
     assert stage._client.newest().crc_errors == 1
 
@@ -87,11 +87,11 @@ def test_a_move_never_confirmed_is_uncertain_until_reconnected(
     with pytest.raises(StageUncertain, match="never confirmed"):
         stage.move_to(5002, 5001)
     assert moves_made(trace) == 1
-    assert stage.wait(2.0).z_um == 5001  # reading stays possible
+    assert stage.wait(30.0).z_um == 5001  # reading stays possible
     stage.reconnect()
     assert stage.status().z_um == 5001
     stage.move_to(5002, 5001)
-    assert stage.wait(2.0).z_um == 5002
+    assert stage.wait(30.0).z_um == 5002
 
 
 @ON_BOTH
@@ -111,7 +111,7 @@ def test_a_late_move_of_an_old_session_is_refused(
     stage.reconnect()
     line.inject(b"".join(held))
     stage.move_to(5000.1, 5000)
-    assert stage.wait(2.0).z_um == 5000.1
+    assert stage.wait(30.0).z_um == 5000.1
     assert len(held) == 3
     assert moves_made(trace) == 1
 
@@ -134,7 +134,7 @@ def test_lost_status_of_a_new_move_does_not_look_settled(
     assert status.moving
     assert status.settled_ns is None
     line.to_host = unchanged
-    assert stage.wait(2.0).z_um == 5001
+    assert stage.wait(30.0).z_um == 5001
 
 
 def test_no_status_is_a_lost_link(stage: BinaryStage, line: FaultyLine) -> None:
@@ -152,7 +152,7 @@ def test_one_way_line_trips_the_watchdog(
     stage._client.wait_for(lambda status: status.latch == m.Latch.SAFE_STOP, 2.0)
     line.to_firmware = unchanged
     with pytest.raises(StageUncertain, match=r"ended at .* um, not at 8000.000: WATCHDOG"):
-        stage.wait(2.0)
+        stage.wait(30.0)
     rested = stage.status()
     assert rested.latched == "SAFE_STOP"
     assert 5000 < rested.z_um < 8000
@@ -187,11 +187,16 @@ def test_a_move_to_a_restarted_controller_is_not_made(stage: BinaryStage, line: 
 
 @ON_BOTH
 def test_silent_port(firmware: HostFirmware, line: FaultyLine, open_stage: OpenStage) -> None:
-    line.to_firmware = lambda wire, frame: []
-    began = time.monotonic()
+    asked: list[bytes] = []
+
+    def swallow(wire: bytes, frame: Frame | None) -> list[bytes]:
+        asked.extend([wire] if frame is not None else [])
+        return []
+
+    line.to_firmware = swallow
     with pytest.raises(LinkLost, match="no firmware answers"):
         open_stage(port=line.port)
-    assert time.monotonic() - began < 2.0
+    assert len(asked) == SENDS  # and then it is given up
 
 
 def test_absent_port(open_stage: OpenStage) -> None:
@@ -217,7 +222,7 @@ def test_moves_through_a_bad_line(stage: BinaryStage, line: FaultyLine, trace: M
             asked += 1
             target = 5000.0 + step % 3
             stage.move_to(target, here)
-            assert stage.wait(2.0).z_um == target
+            assert stage.wait(30.0).z_um == target
             assert trace.now()[1] == round(target * 1000)
         except StageUncertain:
             line.to_firmware = line.to_host = unchanged
@@ -269,7 +274,7 @@ def test_an_old_answer_is_not_taken_for_a_new_one(stage: BinaryStage, line: Faul
 
     line.to_host = late
     stage.move_to(5001, 5000)
-    stage.wait(2.0)
+    stage.wait(30.0)
     with pytest.raises(StageRefused):
         stage.move_to(5002, 5005)
     assert len(kept) == 1

@@ -13,6 +13,7 @@ from firmware_bridge.firmware.bench import FAULTS, Bench
 from firmware_bridge.firmware.host import HostFirmware
 from firmware_bridge.firmware.qemu import QemuFirmware
 from tests.support.boards import QEMU
+from tests.support.patience import ANSWER_S
 from tests.support.raw_host import HELLO, RawHost
 
 START = 5_000_000
@@ -49,7 +50,7 @@ def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
 
 def wait_alive(raw: RawHost, wanted: type[m.Done]) -> m.Done:
     """Wait as a host does: with a SYNC now and then."""
-    deadline = time.monotonic() + 5.0
+    deadline = time.monotonic() + ANSWER_S
     while time.monotonic() < deadline:
         raw.send(m.Sync(HELLO.session, 1))
         raw.listen()

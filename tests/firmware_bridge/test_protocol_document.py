@@ -10,6 +10,7 @@ import firmware_bridge
 from firmware_bridge import messages as m
 from firmware_bridge.framing import crc16, decode_frame
 from tests.support.boards import ON_BOTH
+from tests.support.patience import ANSWER_S
 from tests.support.raw_host import RawHost
 
 TEXT = (Path(firmware_bridge.__file__).parent / "PROTOCOL.md").read_text()
@@ -36,7 +37,7 @@ def test_worked_move_on_the_real_firmware(raw: RawHost) -> None:
     """The bytes of the page go out as they stand there, and the page's answer comes back."""
     assert raw.hello(session=0x01020304).result == m.Reason.OK
     raw.link.write(hex_line("host"))
-    heard, deadline = b"", time.monotonic() + 2.0
+    heard, deadline = b"", time.monotonic() + ANSWER_S
     while hex_line("firmware") not in heard:
         assert time.monotonic() < deadline, heard.hex(" ")
         heard += raw.link.read()

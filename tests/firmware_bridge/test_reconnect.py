@@ -18,6 +18,7 @@ from firmware_bridge.stages.binary import BinaryStage
 from firmware_bridge.stages.own_process import OwnProcessStage
 from tests.support.boards import NEEDS_BOARD, QEMU
 from tests.support.faulty_line import FaultyLine
+from tests.support.patience import ANSWER_S
 
 START = 5_000_000
 
@@ -29,7 +30,7 @@ def point(name: Path, port: str) -> None:
 
 
 def lost(stage: BinaryStage) -> None:
-    deadline = time.monotonic() + 3.0
+    deadline = time.monotonic() + ANSWER_S
     while time.monotonic() < deadline:
         try:
             stage.status()
@@ -46,7 +47,7 @@ def test_a_pulled_plug_comes_back_under_its_name(tmp_path: Path) -> None:
             point(by_id, line.port)
             stage = BinaryStage(port=str(by_id), z_min_um=1000, z_max_um=9000, settle_ms=5)
             stage.move_to(5010, 5000)
-            stage.wait(2.0)
+            stage.wait(30.0)
             line.hang_up()
             lost(stage)
         by_id.unlink()
@@ -64,7 +65,7 @@ def test_a_pulled_plug_comes_back_under_its_name(tmp_path: Path) -> None:
         stage.reconnect()
         assert (stage.status().z_um, stage.boot_id) == (5000.0, 12)
         stage.move_to(5001, 5000)
-        assert stage.wait(2.0).z_um == 5001
+        assert stage.wait(30.0).z_um == 5001
     lost(stage)
     stage.close()
 
@@ -119,7 +120,7 @@ def test_exposures_in_host_time(kind: str) -> None:
         told = []
         while len(told) < 2:
             told += stage.exposures()
-            assert time.monotonic_ns() < begin + 5_000_000_000
+            assert time.monotonic_ns() < begin + ANSWER_S * 1e9
         end = time.monotonic_ns()
         slack = (
             50_000_000  # the clocks know each other to half a round trip, long on a busy machine

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from firmware_bridge.stop_signals import SIGNALS, Interrupted, StopSignals
+from tests.support.patience import ANSWER_S
 
 ALL = pytest.mark.parametrize("number", SIGNALS, ids=lambda number: signal.Signals(number).name)
 
@@ -23,7 +24,7 @@ def held_up(number: int, signals: StopSignals) -> None:
     """The main thread sleeps inside `signals` until `number` comes."""
     with signals:
         later(number)
-        time.sleep(10)
+        time.sleep(ANSWER_S)
 
 
 @ALL
@@ -59,10 +60,10 @@ def test_a_loop_is_asked_and_a_second_signal_does_not_wait(number: int) -> None:
     def loop() -> None:
         with signals:
             later(number)
-            assert signals.asked.wait(10)
+            assert signals.asked.wait(ANSWER_S)
             assert signals.name == signal.Signals(number).name
             later(signal.SIGTERM)
-            time.sleep(10)
+            time.sleep(ANSWER_S)
 
     with pytest.raises(Interrupted):
         loop()
@@ -108,5 +109,5 @@ def test_nohup_is_respected_and_other_threads_are_left_alone() -> None:
 
     thread = threading.Thread(target=elsewhere)
     thread.start()
-    thread.join(10)
+    thread.join(ANSWER_S)
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

@@ -22,6 +22,7 @@ from edge.camera import Camera, Frame, open_camera
 from edge.cameras.gstreamer import gstreamer
 from edge.errors import CameraStalled, ConfigError
 from firmware_bridge.firmware.host import HostFirmware
+from tests.support.patience import PATIENCE_S
 
 os.environ.setdefault("PYLON_CAMEMU", "1")  # read by pylon when it is loaded
 
@@ -146,9 +147,9 @@ def aravis(_: str, lost_per_thousand: int = 2) -> Iterator[Bench]:
             peer.kill()
 
 
-def wait_for(bench: Bench, timeout_s: float = 20.0) -> None:
+def wait_for(bench: Bench) -> None:
     """Until the peer answers."""
-    until_s = time.monotonic() + timeout_s
+    until_s = time.monotonic() + PATIENCE_S
     while True:
         try:
             bench.open().close()

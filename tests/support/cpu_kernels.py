@@ -20,6 +20,7 @@ from edge.measure.raw_pixels import width_px
 from engines import kernels
 from engines.kernels.launch import AGGREGATE, FORMATS, KERNELS, SELECT
 from engines.kernels.result import RESULT
+from tests.support.patience import PATIENCE_S
 
 HERE = Path(__file__).parent
 SHIM = HERE / "cuda_on_cpu.h"
@@ -115,7 +116,7 @@ def build(changes=(), sanitize=None):
             fresh = Path(folder) / library.name
             command = [COMPILER, *options, "-o", str(fresh), "-x", "c++", "-"]
             done = subprocess.run(
-                command, input=text, capture_output=True, text=True, timeout=120, check=False
+                command, input=text, capture_output=True, text=True, timeout=PATIENCE_S, check=False
             )
             assert done.returncode == 0, done.stderr
             fresh.replace(library)
@@ -227,5 +228,5 @@ def sanitized(script, library, sanitizer, *arguments):
 
 def _run(command, environment):
     return subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=120, check=False
+        command, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )

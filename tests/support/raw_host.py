@@ -9,6 +9,7 @@ from typing import TypeVar
 from firmware_bridge import messages as m
 from firmware_bridge.framing import Frame, FrameReader, encode_frame
 from firmware_bridge.link import SerialLink
+from tests.support.patience import ANSWER_S
 
 Wanted = TypeVar("Wanted")
 
@@ -41,7 +42,7 @@ class RawHost:
         self.link.write(encode_frame(Frame(version, code, self._seq, payload)))
         return self._seq
 
-    def wait(self, *wanted: type[Wanted], timeout_s: float = 2.0) -> Wanted:
+    def wait(self, *wanted: type[Wanted], timeout_s: float = ANSWER_S) -> Wanted:
         """The next message of these types."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
@@ -75,7 +76,7 @@ class RawHost:
         assert isinstance(answer, m.Accepted | m.Refused)
         return answer
 
-    def status_where(self, flag: m.Flag, timeout_s: float = 2.0) -> m.Status:
+    def status_where(self, flag: m.Flag, timeout_s: float = ANSWER_S) -> m.Status:
         """The next STATUS with this flag, keeping the session alive meanwhile."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import cpu_kernels, stand_ins
+from tests.support.patience import PATIENCE_S
 
 HERE = stand_ins.HERE / "software_gpu"
 SITE = stand_ins.ROOT / "build" / "pycuda" / "site"
@@ -45,7 +46,12 @@ def build_driver(folder: Path) -> Path:
         "-ldl",
     ]  # fmt: skip
     done = subprocess.run(
-        command, input=source + stubs, capture_output=True, text=True, timeout=120, check=False
+        command,
+        input=source + stubs,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return folder
@@ -77,7 +83,7 @@ class SoftwareGpu:
         return subprocess.run(
             [str(word) for word in command],
             env=self.environment(**environment), cwd=stand_ins.ROOT, capture_output=True,
-            text=True, timeout=150, check=False,
+            text=True, timeout=PATIENCE_S, check=False,
         )  # fmt: skip
 
     def run(self, *arguments: object, **environment: str) -> dict:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.patience import PATIENCE_S
+
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 FETCHED = ROOT / "build" / "tensorrt"
@@ -31,7 +33,7 @@ def fetched(name: str) -> Path:
 def compile_library(source: Path, output: Path, soname: str) -> Path:
     """A shared library of one C file."""
     command = ["cc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", f"-Wl,-soname,{soname}"]
-    subprocess.run([*command, "-o", output, source], check=True, timeout=60)
+    subprocess.run([*command, "-o", output, source], check=True, timeout=PATIENCE_S)
     return output
 
 
@@ -47,5 +49,5 @@ def run(arguments, *paths, libraries="", **environment):
     }
     return subprocess.run(
         [sys.executable, *map(str, arguments)],
-        cwd=ROOT, env=values, capture_output=True, text=True, timeout=150, check=False,
+        cwd=ROOT, env=values, capture_output=True, text=True, timeout=PATIENCE_S, check=False,
     )  # fmt: skip

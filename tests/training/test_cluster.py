@@ -14,6 +14,7 @@ import pytest
 
 from edge.errors import ConfigError
 from simulator.optics import NOMINAL
+from tests.support.patience import PATIENCE_S
 from training import cluster
 from training.cluster import connected, in_order, shared
 from training.stacks import Job, fill
@@ -90,7 +91,7 @@ def test_a_set_is_the_same_though_a_worker_was_killed(
 
     def kill_one() -> None:
         """When the first picture is there, the process that holds most memory goes."""
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline and not list(together.rglob("*.tif")):
             time.sleep(0.02)
         workers = psutil.Process().children(recursive=True)

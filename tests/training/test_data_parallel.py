@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from tests.support.made_pools import noisy_pool
+from tests.support.patience import PATIENCE_S
 from training import depthwise
 from training.data_parallel import Alone, shared_state
 from training.pool import Pool
@@ -134,7 +135,7 @@ def test_torchrun_trains_as_the_team_of_threads_does_and_resumes(
     pool: Pool, tmp_path: Path
 ) -> None:
     process = torchrun(pool, tmp_path / "run", "--steps", "3")
-    said, _ = process.communicate(timeout=150)
+    said, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, said
     kept = Run.load(tmp_path / "run" / "checkpoint.pt")
     assert (kept.step, kept.samples) == (3, 24)
@@ -148,14 +149,14 @@ def test_a_killed_process_ends_all_and_the_checkpoint_is_whole(pool: Pool, tmp_p
     Run(PLAN).save_weights(out / "before.pt")  # also makes the folder
     process = torchrun(pool, out, "--steps", "100000")
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline and not (out / "log.jsonl").exists():
             time.sleep(0.2)
         children = subprocess.run(
             ["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True
         ).stdout.split()
         os.kill(int(children[-1]), signal.SIGKILL)
-        said, _ = process.communicate(timeout=60)
+        said, _ = process.communicate(timeout=PATIENCE_S)
         assert process.returncode != 0
         assert "SIGKILL" in said or "Signal 9" in said
     finally:

@@ -16,6 +16,7 @@ from engines.gpu.device import Gpu, find_gpu
 from engines.gpu.plan import Host, load_plan, manifest_path
 from engines.manifest import Manifest
 from tests.support import stand_ins
+from tests.support.patience import PATIENCE_S
 from tests.support.tiny_models import write_dpn, write_rin
 
 SCRIPT = stand_ins.ROOT / "build_engines.py"
@@ -269,5 +270,7 @@ def test_manifest_is_readable_json(built):
 
 def test_help_says_what_is_not_offered():
     command = [sys.executable, str(SCRIPT), "--help"]
-    text = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    text = subprocess.run(
+        command, capture_output=True, text=True, timeout=PATIENCE_S, check=True
+    ).stdout
     assert "INT8 is not offered" in text

@@ -27,6 +27,7 @@ from engines.gpu.plan import (
 )
 from engines.manifest import Manifest
 from tests.support import stand_ins
+from tests.support.patience import PATIENCE_S
 from tests.support.tiny_models import write_dpn, write_rin
 
 ORIN = Host("10.3.0", "Orin", (8, 7))
@@ -299,7 +300,7 @@ def test_a_kill_at_any_step_leaves_the_old_pair_or_the_new(tmp_path, model):
         arguments = [step, folder, tmp_path / "dpn.json", manifest_path("dpn", folder)]
         done = subprocess.run(
             [sys.executable, "-c", KILLED, *map(str, arguments)],
-            capture_output=True, text=True, timeout=60, check=False, cwd=stand_ins.ROOT,
+            capture_output=True, text=True, timeout=PATIENCE_S, check=False, cwd=stand_ins.ROOT,
         )  # fmt: skip
         assert done.returncode in (0, 9), done.stderr
         seen.append(load_plan(model, ORIN, folder).data)

@@ -17,6 +17,7 @@ from firmware_bridge.firmware import host, qemu
 from firmware_bridge.firmware.host import BuildError, HostFirmware, build_host
 from firmware_bridge.firmware.trace import MotorTrace
 from firmware_bridge.framing import Frame, encode_frame
+from tests.support.patience import ANSWER_S
 from tests.support.raw_host import HELLO, RawHost
 
 
@@ -95,7 +96,7 @@ def test_ends_with_its_parent() -> None:
     root = host.HERE.parent.parent
     out = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True)
     status = Path(f"/proc/{int(out.stdout)}/cmdline")
-    deadline = time.monotonic() + 5.0
+    deadline = time.monotonic() + ANSWER_S
     while status.exists() and b"z-firmware" in status.read_bytes():
         assert time.monotonic() < deadline
         time.sleep(0.005)

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from firmware_bridge import messages as m
+from firmware_bridge.client import Client
 from firmware_bridge.errors import LinkLost, ProtocolError, StageError, StageRefused
 from firmware_bridge.firmware.host import HostFirmware
 from firmware_bridge.firmware.trace import MotorTrace
@@ -32,7 +33,7 @@ def test_move_and_wait(stage: BinaryStage) -> None:
     during = stage.status()
     assert during.moving
     assert during.settled_ns is None
-    after = stage.wait(2.0)
+    after = stage.wait(30.0)
     assert (after.z_um, after.moving, after.latched) == (5010.0, False, None)
     assert after.settled_ns is not None
     # the stage's clock is only known to half of the fastest round trip, milliseconds under load
@@ -43,9 +44,9 @@ def test_move_and_wait(stage: BinaryStage) -> None:
 @ON_BOTH
 def test_a_move_to_where_it_is_ends_at_once(stage: BinaryStage) -> None:
     stage.move_to(5010, assumed_um=5000)
-    stage.wait(1.0)
+    stage.wait(30.0)
     stage.move_to(5010, assumed_um=5010)
-    assert stage.wait(1.0).z_um == 5010
+    assert stage.wait(30.0).z_um == 5010
 
 
 @ON_BOTH
@@ -79,7 +80,7 @@ def test_no_input_moves_outside_the_window(
 ) -> None:
     try:
         stage.move_to(target, assumed)
-        stage.wait(8.0)
+        stage.wait(30.0)
     except StageRefused:
         pass
     _, motor = trace.read_new()
@@ -138,10 +139,10 @@ def test_the_slowest_speed_that_is_taken_moves() -> None:
 
 def test_approach_from_below(stage: BinaryStage, trace: MotorTrace) -> None:
     stage.move_to(5100, 5000)
-    stage.wait(2.0)
+    stage.wait(30.0)
     trace.read_new()
     stage.move_to(5050, 5100)
-    stage.wait(2.0)
+    stage.wait(30.0)
     _, motor = trace.read_new()
     assert motor.min() == 5_048_000
     assert motor[-1] == 5_050_000
@@ -153,11 +154,11 @@ def test_approach_from_below(stage: BinaryStage, trace: MotorTrace) -> None:
 def test_approach_from_above(open_stage: OpenStage, trace: MotorTrace) -> None:
     stage = open_stage(backlash_um=-2.0)
     stage.move_to(4900, 5000)
-    stage.wait(2.0)
+    stage.wait(30.0)
     _, motor = trace.read_new()
     assert motor.min() == motor[-1] == 4_900_000  # all the way down: no detour
     stage.move_to(4950, 4900)
-    stage.wait(2.0)
+    stage.wait(30.0)
     _, motor = trace.read_new()
     assert motor.max() == 4_952_000
     assert motor[-1] == 4_950_000
@@ -169,7 +170,7 @@ def test_approach_from_above(open_stage: OpenStage, trace: MotorTrace) -> None:
 def test_approach_can_be_switched_off(open_stage: OpenStage, trace: MotorTrace) -> None:
     stage = open_stage(backlash_um=0.0)
     stage.move_to(4950, 5000)
-    stage.wait(2.0)
+    stage.wait(30.0)
     _, motor = trace.read_new()
     assert motor.min() == motor[-1] == 4_950_000
 
@@ -177,7 +178,7 @@ def test_approach_can_be_switched_off(open_stage: OpenStage, trace: MotorTrace) 
 def test_a_slower_speed_is_kept(open_stage: OpenStage, trace: MotorTrace) -> None:
     stage = open_stage(speed_um_s=500.0)
     stage.move_to(5200, 5000)
-    stage.wait(2.0)
+    stage.wait(30.0)
     _, motor = trace.read_new()
     assert np.abs(np.diff(motor)).max() <= 500 + 50
 
@@ -237,21 +238,29 @@ def test_a_second_client_is_turned_away(stage: BinaryStage, open_stage: OpenStag
 
 
 @ON_BOTH
-def test_the_next_client_starts_without_delay(open_stage: OpenStage) -> None:
+def test_the_next_client_starts_without_delay(
+    open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is closed says goodbye: the next one asks once, and need not outwait its session."""
     open_stage().close()
-    began = time.monotonic()
+    asked: list[m.Hello] = []
+    ask = Client._ask_hello
+
+    def counted(client: Client, hello: m.Hello) -> m.HelloAck:
+        asked.append(hello)
+        return ask(client, hello)
+
+    monkeypatch.setattr(Client, "_ask_hello", counted)
     open_stage()
-    assert time.monotonic() - began < 0.5
+    assert len(asked) == 1
 
 
 @ON_BOTH
 def test_killed_firmware_is_noticed_in_mid_move(firmware: HostFirmware, stage: BinaryStage) -> None:
     stage.move_to(8000, 5000)
     threading.Timer(0.05, firmware.kill).start()
-    began = time.monotonic()
-    with pytest.raises(LinkLost) as lost:
-        stage.wait(5.0)
-    assert time.monotonic() - began < 1.0
+    with pytest.raises(LinkLost) as lost:  # not StageUncertain, which the end of the wait would be
+        stage.wait(30.0)
     assert lost.value.glass_may_have_moved
     for call in (stage.status, stage.stop, lambda: stage.move_to(5000, 5000), stage.clear):
         with pytest.raises(LinkLost):
@@ -292,7 +301,7 @@ def test_moves_of_two_threads_do_not_mix(open_stage: OpenStage) -> None:
     for thread in threads:
         thread.join()
     assert sorted(numbers) == list(range(1, 41))
-    assert stage.wait(2.0).z_um in (5000.1, 5000.2)
+    assert stage.wait(30.0).z_um in (5000.1, 5000.2)
 
 
 def test_the_last_move_number_is_the_last(stage: BinaryStage) -> None:
@@ -300,7 +309,7 @@ def test_the_last_move_number_is_the_last(stage: BinaryStage) -> None:
     stage._last_id = 2**32 - 2
     here = stage.status().z_um
     assert stage.move_to(here + 1, here) == 2**32 - 1
-    assert stage.wait(5).z_um == pytest.approx(here + 1, abs=0.1)
+    assert stage.wait(30.0).z_um == pytest.approx(here + 1, abs=0.1)
     with pytest.raises(StageRefused, match="MOVE_NUMBERS: this session has used all"):
         stage.move_to(here, here + 1)
     status = stage.status()
@@ -308,7 +317,7 @@ def test_the_last_move_number_is_the_last(stage: BinaryStage) -> None:
     assert status.settled_ns is not None
     stage.reconnect()
     assert stage.move_to(here, here + 1) == 1
-    assert stage.wait(5).z_um == pytest.approx(here, abs=0.1)
+    assert stage.wait(30.0).z_um == pytest.approx(here, abs=0.1)
 
 
 def test_errors_say_which_table(open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from firmware_bridge.errors import StageRefused, StageUncertain
 from firmware_bridge.stages import minder_process
 from firmware_bridge.stages.minder import Minder
 from firmware_bridge.stages.minder_process import SILENT_S, STARVED_S, silent_too_long
+from tests.support.patience import ANSWER_S
 from tests.support.stage_benches import BENCHES, WIRES, Bench, WireBench
 
 REST_MS = 300
@@ -63,7 +64,7 @@ def test_an_end_of_the_minder_is_told_while_it_moves(line: tuple[int, int]) -> N
     minder.begin()
     assert minder._process is not None
     minder._process.kill()
-    until = time.monotonic() + 10
+    until = time.monotonic() + ANSWER_S
     while not ended and time.monotonic() < until:
         time.sleep(0.01)
     assert len(ended) == 1
@@ -95,7 +96,7 @@ def test_a_starved_host_is_not_a_frozen_one(
 
 def test_runnable_is_read_from_the_kernel() -> None:
     with subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"]) as busy:
-        until = time.monotonic() + 10
+        until = time.monotonic() + ANSWER_S
         while not minder_process.runnable(busy.pid):
             assert time.monotonic() < until
         busy.send_signal(signal.SIGSTOP)

@@ -20,6 +20,7 @@ from firmware_bridge.stage import open_stage
 from firmware_bridge.stages import own_process
 from firmware_bridge.stages.binary import BinaryStage
 from firmware_bridge.stages.own_process import OwnProcessStage
+from tests.support.patience import ANSWER_S
 
 REST_MS = 300
 #: an owner that asks for a long move and then does what its argument says
@@ -52,11 +53,11 @@ def own(firmware: HostFirmware) -> Iterator[OwnProcessStage]:
 def test_moves_and_reads(own: OwnProcessStage) -> None:
     assert (own.z_min_um, own.z_max_um, own.resolution_um, own.boot_id) == (1000, 9000, 0.05, 11)
     assert own.move_to(5010.0, 5000.0) == 1
-    assert own.wait(2.0).z_um == 5010.0
+    assert own.wait(30.0).z_um == 5010.0
     assert own.z_at(time.monotonic_ns()).z_um == 5010.0
     own.reconnect()
     assert own.move_to(5011.0, 5010.0) == 1
-    assert own.wait(2.0).z_um == 5011.0
+    assert own.wait(30.0).z_um == 5011.0
     own.close()
     own.close()
     with pytest.raises(LinkLost):
@@ -81,7 +82,7 @@ def test_stop_overtakes_a_waiting_call(own: OwnProcessStage) -> None:
     waiting = threading.Thread(target=lambda: ended.append(own.wait(10.0)))
     waiting.start()
     own.stop()
-    waiting.join(10)
+    waiting.join(ANSWER_S)
     assert ended[0].latched == "STOPPED"
     assert ended[0].z_um < 9000
     own.clear()
@@ -108,7 +109,7 @@ def owner(firmware: HostFirmware, kind: str) -> subprocess.Popen[str]:
 
 def latch_once_it_is_free(firmware: HostFirmware) -> str | None:
     """Why the axis refuses to move, asked as soon as the bridge has ended and let its port go."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + ANSWER_S
     while True:
         try:
             stage = BinaryStage(port=firmware.port, z_min_um=1000, z_max_um=9000)
@@ -170,7 +171,7 @@ def test_a_bridge_that_is_told_to_end_stops_first(own: OwnProcessStage, trace: M
         os.kill(pid, number)
     own.move_to(9000.0, 5000.0)
     os.kill(pid, signal.SIGTERM)
-    own._process.join(5)
+    own._process.join(ANSWER_S)
     assert own._process.exitcode == 0
     assert trace.now()[1] < 9_000_000
     with pytest.raises(LinkLost, match="process is gone"):
@@ -192,7 +193,7 @@ def test_an_interrupted_call_is_not_answered_to_the_next(own: OwnProcessStage) -
         signal.signal(signal.SIGUSR2, before)
     assert own.status().moving  # answered while the bridge still waits
     own.stop()
-    assert own.wait(5.0).latched == "STOPPED"
+    assert own.wait(30.0).latched == "STOPPED"
     own.clear()
     assert own.move_to(own.status().z_um, own.status().z_um) == 2
 

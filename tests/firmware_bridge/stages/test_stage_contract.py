@@ -14,6 +14,7 @@ import pytest
 from firmware_bridge.errors import LinkLost, StageError, StageRefused, StageUncertain
 from firmware_bridge.stage import STAGES, Stage
 from simulator.mechanics import Mechanics, MechanicsParameters
+from tests.support.patience import ANSWER_S
 from tests.support.stage_benches import (
     BENCHES,
     HIGH_UM,
@@ -240,7 +241,7 @@ def test_on_a_noisy_line_no_move_is_believed_that_was_not_made(
         made = bench.moves_made()
         try:
             stage.move_to(target, stage.status().z_um)
-            stage.wait(5.0)
+            stage.wait(30.0)
         except StageRefused:
             assert bench.moves_made() == made
             continue
@@ -358,7 +359,7 @@ def test_a_stop_of_one_byte_overtakes_the_question_under_way(
         stopper = threading.Thread(target=stage.stop)
         stopper.start()
         wait_for(lambda: not bench.axis.moving)
-    stopper.join(10)
+    stopper.join(ANSWER_S)
     assert stage.wait(10.0).z_um < start + 850
 
 

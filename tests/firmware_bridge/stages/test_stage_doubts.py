@@ -3,6 +3,7 @@ On every driver against its own controller."""
 
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import suppress
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from firmware_bridge.errors import LinkLost, StageRefused, StageSilent, StageUncertain
 from firmware_bridge.stage import Stage, open_stage
+from tests.support.patience import ANSWER_S
 from tests.support.stage_benches import (
     BENCHES,
     START_UM,
@@ -188,6 +190,40 @@ def test_whatever_a_driver_meets_is_told(wire: WireBench, monkeypatch: pytest.Mo
     wait_for(lambda: stage._polling)
     stage.move_to(at(wire, 5010), at(wire, START_UM))
     stage.wait(10.0)
+
+
+class NoTurn(threading.Event):
+    """In place of what a polling thread naps on: it never wakes to ask, as if starved."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.naps = threading.Event()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.naps.set()
+        return super().wait()
+
+
+def starved(stage: Any) -> None:
+    stage._closing = NoTurn()
+    assert stage._closing.naps.wait(ANSWER_S)
+
+
+def test_an_arrival_that_nobody_asked_for_in_time_is_one(wire: WireBench) -> None:
+    stage = wire.open()
+    starved(stage)
+    stage.move_to(at(wire, 5010), at(wire, START_UM))
+    assert stage.wait(0.05).z_um == pytest.approx(at(wire, 5010), abs=stage.resolution_um)
+
+
+def test_who_has_not_arrived_is_not_waited_for_longer(make_bench: OpenBench) -> None:
+    bench = make_bench("asi", speed_um_s=20.0)
+    stage = bench.open()
+    starved(stage)
+    stage.move_to(5900, 5000)
+    with pytest.raises(StageUncertain, match=r"still not done after 0\.05 s"):
+        stage.wait(0.05)
+    stage.stop()
 
 
 @pytest.mark.parametrize(

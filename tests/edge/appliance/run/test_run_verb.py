@@ -24,6 +24,7 @@ from edge.errors import CameraStalled, ConfigError
 from firmware_bridge.errors import StageRefused
 from firmware_bridge.firmware.host import HostFirmware
 from tests.support.fake_microscope import microscope
+from tests.support.patience import PATIENCE_S
 
 
 def after(frames):
@@ -274,7 +275,7 @@ def test_a_signal_ends_it_cleanly_and_the_statistics_are_written(instrument, tmp
     assert said.startswith("sparsefocus: cores")
     time.sleep(1.0)
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, err
     record = json.loads((tmp_path / "run.json").read_text())
     assert record["frames"] > 0
@@ -287,7 +288,7 @@ def test_a_signal_ends_it_cleanly_and_the_statistics_are_written(instrument, tmp
 def test_what_does_not_answer_to_moves_ends_it_for_safety(instrument, tmp_path):
     picture(instrument.folder, 6)  # always 6 um away, wherever the objective goes
     process = started(instrument, "--quiet", "--seconds", "60", "--json", str(tmp_path / "r.json"))
-    _, err = process.communicate(timeout=90)
+    _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 3, err
     record = json.loads((tmp_path / "r.json").read_text())
     assert 0 < record["moves"] <= 4
@@ -297,7 +298,7 @@ def test_what_does_not_answer_to_moves_ends_it_for_safety(instrument, tmp_path):
 def test_it_ends_by_itself_after_so_many_frames(instrument):
     picture(instrument.folder, 0)
     process = started(instrument, "--quiet", "--frames", "5")
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, out) == (0, ""), err
     assert run_verb.STOPPED == 0
 
@@ -312,7 +313,7 @@ def test_an_end_that_was_asked_for_leaves_no_latch_and_a_stop_is_cleared_by_hand
 ):
     picture(instrument.folder, 0)
     process = started(instrument, "--quiet", "--frames", "2")
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, err
     config = ["--config", str(instrument.config)]
     assert asked(capsys, "find", *config)["latched"] is None

@@ -28,6 +28,8 @@ from firmware_bridge.stages.zaber_ascii import ZaberStage
 from simulator.controllers.axis import SimulatedAxis
 from simulator.controllers.serving import Served
 from simulator.controllers.zaber import SimulatedZaber
+from tests.support.patience import PATIENCE_S
+from tests.support.stage_benches import wait_for
 
 CONFIG = """
 camera: {{driver: simulated, period_ms: 30, options: {{trace: none}}}}
@@ -319,10 +321,7 @@ def test_a_client_that_never_reads_can_still_stop_and_others_are_answered(
             break
         except BlockingIOError:
             time.sleep(0.001)
-    until = time.monotonic() + 10
-    while axis.moving and time.monotonic() < until:
-        time.sleep(0.001)
-    assert not axis.moving
+    wait_for(lambda: not axis.moving)
     presented.service.close()  # at once, though nobody reads
     assert not presented.service._thread.is_alive()
     os.close(deaf)
@@ -342,7 +341,7 @@ def test_the_verb_serves_until_it_is_told_to_end(
         while axis.moving or axis.position_nm() != 5_100_000:
             time.sleep(0.001)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE_S) == 0
     assert not link.is_symlink()
     assert json.loads(report.read_text())["refused"] == {"outside-window": 1}
 
@@ -360,16 +359,14 @@ def test_the_end_of_the_service_stops_the_axis_first(
         port = process.stdout.readline().split()[3].rstrip(",")
         client = os.open(port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
         os.write(client, b"M Z=80000\r")
-        until = time.monotonic() + 10
-        while not axis.moving and time.monotonic() < until:
-            time.sleep(0.001)
-        while deaf and time.monotonic() < until:
+        wait_for(lambda: axis.moving)
+        while deaf:
             try:
                 os.write(client, b"W Z\r" * 100)
             except BlockingIOError:
                 break
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE_S) == 0
         assert not axis.moving
         os.close(client)
 
@@ -381,11 +378,9 @@ def test_a_signal_ends_a_move_and_the_motion(
     axis.speed_nm_s = 20_000
     command = [sys.executable, "-m", "edge.appliance.cli", "stage", "move", "8000"]
     with subprocess.Popen([*command, "--config", config()], stderr=subprocess.PIPE) as process:
-        until = time.monotonic() + 20
-        while not axis.moving and time.monotonic() < until:
-            time.sleep(0.001)
+        wait_for(lambda: axis.moving)
         process.send_signal(getattr(signal, name))
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 128 + getattr(signal, name)
         assert name in err.decode()
         assert not axis.moving
