@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edge.appliance.calibrate.calibration import WAIT_S, CalibrationRefused
+from edge.appliance.calibrate.drive_calibration import WAIT_S, CalibrationRefused
 from edge.camera import Frame
 from edge.latency import Lap
 from edge.measure.aggregate import FocusEstimate

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.appliance.calibrate.calibration import Calibrated
+from edge.appliance.calibrate.drive_calibration import DriveCalibration
 from edge.appliance.calibrate.fit import nut_of
 from edge.appliance.files import make_folder, write_result
 from edge.appliance.report import plot
@@ -22,7 +22,7 @@ NAMES = {"up": "coming up", "down": "coming down", "again": "up again", "far": "
 WIDTH, HEIGHT = 760, 420
 
 
-def write_page(found: Calibrated, folder: Path) -> Path:
+def write_page(found: DriveCalibration, folder: Path) -> Path:
     """Write the page into `folder`, made if needed; returns its path."""
     make_folder(REPORT, folder)
     css = style_sheet()
@@ -44,7 +44,7 @@ def write_page(found: Calibrated, folder: Path) -> Path:
     return folder / PAGE
 
 
-def _verdict(found: Calibrated) -> str:
+def _verdict(found: DriveCalibration) -> str:
     way = "raises" if found.focus_direction > 0 else "lowers"
     return (
         f"A rising z {way} the objective, {found.um_per_unit:.3f} \u00b5m per commanded \u00b5m, "
@@ -52,7 +52,7 @@ def _verdict(found: Calibrated) -> str:
     )
 
 
-def seen_svg(found: Calibrated) -> str:
+def seen_svg(found: DriveCalibration) -> str:
     """Defocus over the commanded position, a colour per way, with the line of each side."""
     z = [look.z_um for look in found.looks]
     d = [look.defocus_um for look in found.looks]
@@ -74,7 +74,7 @@ def seen_svg(found: Calibrated) -> str:
     return plot.svg(WIDTH, HEIGHT, "Defocus over commanded position", parts)
 
 
-def sharpness_svg(found: Calibrated) -> str:
+def sharpness_svg(found: DriveCalibration) -> str:
     """The focus measure of the looks that were taken coming up, relative to the best."""
     looks = [look for look in found.looks if look.part in ("fine", "far")]
     best = max(look.sharpness for look in looks)

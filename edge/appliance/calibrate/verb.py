@@ -17,7 +17,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TextIO
 
-from edge.appliance.calibrate.calibration import Calibrated, Calibrator
+from edge.appliance.calibrate.drive_calibration import DriveCalibration, DriveCalibrator
 from edge.appliance.calibrate.offset import offset_here
 from edge.appliance.calibrate.page import write_page
 from edge.appliance.config.calibration_file import MadeWith
@@ -131,33 +131,33 @@ def open_play(config: Config) -> Config:
     return replace(config, stage=bare, loop=replace(config.loop, focus_offset_um=0.0))
 
 
-def calibrate(rig: Rig, config: Config, quiet: bool = True) -> Calibrated:
+def calibrate(rig: Rig, config: Config, quiet: bool = True) -> DriveCalibration:
     """Move and look on an opened rig; CalibrationRefused with a reason."""
 
     def say(line: str) -> None:
         if not quiet:
             print(line, file=sys.stderr, flush=True)
 
-    calibrator = Calibrator(
+    calibrator = DriveCalibrator(
         rig.stage, rig.guard, rig.sensor, rig.camera.next, config.stage.settle_ms, say
     )
     return calibrator.run()
 
 
-def result_of(found: Calibrated) -> dict[str, Any]:
+def result_of(found: DriveCalibration) -> dict[str, Any]:
     """Plain numbers for the file."""
     when = datetime.now(timezone.utc).isoformat(timespec="seconds")
     return {"date": when, **asdict(found)}
 
 
-def _keep(found: Calibrated, named: str, options: argparse.Namespace, out: TextIO) -> None:
+def _keep(found: DriveCalibration, named: str, options: argparse.Namespace, out: TextIO) -> None:
     """Numbers and page, where they were asked for."""
     write_json({"file": named, **result_of(found)}, options.json)
     if options.report is not None:
         print(f"report: {write_page(found, options.report)}", file=out)
 
 
-def sentence(found: Calibrated) -> str:
+def sentence(found: DriveCalibration) -> str:
     """The result for a person."""
     way = "raises" if found.focus_direction > 0 else "lowers"
     return (

@@ -44,7 +44,7 @@ class MadeWith:
 
 @dataclass(frozen=True, slots=True)
 class StageCalibration:
-    """What the runtime needs of a result; see edge.appliance.calibrate.calibration.Calibrated."""
+    """What the runtime needs of a result (edge.appliance.calibrate.drive_calibration)."""
 
     focus_direction: int
     um_per_unit: float

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from edge.appliance import cli
-from edge.appliance.calibrate import calibration
+from edge.appliance.calibrate import drive_calibration as calibration
 from edge.appliance.calibrate import verb as calibrate_verb
-from edge.appliance.calibrate.calibration import CalibrationRefused, Calibrator
+from edge.appliance.calibrate.drive_calibration import CalibrationRefused, DriveCalibrator
 from edge.appliance.calibrate.fit import Look, fit_line, linear_range_um, nut_of, sharpest_um
 from edge.appliance.calibrate.page import write_page
 from edge.appliance.calibrate.verb import open_play, result_of
@@ -115,7 +115,7 @@ def bench(monkeypatch, **drive):
     guard = Guard(GuardLimits(100.0, 300.0, 0, 25.0, 100.0, 0.0, 10_000), axis, state)
     return SimpleNamespace(
         drive=axis, sight=sight, guard=guard,
-        run=Calibrator(axis, guard, sight, sight.next, 0.0).run,
+        run=DriveCalibrator(axis, guard, sight, sight.next, 0.0).run,
     )  # fmt: skip
 
 

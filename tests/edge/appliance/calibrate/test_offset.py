@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from edge.appliance.calibrate.calibration import CalibrationRefused
+from edge.appliance.calibrate.drive_calibration import CalibrationRefused
 from edge.appliance.calibrate.offset import FRAMES, offset_here
 from edge.camera import Frame, PixelFormat
 from edge.latency import Lap

@@ -49,8 +49,8 @@ class CalibrationRefused(SparseFocusError):
 
 
 @dataclass(frozen=True, slots=True)
-class Calibrated:
-    """What was found. `focus_direction` as the config has it; `um_per_unit` > 0: um of focus for a
+class DriveCalibration:
+    """What was measured. `focus_direction` as the config has it; `um_per_unit` > 0: um of focus for a
     commanded um; `play_um` in commanded um; `zero_um`: what the networks read at the sharpest
     picture, told and not applied; `focus_offset_um`: what `loop.focus_offset_um` would have to be
     for the loop to rest there; intervals are 95 % half-widths."""
@@ -71,7 +71,7 @@ class Calibrated:
 
 
 @dataclass(slots=True)
-class Calibrator:
+class DriveCalibrator:
     """Moves and looks. `said` is called with a line for people after each look."""
 
     stage: Stage
@@ -82,7 +82,7 @@ class Calibrator:
     said: Callable[[str], None] = lambda _: None
     looks: list[Look] = field(default_factory=list)
 
-    def run(self) -> Calibrated:
+    def run(self) -> DriveCalibration:
         """CalibrationRefused with a reason; errors of camera, guard and stage pass through."""
         start_um = self.stage.status().z_um
         try:
@@ -94,7 +94,7 @@ class Calibrator:
             self._to(start_um)
             raise
 
-    def _run(self, start_um: float) -> Calibrated:
+    def _run(self, start_um: float) -> DriveCalibration:
         first = self._look("first")
         if abs(first.defocus_um) > START_UM:
             raise CalibrationRefused(
@@ -122,7 +122,7 @@ class Calibrator:
             )
         self._to(focus_um - TAKE_UP_UM)
         self._to(focus_um)
-        return Calibrated(
+        return DriveCalibration(
             focus_direction=direction,
             um_per_unit=scale,
             um_per_unit_95=line.um_per_unit_95,
