@@ -9,12 +9,12 @@ from edge.errors import ConfigError, EngineRejected
 from edge.measure.budget import PatchBudget
 from edge.measure.colour_order import ColourOrder
 from edge.measure.defocus import Defocus
-from edge.measure.envelope import Envelope
 from edge.measure.importance import ClassRule, Importance
 from edge.measure.interval import IntervalModel
 from edge.measure.plain_look import PlainLook
 from edge.measure.preprocess import PAPER, CpuPreprocessor, Layout
 from edge.measure.sensor import CpuMeasurer, Measurer
+from edge.measure.training_range import TrainingRange
 from edge.settings import ModelSettings, Objective
 from engines import engine as engines
 from engines.gpu.ready import gpu_is_ready
@@ -58,14 +58,14 @@ def _cpu_sensor(
     _check(dpn.manifest, "dpn", objective)
     layout = _layout(rin.manifest, dpn.manifest)
     calibration = IntervalModel.of(dpn.manifest).widened(models.interval_factor)
-    envelope = Envelope.of(dpn.manifest)
+    training_range = TrainingRange.of(dpn.manifest)
     preprocess = CpuPreprocessor(models.threads, layout)
     defocus = Defocus(dpn, preprocess, budget)
     parts = preprocess, Importance(rin, classes), defocus
     hurried = (budget.budget_ms, enough_um) != (None, None)  # no time for a second look
     order = None if hurried else ColourOrder(defocus.again)
     looks = PlainLook(layout), order
-    return CpuMeasurer(*parts, calibration, envelope, budget, enough_um, *looks), (rin, dpn)
+    return CpuMeasurer(*parts, calibration, training_range, budget, enough_um, *looks), (rin, dpn)
 
 
 def _gpu_sensor(

@@ -1,13 +1,13 @@
-"""The interval and the envelope of a DPN, from frames measured on slides it has not seen.
+"""The interval and the training range of a DPN, from frames measured on slides it has not seen.
 
     sparsefocus evaluate runs/calibration/*/manifest.csv --rows rows.csv
     python -m training.calibrate rows.csv --manifest engines/models/dpn.json [--write]
 
-Four fifths of the slides are fitted on, in two halves (see `fit_interval` and `fit_envelope`), and
-the result is looked at on the last fifth; with `--check OTHER.csv` all are fitted on, and the other
-file is looked at. Below some two hundred slides the coefficients follow chance; `--keep-shape`
-leaves them alone. Coverage and alarms are shares of frames in which every slide counts once, with
-their standard error over slides.
+Four fifths of the slides are fitted on, in two halves (see `fit_interval` and
+`fit_training_range`), and the result is looked at on the last fifth; with `--check OTHER.csv` all
+are fitted on, and the other file is looked at. Below some two hundred slides the coefficients
+follow chance; `--keep-shape` leaves them alone. Coverage and alarms are shares of frames in which
+every slide counts once, with their standard error over slides.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ import numpy as np
 from edge.appliance.files import write_json
 from edge.errors import ConfigError
 from edge.measure.budget import GROUPS
-from edge.measure.envelope import ACTIONS, Envelope
 from edge.measure.interval import IntervalModel
+from edge.measure.training_range import ACTIONS, TrainingRange
 from engines.engine import MODELS
 from engines.manifest import EngineRejected, Manifest
 from training.conformal import slide_share
-from training.fit_envelope import fit_envelope, judge
 from training.fit_interval import BANDS_UM, as_json, fit_interval, intervals
+from training.fit_training_range import fit_training_range, judge
 from training.frame_rows import FrameRow, best_of, read_frames, slide_numbers, split
 
 #: of both generators (training.judge), since an interval calibrated on one is proved for one. No
@@ -78,9 +78,9 @@ def _covered(name: str, rows: Sequence[FrameRow], calibration: IntervalModel) ->
             "error_um": float(error.mean())}  # fmt: skip
 
 
-def alarm_table(rows: Sequence[FrameRow], envelope: Envelope) -> list[Line]:
+def alarm_table(rows: Sequence[FrameRow], training_range: TrainingRange) -> list[Line]:
     """Share of alarms per condition, and what the estimates of loud and silent frames are worth."""
-    shifts = judge(envelope, rows)
+    shifts = judge(training_range, rows)
     alarm = np.array([shift is not None and shift.alarm for shift in shifts], bool)
     slides = slide_numbers(rows)
     lines = []
@@ -124,19 +124,19 @@ def calibrate(
     calibration = fit_interval(on[0], on[1], start, keep_shape)
     inside = [[row for row in part if row.condition in INSIDE] for part in (fit, scale)]
     outside = [row for row in (*fit, *scale) if row.condition.startswith(OUTSIDE)]
-    found = fit_envelope((inside[0], inside[1]), outside, action)
+    found = fit_training_range((inside[0], inside[1]), outside, action)
     interval = {**manifest.calibration.get("interval", {}), **as_json(calibration)}
-    fitted: Line = {"interval": interval, "envelope": found.envelope}
+    fitted: Line = {"interval": interval, "envelope": found.training_range}
     changed = dataclasses.replace(manifest, calibration={**manifest.calibration, **fitted})
     # what the runtime reads is what is judged
-    calibration, envelope = IntervalModel.of(changed), Envelope.of(changed)
+    calibration, training_range = IntervalModel.of(changed), TrainingRange.of(changed)
     judged = [row for row in looked_at if row.condition in interval_on]
     report: Line = {
         **fitted,
         "interval_on": list(interval_on),
         "slides": [len({(r.condition, r.slide) for r in part}) for part in (fit, scale, looked_at)],
         "coverage": interval_table(judged, calibration),
-        "alarms": alarm_table(looked_at, envelope),
+        "alarms": alarm_table(looked_at, training_range),
         "remarks": list(found.remarks),
     }
     return changed, report

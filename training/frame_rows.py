@@ -30,7 +30,7 @@ class FrameRow:
     """One frame. `error_um` = |found - true|, NaN where either is unknown; k = 0 without patches.
 
     network_um, between_um, importance (mean of the chosen patches) are NaN at k = 0. `patches` and
-    `light` are what the envelope judges.
+    `light` are what the training range judges.
     """
 
     condition: str

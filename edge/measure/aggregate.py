@@ -14,10 +14,10 @@ from types import MappingProxyType
 
 from edge.camera import Frame
 from edge.measure.defocus import PatchDefocus
-from edge.measure.envelope import Shift
 from edge.measure.importance import Sparsity
 from edge.measure.interval import IntervalModel
 from edge.measure.tilt import levelled
+from edge.measure.training_range import DomainShift
 
 MAD_TO_SIGMA = 1.4826  # of a normal distribution
 
@@ -63,7 +63,7 @@ def aggregate(
     measured: PatchDefocus,
     frame: Frame,
     calibration: IntervalModel,
-    shift: Shift | None = None,
+    shift: DomainShift | None = None,
     light: Mapping[str, float] = MappingProxyType({}),
 ) -> FocusEstimate | NoFocus:
     """Median, spread and interval of the patches, all in um (paper section 4.2).
@@ -114,7 +114,7 @@ def _doubt(
     network_um: float,
     k: int,
     importance: float,
-    shift: Shift | None,
+    shift: DomainShift | None,
 ) -> Reason | None:
     """Why a finite median is not believed. Outside the training comes first: there, not even
     the distance of an estimate beyond the range is evidence."""

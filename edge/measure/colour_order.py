@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.measure.defocus import PatchDefocus
-from edge.measure.envelope import Shift
+from edge.measure.training_range import DomainShift
 
 U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
@@ -94,7 +94,7 @@ class ColourOrder:
         return found
 
 
-def swapped(order: ColourOrder, found: float) -> Shift | None:
+def swapped(order: ColourOrder, found: float) -> DomainShift | None:
     """The alarm of a camera whose colours look exchanged, or of one frame (of evidence `found`) on
     which they do; None: nothing speaks for it.
 
@@ -102,9 +102,9 @@ def swapped(order: ColourOrder, found: float) -> Shift | None:
     right frames was taken for exchanged ones.
     """
     if order.order is Order.SWAPPED:
-        return Shift(-order.evidence / BEYOND_DOUBT, FEATURE, alarm=True, hold=False)
+        return DomainShift(-order.evidence / BEYOND_DOUBT, FEATURE, alarm=True, hold=False)
     if found <= -LIMIT:
-        return Shift(-found / LIMIT, FEATURE, alarm=True, hold=False)
+        return DomainShift(-found / LIMIT, FEATURE, alarm=True, hold=False)
     return None
 
 

@@ -1,7 +1,7 @@
 """A frame's way on the GPU, behind the same `measure` as on the CPU.
 
 The GPU leaves its choice, the DPN's answers and a sample of the picture in one struct
-(engines.kernels.result); from there on the same code as on the CPU path decides: envelope,
+(engines.kernels.result); from there on the same code as on the CPU path decides: range,
 aggregate, interval.
 """
 
@@ -14,7 +14,6 @@ from edge.errors import EngineRejected
 from edge.latency import Lap
 from edge.measure.aggregate import aggregate
 from edge.measure.defocus import NEEDED, SHAPES, PatchDefocus, names
-from edge.measure.envelope import Envelope, worse
 from edge.measure.importance import ClassRule, Ranked
 from edge.measure.interval import IntervalModel
 from edge.measure.photometry import of_sample
@@ -22,6 +21,7 @@ from edge.measure.plain_look import PlainLook
 from edge.measure.preprocess import GRID, crop_origin
 from edge.measure.raw_pixels import width_px
 from edge.measure.sensor import Measurement
+from edge.measure.training_range import TrainingRange, worse
 from engines.engine import Engine
 from engines.gpu.frame import GpuFrame, Rule, View
 from engines.manifest import Manifest
@@ -32,7 +32,10 @@ class GpuMeasurer:
 
     def __init__(self, gpu: GpuFrame, rule: ClassRule, manifest: Manifest) -> None:
         self._gpu, self._rule = gpu, rule
-        self.calibration, self.envelope = IntervalModel.of(manifest), Envelope.of(manifest)
+        self.calibration, self.training_range = (
+            IntervalModel.of(manifest),
+            TrainingRange.of(manifest),
+        )
         self.plain = PlainLook()
         self._outputs = {output.name for output in manifest.outputs} & set(SHAPES)
 
@@ -42,7 +45,7 @@ class GpuMeasurer:
         ranked = _ranked(result, self._rule)
         defocus = _defocus(result, ranked, self._outputs)
         light = of_sample(result["sample"])
-        shift = worse(self.envelope(light, defocus), self.plain(frame, defocus.cells))
+        shift = worse(self.training_range(light, defocus), self.plain(frame, defocus.cells))
         estimate = aggregate(defocus, frame, self.calibration, shift, light)
         return Measurement(ranked, defocus, lap("aggregate", estimate), shift, light)
 

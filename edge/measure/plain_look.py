@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from edge.camera import Frame
 from edge.measure.best_patches import cut
-from edge.measure.envelope import Shift
 from edge.measure.preprocess import PAPER, Cell, Layout
 from edge.measure.smear_and_dirt import FEWEST_PATCHES, dirt_of, smear_of
+from edge.measure.training_range import DomainShift
 
 PATCHES = 6
 SMEAR_LIMIT, DIRT_LIMIT = 0.42, 2.1
@@ -27,7 +27,7 @@ class PlainLook:
 
     layout: Layout = PAPER
 
-    def __call__(self, frame: Frame, cells: Sequence[Cell]) -> Shift | None:
+    def __call__(self, frame: Frame, cells: Sequence[Cell]) -> DomainShift | None:
         """None: nothing wrong, or too few patches to tell."""
         if len(cells) < FEWEST_PATCHES:
             return None
@@ -35,4 +35,4 @@ class PlainLook:
         scores = {SMEAR: smear_of(patches) / SMEAR_LIMIT, DIRT: dirt_of(patches) / DIRT_LIMIT}
         feature = max(scores, key=lambda name: scores[name])
         score = scores[feature]
-        return Shift(score, feature, alarm=True, hold=True) if score > 1 else None
+        return DomainShift(score, feature, alarm=True, hold=True) if score > 1 else None

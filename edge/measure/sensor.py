@@ -13,12 +13,12 @@ from edge.measure.budget import PatchBudget
 from edge.measure.colour_order import PATCHES as ORDER_PATCHES
 from edge.measure.colour_order import ColourOrder, swapped
 from edge.measure.defocus import Defocus, Enough, PatchDefocus
-from edge.measure.envelope import Envelope, Shift, worse
 from edge.measure.importance import Importance, Ranked
 from edge.measure.interval import IntervalModel
 from edge.measure.photometry import photometry
 from edge.measure.plain_look import PlainLook
 from edge.measure.preprocess import Patches, Preprocessor
+from edge.measure.training_range import DomainShift, TrainingRange, worse
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Measurement:
     ranked: Ranked
     patches: PatchDefocus
     estimate: FocusEstimate | NoFocus
-    shift: Shift | None = None
+    shift: DomainShift | None = None
     photometry: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -49,7 +49,7 @@ class CpuMeasurer:
     importance: Importance
     defocus: Defocus
     calibration: IntervalModel
-    envelope: Envelope = field(default_factory=Envelope)
+    training_range: TrainingRange = field(default_factory=TrainingRange)
     budget: PatchBudget = field(default_factory=lambda: PatchBudget(None))
     enough_um: float | None = None  # an interval as narrow as this needs no more patches
     plain: PlainLook | None = None
@@ -64,14 +64,14 @@ class CpuMeasurer:
         light = photometry(patches.small)
         enough = self._enough(frame, light)
         defocus = lap("dpn", self.defocus(patches, ranked, enough))  # signed um, one per patch
-        shift = self.envelope(light, defocus)  # how far outside the training
+        shift = self.training_range(light, defocus)  # how far outside the training
         shift = self._looked(frame, patches, defocus, shift)
         estimate = lap("aggregate", aggregate(defocus, frame, self.calibration, shift, light))
         return Measurement(ranked, defocus, estimate, shift, light)
 
     def _looked(
-        self, frame: Frame, patches: Patches, defocus: PatchDefocus, shift: Shift | None
-    ) -> Shift | None:
+        self, frame: Frame, patches: Patches, defocus: PatchDefocus, shift: DomainShift | None
+    ) -> DomainShift | None:
         """What is seen besides: smear, sharp dirt, exchanged colours."""
         if self.plain is not None:
             shift = worse(shift, self.plain(frame, defocus.cells))

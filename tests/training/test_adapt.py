@@ -352,7 +352,7 @@ def test_a_strange_instrument_is_learned(strange, tmp_path, capsys):
     page = (tmp_path / "page" / "index.html").read_text()
     assert page.count("<svg") == 2
     assert "z has the other sign" in page
-    assert "outside the envelope: " in page
+    assert "outside the training range: " in page
     dpn = Manifest.read(out / "dpn.json")
     assert dpn.preprocessing == Layout(2, 3).preprocessing
     assert dpn.optics.range_um == pytest.approx(1.08 * 19.5, abs=0.01)

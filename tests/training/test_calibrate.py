@@ -13,16 +13,16 @@ import pytest
 from edge.appliance.evaluate.rows_file import COLUMNS, rows_file
 from edge.measure.by_patches import NumberByPatches, number_for
 from edge.measure.defocus import PatchDefocus
-from edge.measure.envelope import Envelope
 from edge.measure.importance import Sparsity
 from edge.measure.interval import IntervalModel
 from edge.measure.photometry import PHOTOMETRY
+from edge.measure.training_range import TrainingRange
 from engines.manifest import NOMINAL_OPTICS, Input, Manifest, Output
 from training import calibrate
 from training import fit_interval as fit_interval_module
 from training.conformal import slide_quantile, slide_share, weights
-from training.fit_envelope import fit_envelope, judge
 from training.fit_interval import LEAST_SLIDES, fit_interval, intervals
+from training.fit_training_range import fit_training_range, judge
 from training.frame_rows import FrameRow, best_of, k_keys, read_frames, slide_numbers, split
 
 START = IntervalModel(range_um=27.0)
@@ -315,7 +315,7 @@ def test_too_few_slides_and_unanswered_frames():
     assert fit_interval([*many, *silent], many, START) == fit_interval(many, many, START)
 
 
-# --- the envelope
+# --- the training range
 
 
 def optics_rows(
@@ -362,55 +362,57 @@ def outside_rows(slides: int, seed: int) -> list[FrameRow]:
     return [row for name, how in OUTSIDE.items() for row in optics_rows(name, slides, seed, **how)]
 
 
-def envelope_of(fitted: dict, outputs: bool = True) -> Envelope:
+def training_range_of(fitted: dict, outputs: bool = True) -> TrainingRange:
     outputs = [Output(n, ("k",), "1") for n in ("defocus_um", "spread_um", "novelty")]
     outputs += [Output("optics", ("k", 4), "1")] if outputs else []
     calibration = {"envelope": json.loads(json.dumps(fitted))}
-    return Envelope.of(Manifest("dpn", "d", "0" * 64, (), tuple(outputs), NOMINAL_OPTICS,
+    return TrainingRange.of(Manifest("dpn", "d", "0" * 64, (), tuple(outputs), NOMINAL_OPTICS,
                                 calibration=calibration))  # fmt: skip
 
 
-def alarms(envelope: Envelope, rows: list[FrameRow]) -> float:
-    return float(np.mean([shift is not None and shift.alarm for shift in judge(envelope, rows)]))
+def alarms(training_range: TrainingRange, rows: list[FrameRow]) -> float:
+    return float(
+        np.mean([shift is not None and shift.alarm for shift in judge(training_range, rows)])
+    )
 
 
 @pytest.fixture(scope="module")
 def fitted():
     halves = split(inside_rows(70, 10), (0, 1))
-    return fit_envelope((halves[0], halves[1]), outside_rows(15, 11))
+    return fit_training_range((halves[0], halves[1]), outside_rows(15, 11))
 
 
 def test_quiet_inside_and_loud_outside(fitted):
-    envelope = envelope_of(fitted.envelope)
+    training_range = training_range_of(fitted.training_range)
     assert fitted.remarks == ()
     for rows in (optics_rows("everyday", 120, 20), optics_rows("edge", 120, 21)):
         for least, below in ((1, 9), (9, 31), (31, 99)):
-            assert alarms(envelope, [row for row in rows if least <= row.k < below]) <= 0.02
-        assert alarms(envelope, rows) <= 0.013
+            assert alarms(training_range, [row for row in rows if least <= row.k < below]) <= 0.02
+        assert alarms(training_range, rows) <= 0.013
     for name, how in OUTSIDE.items():
-        assert alarms(envelope, optics_rows(name, 60, 22, **how)) >= 0.95
+        assert alarms(training_range, optics_rows(name, 60, 22, **how)) >= 0.95
     low = optics_rows("low", 60, 23, w040=(-0.05, -0.05))  # never shown to the fit
-    assert alarms(envelope, low) >= 0.95
-    assert alarms(envelope, optics_rows("strange", 60, 24, novelty=3.0)) >= 0.95
+    assert alarms(training_range, low) >= 0.95
+    assert alarms(training_range, optics_rows("strange", 60, 24, novelty=3.0)) >= 0.95
 
 
 def test_each_witness_and_the_light_ring_by_name(fitted):
-    envelope = envelope_of(fitted.envelope)
+    training_range = training_range_of(fitted.training_range)
     (row,) = [r for r in optics_rows("everyday", 1, 30) if r.group == "cell dense"][:1]
     dark = dataclasses.replace(row, light={**row.light, "background": 60.0})
     burnt = dataclasses.replace(row, light={**row.light, "saturated": 0.4})
     far = optics_rows("x", 1, 31, w040=(1.2, 1.2))[0]
-    named = [shift.feature for shift in judge(envelope, [dark, burnt, far])]
+    named = [shift.feature for shift in judge(training_range, [dark, burnt, far])]
     assert named == ["background", "saturated", "spherical aberration"]
     # what training varied on top of the slides is inside
     bright = dataclasses.replace(row, light={**row.light, "background": 255.0, "colour": 0.3})
-    assert not judge(envelope, [bright])[0].alarm
+    assert not judge(training_range, [bright])[0].alarm
 
 
 def test_few_patches_get_wider_bounds():
     halves = split(inside_rows(220, 10), (0, 1))  # 330 slides per class in each half
-    fitted = fit_envelope((halves[0], halves[1]), outside_rows(15, 11))
-    table = fitted.envelope["bounds"]["spherical aberration"]
+    fitted = fit_training_range((halves[0], halves[1]), outside_rows(15, 11))
+    table = fitted.training_range["bounds"]["spherical aberration"]
     reach = {k: entry[1] - entry[0] for k, entry in table.items()}
     assert list(reach) == ["1", "9", "31"]
     assert reach["1"] + 2 * table["1"][2] * 0.07 > reach["31"] + 2 * table["31"][2] * 0.07
@@ -418,16 +420,18 @@ def test_few_patches_get_wider_bounds():
 
 def test_without_frames_outside_nothing_is_searched():
     halves = split(inside_rows(70, 10), (0, 1))
-    envelope = envelope_of(fit_envelope((halves[0], halves[1]), []).envelope)
-    assert alarms(envelope, optics_rows("everyday", 100, 25)) <= 0.02
-    assert alarms(envelope, optics_rows("x", 40, 26, w040=(0.95, 0.95))) >= 0.8
+    training_range = training_range_of(
+        fit_training_range((halves[0], halves[1]), []).training_range
+    )
+    assert alarms(training_range, optics_rows("everyday", 100, 25)) <= 0.02
+    assert alarms(training_range, optics_rows("x", 40, 26, w040=(0.95, 0.95))) >= 0.8
 
 
 def test_too_few_slides_for_one_per_cent_are_said():
     halves = split(optics_rows("everyday", 8, 12), (0, 1))
-    found = fit_envelope((halves[0], halves[1]), [])
+    found = fit_training_range((halves[0], halves[1]), [])
     assert any("100 are needed" in remark for remark in found.remarks)
-    assert alarms(envelope_of(found.envelope), halves[1]) == 0.0
+    assert alarms(training_range_of(found.training_range), halves[1]) == 0.0
 
 
 def test_a_witness_that_sees_nothing_spends_no_false_alarms(monkeypatch):
@@ -437,31 +441,33 @@ def test_a_witness_that_sees_nothing_spends_no_false_alarms(monkeypatch):
     fresh = optics_rows("outside", 60, 22, **foreign)
 
     def rings() -> float:
-        found = fit_envelope((halves[0], halves[1]), optics_rows("outside", 30, 11, **foreign))
-        return alarms(envelope_of(found.envelope), fresh)
+        found = fit_training_range(
+            (halves[0], halves[1]), optics_rows("outside", 30, 11, **foreign)
+        )
+        return alarms(training_range_of(found.training_range), fresh)
 
     free = rings()
-    monkeypatch.setattr("training.fit_envelope.SLACKS", (1.0,))
+    monkeypatch.setattr("training.fit_training_range.SLACKS", (1.0,))
     assert free > rings() + 0.05
 
 
 def test_a_model_without_witnesses_gets_bounds_of_the_light():
     halves = split(optics_rows("everyday", 20, 13, known=False), (0, 1))
-    found = fit_envelope((halves[0], halves[1]), [], action="hold").envelope
+    found = fit_training_range((halves[0], halves[1]), [], action="hold").training_range
     assert set(found["bounds"]) == set(PHOTOMETRY)
-    assert envelope_of(found, outputs=False).hold
+    assert training_range_of(found, outputs=False).hold
     bare = [dataclasses.replace(row, light={}) for row in halves[0]]
     with pytest.raises(ValueError, match="neither"):
-        fit_envelope((bare, bare), [])
+        fit_training_range((bare, bare), [])
     with pytest.raises(ValueError, match="no frames"):
-        fit_envelope(([], []), [])
+        fit_training_range(([], []), [])
 
 
 # --- the command
 
 
 def record(row: FrameRow, number: int) -> dict:
-    """The CSV's record of a row, with the envelope's witnesses of `row.patches`."""
+    """The CSV's record of a row, with the range's witnesses of `row.patches`."""
     k = row.k
     many = {"patch_importance": [row.importance] * k, "patch_defocus_um": [row.found_um] * k,
             "patch_spread_um": [row.network_um] * k}  # fmt: skip
@@ -555,7 +561,7 @@ def test_the_command_writes_what_the_runtime_reads(rows_csv, tmp_path, capsys):
     assert changed.calibration["note"] == "kept"
     assert IntervalModel.of(changed).disagree_um == 3.5
     assert IntervalModel.of(changed).scale_um != 9.0
-    assert Envelope.of(changed).hold
+    assert TrainingRange.of(changed).hold
     report = json.loads(out.read_text())
     assert report["envelope"] == changed.calibration["envelope"]
     assert report["slides"][0] + report["slides"][1] > 3 * report["slides"][2]

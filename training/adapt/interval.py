@@ -1,9 +1,10 @@
-"""The interval and the envelope of adapted models, from stacks that did not teach.
+"""The interval and the training range of adapted models, from stacks that did not teach.
 
 A handful of stacks is far below what `training.calibrate` asks for, so nothing is shaped here: the
 interval keeps the shipped form, made wider by one factor, the largest that any kept stack needs for
-95 % of its frames; the envelope holds every kept frame, novelty half as much again, and the light
-and colours that the shipped models were trained on besides: tuning varies them in the same way.
+95 % of its frames; the training range holds every kept frame, novelty half as much again, and the
+light and colours that the shipped models were trained on besides: tuning varies them in the same
+way.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from edge.appliance.evaluate.record import Record
 from edge.measure.interval import IntervalModel
 from edge.measure.photometry import PHOTOMETRY
 from training.adapt.material import AdaptRefused
-from training.fit_envelope import fit_envelope
 from training.fit_interval import LEVEL, as_json, intervals
+from training.fit_training_range import fit_training_range
 from training.frame_rows import FrameRow, frame_of
 
 NOVELTY_ROOM = 1.5
@@ -30,7 +31,7 @@ LEAST = 0.5  # of the factor: few frames may all be good ones
 def fit_few(
     found: Sequence[Record], shipped: IntervalModel, light: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """calibration of a DPN's manifest; `light`: the shipped envelope's bounds. AdaptRefused when no
+    """calibration of a DPN's manifest; `light`: the shipped range's bounds. AdaptRefused when no
     kept frame has an answer."""
     rows = [frame_of(record) for record in found]
     known = [
@@ -49,7 +50,7 @@ def fit_few(
     worst = max(_upper(ratio[stacks == name]) for name in dict.fromkeys(stacks.tolist()))
     factors = tuple((k, round(max(worst, LEAST) * factor, 4)) for k, factor in shipped.factors)
     calibration = replace(shipped, factors=factors)
-    return {"interval": as_json(calibration), "envelope": _envelope(rows, light)}
+    return {"interval": as_json(calibration), "envelope": _training_range(rows, light)}
 
 
 def _upper(ratios: Any) -> float:
@@ -58,17 +59,17 @@ def _upper(ratios: Any) -> float:
     return float(np.sort(ratios)[min(at, len(ratios) - 1)])
 
 
-def _envelope(rows: Sequence[FrameRow], light: Mapping[str, Any]) -> dict[str, Any]:
+def _training_range(rows: Sequence[FrameRow], light: Mapping[str, Any]) -> dict[str, Any]:
     # the optics were not tuned: what they say of another instrument means nothing
     bare = [replace(row, patches=replace(row.patches, optics=None)) for row in rows if row.k]
     halves = (bare[::2], bare[1::2]) if len(bare) > 1 else (bare, bare)
-    envelope = fit_envelope(halves, ()).envelope
-    bounds = envelope["bounds"]
+    training_range = fit_training_range(halves, ()).training_range
+    bounds = training_range["bounds"]
     if novelty := bounds.get("novelty"):
         bounds["novelty"] = {k: round(NOVELTY_ROOM * v, 4) for k, v in novelty.items()}
     for name in bounds.keys() & light.keys() & set(PHOTOMETRY):
         bounds[name] = _wider(bounds[name], light[name])
-    return envelope
+    return training_range
 
 
 def _wider(one: Any, other: Any) -> Any:

@@ -24,8 +24,8 @@ from training.adapt.material import CLEAR_UM, Stack
 class Score:
     """Over frames. `left_um`: mean distance from focus after one shot, a frame without an answer
     staying where it is; `mae_um` of the answered; `direction` for |d| >= 1 um, of all frames;
-    `coverage` of the 95 % interval; `alarms`: share of frames outside the envelope. None where
-    there is nothing to take the mean of."""
+    `coverage` of the 95 % interval; `alarms`: share of frames outside the training range. None
+    where there is nothing to take the mean of."""
 
     frames: int
     answered: int

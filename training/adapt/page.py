@@ -102,7 +102,9 @@ def _share(value: float | None) -> str:
 
 
 def _alarms(share: float | None) -> list[str]:
-    return [] if share is None else [f"outside the envelope: {share:.1%} of the judged planes"]
+    return (
+        [] if share is None else [f"outside the training range: {share:.1%} of the judged planes"]
+    )
 
 
 def _length(found: dict[str, Any]) -> str:

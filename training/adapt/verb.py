@@ -3,7 +3,7 @@
     read, label, deal out   material     a quarter of the stacks is kept for the interval
     the shipped models      before       what the instrument would have without this
     tune both networks      tune         from the shipped weights, z mirrored where it must be
-    interval, envelope      interval     on the kept stacks
+    interval, range         interval     on the kept stacks
     judge, write            judge        on the stacks that the user held out
 
 Nothing is written unless the kept stacks show that the sign was learned and the error fell.

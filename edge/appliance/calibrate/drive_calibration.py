@@ -50,8 +50,8 @@ class CalibrationRefused(SparseFocusError):
 
 @dataclass(frozen=True, slots=True)
 class DriveCalibration:
-    """What was measured. `focus_direction` as the config has it; `um_per_unit` > 0: um of focus for a
-    commanded um; `play_um` in commanded um; `zero_um`: what the networks read at the sharpest
+    """What was measured. `focus_direction` as the config has it; `um_per_unit` > 0: um of focus for
+    a commanded um; `play_um` in commanded um; `zero_um`: what the networks read at the sharpest
     picture, told and not applied; `focus_offset_um`: what `loop.focus_offset_um` would have to be
     for the loop to rest there; intervals are 95 % half-widths."""
 

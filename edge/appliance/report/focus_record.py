@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.loop import Outcome
-from edge.measure.envelope import Shift
+from edge.measure.training_range import DomainShift
 
 U8 = npt.NDArray[np.uint8]
 
@@ -178,7 +178,7 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def shift_json(shift: Shift | None) -> dict[str, Any] | None:
+def shift_json(shift: DomainShift | None) -> dict[str, Any] | None:
     """How far a frame lies outside the training, for a script; null when it was not measured."""
     if shift is None:
         return None

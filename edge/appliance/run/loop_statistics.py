@@ -8,7 +8,7 @@ from typing import Any
 from edge.decide.decision import Decision
 from edge.latency import LatencyHistogram
 from edge.loop import LATE, Outcome
-from edge.measure.envelope import FEATURES
+from edge.measure.training_range import FEATURES
 
 #: of a step, and "age": from mid-exposure to the end
 STAGES = ("preprocess", "rin", "select", "dpn", "gpu", "aggregate", "plan", "move", "total", "age")

@@ -12,9 +12,9 @@ from hypothesis.extra import numpy as arrays
 from edge.camera import Frame, PixelFormat
 from edge.measure.aggregate import FocusEstimate, NoFocus, Reason, aggregate
 from edge.measure.defocus import PatchDefocus
-from edge.measure.envelope import Shift
 from edge.measure.importance import Sparsity
 from edge.measure.interval import IntervalModel
+from edge.measure.training_range import DomainShift
 from edge.optics import Objective
 from engines.manifest import NOMINAL_OPTICS, EngineRejected, Manifest
 from tests.support.fake_microscope import PIXELS
@@ -114,8 +114,8 @@ def test_least_width_does_not_hide_what_is_not_a_number(calibration, numbers):
 @pytest.mark.parametrize("defocus", [[3.0] * 9, [25.1] * 9, [-9, -8, -9, 9, 8, 9]])
 def test_frame_outside_the_training_is_held_only_where_the_model_asks_for_it(defocus):
     alone = _aggregate(defocus)
-    warned = _aggregate(defocus, shift=Shift(3.0, "novelty", alarm=True))
-    held = _aggregate(defocus, shift=Shift(3.0, "novelty", alarm=True, hold=True))
+    warned = _aggregate(defocus, shift=DomainShift(3.0, "novelty", alarm=True))
+    held = _aggregate(defocus, shift=DomainShift(3.0, "novelty", alarm=True, hold=True))
     assert repr(warned) == repr(alone)
     assert isinstance(held, NoFocus)
     assert held.reason is Reason.OUTSIDE_TRAINING
@@ -125,7 +125,7 @@ def test_frame_outside_the_training_is_held_only_where_the_model_asks_for_it(def
 
 
 def test_blank_and_not_finite_keep_their_reason_outside_the_training():
-    outside = Shift(3.0, "background", alarm=True, hold=True)
+    outside = DomainShift(3.0, "background", alarm=True, hold=True)
     assert _aggregate([], shift=outside).reason is Reason.BLANK
     assert _aggregate([1.0], finite=False, shift=outside).reason is Reason.NOT_FINITE
 

@@ -7,8 +7,8 @@ import pytest
 from edge.appliance.run.loop_statistics import LoopStatistics
 from edge.decide.decision import Decision
 from edge.loop import Outcome, step
-from edge.measure.envelope import Shift
 from edge.measure.sensor import Measurement
+from edge.measure.training_range import DomainShift
 from tests.support.fake_microscope import estimate, microscope
 
 
@@ -64,12 +64,12 @@ def test_frames_outside_the_training_are_told_by_share_and_feature():
     seen = LoopStatistics()
     assert seen.record()["outside_training"] == {"compared_frames": 0, "share": 0.0, "frames": {}}
     for number in range(8):
-        seen.add(measured(number, Shift(0.4, "novelty", alarm=False)))
+        seen.add(measured(number, DomainShift(0.4, "novelty", alarm=False)))
     assert "outside" not in seen.line()
     seen.add(measured(8, None))  # a model that cannot tell: not compared
-    seen.add(measured(9, Shift(1.2, "colour", alarm=True)))
+    seen.add(measured(9, DomainShift(1.2, "colour", alarm=True)))
     for number in range(10, 13):
-        seen.add(measured(number, Shift(3.0, "red balance", alarm=True)))
+        seen.add(measured(number, DomainShift(3.0, "red balance", alarm=True)))
     assert seen.record()["outside_training"] == {
         "compared_frames": 12,
         "share": 0.3333,

@@ -34,7 +34,7 @@ Features = Mapping[str, tuple[float, float]]
 
 
 @dataclass(frozen=True, slots=True)
-class Shift:
+class DomainShift:
     """score <= 1: inside; above: that many half-widths from the middle. `feature` is furthest out.
 
     `hold`: the frame is outside and its model asks not to move on such frames.
@@ -46,7 +46,7 @@ class Shift:
     hold: bool = False
 
 
-def worse(one: Shift | None, other: Shift | None) -> Shift | None:
+def worse(one: DomainShift | None, other: DomainShift | None) -> DomainShift | None:
     """Of two, the one to be told: a hold before an alarm before none, then the greater score."""
     if one is None or other is None:
         return one or other
@@ -87,7 +87,7 @@ class Bound:
 
 
 @dataclass(frozen=True, slots=True)
-class Envelope:
+class TrainingRange:
     """The bounds of a model. Without any, nothing is measured and nothing alarms."""
 
     bounds: Mapping[str, ByPatches[Bound]] = field(default_factory=dict)
@@ -95,7 +95,7 @@ class Envelope:
     combine: str = "weighted"
 
     @classmethod
-    def of(cls, manifest: Manifest) -> Envelope:
+    def of(cls, manifest: Manifest) -> TrainingRange:
         """From a DPN's calibration.envelope; EngineRejected names what is impossible in it.
 
         {"action": "warn" or "hold", "combine": "weighted" or "median",
@@ -117,11 +117,11 @@ class Envelope:
         read = {name: _bounds(name, value, where, outputs) for name, value in bounds.items()}
         return cls(read, given["action"] == "hold", given["combine"])
 
-    def __call__(self, light: Mapping[str, float], patches: PatchDefocus) -> Shift | None:
+    def __call__(self, light: Mapping[str, float], patches: PatchDefocus) -> DomainShift | None:
         """Judge one frame by its photometry and its patches; None: nothing could be compared."""
         return self.judge(features(light, patches, self.combine), len(patches.cells))
 
-    def judge(self, seen: Features, k: int) -> Shift | None:
+    def judge(self, seen: Features, k: int) -> DomainShift | None:
         """The worst of the features `seen` on a frame of `k` patches."""
         scores = {
             name: value_for(table, k).score(*seen[name])
@@ -132,7 +132,7 @@ class Envelope:
             return None
         worst = max(scores, key=lambda name: scores[name])
         alarm = not scores[worst] <= 1
-        return Shift(scores[worst], worst, alarm, alarm and self.hold)
+        return DomainShift(scores[worst], worst, alarm, alarm and self.hold)
 
 
 def features(light: Mapping[str, float], patches: PatchDefocus, combine: str) -> Features:

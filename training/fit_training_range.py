@@ -1,4 +1,4 @@
-"""The bounds of the envelope: narrow enough to see foreign optics, wide enough to stay quiet.
+"""The bounds of the training range: narrow enough to see foreign optics, wide enough to stay quiet.
 
 Two kinds of features. Light and colour come first: their bounds are the whole range of the
 calibration frames, widened by what training varied on top of it, so they hardly ever alarm
@@ -20,17 +20,17 @@ from typing import Any
 
 import numpy as np
 
-from edge.measure.envelope import (
+from edge.measure.photometry import PHOTOMETRY
+from edge.measure.training_range import (
     ACTIONS,
     COMBINE,
     NOVELTY,
     OPTICS,
     WORST,
-    Envelope,
-    Shift,
+    DomainShift,
+    TrainingRange,
     features,
 )
-from edge.measure.photometry import PHOTOMETRY
 from training.augment import BRIGHTNESS, CONTRAST, SATURATION
 from training.conformal import F64, Slides, slide_quantile
 from training.frame_rows import FrameRow, k_keys, slide_numbers
@@ -84,18 +84,18 @@ class _Shape:
 
 
 @dataclass(frozen=True, slots=True)
-class EnvelopeFit:
+class TrainingRangeFit:
     """calibration.envelope of a manifest, and remarks for a person."""
 
-    envelope: Json
+    training_range: Json
     remarks: tuple[str, ...]
 
 
-def fit_envelope(
+def fit_training_range(
     inside: tuple[Sequence[FrameRow], Sequence[FrameRow]],
     outside: Sequence[FrameRow],
     action: str = "warn",
-) -> EnvelopeFit:
+) -> TrainingRangeFit:
     """From frames inside the range, in two halves that share no slide, and frames outside.
 
     Without frames outside nothing is searched for: all witnesses are equally wide. ValueError
@@ -129,13 +129,16 @@ def fit_envelope(
             bounds.setdefault(name, {})[str(low)] = entry
     if not bounds:
         raise ValueError("the rows have neither photometry nor optics nor novelty")
-    return EnvelopeFit({"action": action, "combine": combine, "bounds": bounds}, tuple(remarks))
+    return TrainingRangeFit(
+        {"action": action, "combine": combine, "bounds": bounds}, tuple(remarks)
+    )
 
 
-def judge(envelope: Envelope, rows: Sequence[FrameRow]) -> list[Shift | None]:
+def judge(training_range: TrainingRange, rows: Sequence[FrameRow]) -> list[DomainShift | None]:
     """What the runtime would say of each row."""
     return [
-        envelope.judge(features(row.light, row.patches, envelope.combine), row.k) for row in rows
+        training_range.judge(features(row.light, row.patches, training_range.combine), row.k)
+        for row in rows
     ]
 
 

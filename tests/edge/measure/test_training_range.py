@@ -22,10 +22,10 @@ from edge.latency import Lap
 from edge.loop import step
 from edge.measure.aggregate import FocusEstimate, Reason
 from edge.measure.defocus import Defocus, PatchDefocus
-from edge.measure.envelope import FEATURES, WORST, Bound, Envelope, Shift, features
 from edge.measure.importance import ClassRule, Sparsity
 from edge.measure.photometry import PHOTOMETRY, photometry
 from edge.measure.sensor import CpuMeasurer, measure
+from edge.measure.training_range import FEATURES, WORST, Bound, DomainShift, TrainingRange, features
 from edge.open_sensor import build_sensor
 from edge.optics import Objective
 from edge.rig import build_rig
@@ -54,10 +54,10 @@ def _patches(optics=None, novelty=None, k=3):
     )  # fmt: skip
 
 
-def _envelope(bounds, action="warn", combine="weighted", outputs=OUTPUTS):
+def _training_range(bounds, action="warn", combine="weighted", outputs=OUTPUTS):
     given = {"action": action, "combine": combine, "bounds": bounds}
     calibration = {"envelope": json.loads(json.dumps(given))}
-    return Envelope.of(
+    return TrainingRange.of(
         Manifest("dpn", "dpn.onnx", "0" * 64, (), outputs, NOMINAL_OPTICS, calibration=calibration)
     )
 
@@ -96,7 +96,7 @@ def test_impossible_bounds_are_rejected(bad):
     with pytest.raises(
         manifests.EngineRejected, match=r"dpn\.onnx: calibration\.envelope.*novelty"
     ):
-        _envelope({"novelty": bad})
+        _training_range({"novelty": bad})
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_impossible_bounds_are_rejected(bad):
 )
 def test_impossible_envelopes_are_rejected(bad):
     with pytest.raises(manifests.EngineRejected, match=r"calibration\.envelope"):
-        Envelope.of(
+        TrainingRange.of(
             Manifest("dpn", "d", "0" * 64, (), OUTPUTS, NOMINAL_OPTICS,
                      calibration={"envelope": bad})
         )  # fmt: skip
@@ -125,8 +125,8 @@ def test_impossible_envelopes_are_rejected(bad):
 @pytest.mark.parametrize("feature", ["novelty", "spherical aberration", "axial colour"])
 def test_a_bound_needs_the_output_it_judges(feature):
     with pytest.raises(manifests.EngineRejected, match="needs the output"):
-        _envelope({feature: [0.5, 1.0]}, outputs=OUTPUTS[:2])
-    assert _envelope({"colour": [0.5, 1.0]}, outputs=OUTPUTS[:2]).bounds
+        _training_range({feature: [0.5, 1.0]}, outputs=OUTPUTS[:2])
+    assert _training_range({"colour": [0.5, 1.0]}, outputs=OUTPUTS[:2]).bounds
 
 
 # --- the patches' witnesses
@@ -165,23 +165,25 @@ def test_sure_patches_weigh_more_but_none_decides_alone():
     ],
 )
 def test_the_worst_feature_decides_and_is_named(optics, novelty, feature, score):
-    envelope = _envelope(BOUNDS)
-    shift = envelope({}, _patches([optics] * 3, [novelty] * 3))
-    assert shift == Shift(pytest.approx(score), feature, score > 1)
+    training_range = _training_range(BOUNDS)
+    shift = training_range({}, _patches([optics] * 3, [novelty] * 3))
+    assert shift == DomainShift(pytest.approx(score), feature, score > 1)
 
 
 def test_few_patches_have_their_own_bound():
-    envelope = _envelope({"novelty": {"1": 4.0, "9": 2.0}})
-    seen = [envelope({}, _patches(novelty=[3.0] * k, k=k)).alarm for k in (1, 8, 9, 31)]
+    training_range = _training_range({"novelty": {"1": 4.0, "9": 2.0}})
+    seen = [training_range({}, _patches(novelty=[3.0] * k, k=k)).alarm for k in (1, 8, 9, 31)]
     assert seen == [False, False, True, True]
 
 
 def test_without_bounds_or_witnesses_nothing_is_claimed():
     known = _patches([[9.0, 0, 9.0, 0]] * 3, [99.0] * 3)
-    assert Envelope()({"colour": 1.0}, known) is None
-    assert Envelope.of(Manifest("dpn", "d", "0" * 64, (), (), NOMINAL_OPTICS)) == Envelope()
-    assert _envelope(BOUNDS)({"colour": 1.0}, _patches()) is None
-    assert _envelope({"colour": 0.5})({"colour": 1.0}, _patches(k=0)).alarm
+    assert TrainingRange()({"colour": 1.0}, known) is None
+    assert (
+        TrainingRange.of(Manifest("dpn", "d", "0" * 64, (), (), NOMINAL_OPTICS)) == TrainingRange()
+    )
+    assert _training_range(BOUNDS)({"colour": 1.0}, _patches()) is None
+    assert _training_range({"colour": 0.5})({"colour": 1.0}, _patches(k=0)).alarm
 
 
 numbers = st.floats(allow_nan=True, allow_infinity=True, width=32)
@@ -190,9 +192,9 @@ numbers = st.floats(allow_nan=True, allow_infinity=True, width=32)
 @settings(derandomize=True, max_examples=60)
 @given(st.lists(numbers, min_size=5, max_size=5))
 def test_any_answer_has_a_score_that_json_can_say(values):
-    envelope = _envelope(BOUNDS, "hold")
+    training_range = _training_range(BOUNDS, "hold")
     with np.errstate(all="ignore"):
-        shift = envelope({}, _patches([values[:4]] * 3, [values[4]] * 3))
+        shift = training_range({}, _patches([values[:4]] * 3, [values[4]] * 3))
     json.dumps(dataclasses.asdict(shift), allow_nan=False)
     assert shift.hold == shift.alarm == (not shift.score <= 1)
 
@@ -240,8 +242,10 @@ def test_photometry_is_finite_on_any_even_picture(level):
 def test_photometry_is_cheap():
     picture = np.random.default_rng(0).integers(0, 256, (1, 512, 512, 3), np.uint8)
     patches = _patches(np.full((31, 4), 0.5), np.ones(31), k=31)
-    envelope = _envelope({**BOUNDS, **{name: [-99.0, 999.0] for name in PHOTOMETRY}})
-    judge = timeit.Timer(lambda: envelope(photometry(picture), patches), timer=time.process_time)
+    training_range = _training_range({**BOUNDS, **{name: [-99.0, 999.0] for name in PHOTOMETRY}})
+    judge = timeit.Timer(
+        lambda: training_range(photometry(picture), patches), timer=time.process_time
+    )
     assert min(judge.repeat(repeat=40, number=5)) / 5 < 1e-3  # 0.3 ms on a busy core
 
 
@@ -383,4 +387,4 @@ def test_an_impossible_envelope_stops_the_start(witnesses):
 
 def test_every_feature_is_named_once():
     assert len(set(FEATURES)) == len(FEATURES) == 3 + len(PHOTOMETRY)
-    assert CpuMeasurer(None, None, None, None).envelope == Envelope()
+    assert CpuMeasurer(None, None, None, None).training_range == TrainingRange()
