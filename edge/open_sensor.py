@@ -12,7 +12,7 @@ from edge.measure.defocus import Defocus
 from edge.measure.importance import ClassRule, Importance
 from edge.measure.interval import IntervalModel
 from edge.measure.plain_look import PlainLook
-from edge.measure.preprocess import PAPER, CpuPreprocessor, Layout
+from edge.measure.preprocess import PAPER, CpuPreprocessor, PatchGrid
 from edge.measure.sensor import CpuMeasurer, Measurer
 from edge.measure.training_range import TrainingRange
 from edge.settings import ModelSettings, Objective
@@ -56,15 +56,15 @@ def _cpu_sensor(
     dpn = engines.open_engine(models.dpn, models.threads, models.runtime)
     _check(rin.manifest, "rin", objective)
     _check(dpn.manifest, "dpn", objective)
-    layout = _layout(rin.manifest, dpn.manifest)
+    grid = _grid(rin.manifest, dpn.manifest)
     calibration = IntervalModel.of(dpn.manifest).widened(models.interval_factor)
     training_range = TrainingRange.of(dpn.manifest)
-    preprocess = CpuPreprocessor(models.threads, layout)
+    preprocess = CpuPreprocessor(models.threads, grid)
     defocus = Defocus(dpn, preprocess, budget)
     parts = preprocess, Importance(rin, classes), defocus
     hurried = (budget.budget_ms, enough_um) != (None, None)  # no time for a second look
     order = None if hurried else ColourOrder(defocus.again)
-    looks = PlainLook(layout), order
+    looks = PlainLook(grid), order
     return CpuMeasurer(*parts, calibration, training_range, budget, enough_um, *looks), (rin, dpn)
 
 
@@ -77,9 +77,9 @@ def _gpu_sensor(
     for manifest, name in zip(manifests, ("rin", "dpn"), strict=True):
         _check(manifest, name, objective)
         manifest.model_bytes()  # the plan was made of these
-    if (layout := _layout(*manifests)) != PAPER:
+    if (grid := _grid(*manifests)) != PAPER:
         raise EngineRejected(
-            f"{manifests[0].folder}: {layout.rows} x {layout.columns} patches; the GPU takes "
+            f"{manifests[0].folder}: {grid.rows} x {grid.columns} patches; the GPU takes "
             f"{PAPER.rows} x {PAPER.columns} only, use models.backend = cpu"
         )
     sensor, nets = open_gpu_sensor(*manifests, classes, models.frame_memory)
@@ -87,15 +87,15 @@ def _gpu_sensor(
     return sensor, nets
 
 
-def _layout(rin: Manifest, dpn: Manifest) -> Layout:
+def _grid(rin: Manifest, dpn: Manifest) -> PatchGrid:
     """How both cut a frame; EngineRejected where they differ."""
-    layout = Layout.of_manifest(rin)
-    if Layout.of_manifest(dpn) != layout:
+    grid = PatchGrid.of_manifest(rin)
+    if PatchGrid.of_manifest(dpn) != grid:
         raise EngineRejected(
             f"{dpn.folder / dpn.file}: made for a grid of {dpn.preprocessing.grid} patches, "
             f"{rin.file} for {rin.preprocessing.grid}: they belong to different model folders"
         )
-    return layout
+    return grid
 
 
 def _check(manifest: Manifest, name: str, objective: Objective) -> None:

@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from edge.appliance.files import put_in_place
-from edge.measure.preprocess import PAPER, Layout
+from edge.measure.preprocess import PAPER, PatchGrid
 from engines.engine import MODELS
 from engines.manifest import NOMINAL_OPTICS, Input, Manifest, Optics, Output
 from engines.onnx_runtime import ort
@@ -55,18 +55,18 @@ def outputs(net: nn.Module, kind: str) -> tuple[Output, ...]:
     return OUTPUTS[kind]
 
 
-def input_of(kind: str, layout: Layout = PAPER) -> Input:
+def input_of(kind: str, grid: PatchGrid = PAPER) -> Input:
     """What the exported file takes."""
     given = INPUTS[kind]
-    return replace(given, shape=(1, *layout.small_px, 3)) if kind == "rin" else given
+    return replace(given, shape=(1, *grid.small_px, 3)) if kind == "rin" else given
 
 
-def to_onnx(net: nn.Module, kind: str, path: Path, layout: Layout = PAPER) -> float:
+def to_onnx(net: nn.Module, kind: str, path: Path, grid: PatchGrid = PAPER) -> float:
     """Write `net` as ONNX; returns the largest difference to PyTorch on random pictures.
 
     Raises ValueError when that difference is above TOLERANCE.
     """
-    shape = [4 if d == "k" else int(d) for d in input_of(kind, layout).shape]
+    shape = [4 if d == "k" else int(d) for d in input_of(kind, grid).shape]
     image = torch.from_numpy(_pictures(tuple(shape)))
     net.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     names = [output.name for output in outputs(net, kind)]
@@ -112,12 +112,12 @@ def export(
     operating_point: float = 0.8,
     data: str = SIMULATED,
     optics: Optics = NOMINAL_OPTICS,
-    layout: Layout = PAPER,
+    grid: PatchGrid = PAPER,
 ) -> Manifest:
     """Write `<kind>.onnx` and `<kind>.json` into `folder`, each in one piece.
 
     `operating_point` (RIN only) is the raw importance that is moved to the runtime's threshold
-    0.8 by a shift of the last bias; the ranking of the patches stays. `optics` and `layout`: of
+    0.8 by a shift of the last bias; the ranking of the patches stays. `optics` and `grid`: of
     the instrument that it is for. Raises ValueError when `accuracy` names another file's hash:
     numbers stay with their model.
     """
@@ -127,7 +127,7 @@ def export(
         shift = math.log(4.0) - math.log(operating_point / (1.0 - operating_point))
         run.average.shift_logits(shift)
     part = folder / f".{kind}.onnx.part"
-    difference = to_onnx(run.average, kind, part, layout)
+    difference = to_onnx(run.average, kind, part, grid)
     facts = {
         "samples": run.samples,
         "steps": run.step,
@@ -147,10 +147,10 @@ def export(
         name=kind,
         file=f"{kind}.onnx",
         sha256=digest,
-        inputs=(input_of(kind, layout),),
+        inputs=(input_of(kind, grid),),
         outputs=outputs(run.average, kind),
         optics=optics,
-        preprocessing=layout.preprocessing,
+        preprocessing=grid.preprocessing,
         calibration=calibration or {},
         accuracy=accuracy or {},
         training=facts,

@@ -8,16 +8,16 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.camera import Frame, PixelFormat
-from edge.measure.preprocess import PAPER, PATCH_PX, Cell, Layout, crop_origin
+from edge.measure.preprocess import PAPER, PATCH_PX, Cell, PatchGrid, crop_origin
 from edge.measure.raw_pixels import bits, demosaic, red_at, unpack
 
 U8 = npt.NDArray[np.uint8]
 
 
-def cut(frame: Frame, cells: Sequence[Cell], layout: Layout = PAPER) -> U8:
+def cut(frame: Frame, cells: Sequence[Cell], grid: PatchGrid = PAPER) -> U8:
     """The patches at `cells` one below the other, (n * 224, 224, 3) uint8 RGB; a grey frame's three
     channels are alike. ConfigError as edge.measure.preprocess.crop_origin."""
-    top, left = crop_origin(frame, layout)
+    top, left = crop_origin(frame, grid)
     out = np.empty((len(cells), PATCH_PX, PATCH_PX, 3), np.uint8)
     for slot, (row, column) in zip(out, cells, strict=True):
         slot[:] = _patch(frame, top + row * PATCH_PX, left + column * PATCH_PX)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from edge.camera import Frame
 from edge.measure.best_patches import cut
-from edge.measure.preprocess import PAPER, Cell, Layout
+from edge.measure.preprocess import PAPER, Cell, PatchGrid
 from edge.measure.smear_and_dirt import FEWEST_PATCHES, dirt_of, smear_of
 from edge.measure.training_range import DomainShift
 
@@ -25,13 +25,13 @@ class PlainLook:
     """Frame and chosen patches to an alarm. Such a frame is held: its answer may be off by the
     whole range, and the interval does not know."""
 
-    layout: Layout = PAPER
+    grid: PatchGrid = PAPER
 
     def __call__(self, frame: Frame, cells: Sequence[Cell]) -> DomainShift | None:
         """None: nothing wrong, or too few patches to tell."""
         if len(cells) < FEWEST_PATCHES:
             return None
-        patches = cut(frame, cells[:PATCHES], self.layout)
+        patches = cut(frame, cells[:PATCHES], self.grid)
         scores = {SMEAR: smear_of(patches) / SMEAR_LIMIT, DIRT: dirt_of(patches) / DIRT_LIMIT}
         feature = max(scores, key=lambda name: scores[name])
         score = scores[feature]

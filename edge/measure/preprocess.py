@@ -5,7 +5,7 @@ converted to RGB: touching the whole 15 MB frame would cost more than the resize
 raw is unpacked and filled in once, the crop only (edge.measure.raw_pixels). Source: paper section
 4.1.
 
-The paper's crop is 9 x 9 patches; models adapted to a smaller sensor name fewer (`Layout`).
+The paper's crop is 9 x 9 patches; models adapted to a smaller sensor name fewer (`PatchGrid`).
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ Cell = tuple[int, int]  # (row, column) of a patch in the grid, from the top lef
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class PatchGrid:
     """How a frame is cut: `rows` x `columns` patches of 224 px around its centre."""
 
     rows: int = GRID
     columns: int = GRID
 
     @classmethod
-    def of_frame(cls, height: int, width: int) -> Layout:
+    def of_frame(cls, height: int, width: int) -> PatchGrid:
         """As many patches as a frame of this size holds, at most 9 x 9; ConfigError for none."""
         rows, columns = (min(GRID, side // PATCH_PX) for side in (height, width))
         if not rows or not columns:
@@ -75,20 +75,20 @@ class Layout:
         return Preprocessing(crop, small, PATCH_PX, (self.rows, self.columns))
 
     @classmethod
-    def of_manifest(cls, manifest: Manifest) -> Layout:
+    def of_manifest(cls, manifest: Manifest) -> PatchGrid:
         """What the model was made for; EngineRejected for a way that this release lacks."""
-        layout = cls(*manifest.preprocessing.grid)
+        grid = cls(*manifest.preprocessing.grid)
         sides = range(1, GRID + 1)
-        known = layout.rows in sides and layout.columns in sides
-        if not known or manifest.preprocessing != layout.preprocessing:
+        known = grid.rows in sides and grid.columns in sides
+        if not known or manifest.preprocessing != grid.preprocessing:
             raise EngineRejected(
                 f"{manifest.folder / manifest.file}: needs {manifest.preprocessing}, "
                 "which this release lacks"
             )
-        return layout
+        return grid
 
 
-PAPER = Layout()
+PAPER = PatchGrid()
 
 _TO_RGB = {
     PixelFormat.BGR8: cv2.COLOR_BGR2RGB,
@@ -103,7 +103,7 @@ class Patches:
     crop: (2016, 2016[, 3]) uint8 in `pixel_format`, a view into the frame where that is the
     frame's own, Mono8 or RGB8 made of a raw one;
     small: (1, 512, 512, 3) uint8 RGB, the crop scaled down; the RIN's input.
-    Both as large as the layout says; these are the paper's sizes.
+    Both as large as the grid says; these are the paper's sizes.
     """
 
     crop: U8
@@ -129,10 +129,10 @@ class Preprocessor(ABC):
 class CpuPreprocessor(Preprocessor):
     """On preallocated buffers; the reference for every other implementation."""
 
-    def __init__(self, threads: int = 0, layout: Layout = PAPER) -> None:
-        self.layout = layout
-        self._scale = Scaler(threads, crop_px=layout.crop_px, small_px=layout.small_px)
-        self._rgb = np.empty((1, *layout.small_px, 3), np.uint8)
+    def __init__(self, threads: int = 0, grid: PatchGrid = PAPER) -> None:
+        self.grid = grid
+        self._scale = Scaler(threads, crop_px=grid.crop_px, small_px=grid.small_px)
+        self._rgb = np.empty((1, *grid.small_px, 3), np.uint8)
         self._patches = np.empty((MAX_PATCHES, PATCH_PX, PATCH_PX, 3), np.uint8)
 
     def __call__(self, frame: Frame) -> Patches:
@@ -141,7 +141,7 @@ class CpuPreprocessor(Preprocessor):
 
         Both steps are integer arithmetic, halves rounded up: the same on every processor.
         """
-        crop, pixel_format = developed_crop(frame, self.layout)
+        crop, pixel_format = developed_crop(frame, self.grid)
         small = self._scale(crop)
         _to_rgb(small, pixel_format, self._rgb[0])
         return Patches(crop, pixel_format, self._rgb)
@@ -155,31 +155,31 @@ class CpuPreprocessor(Preprocessor):
         return self._patches[: len(cells)]
 
 
-def developed_crop(frame: Frame, layout: Layout = PAPER) -> tuple[U8, PixelFormat]:
+def developed_crop(frame: Frame, grid: PatchGrid = PAPER) -> tuple[U8, PixelFormat]:
     """The centre 2016 x 2016 as Mono8, RGB8 or BGR8; ConfigError as centre_crop."""
     red, depth = red_at(frame), bits(frame)
     if red is None and depth == 8:
-        return centre_crop(frame, layout), frame.pixel_format
-    top, left = crop_origin(frame, layout)
-    height, width = layout.crop_px
+        return centre_crop(frame, grid), frame.pixel_format
+    top, left = crop_origin(frame, grid)
+    height, width = grid.crop_px
     rows = slice(max(0, top - 1), top + height + 1)
     mono = frame.pixels[rows] if depth == 8 else unpack(frame.pixels[rows], depth)
     if red is None:
         top -= rows.start
         return mono[top : top + height, left : left + width], PixelFormat.MONO8
     red = (red[0], red[1] ^ rows.start & 1)
-    return demosaic(mono, red, (top - rows.start, left), layout.crop_px), PixelFormat.RGB8
+    return demosaic(mono, red, (top - rows.start, left), grid.crop_px), PixelFormat.RGB8
 
 
-def centre_crop(frame: Frame, layout: Layout = PAPER) -> U8:
+def centre_crop(frame: Frame, grid: PatchGrid = PAPER) -> U8:
     """The centre 2016 x 2016 of a Mono8, RGB8 or BGR8 frame, as a view; offset (216, 16) for
     2448 x 2048."""
-    top, left = crop_origin(frame, layout)
-    height, width = layout.crop_px
+    top, left = crop_origin(frame, grid)
+    height, width = grid.crop_px
     return frame.pixels[top : top + height, left : left + width]
 
 
-def crop_origin(frame: Frame, layout: Layout = PAPER) -> tuple[int, int]:
+def crop_origin(frame: Frame, grid: PatchGrid = PAPER) -> tuple[int, int]:
     """(top, left) of the crop; ConfigError when the frame is too small or misdescribed."""
     pixels = frame.pixels
     want = 2 if frame.pixel_format.channels == 1 else 3
@@ -188,7 +188,7 @@ def crop_origin(frame: Frame, layout: Layout = PAPER) -> tuple[int, int]:
             f"frame: {pixels.dtype}{pixels.shape} is not what {frame.pixel_format.value} means"
         )
     height, width = pixels.shape[0], width_px(frame)
-    least_height, least_width = layout.crop_px
+    least_height, least_width = grid.crop_px
     if height < least_height or width < least_width:
         raise ConfigError(
             f"frame: {width} x {height} px is too small, "

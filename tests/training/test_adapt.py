@@ -18,7 +18,7 @@ from edge.images.zstack import read_manifest, read_pixels, stacks
 from edge.latency import Lap
 from edge.measure.importance import ClassRule
 from edge.measure.photometry import PHOTOMETRY
-from edge.measure.preprocess import Layout
+from edge.measure.preprocess import PatchGrid
 from edge.open_sensor import build_sensor
 from edge.optics import Objective
 from edge.settings import ModelSettings
@@ -36,15 +36,15 @@ from training.pool import Pool
 
 FINE = np.arange(-6.0, 6.1, 0.75)
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "zstacks" / "manifest.csv"
-SMALL = Layout(2, 2)
+SMALL = PatchGrid(2, 2)
 
 
 def silent(line):
     """Say nothing."""
 
 
-def labelled(images, away_um, focus_um=None, layout=SMALL):
-    return label(list(made.FOCUS_UM + np.asarray(away_um)), lambda i: images[i], layout, focus_um)
+def labelled(images, away_um, focus_um=None, grid=SMALL):
+    return label(list(made.FOCUS_UM + np.asarray(away_um)), lambda i: images[i], grid, focus_um)
 
 
 # --- where the focus is --------------------------------------------------------------------------
@@ -111,13 +111,13 @@ def test_an_unstained_specimen_is_focused_where_contrast_reverses():
 
 def test_tilt_is_seen_and_flat_stays_flat():
     away = np.arange(-8.0, 8.1, 1.0)
-    shape, layout = (512, 1344), Layout(2, 6)
+    shape, grid = (512, 1344), PatchGrid(2, 6)
     steep = made.pictures(made.field(6, shape, tilt=10.0), away)
-    found = labelled(steep, away, made.FOCUS_UM, layout)
+    found = labelled(steep, away, made.FOCUS_UM, grid)
     true = 10.0 * shape[1] * 0.34e-3
     assert found.tilt_um == pytest.approx(true, rel=0.35)
     assert found.height_um[:, -1].mean() > 1.0 > -1.0 > found.height_um[:, 0].mean()
-    flat = labelled(made.pictures(made.field(6, shape), away), away, made.FOCUS_UM, layout)
+    flat = labelled(made.pictures(made.field(6, shape), away), away, made.FOCUS_UM, grid)
     assert not flat.tilt_um
     assert not flat.height_um.any()
 
@@ -257,8 +257,8 @@ def test_pictures_of_another_sensor_for_the_rin(tmp_path):
     away = np.arange(-12.0, 12.1, 2.0)
     images = made.pictures(made.field(9, (512, 704)), away)
     material = read_material(made.write(tmp_path, {"a": (away, images)}), (), None, silent)
-    layout = material.layout
-    assert (layout.rows, layout.columns) == (2, 3)
+    grid = material.grid
+    assert (grid.rows, grid.columns) == (2, 3)
     pool = rin_pool(material, tmp_path)
     assert pool.images.shape[1:] == (112, 176, 3)
     batch, importance = rin_batch(pool, pool.ready(), np.random.default_rng(0), 4, 0, (2, 3))
@@ -354,7 +354,7 @@ def test_a_strange_instrument_is_learned(strange, tmp_path, capsys):
     assert "z has the other sign" in page
     assert "outside the training range: " in page
     dpn = Manifest.read(out / "dpn.json")
-    assert dpn.preprocessing == Layout(2, 3).preprocessing
+    assert dpn.preprocessing == PatchGrid(2, 3).preprocessing
     assert dpn.optics.range_um == pytest.approx(1.08 * 19.5, abs=0.01)
     assert "spherical aberration" not in dpn.calibration["envelope"]["bounds"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["models", "page", "result.json"]
@@ -395,10 +395,8 @@ def test_models_that_are_no_better_are_not_written(tmp_path, monkeypatch):
         f"s{i}": (away, made.pictures(made.field(40 + i, (512, 704)), away, made.optics(), i))
         for i in range(4)
     }
-    layout = Layout(2, 3)
-    monkeypatch.setattr(
-        verb, "tune", lambda *_: (tune.start("rin", layout), tune.start("dpn", layout))
-    )
+    grid = PatchGrid(2, 3)
+    monkeypatch.setattr(verb, "tune", lambda *_: (tune.start("rin", grid), tune.start("dpn", grid)))
     out = tmp_path / "models"
     with pytest.raises(AdaptRefused, match=r"not better: the adapted models leave .* um"):
         verb.run(options(made.write(tmp_path, found), out, hold_out=["s3"]))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edge.measure.preprocess import PATCH_PX, Layout
+from edge.measure.preprocess import PATCH_PX, PatchGrid
 from simulator.slide import INFORMATIVE
 from simulator.specimen import DETAIL_SCALE
 from training.adapt.sharpness import (
@@ -66,26 +66,24 @@ class Labels:
 def label(
     z_um: Sequence[float],
     read: Callable[[int], U8],
-    layout: Layout,
+    grid: PatchGrid,
     focus_um: float | None,
 ) -> Labels:
     """Measure a stack of planes at rising `z_um`; `read(i)` gives plane i, (h, w, 3) uint8 RGB."""
     heights = np.array(z_um, np.float64)
     first = read(0)
-    top, left = (
-        (size - crop) // 2 for size, crop in zip(first.shape, layout.crop_px, strict=False)
-    )
+    top, left = ((size - crop) // 2 for size, crop in zip(first.shape, grid.crop_px, strict=False))
     planes = [block_energy(first, top, left)]
     planes += [block_energy(read(i), top, left) for i in range(1, len(heights))]
     octaves = [np.stack(each) for each in zip(*planes, strict=True)]
     fine, coarse = (octaves[i] for i in octaves_for(octaves))
     corner = top // BLOCK_PX, left // BLOCK_PX
-    place, local = _foci(heights, _patches(fine, corner, layout), noise_floor(fine))
+    place, local = _foci(heights, _patches(fine, corner, grid), noise_floor(fine))
     focus = place.z_um if focus_um is None else focus_um
     energy, floor = coarse, noise_floor(coarse)
     near = _near(heights, focus)
     seen = _seen(energy, near, floor)
-    richness = _richness(_patches(seen[None], corner, layout)[0])
+    richness = _richness(_patches(seen[None], corner, grid)[0])
     height, tilt_um = _heights(local, richness, corner, energy.shape[1:])
     return Labels(
         focus_um=focus,
@@ -101,11 +99,11 @@ def label(
     )
 
 
-def _patches(energy: F32, corner: tuple[int, int], layout: Layout) -> F64:
+def _patches(energy: F32, corner: tuple[int, int], grid: PatchGrid) -> F64:
     """(n, blocks) -> (n, rows, columns) means over the patches of the grid."""
-    rows, columns = layout.rows * BLOCKS, layout.columns * BLOCKS
+    rows, columns = grid.rows * BLOCKS, grid.columns * BLOCKS
     part = energy[:, corner[0] : corner[0] + rows, corner[1] : corner[1] + columns]
-    shape = len(energy), layout.rows, BLOCKS, layout.columns, BLOCKS
+    shape = len(energy), grid.rows, BLOCKS, grid.columns, BLOCKS
     return np.asarray(part.reshape(shape).mean(axis=(2, 4)), np.float64)
 
 

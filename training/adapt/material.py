@@ -11,7 +11,7 @@ import numpy as np
 
 from edge.errors import ConfigError
 from edge.images.zstack import Exposure, read_manifest, read_pixels, stacks
-from edge.measure.preprocess import PATCH_PX, Layout
+from edge.measure.preprocess import PATCH_PX, PatchGrid
 from training.adapt.label import Labels, label
 
 LEAST_PLANES = 7  # of a stack that teaches
@@ -45,7 +45,7 @@ class Material:
     """`taught` is trained on; `kept` gives the interval and is looked at by no training; `held` is
     what the user left out, judged and nothing else."""
 
-    layout: Layout
+    grid: PatchGrid
     frame_px: tuple[int, int]
     um_per_px: float
     taught: tuple[Stack, ...]
@@ -73,10 +73,10 @@ def read_material(
     pitch = _um_per_px(manifest, list(found.values()), um_per_px)
     first = next(iter(found.values()))[0]
     height, width = read_pixels(first).shape[:2]
-    layout = _layout(first, height, width)
+    grid = _grid(first, height, width)
     labelled = []
     for name, planes in found.items():
-        stack = _labelled(name, planes, layout, (height, width))
+        stack = _labelled(name, planes, grid, (height, width))
         labelled.append(stack)
         say(_line(stack))
     held = tuple(s for s in labelled if s.name in hold_out)
@@ -91,7 +91,7 @@ def read_material(
         raise AdaptRefused(f"{manifest}: {next(iter(faults.values()))}")
     taught, kept = _dealt(usable)
     left_out = tuple(faults.values())
-    return Material(layout, (height, width), pitch, taught, kept, held, left_out)
+    return Material(grid, (height, width), pitch, taught, kept, held, left_out)
 
 
 def _um_per_px(manifest: Path, found: Sequence[Sequence[Exposure]], given: float | None) -> float:
@@ -109,15 +109,15 @@ def _um_per_px(manifest: Path, found: Sequence[Sequence[Exposure]], given: float
     return pitch
 
 
-def _layout(first: Exposure, height: int, width: int) -> Layout:
+def _grid(first: Exposure, height: int, width: int) -> PatchGrid:
     try:
-        return Layout.of_frame(height, width)
+        return PatchGrid.of_frame(height, width)
     except ConfigError as error:
         raise AdaptRefused(f"{first.path}: {error}") from error
 
 
 def _labelled(
-    name: str, planes: Sequence[Exposure], layout: Layout, size: tuple[int, int]
+    name: str, planes: Sequence[Exposure], grid: PatchGrid, size: tuple[int, int]
 ) -> Stack:
     def read(index: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
         pixels = read_pixels(planes[index])
@@ -129,7 +129,7 @@ def _labelled(
         return pixels
 
     heights = [plane.z_um for plane in planes]
-    return Stack(name, tuple(planes), label(heights, read, layout, planes[0].focus_z_um))
+    return Stack(name, tuple(planes), label(heights, read, grid, planes[0].focus_z_um))
 
 
 def _line(stack: Stack) -> str:

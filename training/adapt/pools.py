@@ -85,10 +85,10 @@ def rin_pool(material: Material, folder: Path) -> Pool:
     planes = [
         (s, p) for s in material.taught for p in s.planes if abs(s.defocus_um(p)) <= RIN_REACH_UM
     ]
-    layout = material.layout
-    images = np.empty((len(planes), *layout.small_px, 3), np.uint8)
-    labels = np.empty((len(planes), 1 + layout.rows * layout.columns), np.float32)
-    prepare = CpuPreprocessor(layout=layout)
+    grid = material.grid
+    images = np.empty((len(planes), *grid.small_px, 3), np.uint8)
+    labels = np.empty((len(planes), 1 + grid.rows * grid.columns), np.float32)
+    prepare = CpuPreprocessor(grid=grid)
     for slot, (stack, plane) in enumerate(planes):
         frame = Frame(read_pixels(plane), PixelFormat.RGB8, slot, 0, 0)
         images[slot] = prepare(frame).small[0]

@@ -30,7 +30,7 @@ def found_of(
     judged = material.held or material.kept
     return {
         "manifest": options.zstacks.name,
-        "grid": [material.layout.rows, material.layout.columns],
+        "grid": [material.grid.rows, material.grid.columns],
         "um_per_px": material.um_per_px,
         "range_um": optics.range_um,
         "mirrored": mirrored,

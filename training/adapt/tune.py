@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import torch
 
-from edge.measure.preprocess import Layout
+from edge.measure.preprocess import PatchGrid
 from training.augment import rin_batch
 from training.export import WEIGHTS, set_depth_share
 from training.malloc_tuning import keep_memory
@@ -45,13 +45,13 @@ class Wishes:
         return plan
 
 
-def start(kind: str, layout: Layout, plan: Plan | None = None) -> Run:
+def start(kind: str, grid: PatchGrid, plan: Plan | None = None) -> Run:
     """A run that begins with the shipped weights."""
     run = Run(plan or Plan(kind, steps=1))
     run.begin_from(WEIGHTS / f"{kind}.pt")
     for net in (run.net, run.average):
         if isinstance(net, RIN):
-            net.take_shape(layout.small_px, (layout.rows, layout.columns))
+            net.take_shape(grid.small_px, (grid.rows, grid.columns))
     return run
 
 
@@ -64,10 +64,10 @@ def mirror(run: Run) -> None:
         net.head.bias.copy_(net.head.bias.flip(0))
 
 
-def tune(dpn: Pool, rin: Pool, layout: Layout, wishes: Wishes, folder: Path) -> tuple[Run, Run]:
+def tune(dpn: Pool, rin: Pool, grid: PatchGrid, wishes: Wishes, folder: Path) -> tuple[Run, Run]:
     """The DPN here and the RIN in a process beside it: (rin, dpn)."""
     context = multiprocessing.get_context("spawn")
-    arguments = rin.folder, layout, wishes, folder / "rin"
+    arguments = rin.folder, grid, wishes, folder / "rin"
     beside = context.Process(target=_tune_rin, args=arguments)
     beside.start()
     try:
@@ -81,7 +81,7 @@ def tune(dpn: Pool, rin: Pool, layout: Layout, wishes: Wishes, folder: Path) -> 
     run = Run.load(folder / "rin" / "checkpoint.pt")
     for net in (run.net, run.average):
         assert isinstance(net, RIN)
-        net.take_shape(layout.small_px, (layout.rows, layout.columns))
+        net.take_shape(grid.small_px, (grid.rows, grid.columns))
     return run, tuned
 
 
@@ -89,7 +89,7 @@ def _tune_dpn(pool: Pool, wishes: Wishes, out: Path) -> Run:
     plan = wishes.plan("dpn")
     tile = pool.images.shape[1]
     plan.crops = tuple((share, min(px, tile // 32 * 32)) for share, px in CROPS)
-    run = start("dpn", Layout(), plan)
+    run = start("dpn", PatchGrid(), plan)
     if wishes.mirrored:
         mirror(run)
     _train(run, pool, out)
@@ -100,9 +100,9 @@ def _tune_dpn(pool: Pool, wishes: Wishes, out: Path) -> Run:
     return run
 
 
-def _tune_rin(folder: Path, layout: Layout, wishes: Wishes, out: Path) -> None:
-    run = start("rin", layout, wishes.plan("rin"))
-    run.make = partial(rin_batch, grid=(layout.rows, layout.columns))
+def _tune_rin(folder: Path, grid: PatchGrid, wishes: Wishes, out: Path) -> None:
+    run = start("rin", grid, wishes.plan("rin"))
+    run.make = partial(rin_batch, grid=(grid.rows, grid.columns))
     _train(run, Pool.open(folder), out)
 
 

@@ -143,7 +143,7 @@ def _adapt(
     pictures = rin_pool(material, folders["rin_pool"])
     say(f"{len(tiles.ready())} tiles and {len(pictures.labels)} pictures to tune from")
     wishes = Wishes(options.minutes, options.steps, SEED, mirrored)
-    rin, dpn = tune(tiles, pictures, material.layout, wishes, folders["tuned"])
+    rin, dpn = tune(tiles, pictures, material.grid, wishes, folders["tuned"])
     after = scratch / "after"
     _export(rin, dpn, material, optics, after)
     kept = records(after, material.kept)
@@ -158,14 +158,14 @@ def _adapt(
 
 def _shipped(material: Material, folder: Path) -> Path:
     """The shipped models as this sensor's size needs them."""
-    if material.layout == PAPER:
+    if material.grid == PAPER:
         return MODELS
     shipped = Manifest.read(MODELS / "dpn.json")
     for kind in ("rin", "dpn"):
         calibration = dict(shipped.calibration) if kind == "dpn" else None
         export(
-            start(kind, material.layout), folder, calibration=calibration,
-            operating_point=OPERATING_POINT, layout=material.layout,
+            start(kind, material.grid), folder, calibration=calibration,
+            operating_point=OPERATING_POINT, grid=material.grid,
         )  # fmt: skip
     return folder
 
@@ -195,7 +195,7 @@ def _export(rin: Run, dpn: Run, material: Material, optics: Optics, folder: Path
     for each in (rin, dpn):
         export(
             each, folder, operating_point=OPERATING_POINT, data=data, optics=optics,
-            layout=material.layout,
+            grid=material.grid,
         )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from edge.errors import ConfigError, EngineRejected
 from edge.latency import Lap
 from edge.loop import Outcome
 from edge.measure.importance import ClassRule
-from edge.measure.preprocess import PAPER, CpuPreprocessor, Layout
+from edge.measure.preprocess import PAPER, CpuPreprocessor, PatchGrid
 from edge.measure.sensor import measure
 from edge.open_sensor import build_sensor
 from edge.optics import Objective
@@ -25,7 +25,7 @@ from engines.manifest import Manifest, Preprocessing
 from tests.support.tiny_models import write_dpn, write_rin
 
 OBJECTIVE = Objective(na=0.75, magnification=20, um_per_px=0.34)
-WIDE = Layout(2, 3)
+WIDE = PatchGrid(2, 3)
 
 
 def frame(pixels, pixel_format=PixelFormat.RGB8):
@@ -48,20 +48,20 @@ def picture(height, width):
     ],
 )
 def test_the_grid_follows_the_frame(size, grid, small):
-    layout = Layout.of_frame(*size)
-    assert (layout.rows, layout.columns) == grid
-    assert layout.small_px == small
-    assert all(crop <= px for crop, px in zip(layout.crop_px, size, strict=True))
+    patch_grid = PatchGrid.of_frame(*size)
+    assert (patch_grid.rows, patch_grid.columns) == grid
+    assert patch_grid.small_px == small
+    assert all(crop <= px for crop, px in zip(patch_grid.crop_px, size, strict=True))
 
 
 def test_a_frame_smaller_than_a_patch_has_none():
     with pytest.raises(ConfigError, match="63 x 60 px is too small, a patch of 224 x 224 px"):
-        Layout.of_frame(60, 63)
+        PatchGrid.of_frame(60, 63)
 
 
 def test_the_papers_grid_is_the_shipped_models():
     assert PAPER.preprocessing == Preprocessing()
-    assert Layout(2, 3).preprocessing == Preprocessing((448, 672), (112, 176), 224, (2, 3))
+    assert PatchGrid(2, 3).preprocessing == Preprocessing((448, 672), (112, 176), 224, (2, 3))
 
 
 @pytest.mark.parametrize("pixel_format", [PixelFormat.RGB8, PixelFormat.MONO8])
@@ -91,10 +91,10 @@ def test_bayer_frames_too():
     np.testing.assert_array_equal(ready.crop, whole[26:474, 14:686])
 
 
-def write_models(folder, layout=WIDE, dpn_layout=None):
-    grid = (layout.rows, layout.columns)
-    rin = write_rin(folder, layout.small_px, grid, preprocessing=layout.preprocessing)
-    dpn = write_dpn(folder, preprocessing=(dpn_layout or layout).preprocessing)
+def write_models(folder, patch_grid=WIDE, dpn_grid=None):
+    grid = (patch_grid.rows, patch_grid.columns)
+    rin = write_rin(folder, patch_grid.small_px, grid, preprocessing=patch_grid.preprocessing)
+    dpn = write_dpn(folder, preprocessing=(dpn_grid or patch_grid).preprocessing)
     return ModelSettings(rin, dpn, threads=1, backend="cpu")
 
 
@@ -116,7 +116,7 @@ def test_a_frame_of_another_size_is_measured(tmp_path):
 
 
 def test_networks_of_two_instruments_do_not_mix(tmp_path):
-    models = write_models(tmp_path, dpn_layout=PAPER)
+    models = write_models(tmp_path, dpn_grid=PAPER)
     with pytest.raises(EngineRejected, match=r"made for a grid of \(9, 9\) patches, rin\.onnx"):
         build_sensor(models, OBJECTIVE, ClassRule())
 
