@@ -23,7 +23,7 @@ from edge.measure.raw_pixels import width_px
 from edge.measure.sensor import Measurement
 from edge.measure.training_range import TrainingRange, worse
 from engines.engine import Engine
-from engines.gpu.frame import GpuFrame, Rule, View
+from engines.gpu.frame import ChoiceRule, GpuFrame, View
 from engines.manifest import Manifest
 
 
@@ -59,7 +59,7 @@ def open_gpu_sensor(
     names(dpn)
     cuda, rin_net, dpn_net = open_gpu(rin, dpn)
     try:
-        choice = Rule(rule.threshold, *rule.steps)
+        choice = ChoiceRule(rule.threshold, *rule.k_by_class)
         sensor = GpuMeasurer(GpuFrame(cuda, rin_net, dpn_net, choice, memory, graphs), rule, dpn)
     except BaseException:
         rin_net.close()

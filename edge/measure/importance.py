@@ -52,7 +52,7 @@ class ClassRule:
         return Sparsity.BLANK, 0
 
     @property
-    def steps(self) -> tuple[int, int, int]:
+    def k_by_class(self) -> tuple[int, int, int]:
         """k alone, as the kernel takes it (engines/kernels/select.cu): k = the first for n from the
         first on, the second for n from the second on, below min(n, the third)."""
         if self.every:

@@ -45,8 +45,9 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """When a patch counts, and how many are measured: edge.measure.importance.ClassRule.steps."""
+class ChoiceRule:
+    """When a patch counts, and how many are measured:
+    edge.measure.importance.ClassRule.k_by_class."""
 
     threshold: float
     dense: int
@@ -62,7 +63,7 @@ class GpuFrame:
     """
 
     def __init__(
-        self, cuda: Cuda, rin: TensorRtEngine, dpn: TensorRtEngine, rule: Rule,
+        self, cuda: Cuda, rin: TensorRtEngine, dpn: TensorRtEngine, rule: ChoiceRule,
         memory: str = "copy", graphs: bool = True,
     ) -> None:  # fmt: skip
         if memory not in MEMORY:

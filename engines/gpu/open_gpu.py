@@ -12,7 +12,7 @@ from pathlib import Path
 from engines.errors import BuildFailed, GpuFailed
 from engines.gpu.cuda import Cuda, import_pycuda
 from engines.gpu.device import find_gpu
-from engines.gpu.frame import GpuFrame, Rule
+from engines.gpu.frame import ChoiceRule, GpuFrame
 from engines.gpu.plan import PLANS, Host, load_plan
 from engines.gpu.tensorrt_engine import TensorRtEngine
 from engines.gpu.tensorrt_library import import_tensorrt
@@ -61,4 +61,4 @@ def compile_kernels(architecture: str) -> bytes:
     raise GpuFailed(f"the kernels were not compiled: {'; '.join(dict.fromkeys(said))}")
 
 
-__all__ = ["GpuFrame", "Rule", "compile_kernels", "open_gpu"]
+__all__ = ["GpuFrame", "ChoiceRule", "compile_kernels", "open_gpu"]

@@ -160,7 +160,7 @@ class CpuKernels:
 
     def select(self, scores, rule, result):
         """Choose by an edge ClassRule."""
-        dense, sparse, ex_sparse = rule.steps
+        dense, sparse, ex_sparse = rule.k_by_class
         self.launch(
             SELECT,
             scores=np.ascontiguousarray(scores, np.float32),

@@ -182,13 +182,13 @@ def twice(models, frames):
 def graph_and_plain(models, frames):
     """The bytes of every Result, with and without graphs."""
     from edge.measure.gpu_sensor import view
-    from engines.gpu.frame import GpuFrame, Rule
+    from engines.gpu.frame import ChoiceRule, GpuFrame
 
     _, (rin, dpn) = opened(models)
     frames = list(frames_of(frames)) * 3
     answers = {}
     for graphs in (True, False):
-        gpu = GpuFrame(rin._cuda, rin, dpn, Rule(0.8, 31, 9, 3), graphs=graphs)
+        gpu = GpuFrame(rin._cuda, rin, dpn, ChoiceRule(0.8, 31, 9, 3), graphs=graphs)
         answers[graphs] = [meant(gpu(view(frame))) for _, frame in frames], gpu.graph
     timed = [gpu.timed(view(frame)) for _, frame in frames]
     plain_and_timed = answers[False][0], [meant(result) for result, _ in timed]

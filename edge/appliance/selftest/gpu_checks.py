@@ -24,7 +24,7 @@ from edge.measure.preprocess import GRID, CpuPreprocessor
 from edge.measure.sensor import Measurer, measure
 from engines.golden import LIMITS
 from engines.gpu.cuda import Cuda
-from engines.gpu.frame import MEMORY, GpuFrame, Rule
+from engines.gpu.frame import MEMORY, ChoiceRule, GpuFrame
 from engines.gpu.tensorrt_engine import TensorRtEngine
 from engines.kernels.result import RESULT
 
@@ -57,7 +57,7 @@ class GpuTest:
 
     def _way(self, memory: str = "copy", graphs: bool = True) -> GpuFrame:
         rule = self._classes
-        choice = Rule(rule.threshold, *rule.steps)
+        choice = ChoiceRule(rule.threshold, *rule.k_by_class)
         return GpuFrame(self._cuda, self._rin, self._dpn, choice, memory, graphs)
 
     def _kernels(self, rgb: U8, name: str) -> Check:

@@ -61,8 +61,8 @@ def test_class_rule(n, sparsity, papers_k, every):
 
 def test_every_patch_with_content_is_measured_unless_told_otherwise():
     assert ClassRule().every
-    assert ClassRule().steps == (31, 31, 31)
-    assert ClassRule(every=False).steps == (31, 9, 3)
+    assert ClassRule().k_by_class == (31, 31, 31)
+    assert ClassRule(every=False).k_by_class == (31, 9, 3)
     assert ClassRule(dense=20).classify(19) == (Sparsity.SPARSE, 19)
     assert ClassRule(dense=20).classify(25) == (Sparsity.DENSE, 20)
 

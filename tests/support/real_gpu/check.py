@@ -88,7 +88,7 @@ def kernels_equal_the_cpu(cuda):
         drawn[rng.permutation(81)[:n]] = rng.choice(np.float32([0.81, 0.9, 0.9001, 1]), n)
         pinned.array[:] = drawn.view(np.uint8)
         cuda.copy_in(scores, pinned.array)
-        dense, sparse, ex_sparse = rule.steps
+        dense, sparse, ex_sparse = rule.k_by_class
         cuda.launch(SELECT, scores=scores, threshold=rule.threshold, dense=dense,
                     sparse=sparse, ex_sparse=ex_sparse, result=result)  # fmt: skip
         cuda.copy_out(told.array, result)
@@ -149,13 +149,13 @@ def whole_way(found):
 
 def graph_and_plain(models, frames):
     """The same bytes with and without captured graphs, and ms by stage."""
-    from engines.gpu.frame import GpuFrame, Rule
+    from engines.gpu.frame import ChoiceRule, GpuFrame
 
     _, (rin, dpn) = gpu_scenarios.opened(models)
     held = [frame for _, frame in gpu_scenarios.frames_of(frames)] * 3
     answers, modes, spent = [], [], {}
     for graphs in (True, False):
-        gpu = GpuFrame(rin._cuda, rin, dpn, Rule(0.8, 31, 9, 3), graphs=graphs)
+        gpu = GpuFrame(rin._cuda, rin, dpn, ChoiceRule(0.8, 31, 9, 3), graphs=graphs)
         answers.append([gpu_scenarios.meant(gpu(view(frame))) for frame in held])
         modes.append(gpu.graph)
     timed = [gpu.timed(view(frame))[1] for frame in held * 5]
