@@ -17,6 +17,7 @@ from edge.errors import ConfigError
 from edge.guard import Guard, limits_of
 from edge.instrument import camera_says, check_same
 from edge.measure.focus_offset import with_offset
+from edge.measure.interval import interval_coefficients
 from edge.measure.sensor import Measurer
 from edge.open_sensor import build_sensor
 from edge.open_stage import calibrated, open_stage_of
@@ -27,7 +28,7 @@ from firmware_bridge.errors import StageError
 from firmware_bridge.stage import Stage
 
 #: of a model's calibration.interval; what is not there would never hold
-HOLD_RULES = ("lone_um", "lone_relative", "disagree_um", "disagree_relative")
+HOLD_RULES = ("single_patch_um", "single_patch_relative", "disagree_um", "disagree_relative")
 
 
 @dataclass(slots=True)
@@ -142,7 +143,7 @@ def uncalibrated(calibration: Mapping[str, Any]) -> str:
 
     Off the instrument a model may be measured before it is calibrated; it moves nothing then.
     """
-    interval = calibration.get("interval")
+    interval = interval_coefficients(calibration)
     for name in HOLD_RULES:
         if not isinstance(interval, dict) or name not in interval:
             return f"interval.{name}"

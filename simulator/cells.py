@@ -63,7 +63,7 @@ class CellPainter:
         self.nucleus(layer, y + int(jitter[0]), x + int(jitter[1]), rng.uniform(2.8, 4.6))
 
     def nucleus(self, layer: Layer, y: int, x: int, radius_um: float) -> None:
-        """Chromatin: darker rim and clumps on a dense ground."""
+        """Chromatin: darker rim and clumps on a dense background."""
         rng = self.rng
         shape = draw_outline(rng, self.um_per_px, radius_um, rng.uniform(1.0, 1.35), 0.05)
         clumps = self._window(self.fine, shape.inside)

@@ -39,7 +39,7 @@ DARKEST = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """`pixels` (h, w, 3) uint8 RGB; `white` is the clear ground's level in R, G, B.
+    """`pixels` (h, w, 3) uint8 RGB; `white` is the clear background's level in R, G, B.
 
     `filled` (h / 32, w / 32) in 0..1 says where there is detail.
     """
@@ -166,7 +166,7 @@ def _shrink(pixels: U8, factor: float) -> U8:
 
 
 def _white(pixels: U8) -> F64:
-    """Level of the clear ground in R, G, B; a dense section shows none, so a guess from above.
+    """Level of the clear background in R, G, B; a dense section shows none, so a guess from above.
 
     No channel may fall below 0.8 of the brightest one, else a pink section would turn white.
     """

@@ -4,10 +4,10 @@ The shape is `edge.measure.interval.IntervalModel.interval_um`. It is fitted as 
 the error given what is known at run time, by quantile regression on log |error| (so that near and
 far, sure and vague frames count alike), and leaned towards equal coverage in every group and
 condition, which are not known at run time, but here they are, and near and far. Few, more and 31
-patches have a law each where there are slides enough: many that agree say more than the network's
-own spread, few do not. Its factors per number of patches are conformal: each fifth of the slides is
-judged by an interval fitted on the others, and the interval fitted on all is made as much wider as
-that showed (cross-conformal, Vovk 2015: no slide judges itself, none is wasted).
+patches have coefficients of their own where there are slides enough: many that agree say more than
+the network's own spread, few do not. Its factors per number of patches are conformal: each fifth of
+the slides is judged by an interval fitted on the others, and the interval fitted on all is made as
+much wider as that showed (cross-conformal, Vovk 2015: no slide judges itself, none is wasted).
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from training.conformal import F64, slide_quantile, weights
 from training.frame_rows import CLASSES, FrameRow, k_keys, slide_numbers, slides_of, split
 
 LEVEL = 0.95
-EXPONENTS = ("network", "patches", "distance", "importance", "colour", "ground")
-LIGHT = ("colour", "ground")  # of dense frames alone
-DOUBT = ("network", "patches", "importance", "ground")  # never narrow an interval
+EXPONENTS = ("network", "patches", "distance", "importance", "colour", "background")
+DENSE_ONLY = ("colour", "background")  # of dense frames alone
+DOUBT = ("network", "patches", "importance", "background")  # never narrow an interval
 GREATEST = 4.0  # size of an exponent
-#: steeper, a law drawn from far frames makes those in focus unreadable; above 0, too narrow
+#: steeper, coefficients drawn from far frames makes those in focus unreadable; above 0, too narrow
 DISTANCE = (-0.4, 0.0)
 #: a network that is not sure of what it says widens every interval, also where the slides at hand
 #: are as well explained without: of strange ones it may be all that tells
 NETWORK = (0.25, GREATEST)
-LAW_SLIDES = 250  # per law: seven numbers, evened over a dozen groups and conditions
+SLIDES_EACH = 250  # per k: seven numbers, evened over a dozen groups and conditions
 BANDS_UM = (3.0, 10.0)  # of |found|, near, between and far
 EVENED_SLIDES = 15  # a group of fewer is chance
 LEAST_SLIDES = 40  # per factor: twice what its quantile needs to exist
 MANY_SLIDES = 400  # so many tell an interval that is too wide, too
-PARTS = 5  # of the slides; of halves the laws would be fitted on fewer than what ships
+PARTS = 5  # of the slides; of halves the coefficients would be fitted on fewer than what ships
 REPEATS = 9  # ways to deal them, of which the median counts
 LEAST_UM = 1e-3  # errors below are as good as this one
 EVEN = 300.0  # how strongly unequal coverage of the groups counts
@@ -100,13 +100,15 @@ def shape(rows: Sequence[FrameRow], start: IntervalModel) -> IntervalModel:
         for low, high in pairwise((*CLASSES, 1 << 30))
     ]
     left_out: tuple[str, ...] = ()
-    if any(slides_of(part) < LAW_SLIDES for _, part in parts):
+    if any(slides_of(part) < SLIDES_EACH for _, part in parts):
         parts = [(CLASSES[0], list(rows))]
-        if slides_of(rows) < LAW_SLIDES:  # what only dense frames tell would be chance
-            left_out = LIGHT
-    laws = [(low, _law(part, left_out)) for low, part in parts]
+        if slides_of(rows) < SLIDES_EACH:  # what only dense frames tell would be chance
+            left_out = DENSE_ONLY
+    by_k = [(low, _coefficients(part, left_out)) for low, part in parts]
     names = ("scale_um", *EXPONENTS)
-    found = {name: _by_k([(low, law[name]) for low, law in laws]) for name in names}
+    found = {
+        name: _by_k([(low, coefficients[name]) for low, coefficients in by_k]) for name in names
+    }
     return dataclasses.replace(start, factors=((1, 1.0),), **found)
 
 
@@ -114,7 +116,7 @@ def _by_k(table: Sequence[tuple[int, float]]) -> Any:
     return table[0][1] if len(table) == 1 else tuple(table)
 
 
-def _law(rows: Sequence[FrameRow], left_out: Sequence[str] = ()) -> dict[str, float]:
+def _coefficients(rows: Sequence[FrameRow], left_out: Sequence[str] = ()) -> dict[str, float]:
     """Exponents and scale, the same for every k of `rows`; those of `left_out` are 0."""
     logs = _logs(rows)
     middle, unit = logs.mean(axis=0), np.maximum(logs.std(axis=0), LEAST_SPREAD)
@@ -183,7 +185,7 @@ def intervals(rows: Sequence[FrameRow], calibration: IntervalModel) -> F64:
                 r.between_um,
                 r.k,
                 r.importance,
-                r.light,
+                r.photometry,
                 r.patches.left_out,
             )
             for r in rows
@@ -196,8 +198,11 @@ def as_json(calibration: IntervalModel) -> dict[str, object]:
     table = {str(k): factor for k, factor in calibration.factors}
     names = ("scale_um", *EXPONENTS, "least_um")
     plain = {name: _plain(getattr(calibration, name)) for name in names}
-    if math.isfinite(calibration.lone_um):  # not fitted, and not to be lost
-        plain |= {name: getattr(calibration, name) for name in ("lone_um", "lone_relative")}
+    if math.isfinite(calibration.single_patch_um):  # not fitted, and not to be lost
+        plain |= {
+            name: getattr(calibration, name)
+            for name in ("single_patch_um", "single_patch_relative")
+        }
     if calibration.few_importance > 0.0:
         plain |= {name: getattr(calibration, name) for name in ("few_importance", "few_um")}
     return {**plain, "factors": table}
@@ -219,7 +224,7 @@ def _logs(rows: Sequence[FrameRow]) -> F64:
     """(n, exponents) what each exponent of EXPONENTS is multiplied by."""
     return np.array(
         [
-            interval_logs(r.found_um, r.network_um, r.between_um, r.k, r.importance, r.light)
+            interval_logs(r.found_um, r.network_um, r.between_um, r.k, r.importance, r.photometry)
             for r in rows
         ]
     )

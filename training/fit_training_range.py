@@ -137,16 +137,16 @@ def fit_training_range(
 def judge(training_range: TrainingRange, rows: Sequence[FrameRow]) -> list[DomainShift | None]:
     """What the runtime would say of each row."""
     return [
-        training_range.judge(features(row.light, row.patches, training_range.combine), row.k)
+        training_range.judge(features(row.photometry, row.patches, training_range.combine), row.k)
         for row in rows
     ]
 
 
 def _light(rows: Sequence[FrameRow]) -> dict[str, Any]:
-    known = [row.light for row in rows if row.light]
+    known = [row.photometry for row in rows if row.photometry]
     bounds: dict[str, Any] = {}
     for name in PHOTOMETRY if known else ():
-        values = [light[name] for light in known]
+        values = [photometry[name] for photometry in known]
         low, high = min(values), max(values)
         if name in ("saturated", "black"):
             bounds[name] = round(max(LEAST_SHARE, AUGMENTED[name][1] * high), 4)

@@ -30,7 +30,7 @@ class FrameRow:
     """One frame. `error_um` = |found - true|, NaN where either is unknown; k = 0 without patches.
 
     network_um, between_um, importance (mean of the chosen patches) are NaN at k = 0. `patches` and
-    `light` are what the training range judges.
+    `photometry` are what the training range judges.
     """
 
     condition: str
@@ -43,7 +43,7 @@ class FrameRow:
     between_um: float
     importance: float
     patches: PatchDefocus
-    light: Mapping[str, float]
+    photometry: Mapping[str, float]
     true_um: float = math.nan
 
     @property
@@ -171,7 +171,7 @@ def frame_of(record: Mapping[str, Any]) -> FrameRow:
         between_um=_number(record["between_um"]),
         importance=float(importance.astype(np.float64).mean()) if k else math.nan,
         patches=patches,
-        light=record["photometry"] or {},
+        photometry=record["photometry"] or {},
         true_um=_number(true),
     )
 

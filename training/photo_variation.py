@@ -22,7 +22,7 @@ TILTED, DYED, CURVED, LAID, VEILED = 0.6, 0.6, 0.4, 0.25, 0.35
 SLOPE, PIVOT, LEAST_GAIN, MOST_GAIN = (-0.35, 0.6), 0.08, 0.35, 2.5
 DYE_MIX = 0.7  # most of a plane that is a mixture of the others
 CURVE = (0.7, 1.5)  # exponent of the absorbance
-VEIL = 0.5  # most absorbance of an even ground under a dense section
+VEIL = 0.5  # most absorbance of an even background under a dense section
 
 
 class VariedPhotographs(Photographs):
@@ -46,8 +46,8 @@ class VariedPhotographs(Photographs):
 
 def vary(planes: list[F32], rng: Rng) -> list[F32]:
     """Change absorbance in R, G and B (each (h, w) float32, periodic) in its spectrum, its dyes,
-    its contrast and its ground; the results are new, not negative, and as strong in the mean
-    where no ground is added."""
+    its contrast and its background; the results are new, not negative, and as strong in the mean
+    where no background is added."""
     strength = float(np.mean([plane.mean() for plane in planes]))
     if rng.uniform() < TILTED:
         gain = spectral_gain(planes[0].shape, float(rng.uniform(*SLOPE)))
@@ -68,8 +68,8 @@ def vary(planes: list[F32], rng: Rng) -> list[F32]:
     if rng.uniform() < VEILED:
         veil = rng.uniform(0.0, VEIL) * rng.uniform(0.2, 1.0, 3)
     return [
-        np.asarray(np.maximum(plane * scale, 0.0) + np.float32(ground), np.float32)
-        for plane, ground in zip(planes, veil, strict=True)
+        np.asarray(np.maximum(plane * scale, 0.0) + np.float32(background), np.float32)
+        for plane, background in zip(planes, veil, strict=True)
     ]
 
 

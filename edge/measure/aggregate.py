@@ -64,12 +64,12 @@ def aggregate(
     frame: Frame,
     calibration: IntervalModel,
     shift: DomainShift | None = None,
-    light: Mapping[str, float] = MappingProxyType({}),
+    photometry: Mapping[str, float] = MappingProxyType({}),
 ) -> FocusEstimate | NoFocus:
     """Median, spread and interval of the patches, all in um (paper section 4.2).
 
     `shift`: how far the frame lies outside the training; None when that was not measured.
-    `light`: the frame's photometry.
+    `photometry`: the frame's photometry.
     """
     start_ns, mid_ns, sparsity = frame.earliest_start_ns, frame.exposure_mid_ns, measured.sparsity
     if not measured.finite:
@@ -81,7 +81,7 @@ def aggregate(
     network = middle(measured.spread_um.tolist())
     importance = math.fsum(measured.importance.tolist()) / k
     interval = calibration.interval_um(
-        median, network, spread, k, importance, light, measured.left_out
+        median, network, spread, k, importance, photometry, measured.left_out
     )
     if not math.isfinite(interval):  # finite inputs can still overflow
         return NoFocus(Reason.NOT_FINITE, sparsity, start_ns, mid_ns)

@@ -44,10 +44,10 @@ class GpuMeasurer:
         result = lap("gpu", self._gpu(view(frame)))
         ranked = _ranked(result, self._rule)
         defocus = _defocus(result, ranked, self._outputs)
-        light = of_sample(result["sample"])
-        shift = worse(self.training_range(light, defocus), self.plain(frame, defocus.cells))
-        estimate = aggregate(defocus, frame, self.calibration, shift, light)
-        return Measurement(ranked, defocus, lap("aggregate", estimate), shift, light)
+        photometry = of_sample(result["sample"])
+        shift = worse(self.training_range(photometry, defocus), self.plain(frame, defocus.cells))
+        estimate = aggregate(defocus, frame, self.calibration, shift, photometry)
+        return Measurement(ranked, defocus, lap("aggregate", estimate), shift, photometry)
 
 
 def open_gpu_sensor(

@@ -14,7 +14,7 @@ import numpy.typing as npt
 U8 = npt.NDArray[np.uint8]
 
 STEP = 8
-GROUND = 0.99  # the background is brighter than nearly everything else
+BACKGROUND_SHARE = 0.99  # the background is brighter than nearly everything else
 _LEVELS = np.arange(256, dtype=np.float64)
 _CHANNELS = np.array([0, 256, 512], np.int64)
 
@@ -29,7 +29,7 @@ PHOTOMETRY = (
 )
 
 
-def photometry(small: U8) -> Mapping[str, float]:
+def photometry_of(small: U8) -> Mapping[str, float]:
     """The features named in PHOTOMETRY, all finite, of (1, h, w, 3) uint8 RGB."""
     return of_sample(small[0, STEP // 2 :: STEP, STEP // 2 :: STEP])
 
@@ -39,14 +39,14 @@ def of_sample(pixels: U8) -> Mapping[str, float]:
     sample = pixels.reshape(-1, 3)
     counts = np.bincount((sample + _CHANNELS).reshape(-1), minlength=768).reshape(3, 256)
     n = len(sample)
-    ground = np.argmax(np.cumsum(counts, axis=1) >= GROUND * n, axis=1)
-    red, green, blue = np.log2(ground + 1.0)
+    background = np.argmax(np.cumsum(counts, axis=1) >= BACKGROUND_SHARE * n, axis=1)
+    red, green, blue = np.log2(background + 1.0)
     greatest = np.maximum(np.maximum(sample[:, 0], sample[:, 1]), sample[:, 2])  # axis=1 is 20 x
     least = np.minimum(np.minimum(sample[:, 0], sample[:, 1]), sample[:, 2])  # slower
     mean = float(counts[1] @ _LEVELS) / n
     variance = float(counts[1] @ (_LEVELS - mean) ** 2) / n
     values = (
-        float(ground.mean()),
+        float(background.mean()),
         float(red - green),
         float(blue - green),
         float(counts[:, 255].max()) / n,

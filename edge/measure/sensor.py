@@ -15,7 +15,7 @@ from edge.measure.colour_order import ColourOrder, swapped
 from edge.measure.defocus import Defocus, Enough, PatchDefocus
 from edge.measure.importance import Importance, Ranked
 from edge.measure.interval import IntervalModel
-from edge.measure.photometry import photometry
+from edge.measure.photometry import photometry_of
 from edge.measure.plain_look import PlainLook
 from edge.measure.preprocess import Patches, Preprocessor
 from edge.measure.training_range import DomainShift, TrainingRange, worse
@@ -61,13 +61,13 @@ class CpuMeasurer:
         patches = lap("preprocess", self.preprocess(frame))
         scores = lap("rin", self.importance(patches))  # which patches hold content
         ranked = lap("select", self.importance.rank(scores))
-        light = photometry(patches.small)
-        enough = self._enough(frame, light)
+        photometry = photometry_of(patches.small)
+        enough = self._enough(frame, photometry)
         defocus = lap("dpn", self.defocus(patches, ranked, enough))  # signed um, one per patch
-        shift = self.training_range(light, defocus)  # how far outside the training
+        shift = self.training_range(photometry, defocus)  # how far outside the training
         shift = self._looked(frame, patches, defocus, shift)
-        estimate = lap("aggregate", aggregate(defocus, frame, self.calibration, shift, light))
-        return Measurement(ranked, defocus, estimate, shift, light)
+        estimate = lap("aggregate", aggregate(defocus, frame, self.calibration, shift, photometry))
+        return Measurement(ranked, defocus, estimate, shift, photometry)
 
     def _looked(
         self, frame: Frame, patches: Patches, defocus: PatchDefocus, shift: DomainShift | None
@@ -83,13 +83,13 @@ class CpuMeasurer:
             found = self.order.look(best, defocus)
         return worse(shift, swapped(self.order, found))
 
-    def _enough(self, frame: Frame, light: Mapping[str, float]) -> Enough | None:
+    def _enough(self, frame: Frame, photometry: Mapping[str, float]) -> Enough | None:
         if self.enough_um is None:
             return None
         most_um = self.enough_um
 
         def enough(so_far: PatchDefocus) -> bool:
-            found = aggregate(so_far, frame, self.calibration, None, light)
+            found = aggregate(so_far, frame, self.calibration, None, photometry)
             return isinstance(found, FocusEstimate) and found.interval_um <= most_um
 
         return enough

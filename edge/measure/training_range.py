@@ -117,9 +117,11 @@ class TrainingRange:
         read = {name: _bounds(name, value, where, outputs) for name, value in bounds.items()}
         return cls(read, given["action"] == "hold", given["combine"])
 
-    def __call__(self, light: Mapping[str, float], patches: PatchDefocus) -> DomainShift | None:
+    def __call__(
+        self, photometry: Mapping[str, float], patches: PatchDefocus
+    ) -> DomainShift | None:
         """Judge one frame by its photometry and its patches; None: nothing could be compared."""
-        return self.judge(features(light, patches, self.combine), len(patches.cells))
+        return self.judge(features(photometry, patches, self.combine), len(patches.cells))
 
     def judge(self, seen: Features, k: int) -> DomainShift | None:
         """The worst of the features `seen` on a frame of `k` patches."""
@@ -135,9 +137,9 @@ class TrainingRange:
         return DomainShift(scores[worst], worst, alarm, alarm and self.hold)
 
 
-def features(light: Mapping[str, float], patches: PatchDefocus, combine: str) -> Features:
+def features(photometry: Mapping[str, float], patches: PatchDefocus, combine: str) -> Features:
     """What is known of a frame: its photometry, and what the DPN says besides the defocus."""
-    seen = {name: (value, 0.0) for name, value in light.items()}
+    seen = {name: (value, 0.0) for name, value in photometry.items()}
     if patches.optics is not None and len(patches.optics):
         optics = patches.optics.astype(np.float64)
         for name, (column, least_sd) in OPTICS.items():

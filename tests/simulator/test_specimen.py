@@ -43,7 +43,7 @@ def test_field_has_the_class_that_was_asked_for(kind, sparsity):
 
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory):
-    """One photograph of violet dots on a clear ground."""
+    """One photograph of violet dots on a clear background."""
     rng = np.random.default_rng(0)
     pixels = np.full((800, 1000, 3), 235, np.uint8)
     for y, x, radius in rng.integers((0, 0, 2), (800, 1000, 10), (3000, 3)):

@@ -118,7 +118,7 @@ def described(seen):
         "importance": patches.importance.tolist(),
         "optics": None if patches.optics is None else patches.optics.tolist(),
         "novelty": None if patches.novelty is None else patches.novelty.tolist(),
-        "light": list(seen.photometry.values()),
+        "photometry": list(seen.photometry.values()),
         "shift": seen.shift and [seen.shift.score, seen.shift.feature, seen.shift.alarm],
     }
 

@@ -18,7 +18,8 @@ from engines.manifest import NOMINAL_OPTICS, Input, Manifest, Output
 #: as wide as the defaults of IntervalModel, and bounds that nothing leaves
 CALIBRATED = {
     "interval": {
-        "lone_um": 999.0, "lone_relative": 0.0, "disagree_um": 4.0, "disagree_relative": 0.25,
+        "single_patch_um": 999.0, "single_patch_relative": 0.0,
+        "disagree_um": 4.0, "disagree_relative": 0.25,
     },
     "envelope": {
         "action": "warn", "combine": "weighted", "bounds": {"contrast": [-999.0, 999.0]},

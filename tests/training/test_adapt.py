@@ -292,10 +292,14 @@ def test_the_interval_is_as_wide_as_the_worst_stack_needs():
         }  # fmt: skip
 
     shipped = IntervalModel(
-        20.0, scale_um=1.0, factors=((1, 2.0), (9, 1.0)), lone_um=3.0, lone_relative=0.1
+        20.0,
+        scale_um=1.0,
+        factors=((1, 2.0), (9, 1.0)),
+        single_patch_um=3.0,
+        single_patch_relative=0.1,
     )
     kept = fit_few([record("a", 0.4)], shipped, {})["interval"]
-    assert (kept["lone_um"], kept["lone_relative"]) == (3.0, 0.1)
+    assert (kept["single_patch_um"], kept["single_patch_relative"]) == (3.0, 0.1)
     calm, wild = [record("a", 0.4)] * 10, [record("b", 6.0)] * 10
     assert fit_few(calm, shipped, {})["interval"]["factors"] == {"1": 1.0, "9": 0.5}
     assert fit_few([*calm, *wild], shipped, {})["interval"]["factors"] == {"1": 6.0, "9": 3.0}

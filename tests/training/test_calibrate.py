@@ -1,4 +1,4 @@
-"""The fits on rows whose errors are drawn from a known law: does what is promised hold on fresh
+"""The fits on rows whose errors are drawn from a known model: does what is promised hold on fresh
 slides, in every group, and does the alarm ring where it should?"""
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from training.frame_rows import FrameRow, best_of, k_keys, read_frames, slide_nu
 START = IntervalModel(range_um=27.0)
 GROUPS = [(kind, name, k) for kind in ("cell", "tissue")
           for name, k in (("dense", 31), ("sparse", 9), ("ex-sparse", 3))]  # fmt: skip
-LIGHT = {"background": 230.0, "red balance": 0.02, "blue balance": -0.05, "saturated": 0.0,
+USUAL = {"background": 230.0, "red balance": 0.02, "blue balance": -0.05, "saturated": 0.0,
          "black": 0.0, "colour": 0.2, "contrast": 0.15}  # fmt: skip
 NOTHING = PatchDefocus(*[np.empty(0, np.float32)] * 3, (), Sparsity.DENSE, True)
 
@@ -195,7 +195,9 @@ def test_what_matters_is_found():
     # the network's own doubt always counts
     assert at_every_law(found.network) == pytest.approx([0.25] * 3, abs=0.05)
     by_colour = [
-        dataclasses.replace(row, error_um=abs(float(n)) * colour, light={"colour": colour - 0.01})
+        dataclasses.replace(
+            row, error_um=abs(float(n)) * colour, photometry={"colour": colour - 0.01}
+        )
         for row, n in zip(rows, noise, strict=True)
         for colour in [0.02 + 0.1 * row.importance**20]
     ]
@@ -205,12 +207,12 @@ def test_what_matters_is_found():
     levels = np.random.default_rng(8).uniform(100.0, 225.0, len(covered))
     by_ground = [
         dataclasses.replace(
-            row, error_um=abs(float(n)) * (240.0 - level) / 100.0, light={"background": level}
+            row, error_um=abs(float(n)) * (240.0 - level) / 100.0, photometry={"background": level}
         )
         for row, n, level in zip(covered, noise, levels.tolist(), strict=False)
     ]
     found = fit_interval(*split(by_ground, (0, 1)), START)
-    assert found.ground == pytest.approx(1.0, abs=0.3)
+    assert found.background == pytest.approx(1.0, abs=0.3)
     assert found.network == pytest.approx(0.25, abs=0.05)
 
 
@@ -345,9 +347,11 @@ def optics_rows(
                     optics.astype(np.float32) if known else None,
                     strange.astype(np.float32) if known else None,
                 )  # fmt: skip
-                light = {key: value * float(rng.uniform(0.9, 1.1)) for key, value in LIGHT.items()}
+                photometry = {
+                    key: value * float(rng.uniform(0.9, 1.1)) for key, value in USUAL.items()
+                }
                 rows.append(FrameRow(condition, f"{kind} {name}", f"{kind}{name}{slide}", few, 0.1,
-                                     1.0, 0.2, 0.1, 1.0, patches, light))  # fmt: skip
+                                     1.0, 0.2, 0.1, 1.0, patches, photometry))  # fmt: skip
     return rows
 
 
@@ -399,13 +403,15 @@ def test_quiet_inside_and_loud_outside(fitted):
 def test_each_witness_and_the_light_ring_by_name(fitted):
     training_range = training_range_of(fitted.training_range)
     (row,) = [r for r in optics_rows("everyday", 1, 30) if r.group == "cell dense"][:1]
-    dark = dataclasses.replace(row, light={**row.light, "background": 60.0})
-    burnt = dataclasses.replace(row, light={**row.light, "saturated": 0.4})
+    dark = dataclasses.replace(row, photometry={**row.photometry, "background": 60.0})
+    burnt = dataclasses.replace(row, photometry={**row.photometry, "saturated": 0.4})
     far = optics_rows("x", 1, 31, w040=(1.2, 1.2))[0]
     named = [shift.feature for shift in judge(training_range, [dark, burnt, far])]
     assert named == ["background", "saturated", "spherical aberration"]
     # what training varied on top of the slides is inside
-    bright = dataclasses.replace(row, light={**row.light, "background": 255.0, "colour": 0.3})
+    bright = dataclasses.replace(
+        row, photometry={**row.photometry, "background": 255.0, "colour": 0.3}
+    )
     assert not judge(training_range, [bright])[0].alarm
 
 
@@ -456,7 +462,7 @@ def test_a_model_without_witnesses_gets_bounds_of_the_light():
     found = fit_training_range((halves[0], halves[1]), [], action="hold").training_range
     assert set(found["bounds"]) == set(PHOTOMETRY)
     assert training_range_of(found, outputs=False).hold
-    bare = [dataclasses.replace(row, light={}) for row in halves[0]]
+    bare = [dataclasses.replace(row, photometry={}) for row in halves[0]]
     with pytest.raises(ValueError, match="neither"):
         fit_training_range((bare, bare), [])
     with pytest.raises(ValueError, match="no frames"):
@@ -479,7 +485,7 @@ def record(row: FrameRow, number: int) -> dict:
         "true_um": row.found_um - row.error_um, "found_um": row.found_um,
         "network_um": row.network_um, "between_um": row.between_um, **many,
         "optics": row.patches.optics.tolist(), "novelty": row.patches.novelty.tolist(),
-        "photometry": row.light,
+        "photometry": row.photometry,
     }  # fmt: skip
 
 
@@ -488,7 +494,7 @@ def rows_csv(tmp_path_factory):
     path = tmp_path_factory.mktemp("calibrate") / "rows.csv"
     measured = interval_rows(40, 40, frames=2)
     seen = optics_rows("everyday", 40, 41, frames=2)
-    rows = [dataclasses.replace(a, patches=b.patches, light=b.light, k=b.k)
+    rows = [dataclasses.replace(a, patches=b.patches, photometry=b.photometry, k=b.k)
             for a, b in zip(measured, seen, strict=True)]  # fmt: skip
     rows += [*optics_rows("edge", 8, 42), *outside_rows(8, 43)]
     with rows_file(path) as append:

@@ -29,10 +29,10 @@ LEAST = 0.5  # of the factor: few frames may all be good ones
 
 
 def fit_few(
-    found: Sequence[Record], shipped: IntervalModel, light: Mapping[str, Any]
+    found: Sequence[Record], shipped: IntervalModel, photometry: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """calibration of a DPN's manifest; `light`: the shipped range's bounds. AdaptRefused when no
-    kept frame has an answer."""
+    """calibration of a DPN's manifest; `photometry`: the shipped range's bounds. AdaptRefused when
+    no kept frame has an answer."""
     rows = [frame_of(record) for record in found]
     known = [
         (record["stack_id"], row) for record, row in zip(found, rows, strict=True) if row.answered
@@ -50,7 +50,7 @@ def fit_few(
     worst = max(_upper(ratio[stacks == name]) for name in dict.fromkeys(stacks.tolist()))
     factors = tuple((k, round(max(worst, LEAST) * factor, 4)) for k, factor in shipped.factors)
     calibration = replace(shipped, factors=factors)
-    return {"interval": as_json(calibration), "envelope": _training_range(rows, light)}
+    return {"interval": as_json(calibration), "envelope": _training_range(rows, photometry)}
 
 
 def _upper(ratios: Any) -> float:
@@ -59,7 +59,7 @@ def _upper(ratios: Any) -> float:
     return float(np.sort(ratios)[min(at, len(ratios) - 1)])
 
 
-def _training_range(rows: Sequence[FrameRow], light: Mapping[str, Any]) -> dict[str, Any]:
+def _training_range(rows: Sequence[FrameRow], photometry: Mapping[str, Any]) -> dict[str, Any]:
     # the optics were not tuned: what they say of another instrument means nothing
     bare = [replace(row, patches=replace(row.patches, optics=None)) for row in rows if row.k]
     halves = (bare[::2], bare[1::2]) if len(bare) > 1 else (bare, bare)
@@ -67,8 +67,8 @@ def _training_range(rows: Sequence[FrameRow], light: Mapping[str, Any]) -> dict[
     bounds = training_range["bounds"]
     if novelty := bounds.get("novelty"):
         bounds["novelty"] = {k: round(NOVELTY_ROOM * v, 4) for k, v in novelty.items()}
-    for name in bounds.keys() & light.keys() & set(PHOTOMETRY):
-        bounds[name] = _wider(bounds[name], light[name])
+    for name in bounds.keys() & photometry.keys() & set(PHOTOMETRY):
+        bounds[name] = _wider(bounds[name], photometry[name])
     return training_range
 
 

@@ -94,7 +94,7 @@ class TissuePainter:
         c, rng = self.canvas, self.canvas.rng
         level, contrast = rng.uniform(0.10, 0.26), rng.uniform(0.5, 1.1)
         fine = rng.uniform(0.8, 1.6) * max(c.softness_um, 0.5)
-        ground = noise(c.shape, c.um_per_px, rng, 60.0, 8.0, 1.5)
+        background = noise(c.shape, c.um_per_px, rng, 60.0, 8.0, 1.5)
         for layer in c.layers:
             total = np.zeros(c.shape, np.float32)
             weights = np.full(c.shape, 1e-3, np.float32)
@@ -108,7 +108,7 @@ class TissuePainter:
                 total += weight * streaks
                 weights += weight * weight
             fibres = np.tanh(0.8 * total / np.sqrt(weights)) * np.float32(0.5) + np.float32(0.5)
-            body = np.clip(0.8 + 0.25 * ground, 0.2, 1.6) * np.float32(1.0 - 0.5 * contrast)
+            body = np.clip(0.8 + 0.25 * background, 0.2, 1.6) * np.float32(1.0 - 0.5 * contrast)
             amount = (body + np.float32(1.2 * contrast) * fibres) * self.mask * self._free
             amount *= np.float32(level / len(c.layers) ** 0.7)
             self._spread(layer, amount, self.dyes["fibre"], 1.1)

@@ -124,7 +124,7 @@ def share(value: float | None) -> str:
 
 
 def chip(words: str, tone: str) -> str:
-    """A word on a coloured ground."""
+    """A word on a coloured background."""
     return f'<span class="chip {tone}">{escape(words)}</span>'
 
 

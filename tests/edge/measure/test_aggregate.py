@@ -23,7 +23,7 @@ FRAME = Frame(PIXELS, PixelFormat.RGB8, 7, 1000, 3000)
 CALIBRATION = IntervalModel(range_um=25.0)
 FITTED = IntervalModel(
     25.0, scale_um=50.0, network=1.5, patches=0.4, distance=-0.5, importance=0.1, colour=0.3,
-    ground=0.2,
+    background=0.2,
 )  # fmt: skip
 
 
@@ -35,8 +35,8 @@ def _measured(defocus, spread=None, finite=True, importance=1.0):
     return PatchDefocus(defocus, spread, weights, cells, Sparsity.SPARSE, finite)
 
 
-def _aggregate(*args, calibration=CALIBRATION, shift=None, light=None, **more):
-    return aggregate(_measured(*args, **more), FRAME, calibration, shift, light or {})
+def _aggregate(*args, calibration=CALIBRATION, shift=None, photometry=None, **more):
+    return aggregate(_measured(*args, **more), FRAME, calibration, shift, photometry or {})
 
 
 def test_median_ignores_an_outlier():
@@ -60,17 +60,17 @@ def test_interval_grows_with_what_makes_it_uncertain():
     assert base < little < much
     assert _aggregate([20.0] * 9, calibration=FITTED).interval_um < base  # a negative exponent
     grey, usual, red = (
-        _aggregate([2.0] * 31, calibration=FITTED, light={"colour": colour}).interval_um
+        _aggregate([2.0] * 31, calibration=FITTED, photometry={"colour": colour}).interval_um
         for colour in (0.0, 0.06, 0.3)
     )
     assert grey < usual < red
-    dark, light, white = (
-        _aggregate([2.0] * 31, calibration=FITTED, light={"background": level}).interval_um
+    dark, bright, white = (
+        _aggregate([2.0] * 31, calibration=FITTED, photometry={"background": level}).interval_um
         for level in (160.0, 231.0, 255.0)
     )
-    assert light == white < dark  # nothing but specimen is seen in a dark one
-    for light in ({"background": 160.0}, {"colour": 0.3}):
-        few = _aggregate([2.0] * 9, calibration=FITTED, light=light).interval_um
+    assert bright == white < dark  # nothing but specimen is seen in a dark one
+    for photometry in ({"background": 160.0}, {"colour": 0.3}):
+        few = _aggregate([2.0] * 9, calibration=FITTED, photometry=photometry).interval_um
         assert few == base  # beside few patches there is clear glass: it tells the lamp
 
 
@@ -159,14 +159,14 @@ def test_a_network_that_sees_two_distances_gives_none():
 
 def test_a_patch_that_nothing_confirms_must_be_surer():
     """A bubble's rim looks like a lone cell: the network's own doubt is all there is to go by."""
-    strict = dataclasses.replace(CALIBRATION, lone_um=3.0)
+    strict = dataclasses.replace(CALIBRATION, single_patch_um=3.0)
     alone = _aggregate([-19.0], [3.1], calibration=strict)
     assert isinstance(alone, NoFocus)
     assert alone.reason is Reason.AMBIGUOUS
     assert isinstance(_aggregate([-19.0], [3.0], calibration=strict), FocusEstimate)
     assert isinstance(_aggregate([-19.0] * 2, [3.1] * 2, calibration=strict), FocusEstimate)
     assert isinstance(_aggregate([-19.0], [3.1]), FocusEstimate)  # a model that does not ask for it
-    far = dataclasses.replace(CALIBRATION, lone_um=2.0, lone_relative=0.05)
+    far = dataclasses.replace(CALIBRATION, single_patch_um=2.0, single_patch_relative=0.05)
     assert isinstance(_aggregate([-20.0], [2.9], calibration=far), FocusEstimate)  # 2 + 20 / 20
     assert isinstance(_aggregate([-20.0], [3.1], calibration=far), NoFocus)
     assert isinstance(_aggregate([10.0], [2.9], calibration=far), NoFocus)
@@ -237,7 +237,8 @@ def test_the_law_of_so_many_patches_is_the_one_applied():
 
 
 def test_the_best_of_more_patches_are_judged_by_the_law_of_few():
-    """Nine of thirty agree better than all thirty would: the law of nine is not for them."""
+    """Nine of thirty agree better than all thirty would: the coefficients of nine are not for
+    them."""
     calibration = IntervalModel(
         25.0, scale_um=((1, 3.0), (9, 1.0)), network=((1, 1.0), (9, 0.5)),
         factors=((1, 1.0), (3, 2.0), (9, 1.0)),
@@ -269,8 +270,8 @@ def test_the_best_of_more_patches_are_judged_by_the_law_of_few():
         {"distance": 4.1},
         {"distance": math.nan},
         {"colour": -4.1},
-        {"ground": -0.1},
-        {"lone_relative": -0.1},
+        {"background": -0.1},
+        {"single_patch_relative": -0.1},
         {"floor_um": 0.3},
         {"range_um": 99},
         {"importance": -0.1},
@@ -293,6 +294,16 @@ def test_the_best_of_more_patches_are_judged_by_the_law_of_few():
 def test_impossible_calibration_is_rejected(bad):
     with pytest.raises(EngineRejected, match=r"calibration\.interval"):
         IntervalModel.of(_manifest(interval=bad))
+
+
+def test_names_of_earlier_manifests_are_read():
+    today = {"single_patch_um": 1.6, "single_patch_relative": 0.04, "background": 0.2}
+    former = {"lone_um": 1.6, "lone_relative": 0.04, "ground": 0.2}
+    assert IntervalModel.of(_manifest(interval=former)) == IntervalModel.of(
+        _manifest(interval=today)
+    )
+    with pytest.raises(EngineRejected, match=r"calibration\.interval\.lone_um"):
+        IntervalModel.of(_manifest(interval={**former, **today}))
 
 
 def test_calibration_that_is_no_object_is_rejected():

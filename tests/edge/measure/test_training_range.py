@@ -23,7 +23,7 @@ from edge.loop import step
 from edge.measure.aggregate import FocusEstimate, Reason
 from edge.measure.defocus import Defocus, PatchDefocus
 from edge.measure.importance import ClassRule, Sparsity
-from edge.measure.photometry import PHOTOMETRY, photometry
+from edge.measure.photometry import PHOTOMETRY, photometry_of
 from edge.measure.sensor import CpuMeasurer, measure
 from edge.measure.training_range import FEATURES, WORST, Bound, DomainShift, TrainingRange, features
 from edge.open_sensor import build_sensor
@@ -209,34 +209,34 @@ def _small(red, green, blue):
 
 
 def test_photometry_of_plain_pictures():
-    plain = photometry(_small(200, 100, 50))
+    plain = photometry_of(_small(200, 100, 50))
     assert set(plain) == set(PHOTOMETRY)
     assert plain["background"] == pytest.approx(350 / 3)
     assert plain["red balance"] == pytest.approx(math.log2(201 / 101))
     assert plain["blue balance"] == pytest.approx(math.log2(51 / 101))
     assert (plain["saturated"], plain["black"], plain["contrast"]) == (0.0, 0.0, 0.0)
     assert plain["colour"] == pytest.approx(150 / 200)
-    assert photometry(_small(255, 128, 0))["saturated"] == 1.0
-    assert photometry(_small(255, 128, 0))["black"] == 1.0
-    assert photometry(_small(90, 90, 90))["colour"] == 0.0
+    assert photometry_of(_small(255, 128, 0))["saturated"] == 1.0
+    assert photometry_of(_small(255, 128, 0))["black"] == 1.0
+    assert photometry_of(_small(90, 90, 90))["colour"] == 0.0
 
 
 def test_photometry_counts_shares_and_sees_the_ground_behind_the_specimen():
     picture = _small(180, 180, 180)
     picture[0, :128, :, 1] = 255  # a quarter burnt out in one channel
     picture[0, 500:, :, :] = 0
-    seen = photometry(picture)
+    seen = photometry_of(picture)
     assert seen["saturated"] == pytest.approx(0.25, abs=0.02)
     assert seen["black"] == pytest.approx(12 / 512, abs=0.01)
     specimen = _small(230, 230, 230)
     specimen[0, :, : int(512 * 0.9)] = 60  # nine tenths are covered
-    assert photometry(specimen)["background"] == 230
-    assert photometry(specimen)["contrast"] > photometry(_small(60, 60, 60))["contrast"]
+    assert photometry_of(specimen)["background"] == 230
+    assert photometry_of(specimen)["contrast"] > photometry_of(_small(60, 60, 60))["contrast"]
 
 
 @pytest.mark.parametrize("level", [0, 1, 255])
 def test_photometry_is_finite_on_any_even_picture(level):
-    assert all(map(math.isfinite, photometry(_small(level, level, level)).values()))
+    assert all(map(math.isfinite, photometry_of(_small(level, level, level)).values()))
 
 
 def test_photometry_is_cheap():
@@ -244,7 +244,7 @@ def test_photometry_is_cheap():
     patches = _patches(np.full((31, 4), 0.5), np.ones(31), k=31)
     training_range = _training_range({**BOUNDS, **{name: [-99.0, 999.0] for name in PHOTOMETRY}})
     judge = timeit.Timer(
-        lambda: training_range(photometry(picture), patches), timer=time.process_time
+        lambda: training_range(photometry_of(picture), patches), timer=time.process_time
     )
     assert min(judge.repeat(repeat=40, number=5)) / 5 < 1e-3  # 0.3 ms on a busy core
 

@@ -119,7 +119,7 @@ def _problems(found, um=0.02, half=False):
     told = []
     for way in found["gpu"]:
         for name, cpu, gpu in zip(found["names"], found["cpu"], way, strict=True):
-            exact = ("k", "left_out", "sparsity", "reason", "light")
+            exact = ("k", "left_out", "sparsity", "reason", "photometry")
             order = sorted if half else list  # the same patches; nearly equal ones may swap
             gpu = gpu if half else _in_order_of(cpu, gpu)
             if order(cpu["cells"]) != order(gpu["cells"]):

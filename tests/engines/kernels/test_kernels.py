@@ -9,7 +9,7 @@ from edge.measure.aggregate import MAD_TO_SIGMA, aggregate
 from edge.measure.defocus import Defocus
 from edge.measure.importance import ClassRule, Importance
 from edge.measure.interval import IntervalModel
-from edge.measure.photometry import STEP, of_sample, photometry
+from edge.measure.photometry import STEP, of_sample, photometry_of
 from edge.measure.preprocess import CpuPreprocessor
 from engines import kernels
 from engines.engine import MODELS, open_engine
@@ -92,7 +92,7 @@ def test_photometry_needs_only_the_sample(cpu):
     result = new_result()
     small = cpu.prepare(frame, result)
     assert np.array_equal(result[0]["sample"], small[STEP // 2 :: STEP, STEP // 2 :: STEP])
-    assert of_sample(result[0]["sample"]) == photometry(small[None])
+    assert of_sample(result[0]["sample"]) == photometry_of(small[None])
 
 
 def test_gather_fills_only_its_slots(cpu):
