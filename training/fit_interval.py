@@ -119,8 +119,8 @@ def _by_k(table: Sequence[tuple[int, float]]) -> Any:
 def _coefficients(rows: Sequence[FrameRow], left_out: Sequence[str] = ()) -> dict[str, float]:
     """Exponents and scale, the same for every k of `rows`; those of `left_out` are 0."""
     logs = _logs(rows)
-    middle, unit = logs.mean(axis=0), np.maximum(logs.std(axis=0), LEAST_SPREAD)
-    given = np.column_stack([(logs - middle) / unit, np.ones(len(rows))])
+    mean, unit = logs.mean(axis=0), np.maximum(logs.std(axis=0), LEAST_SPREAD)
+    given = np.column_stack([(logs - mean) / unit, np.ones(len(rows))])
     error = np.log(np.maximum([row.error_um for row in rows], LEAST_UM))
     share, belongs = _group_shares(rows)
 
@@ -149,7 +149,7 @@ def _coefficients(rows: Sequence[FrameRow], left_out: Sequence[str] = ()) -> dic
     best = min((fall(begin) for begin in begins), key=lambda found: float(found.fun)).x
     powers = best[:-1] / unit
     found = {name: round(float(p), 4) + 0.0 for name, p in zip(EXPONENTS, powers, strict=True)}
-    scale_um = float(np.exp(best[-1] - powers @ middle))
+    scale_um = float(np.exp(best[-1] - powers @ mean))
     return {"scale_um": _rounded(scale_um), **found}
 
 

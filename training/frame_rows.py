@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from edge.appliance.evaluate.rows_file import read_rows
 from edge.errors import ConfigError
-from edge.measure.aggregate import median_and_spread, middle
+from edge.measure.aggregate import median, median_and_spread
 from edge.measure.defocus import PatchDefocus
 from edge.measure.importance import Sparsity
 
@@ -86,7 +86,7 @@ def best_of(row: FrameRow, k: int) -> FrameRow:
         k=k,
         error_um=abs(found_um - row.true_um),
         found_um=found_um,
-        network_um=middle(best.spread_um.tolist()),
+        network_um=median(best.spread_um.tolist()),
         between_um=between_um,
         importance=float(best.importance.astype(np.float64).mean()),
         patches=best,

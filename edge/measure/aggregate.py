@@ -77,29 +77,29 @@ def aggregate(
     k = len(measured.cells)
     if k == 0:
         return NoFocus(Reason.BLANK, sparsity, start_ns, mid_ns)
-    median, spread = median_and_spread(measured)
-    network = middle(measured.spread_um.tolist())
+    median_um, spread = median_and_spread(measured)
+    network = median(measured.spread_um.tolist())
     importance = math.fsum(measured.importance.tolist()) / k
     interval = calibration.interval_um(
-        median, network, spread, k, importance, photometry, measured.left_out
+        median_um, network, spread, k, importance, photometry, measured.left_out
     )
     if not math.isfinite(interval):  # finite inputs can still overflow
         return NoFocus(Reason.NOT_FINITE, sparsity, start_ns, mid_ns)
-    reason = _doubt(calibration, median, spread, network, k, importance, shift)
+    reason = _doubt(calibration, median_um, spread, network, k, importance, shift)
     if reason is not None:
-        return NoFocus(reason, sparsity, start_ns, mid_ns, median, interval)
-    return FocusEstimate(median, interval, k, sparsity, start_ns, mid_ns, spread)
+        return NoFocus(reason, sparsity, start_ns, mid_ns, median_um, interval)
+    return FocusEstimate(median_um, interval, k, sparsity, start_ns, mid_ns, spread)
 
 
 def median_and_spread(measured: PatchDefocus) -> tuple[float, float]:
     """The patches' median and the standard deviation between them from their MAD, both in um, as
     on a level slide (edge.measure.tilt)."""
-    defocus = levelled(measured.defocus_um.tolist(), measured.cells, measured.middle)
-    median = middle(defocus)  # NumPy's calls cost more than k numbers
-    return median, MAD_TO_SIGMA * middle([abs(each - median) for each in defocus])
+    defocus = levelled(measured.defocus_um.tolist(), measured.cells, measured.centroid)
+    median_um = median(defocus)  # NumPy's calls cost more than k numbers
+    return median_um, MAD_TO_SIGMA * median([abs(each - median_um) for each in defocus])
 
 
-def middle(values: list[float]) -> float:
+def median(values: list[float]) -> float:
     """The median of at least one number, as numpy.median; none may be NaN."""
     ordered, half = sorted(values), len(values) // 2
     if len(values) % 2:

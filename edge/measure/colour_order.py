@@ -113,18 +113,18 @@ def evidence_of(
 ) -> float:
     """Log of the odds that red and blue are right, from the first `n` patches; 0 when a network's
     answer is not finite."""
-    said, sure = _middle(given.defocus_um[:n]), _middle(given.spread_um[:n])
-    other, other_sure = _middle(exchanged["defocus_um"]), _middle(exchanged["spread_um"])
-    plain, plain_sure = _middle(green["defocus_um"]), _middle(green["spread_um"])
+    said, sure = _median(given.defocus_um[:n]), _median(given.spread_um[:n])
+    other, other_sure = _median(exchanged["defocus_um"]), _median(exchanged["spread_um"])
+    plain, plain_sure = _median(green["defocus_um"]), _median(green["spread_um"])
     nearer = math.tanh((abs(other - plain) - abs(said - plain)) / (0.6 + plain_sure))
     found = SPREAD * _log_ratio(other_sure, sure) + GREEN * nearer
     if given.novelty is not None and "novelty" in exchanged:
-        familiar = _log_ratio(_middle(exchanged["novelty"]), _middle(given.novelty[:n]))
+        familiar = _log_ratio(_median(exchanged["novelty"]), _median(given.novelty[:n]))
         found += NOVELTY * familiar
     return found if math.isfinite(found) else 0.0
 
 
-def _middle(values: F32) -> float:
+def _median(values: F32) -> float:
     return float(np.median(values))
 
 

@@ -34,7 +34,7 @@ class PatchDefocus:
     axial colour in um, its standard deviation; novelty: about 1 on patches like those trained
     on. None where the network does not tell, was not run, or was not finite.
 
-    middle: mean row and column of all patches with content, chosen or not; None without any;
+    centroid: mean row and column of all patches with content, chosen or not; None without any;
     left_out: how many with content were not measured although 31 could be, by rule or for want of
     time: these are the best of more, and agree better than all would.
     """
@@ -47,7 +47,7 @@ class PatchDefocus:
     finite: bool
     optics: F32 | None = None
     novelty: F32 | None = None
-    middle: tuple[float, float] | None = None
+    centroid: tuple[float, float] | None = None
     left_out: int = 0
 
 
@@ -65,7 +65,7 @@ class Defocus:
         self._engine = engine
         self._preprocessor = preprocessor
         self.budget = budget or PatchBudget(None)
-        self._names = names(engine.manifest)
+        self._names = output_names(engine.manifest)
 
     def __call__(
         self, patches: Patches, ranked: Ranked, enough: Enough | None = None
@@ -121,12 +121,12 @@ class Defocus:
             finite,
             answer.get("optics"),
             answer.get("novelty"),
-            ranked.middle,
+            ranked.centroid,
             ranked.left_out + ranked.k - k,
         )
 
 
-def names(manifest: Manifest) -> tuple[str, ...]:
+def output_names(manifest: Manifest) -> tuple[str, ...]:
     """The outputs' names in the engine's order; EngineRejected when they are not a DPN's. Unknown
     ones are ignored: they harm nothing."""
     shapes = {output.name: output.shape for output in manifest.outputs}

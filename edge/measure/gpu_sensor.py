@@ -13,7 +13,7 @@ from edge.camera import Frame
 from edge.errors import EngineRejected
 from edge.latency import Lap
 from edge.measure.aggregate import aggregate
-from edge.measure.defocus import NEEDED, SHAPES, PatchDefocus, names
+from edge.measure.defocus import NEEDED, SHAPES, PatchDefocus, output_names
 from edge.measure.importance import ClassRule, Ranked
 from edge.measure.interval import IntervalModel
 from edge.measure.photometry import of_sample
@@ -56,7 +56,7 @@ def open_gpu_sensor(
     """The sensor, and its engines to be closed; EngineRejected as engines.gpu.open_gpu.open_gpu."""
     from engines.gpu.open_gpu import open_gpu
 
-    names(dpn)
+    output_names(dpn)
     cuda, rin_net, dpn_net = open_gpu(rin, dpn)
     try:
         choice = ChoiceRule(rule.threshold, *rule.k_by_class)
@@ -87,8 +87,8 @@ def _ranked(result: np.void, rule: ClassRule) -> Ranked:
         )
     cells = tuple((int(i) // GRID, int(i) % GRID) for i in result["cells"][:k])
     chosen = result["chosen"][:k].copy()
-    middle = rule.middle(scores)
-    return Ranked(scores, sparsity, k, cells, chosen, middle, rule.left_out(above, k))
+    centroid = rule.centroid(scores)
+    return Ranked(scores, sparsity, k, cells, chosen, centroid, rule.left_out(above, k))
 
 
 def _defocus(result: np.void, ranked: Ranked, outputs: set[str]) -> PatchDefocus:
@@ -107,6 +107,6 @@ def _defocus(result: np.void, ranked: Ranked, outputs: set[str]) -> PatchDefocus
         ranked.finite and finite,
         answers.get("optics"),
         answers.get("novelty"),
-        ranked.middle,
+        ranked.centroid,
         ranked.left_out,
     )

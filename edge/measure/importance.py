@@ -63,7 +63,7 @@ class ClassRule:
         """How many of `n` patches above the threshold are not among the `k`, though 31 could be."""
         return min(n, self.dense) - k
 
-    def middle(self, scores: npt.NDArray[np.float32]) -> tuple[float, float] | None:
+    def centroid(self, scores: npt.NDArray[np.float32]) -> tuple[float, float] | None:
         """Mean row and column of the patches above the threshold; None without any."""
         rows, columns = np.nonzero(scores > self.threshold)
         return (float(rows.mean()), float(columns.mean())) if len(rows) else None
@@ -76,7 +76,7 @@ class Ranked:
     scores: (9, 9), or the model's grid, float32 in 0..1, NaN everywhere when the network failed
     on this frame;
     cells: k pairs (row, column); importance: (k,) float32, the scores of `cells`;
-    middle: mean row and column of all patches with content, chosen or not; None without any;
+    centroid: mean row and column of all patches with content, chosen or not; None without any;
     left_out: how many with content were not chosen although 31 could be (`ClassRule.every` False).
     """
 
@@ -85,7 +85,7 @@ class Ranked:
     k: int
     cells: tuple[Cell, ...]
     importance: npt.NDArray[np.float32]
-    middle: tuple[float, float] | None = None
+    centroid: tuple[float, float] | None = None
     left_out: int = 0
 
     @property
@@ -119,5 +119,5 @@ class Importance:
         best = np.argsort(-flat, kind="stable")[:k]
         columns = scores.shape[1]
         cells = tuple((int(i) // columns, int(i) % columns) for i in best)
-        middle, left_out = self._rule.middle(scores), self._rule.left_out(n, k)
-        return Ranked(scores, sparsity, k, cells, flat[best], middle, left_out)
+        centroid, left_out = self._rule.centroid(scores), self._rule.left_out(n, k)
+        return Ranked(scores, sparsity, k, cells, flat[best], centroid, left_out)

@@ -29,15 +29,15 @@ _LEAST_SD_UM = 1e-3
 
 
 def levelled(
-    defocus_um: Sequence[float], cells: Sequence[Cell], middle: tuple[float, float] | None
+    defocus_um: Sequence[float], cells: Sequence[Cell], centroid: tuple[float, float] | None
 ) -> list[float]:
-    """Each patch's defocus (um) as it would be at `middle` (row, column); unchanged where there is
-    no middle, no clear slope, or one too steep for a slide."""
+    """Each patch's defocus (um) as it would be at `centroid` (row, column); unchanged where there
+    is no centroid, no clear slope, or one too steep for a slide."""
     values = list(defocus_um)
-    if middle is None or len(values) < LEAST_PATCHES:
+    if centroid is None or len(values) < LEAST_PATCHES:
         return values
     measured = np.array(values)
-    away = np.array(cells, np.float64) - middle
+    away = np.array(cells, np.float64) - centroid
     slope = _slope(measured, away)
     return values if slope is None else (measured - away @ slope).tolist()
 

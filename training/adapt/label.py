@@ -131,8 +131,8 @@ def _foci(z_um: F64, patches: F64, floor: float) -> tuple[Place, F64]:
     local[same] = [p.z_um for p, use in zip(places, same, strict=True) if use and p]
     if not same.any():
         return common, local.reshape(patches.shape[1:])
-    middle = quantile(local[same], weight[same], weight[same].sum() / 2)
-    place = Place(middle, common.edge and same.mean() < 0.5, common.reversed_contrast)
+    median = quantile(local[same], weight[same], weight[same].sum() / 2)
+    place = Place(median, common.edge and same.mean() < 0.5, common.reversed_contrast)
     return place, local.reshape(patches.shape[1:])
 
 
@@ -180,7 +180,7 @@ def _heights(
     by_chance = 3.0 * 2.0 * scale * float(np.sqrt(12.0 / len(values)))  # 3 sd of two slopes
     if scale > FLAT_UM or rise < max(TILT_UM, by_chance):
         return flat
-    middle = float(np.median(given @ plane))
+    median = float(np.median(given @ plane))
     grid = np.mgrid[0 : shape[0], 0 : shape[1]] + 0.5
-    height = plane[0] * grid[0] + plane[1] * grid[1] + plane[2] - middle
+    height = plane[0] * grid[0] + plane[1] * grid[1] + plane[2] - median
     return np.asarray(height, np.float32), rise

@@ -70,12 +70,12 @@ def fit_line(looks: Sequence[Look]) -> Line:
     defocus = np.array([look.defocus_um for look in looks])
     if np.ptp(z) <= 0.0:
         raise ValueError("the stage did not move")
-    rest = np.array([_line(nut_of(z, play), defocus)[2] for play in PLAY_UM])
-    best = int(rest.argmin())
+    residual = np.array([_line(nut_of(z, play), defocus)[2] for play in PLAY_UM])
+    best = int(residual.argmin())
     slope, zero, least = _line(nut_of(z, float(PLAY_UM[best])), defocus)
     free = len(looks) - 3
     variance = max(least / free, 1e-6)
-    inside = PLAY_UM[rest <= least + CHI2 * variance]
+    inside = PLAY_UM[residual <= least + CHI2 * variance]
     nut = nut_of(z, float(PLAY_UM[best]))
     spread = float(((nut - nut.mean()) ** 2).sum())
     return Line(
@@ -141,10 +141,10 @@ def interval_factor(looks: Sequence[Look], line: Line, play_um: float) -> float:
 
 def _line(nut: F64, defocus: F64) -> tuple[float, float, float]:
     """Slope, defocus at nut 0 and the sum of squares left."""
-    middle = nut.mean()
-    spread = float(((nut - middle) ** 2).sum())
+    mean = nut.mean()
+    spread = float(((nut - mean) ** 2).sum())
     if spread <= 0.0:
         return 0.0, float(defocus.mean()), float(((defocus - defocus.mean()) ** 2).sum())
-    slope = float(((nut - middle) * defocus).sum()) / spread
-    rest = defocus - defocus.mean() - slope * (nut - middle)
-    return slope, float(defocus.mean() - slope * middle), float((rest**2).sum())
+    slope = float(((nut - mean) * defocus).sum()) / spread
+    residual = defocus - defocus.mean() - slope * (nut - mean)
+    return slope, float(defocus.mean() - slope * mean), float((residual**2).sum())

@@ -144,10 +144,10 @@ def _focus_band(x: Axis, y: Axis, z_focus_um: float | None, half_depth_um: float
     if z_focus_um is None:
         return []
     upper, lower = y(z_focus_um + half_depth_um), y(z_focus_um - half_depth_um)
-    middle = y(z_focus_um)
+    focus_px = y(z_focus_um)
     return [
         plot.rect(x.start_px, upper, x.end_px - x.start_px, lower - upper, plot.BAND),
-        plot.line(x.start_px, middle, x.end_px, middle, plot.GOOD, 'stroke-dasharray="5 3"'),
+        plot.line(x.start_px, focus_px, x.end_px, focus_px, plot.GOOD, 'stroke-dasharray="5 3"'),
     ]
 
 
@@ -216,8 +216,8 @@ def latency_histogram_svg(latencies_ms: Sequence[float], period_ms: float) -> st
 def _latency_axis(values: F64, period_ms: float, start_px: float, end_px: float) -> Axis:
     """Linear from 0, unless the values are spread so far that bins would hide the bulk."""
     high = max(float(values.max()), period_ms) * 1.08
-    middle = float(np.median(values))
-    if middle > 0 and high > 10 * middle:
+    median = float(np.median(values))
+    if median > 0 and high > 10 * median:
         return Axis(max(float(values.min()) * 0.8, 1e-3), high, start_px, end_px, log=True)
     return Axis(0.0, high, start_px, end_px)
 
