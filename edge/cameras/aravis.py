@@ -18,9 +18,9 @@ from typing import Any
 
 from edge.cameras import aravis_library
 from edge.cameras.aravis_library import RESEND_ALWAYS, RESEND_NEVER, SUCCESS, aravis
+from edge.cameras.borrowed_buffer import borrowed
 from edge.cameras.exposure_time import STAMPS, FrameTimes
 from edge.cameras.grabbing import Device, Grabbed, GrabbingCamera
-from edge.cameras.lent import lent
 from edge.cameras.options import WHERE, Imaging, Options, read_imaging
 from edge.errors import CameraLost, CameraStalled, OptionError
 
@@ -227,7 +227,9 @@ class AravisDevice(Device):
         address = arv.buffer_get_data(buffer, ctypes.byref(ctypes.c_size_t()))
         height, row, pitch = self._rows(buffer)
         give_back = partial(_give_back, arv, arv.ref(self._stream), buffer)
-        pixels = lent(address, height, row // wanted.channels, wanted.channels, pitch, give_back)
+        pixels = borrowed(
+            address, height, row // wanted.channels, wanted.channels, pitch, give_back
+        )
         return Grabbed(pixels, wanted, counter, when)
 
     def _count(self, frame_id: int) -> int:

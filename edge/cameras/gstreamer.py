@@ -17,10 +17,10 @@ from typing import Any
 
 from edge.cameras import gstreamer_library as g
 from edge.cameras.arrival import ExposureTime, HostStamps
+from edge.cameras.borrowed_buffer import borrowed
 from edge.cameras.exposure_time import arrived, started
 from edge.cameras.grabbing import Device, Grabbed, GrabbingCamera
 from edge.cameras.gstreamer_library import gstreamer
-from edge.cameras.lent import lent
 from edge.cameras.options import WHERE, Imaging, Options, read_imaging
 from edge.cameras.pipelines import SINK, SOURCES, Source, format_name, pipeline
 from edge.cameras.pitch import pitch_of
@@ -177,7 +177,7 @@ class GstreamerDevice(Device):
             self.incomplete += 1
             give_back()
             return None
-        pixels = lent(mapped.data, height, width, wanted.channels, pitch, give_back)
+        pixels = borrowed(mapped.data, height, width, wanted.channels, pitch, give_back)
         return Grabbed(pixels, wanted, counter, when)
 
     def _pitch(self, buffer: g.Buffer, mapped: g.MapInfo, row: int, height: int) -> int | None:

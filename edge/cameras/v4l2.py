@@ -23,9 +23,9 @@ from typing import Any
 
 from edge.cameras import v4l2_kernel as k
 from edge.cameras.arrival import ExposureTime, HostStamps
+from edge.cameras.borrowed_buffer import borrowed
 from edge.cameras.exposure_time import arrived, started
 from edge.cameras.grabbing import Device, Grabbed, GrabbingCamera
-from edge.cameras.lent import lent
 from edge.cameras.options import WHERE, Imaging, Options, read_imaging
 from edge.errors import CameraLost, CameraStalled, OptionError
 
@@ -239,7 +239,7 @@ class V4l2Device(Device):
             return None
         wanted, shape = self._imaging.pixel_format, self._format
         memory = ctypes.c_char.from_buffer(self._maps[buffer.index])
-        pixels = lent(
+        pixels = borrowed(
             ctypes.addressof(memory),
             shape.height,
             shape.width,

@@ -1,7 +1,7 @@
 """When this computer, and not the firmware, stood still.
 
 A check asks a firmware what it does in time. A host that is suspended, or too busy to run us, is
-late itself: its silence trips the watchdog, its STOP comes after the move's end. So the probe notes
+late itself: its silence trips the watchdog, its STOP comes after the move's end. So the host notes
 how long it got no turn, and a check that failed within such a stall is no word about the firmware.
 """
 

@@ -3,77 +3,75 @@
 from __future__ import annotations
 
 from firmware_bridge import messages as m
-from firmware_bridge.conformance.probe import Probe
+from firmware_bridge.conformance.test_host import ConformanceHost
 from firmware_bridge.conformance.verdicts import nacked_for, need, refused_for
-from firmware_bridge.firmware.bench import Bench, BenchReport
+from firmware_bridge.firmware.pins import BoardPins, PinsReport
 
 _FOREIGN = 0x7FFFFFF1
 WATCHDOG_LIMIT_MS = 240  # from the last frame to braking
 
 
-def stop(probe: Probe) -> None:
+def stop(host: ConformanceHost) -> None:
     """STOP brakes short of the target, latches, and refuses moves until CLEAR."""
-    target = probe.origin_nm + probe.travel_nm * 9 // 10
-    probe.move(1, target)
-    stopping = probe.ask(m.Stop(probe.session), m.Stopping)
-    done = probe.done()
+    target = host.origin_nm + host.travel_nm * 9 // 10
+    host.move(1, target)
+    stopping = host.ask(m.Stop(host.session), m.Stopping)
+    done = host.done()
     need(done.result == m.Result.STOPPED, f"{done}")
     way = done.position_nm - stopping.position_nm
-    need(0 <= way <= probe.travel_nm // 2, f"went on for {way} nm")
-    status = probe.settled()
+    need(0 <= way <= host.travel_nm // 2, f"went on for {way} nm")
+    status = host.settled()
     need(status.latch == m.Latch.STOPPED, f"latch {status.latch} after STOP")
-    refused_for(probe.move(2, probe.origin_nm), m.Reason.LATCHED, "a move of a stopped axis")
-    cleared = probe.ask(m.Clear(probe.session, status.latch_count), m.Cleared)
+    refused_for(host.move(2, host.origin_nm), m.Reason.LATCHED, "a move of a stopped axis")
+    cleared = host.ask(m.Clear(host.session, status.latch_count), m.Cleared)
     need(cleared.latch == m.Latch.NONE, "CLEAR did not clear")
-    need(isinstance(probe.move(3, probe.origin_nm), m.Accepted), "no move after CLEAR")
+    need(isinstance(host.move(3, host.origin_nm), m.Accepted), "no move after CLEAR")
 
 
-def anyone_may_stop(probe: Probe) -> None:
+def anyone_may_stop(host: ConformanceHost) -> None:
     """STOP is obeyed whoever sends it."""
-    probe.move(1, probe.origin_nm + probe.travel_nm * 9 // 10)
-    answer = probe.ask(m.Stop(_FOREIGN), m.Stopping, m.Nack)
+    host.move(1, host.origin_nm + host.travel_nm * 9 // 10)
+    answer = host.ask(m.Stop(_FOREIGN), m.Stopping, m.Nack)
     need(isinstance(answer, m.Stopping), "a stranger's STOP was refused")
-    need(probe.done().result == m.Result.STOPPED, "a stranger's STOP was not obeyed")
+    need(host.done().result == m.Result.STOPPED, "a stranger's STOP was not obeyed")
 
 
-def clear_while_braking(probe: Probe) -> None:
+def clear_while_braking(host: ConformanceHost) -> None:
     """CLEAR is refused until the axis rests."""
-    probe.move(1, probe.origin_nm + probe.travel_nm * 9 // 10)
-    probe.until(lambda s: s.commanded_nm > probe.origin_nm + probe.travel_nm // 10, "moving")
-    count = probe.status().latch_count + 1
-    probe.forget()
-    wires = [
-        probe.wire(message) for message in (m.Stop(probe.session), m.Clear(probe.session, count))
-    ]
-    probe.write(b"".join(wires))  # one write: the second frame arrives before the next tick or two
-    nacked_for(probe.wait(m.Nack, m.Cleared), m.Reason.BUSY, "CLEAR of a braking axis")
+    host.move(1, host.origin_nm + host.travel_nm * 9 // 10)
+    host.until(lambda s: s.commanded_nm > host.origin_nm + host.travel_nm // 10, "moving")
+    count = host.status().latch_count + 1
+    host.forget()
+    wires = [host.wire(message) for message in (m.Stop(host.session), m.Clear(host.session, count))]
+    host.write(b"".join(wires))  # one write: the second frame arrives before the next tick or two
+    nacked_for(host.wait(m.Nack, m.Cleared), m.Reason.BUSY, "CLEAR of a braking axis")
 
 
-def old_clear(probe: Probe) -> None:
+def old_clear(host: ConformanceHost) -> None:
     """A late copy of CLEAR does not open a newer latch."""
-    probe.ask(m.Stop(probe.session), m.Stopping)
-    clear = m.Clear(probe.session, probe.status().latch_count)
-    probe.ask(clear, m.Cleared)
-    probe.ask(m.Stop(probe.session), m.Stopping)
-    need(probe.ask(clear, m.Cleared).latch == m.Latch.STOPPED, "an old CLEAR opened a newer latch")
+    host.ask(m.Stop(host.session), m.Stopping)
+    clear = m.Clear(host.session, host.status().latch_count)
+    host.ask(clear, m.Cleared)
+    host.ask(m.Stop(host.session), m.Stopping)
+    need(host.ask(clear, m.Cleared).latch == m.Latch.STOPPED, "an old CLEAR opened a newer latch")
 
 
-def latch_outlives_session(probe: Probe) -> None:
+def latch_outlives_session(host: ConformanceHost) -> None:
     """A stop is not forgotten because its host left."""
-    probe.ask(m.Stop(probe.session), m.Stopping)
-    probe.bye()
-    probe._session += 1
-    probe.hello()
-    need(probe.status().latch == m.Latch.STOPPED, "BYE and HELLO opened a latch")
+    host.ask(m.Stop(host.session), m.Stopping)
+    host.bye()
+    host._session += 1
+    host.hello()
+    need(host.status().latch == m.Latch.STOPPED, "BYE and HELLO opened a latch")
 
 
-def watchdog(probe: Probe) -> None:
+def watchdog(host: ConformanceHost) -> None:
     """Silence in mid-move: braking begins 190 to 240 ms after the last frame, and latches."""
-    target = probe.origin_nm + probe.travel_nm * 9 // 10
-    probe.move(1, target)
-    last_us = probe.ask(m.Sync(probe.session, 1), m.SyncAck).time_us
+    target = host.origin_nm + host.travel_nm * 9 // 10
+    host.move(1, target)
+    last_us = host.ask(m.Sync(host.session, 1), m.SyncAck).time_us
     is_latched = lambda h: isinstance(h.message, m.Status) and h.message.latch != 0  # noqa: E731
-    latched = probe.find(is_latched, "latched STATUS", 2.0).message
+    latched = host.find(is_latched, "latched STATUS", 2.0).message
     assert isinstance(latched, m.Status)
     need(latched.latch == m.Latch.SAFE_STOP, f"latch {latched.latch}")
     after_ms = (latched.time_us - last_us) / 1e3
@@ -81,135 +79,135 @@ def watchdog(probe: Probe) -> None:
     need(
         limits[0] <= after_ms <= limits[1], f"braking began {after_ms:.0f} ms after the last frame"
     )
-    done = probe.wait(m.Done)
+    done = host.wait(m.Done)
     need(done.result == m.Result.WATCHDOG, f"{done}")
     need(done.position_nm < target, "it went to the target all the same")
 
 
-def watchdog_is_not_fed_by_others(probe: Probe) -> None:
+def watchdog_is_not_fed_by_others(host: ConformanceHost) -> None:
     """Frames of another session, and damaged ones, are silence."""
-    probe.move(1, probe.origin_nm + probe.travel_nm * 9 // 10)
-    deadline = probe.clock.monotonic() + 2.0
-    while probe.clock.monotonic() < deadline:
-        probe.write(probe.wire(m.Sync(_FOREIGN, 1)) + b"\x03\x55\x55\0")
-        probe.listen()
-        probe.clock.sleep(0.01)
-        done = next((h.message for h in probe.heard if isinstance(h.message, m.Done)), None)
+    host.move(1, host.origin_nm + host.travel_nm * 9 // 10)
+    deadline = host.clock.monotonic() + 2.0
+    while host.clock.monotonic() < deadline:
+        host.write(host.wire(m.Sync(_FOREIGN, 1)) + b"\x03\x55\x55\0")
+        host.listen()
+        host.clock.sleep(0.01)
+        done = next((h.message for h in host.heard if isinstance(h.message, m.Done)), None)
         if done is not None:
             need(done.result == m.Result.WATCHDOG, f"another host's frames fed it: {done}")
             return
     need(False, "the move never ended")
 
 
-def silence_at_rest(probe: Probe) -> None:
+def silence_at_rest(host: ConformanceHost) -> None:
     """At rest silence stops nothing."""
-    probe.clock.sleep(m.WATCHDOG_MS / 1e3 + 0.1)
-    need(probe.status().latch == m.Latch.NONE, "silence at rest latched")
+    host.clock.sleep(m.WATCHDOG_MS / 1e3 + 0.1)
+    need(host.status().latch == m.Latch.NONE, "silence at rest latched")
 
 
-def exposure(probe: Probe) -> None:
+def exposure(host: ConformanceHost) -> None:
     """EXPOSURE tells when the strobe was on and where the axis was, and counts."""
-    bench = probe.bench
-    assert bench is not None
-    probe.move(1, probe.origin_nm + probe.travel_nm * 9 // 10)
-    probe.until(lambda s: s.commanded_nm > probe.origin_nm + probe.travel_nm // 10, "moving")
-    begin = bench.report()
-    bench.strobe(True)
-    while bench.report().time_us < begin.time_us + 5_000:
-        probe.keep_alive()
-    bench.strobe(False)
-    end = bench.report()
-    told = probe.wait(m.Exposure)
+    pins = host.pins
+    assert pins is not None
+    host.move(1, host.origin_nm + host.travel_nm * 9 // 10)
+    host.until(lambda s: s.commanded_nm > host.origin_nm + host.travel_nm // 10, "moving")
+    begin = pins.report()
+    pins.strobe(True)
+    while pins.report().time_us < begin.time_us + 5_000:
+        host.keep_alive()
+    pins.strobe(False)
+    end = pins.report()
+    told = host.wait(m.Exposure)
     need(begin.time_us <= told.start_us < told.end_us <= end.time_us, f"times of {told}")
-    slack = probe.step_nm + probe.travel_nm // 300  # a tick's way
+    slack = host.step_nm + host.travel_nm // 300  # a tick's way
     need(begin.motor_nm - slack <= told.start_nm < told.end_nm <= end.motor_nm + slack,
          f"places of {told}")  # fmt: skip
     for lit in (True, False):
-        bench.strobe(lit)
-    need(probe.wait(m.Exposure).count == told.count + 1, "exposures are not counted")
+        pins.strobe(lit)
+    need(host.wait(m.Exposure).count == told.count + 1, "exposures are not counted")
 
 
-def limit_switch(probe: Probe) -> None:
+def limit_switch(host: ConformanceHost) -> None:
     """A pressed switch ends the way to it at once, latches LIMIT, and lets the axis only away."""
     for up in (True, False):
-        _runs_into(probe, up)
-        probe.fresh()
+        _runs_into(host, up)
+        host.fresh()
 
 
-def _runs_into(probe: Probe, up: bool) -> None:
-    bench = probe.bench
-    assert bench is not None
-    sign, press = (1, bench.upper_switch) if up else (-1, bench.lower_switch)
+def _runs_into(host: ConformanceHost, up: bool) -> None:
+    pins = host.pins
+    assert pins is not None
+    sign, press = (1, pins.upper_switch) if up else (-1, pins.lower_switch)
     try:
-        at = _pressed_on_the_way(probe, bench, up)
-        done = probe.done()
+        at = _pressed_on_the_way(host, pins, up)
+        done = host.done()
         need(done.result == m.Result.LIMIT, f"{done}")
-        _stood_at_once(probe, sign * (done.position_nm - at.motor_nm))
-        status = probe.settled()
+        _stood_at_once(host, sign * (done.position_nm - at.motor_nm))
+        status = host.settled()
         need(status.latch == m.Latch.LIMIT, f"latch {status.latch}")
         need(status.commanded_nm == done.position_nm, "it went on after DONE")
-        probe.ask(m.Clear(probe.session, status.latch_count), m.Cleared)
-        further = probe.move(2, done.position_nm + sign * 10 * probe.step_nm)
+        host.ask(m.Clear(host.session, status.latch_count), m.Cleared)
+        further = host.move(2, done.position_nm + sign * 10 * host.step_nm)
         refused_for(further, m.Reason.LIMIT, "a move onto a pressed switch")
-        need(isinstance(probe.move(3, probe.origin_nm), m.Accepted), "the way back was refused")
-        probe.settled()
+        need(isinstance(host.move(3, host.origin_nm), m.Accepted), "the way back was refused")
+        host.settled()
     finally:
         press(False)
-        bench.report()
+        pins.report()
 
 
-def _pressed_on_the_way(probe: Probe, bench: Bench, up: bool) -> BenchReport:
+def _pressed_on_the_way(host: ConformanceHost, pins: BoardPins, up: bool) -> PinsReport:
     """Move 1 as fast as the axis can, and the switch ahead pressed on the way: what the board says
     right after that."""
     sign = 1 if up else -1
-    probe.reopen(speed_nm_s=0)
-    probe.move(1, probe.origin_nm + sign * probe.travel_nm * 9 // 10)
-    far = probe.travel_nm // 3
-    probe.until(lambda s: sign * (s.commanded_nm - probe.origin_nm) > far, "on its way")
-    (bench.upper_switch if up else bench.lower_switch)(True)
-    return bench.report()
+    host.reopen(speed_nm_s=0)
+    host.move(1, host.origin_nm + sign * host.travel_nm * 9 // 10)
+    far = host.travel_nm // 3
+    host.until(lambda s: sign * (s.commanded_nm - host.origin_nm) > far, "on its way")
+    (pins.upper_switch if up else pins.lower_switch)(True)
+    return pins.report()
 
 
-def _stood_at_once(probe: Probe, way_nm: int) -> None:
+def _stood_at_once(host: ConformanceHost, way_nm: int) -> None:
     """No further than a tick's way: a ramp would take a hundred."""
-    slack_nm = probe.ack.speed_nm_s // 1000 + probe.step_nm
+    slack_nm = host.ack.speed_nm_s // 1000 + host.step_nm
     need(way_nm <= slack_nm, f"went on for {way_nm} nm after the switch was pressed")
 
 
-def limit_outweighs(probe: Probe) -> None:
+def limit_outweighs(host: ConformanceHost) -> None:
     """A switch that is pressed while the axis brakes ends that too, and LIMIT is the latch."""
-    bench = probe.bench
-    assert bench is not None
+    pins = host.pins
+    assert pins is not None
     try:
-        probe.reopen(speed_nm_s=0)
-        probe.move(1, probe.origin_nm + probe.travel_nm * 9 // 10)
-        far = probe.origin_nm + probe.travel_nm // 3
-        probe.until(lambda s: s.commanded_nm > far, "on its way")
-        probe.write(probe.wire(m.Stop(probe.session)))
-        bench.upper_switch(True)
-        at = bench.report()
-        done = probe.done()
+        host.reopen(speed_nm_s=0)
+        host.move(1, host.origin_nm + host.travel_nm * 9 // 10)
+        far = host.origin_nm + host.travel_nm // 3
+        host.until(lambda s: s.commanded_nm > far, "on its way")
+        host.write(host.wire(m.Stop(host.session)))
+        pins.upper_switch(True)
+        at = pins.report()
+        done = host.done()
         if done.result == m.Result.STOPPED:  # the pins' line was late: it stood by then
             need(done.time_us <= at.time_us, f"braked on past a pressed switch: {done}")
             return
         need(done.result == m.Result.LIMIT, f"{done}")
-        _stood_at_once(probe, done.position_nm - at.motor_nm)
-        status = probe.settled()
+        _stood_at_once(host, done.position_nm - at.motor_nm)
+        status = host.settled()
         need(status.latch == m.Latch.LIMIT, f"latch {status.latch} after STOP and a switch")
     finally:
-        bench.upper_switch(False)
-        bench.report()
+        pins.upper_switch(False)
+        pins.report()
 
 
-def stop_keeps_a_latch(probe: Probe) -> None:
+def stop_keeps_a_latch(host: ConformanceHost) -> None:
     """STOP does not take the place of a latch that is there: SAFE_STOP stays, under its count."""
-    probe.move(1, probe.origin_nm + probe.travel_nm * 9 // 10)
-    done = probe.wait(m.Done, timeout_s=5.0)  # silent: the watchdog acts
+    host.move(1, host.origin_nm + host.travel_nm * 9 // 10)
+    done = host.wait(m.Done, timeout_s=5.0)  # silent: the watchdog acts
     need(done.result == m.Result.WATCHDOG, f"{done}")
-    before = probe.settled()
+    before = host.settled()
     need(before.latch == m.Latch.SAFE_STOP, f"latch {before.latch} after silence")
-    probe.ask(m.Stop(probe.session), m.Stopping)
-    after = probe.status()
+    host.ask(m.Stop(host.session), m.Stopping)
+    after = host.status()
     need(after.latch == m.Latch.SAFE_STOP, f"latch {after.latch} after SAFE_STOP and STOP")
-    cleared = probe.ask(m.Clear(probe.session, before.latch_count), m.Cleared)
+    cleared = host.ask(m.Clear(host.session, before.latch_count), m.Cleared)
     need(cleared.latch == m.Latch.NONE, "the CLEAR of the latch that was shown did not clear it")

@@ -11,12 +11,12 @@ from firmware_bridge.conformance import motion_checks as motion
 from firmware_bridge.conformance import number_checks as numbers
 from firmware_bridge.conformance import stop_checks as stops
 from firmware_bridge.conformance import wire_checks as wire
-from firmware_bridge.conformance.probe import Probe
 from firmware_bridge.conformance.stalls import STALL_S
+from firmware_bridge.conformance.test_host import ConformanceHost
 from firmware_bridge.conformance.verdicts import Failed
 from firmware_bridge.errors import LinkLost, StageError
 
-Check = Callable[[Probe], None]
+Check = Callable[[ConformanceHost], None]
 CHECKS: tuple[Check, ...] = (
     wire.handshake, wire.hash_mismatch, wire.foreign_version, wire.impossible_settings,
     wire.no_session, wire.other_session, wire.corrupt_frame, wire.resync,
@@ -54,7 +54,9 @@ class Outcome:
 
 
 def run(
-    probe: Probe, only: Sequence[str] = (), tell: Callable[[Outcome], None] = lambda _: None
+    host: ConformanceHost,
+    only: Sequence[str] = (),
+    tell: Callable[[Outcome], None] = lambda _: None,
 ) -> list[Outcome]:
     """Run the checks called `only` (empty = all), each from rest in a session of its own.
 
@@ -64,44 +66,44 @@ def run(
     for check in (*CHECKS, *BENCH_CHECKS):
         if only and check.__name__ not in only:
             continue
-        outcomes.append(_run_one(probe, check))
+        outcomes.append(_run_one(host, check))
         tell(outcomes[-1])
     return outcomes
 
 
-def _run_one(probe: Probe, check: Check) -> Outcome:
+def _run_one(host: ConformanceHost, check: Check) -> Outcome:
     began = time.monotonic()
-    if check in BENCH_CHECKS and probe.bench is None:
+    if check in BENCH_CHECKS and host.pins is None:
         result, detail = NOT_RUN, "needs the board's pins: --bench PORT"
     else:
         for _ in range(TRIES):
-            result, detail = _judge(probe, check)
+            result, detail = _judge(host, check)
             if result != NOT_JUDGED:
                 break
     question = (check.__doc__ or "").strip().splitlines()[0]
     return Outcome(check.__name__, question, result, detail, round(time.monotonic() - began, 3))
 
 
-def _judge(probe: Probe, check: Check) -> tuple[str, str]:
+def _judge(host: ConformanceHost, check: Check) -> tuple[str, str]:
     """PASSED, FAILED, or NOT_JUDGED: what failed while this computer stood still says nothing."""
-    probe.stalls.restart()
+    host.stalls.restart()
     try:
-        probe.fresh()
-        check(probe)
+        host.fresh()
+        check(host)
     except LinkLost:
         raise
     except (Failed, StageError) as failed:
-        probe.stalls.lap(STALL_S)
-        stalled_s = probe.stalls.longest_s
+        host.stalls.lap(STALL_S)
+        stalled_s = host.stalls.longest_s
         if stalled_s < STALL_S:
             return FAILED, str(failed)
         return NOT_JUDGED, f"this computer stood still for {1e3 * stalled_s:.0f} ms: {failed}"
     return PASSED, ""
 
 
-def as_json(probe: Probe, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def as_json(host: ConformanceHost, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """What `--json` writes."""
-    ack = probe.ack
+    ack = host.ack
     return {
         "firmware": {
             "protocol": ack.protocol, "table_hash": f"{ack.table_hash:#010x}",

@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from firmware_bridge.conformance.probe import Probe
 from firmware_bridge.conformance.suite import (
     BENCH_CHECKS,
     CHECKS,
@@ -19,7 +18,8 @@ from firmware_bridge.conformance.suite import (
     as_json,
     run,
 )
-from firmware_bridge.firmware.bench import Bench
+from firmware_bridge.conformance.test_host import ConformanceHost
+from firmware_bridge.firmware.pins import BoardPins
 from firmware_bridge.link import SerialLink
 from firmware_bridge.stop_signals import StopSignals
 
@@ -56,19 +56,19 @@ def conformance(
     with ExitStack() as stack:
         link = SerialLink(options.port, options.baudrate)
         stack.callback(link.close)
-        bench = Bench(options.bench) if options.bench else None
-        if bench is not None:
-            stack.callback(bench.close)
-        probe = Probe(link, round(options.travel_um * 1e3), bench)
+        pins = BoardPins(options.bench) if options.bench else None
+        if pins is not None:
+            stack.callback(pins.close)
+        host = ConformanceHost(link, round(options.travel_um * 1e3), pins)
 
         def tell(outcome: Outcome) -> None:
             if not options.quiet:
                 print(_row(outcome), file=out, flush=True)
 
-        stack.callback(probe.leave)  # also by an error: its watchdog may be what is at fault
-        with StopSignals(lambda _: probe.stop_at_once()):
-            outcomes = run(probe, options.only, tell)
-    record = as_json(probe, outcomes)
+        stack.callback(host.leave)  # also by an error: its watchdog may be what is at fault
+        with StopSignals(lambda _: host.stop_at_once()):
+            outcomes = run(host, options.only, tell)
+    record = as_json(host, outcomes)
     words = "{passed} passed, {failed} failed, {not_run} not run".format(**record)
     if record["not_judged"]:  # this computer stood still: let it do nothing else, and ask again
         words += ", {not_judged} not judged".format(**record)

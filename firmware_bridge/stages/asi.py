@@ -15,8 +15,8 @@ from firmware_bridge.errors import StageRefused
 from firmware_bridge.stages.conversation import NUMBER, line
 from firmware_bridge.stages.line_stage import LineStage
 from firmware_bridge.stages.polled import Identity
-from firmware_bridge.stages.rest import Reading
-from firmware_bridge.stages.steps import nearest_step
+from firmware_bridge.stages.rest_detector import Reading
+from firmware_bridge.stages.step_rounding import nearest_step
 
 END = b"\n"  # after a CR
 HALTED = 21  # `:N-21` answers a HALT that stopped a move

@@ -19,8 +19,8 @@ from firmware_bridge.stages.conversation import line
 from firmware_bridge.stages.grbl_report import Report, Reports
 from firmware_bridge.stages.line_stage import LineStage
 from firmware_bridge.stages.polled import Identity
-from firmware_bridge.stages.rest import Reading
-from firmware_bridge.stages.steps import nearest_step
+from firmware_bridge.stages.rest_detector import Reading
+from firmware_bridge.stages.step_rounding import nearest_step
 from firmware_bridge.stages.watched import UNREFERENCED
 
 END = b"\n"

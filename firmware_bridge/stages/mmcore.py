@@ -12,7 +12,7 @@ from typing import Any
 
 from firmware_bridge.errors import LinkLost, StageRefused, StageUncertain
 from firmware_bridge.stages.polled import Identity, PolledStage
-from firmware_bridge.stages.rest import Reading
+from firmware_bridge.stages.rest_detector import Reading
 
 
 class MmCoreStage(PolledStage):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from firmware_bridge.stages.rest import Reading
+from firmware_bridge.stages.rest_detector import Reading
 
 HAND_UM = 8.0  # what a flick at the fine knob does between two readings, however close they are
 HAND_UM_S = 400.0  # two turns of a fine knob (200 um each) a second

@@ -17,7 +17,7 @@ from firmware_bridge.errors import StageRefused
 from firmware_bridge.stages.conversation import NUMBER, line
 from firmware_bridge.stages.line_stage import LineStage
 from firmware_bridge.stages.polled import Identity
-from firmware_bridge.stages.rest import Reading
+from firmware_bridge.stages.rest_detector import Reading
 
 END = b"\n"
 ASK_MOVING, STOP = b"\x05", b"\x18"

@@ -19,7 +19,7 @@ from firmware_bridge.errors import LinkLost, StageError, StageRefused, StageSile
 from firmware_bridge.stage import Identity as Identity
 from firmware_bridge.stage import StageStatus, ZAt
 from firmware_bridge.stages.conversation import Unanswered
-from firmware_bridge.stages.rest import Reading
+from firmware_bridge.stages.rest_detector import Reading
 from firmware_bridge.stages.watched import UNREFERENCED, WatchedStage
 
 

@@ -14,8 +14,8 @@ from firmware_bridge.errors import StageRefused
 from firmware_bridge.stages.conversation import NUMBER, SENDS, Unanswered, line
 from firmware_bridge.stages.line_stage import LineStage
 from firmware_bridge.stages.polled import Identity
-from firmware_bridge.stages.rest import Reading
-from firmware_bridge.stages.steps import nearest_step
+from firmware_bridge.stages.rest_detector import Reading
+from firmware_bridge.stages.step_rounding import nearest_step
 
 END = b"\r"
 Z_BUSY = 4

@@ -13,7 +13,7 @@ from firmware_bridge.errors import StageRefused
 from firmware_bridge.stages.conversation import NUMBER, line
 from firmware_bridge.stages.line_stage import LineStage
 from firmware_bridge.stages.polled import Identity
-from firmware_bridge.stages.rest import Reading
+from firmware_bridge.stages.rest_detector import Reading
 
 END = b"\r"
 UM = "1"  # of `dim`

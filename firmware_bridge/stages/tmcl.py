@@ -14,8 +14,8 @@ from typing import Any
 from firmware_bridge.errors import StageRefused
 from firmware_bridge.stages.line_stage import LineStage
 from firmware_bridge.stages.polled import Identity
-from firmware_bridge.stages.rest import Reading
-from firmware_bridge.stages.steps import nearest_step
+from firmware_bridge.stages.rest_detector import Reading
+from firmware_bridge.stages.step_rounding import nearest_step
 
 _REQUEST = struct.Struct(">BBBBi")  # module, command, type, motor, value
 _REPLY = struct.Struct(">BBBBi")  # host, module, status, command, value

@@ -20,7 +20,7 @@ from firmware_bridge.stage import Identity, Stage
 from firmware_bridge.stages.conversation import Unanswered
 from firmware_bridge.stages.motion_options import MotionOptions
 from firmware_bridge.stages.origin import STRAY_UM, Origin
-from firmware_bridge.stages.rest import Reading, Rest
+from firmware_bridge.stages.rest_detector import Reading, RestDetector
 
 UNREFERENCED = "UNREFERENCED"  # what its positions count from is not known
 _LOOKS = 4  # at a position that cannot be: damage rarely says the same twice
@@ -59,7 +59,7 @@ class WatchedStage(Stage):
         self._uncertain = ""  # why no further move may be sent before reconnect()
         self._newest: Reading | None = None
         self._asked_ns = self._answered_ns = 0  # of the newest reading
-        self._rest = Rest(options.still_um, options.arrival_um)
+        self._rest = RestDetector(options.still_um, options.arrival_um)
         self._origin = Origin(options.still_um, 0.0)
 
     # ---- what a driver adds; all called with the lock held ---------------------------------------

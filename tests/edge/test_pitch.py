@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge.cameras.lent import lent
+from edge.cameras.borrowed_buffer import borrowed
 from edge.cameras.pitch import pitch_of
 
 
@@ -34,6 +34,6 @@ def test_what_is_unknown_is_refused(size, row, height):
 def test_rows_closer_than_they_are_long_are_no_picture():
     memory = np.arange(12, dtype=np.uint8)
     with pytest.raises(ValueError, match="rows of 6 bytes lie 4 bytes apart"):
-        lent(memory.ctypes.data, 2, 2, 3, 4, lambda: None)
-    straight = lent(memory.ctypes.data, 3, 3, 1, 4, lambda: None)
+        borrowed(memory.ctypes.data, 2, 2, 3, 4, lambda: None)
+    straight = borrowed(memory.ctypes.data, 3, 3, 1, 4, lambda: None)
     assert straight.tolist() == [[0, 1, 2], [4, 5, 6], [8, 9, 10]]

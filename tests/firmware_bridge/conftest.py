@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from firmware_bridge.firmware.bench import Bench as Pins
 from firmware_bridge.firmware.host import HostFirmware
+from firmware_bridge.firmware.pins import BoardPins
 from firmware_bridge.firmware.qemu import QemuFirmware
 from firmware_bridge.firmware.trace import MotorTrace
 from firmware_bridge.stages.binary import BinaryStage
@@ -25,10 +25,10 @@ def firmware(request: pytest.FixtureRequest) -> Iterator[Board]:
 
 
 @pytest.fixture
-def trace(firmware: Board) -> Iterator[MotorTrace | Pins]:
+def trace(firmware: Board) -> Iterator[MotorTrace | BoardPins]:
     """What the motor did: the whole way on the host, the sums on QEMU."""
     if isinstance(firmware, QemuFirmware):
-        bench = Pins(firmware.bench_port)
+        bench = BoardPins(firmware.bench_port)
         yield bench
         bench.close()
     else:

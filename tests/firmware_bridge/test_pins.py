@@ -9,8 +9,8 @@ from contextlib import ExitStack
 import pytest
 
 from firmware_bridge import messages as m
-from firmware_bridge.firmware.bench import FAULTS, Bench
 from firmware_bridge.firmware.host import HostFirmware
+from firmware_bridge.firmware.pins import FAULTS, BoardPins
 from firmware_bridge.firmware.qemu import QemuFirmware
 from tests.support.boards import QEMU
 from tests.support.patience import ANSWER_S
@@ -32,7 +32,7 @@ class Rig:
             stack.enter_context(board)
             self.raw = RawHost(board.port)
             stack.callback(self.raw.close)
-            self.bench = Bench(board.bench_port)
+            self.bench = BoardPins(board.bench_port)
             stack.callback(self.bench.close)
             self._stack = stack.pop_all()
 

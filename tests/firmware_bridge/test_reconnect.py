@@ -10,8 +10,8 @@ import pytest
 import serial
 
 from firmware_bridge.errors import LinkLost, StageRefused
-from firmware_bridge.firmware.bench import Bench
 from firmware_bridge.firmware.host import HostFirmware
+from firmware_bridge.firmware.pins import BoardPins
 from firmware_bridge.firmware.qemu import QemuFirmware
 from firmware_bridge.firmware.trace import MotorTrace
 from firmware_bridge.stages.binary import BinaryStage
@@ -82,7 +82,7 @@ def test_another_controller_under_the_same_name_is_refused(tmp_path: Path) -> No
         point(by_id, other.port)
         with pytest.raises(StageRefused, match="OTHER_DEVICE: device 2 answers instead of 1"):
             stage.reconnect()
-        bench = Bench(other.bench_port)
+        bench = BoardPins(other.bench_port)
         assert bench.report().moves_started == 0
         bench.close()
     stage.close()
@@ -111,7 +111,7 @@ def test_exposures_in_host_time(kind: str) -> None:
     else:
         board = HostFirmware(start_nm=START, bench=True)
     with board:
-        bench = Bench(board.bench_port)
+        bench = BoardPins(board.bench_port)
         stage = OwnProcessStage(port=board.port, z_min_um=1000, z_max_um=9000, settle_ms=5)
         begin = time.monotonic_ns()
         for lit in (True, False, True, False):

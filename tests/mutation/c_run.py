@@ -71,10 +71,10 @@ def _ask(library: Path, tests: Sequence[str]) -> int:
 def conforms(library: Path) -> bool:
     """The conformance suite's word on this core, up to the first check that fails."""
     try:
-        probe = virtual_board.VirtualBoard(library, clock_us=CLOCK_US).probe()
+        host = virtual_board.VirtualBoard(library, clock_us=CLOCK_US).host()
         for check in (*CHECKS, *BENCH_CHECKS):
-            probe.fresh()
-            check(probe)
+            host.fresh()
+            check(host)
     except Exception:  # noqa: BLE001 - whatever it raises, it was noticed
         return False
     return True

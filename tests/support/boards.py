@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from firmware_bridge.firmware.bench import Bench
 from firmware_bridge.firmware.host import HostFirmware
+from firmware_bridge.firmware.pins import BoardPins
 from firmware_bridge.firmware.qemu import QemuFirmware, missing_tools
 from firmware_bridge.firmware.trace import MotorTrace
 from firmware_bridge.stages.binary import BinaryStage
@@ -24,9 +24,9 @@ QEMU = pytest.param("qemu", marks=NEEDS_BOARD)
 ON_BOTH = pytest.mark.parametrize("firmware", ["host", QEMU], indirect=True)
 
 
-def moves_made(trace: MotorTrace | Bench) -> int:
+def moves_made(trace: MotorTrace | BoardPins) -> int:
     """Moves begun by now; the trace is written at each tick, a little later than an answer."""
-    if isinstance(trace, Bench):
+    if isinstance(trace, BoardPins):
         return trace.report().moves_started
     assert trace.wait_until(time.monotonic_ns())
     return trace.moves_started

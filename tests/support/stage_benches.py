@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from firmware_bridge.errors import StageRefused
-from firmware_bridge.firmware.bench import Bench as Pins
 from firmware_bridge.firmware.host import HostFirmware
+from firmware_bridge.firmware.pins import BoardPins
 from firmware_bridge.firmware.trace import MotorTrace
 from firmware_bridge.stage import Stage, open_stage
 from simulator.controllers.asi import SimulatedAsi
@@ -210,7 +210,7 @@ class BinaryBench(Bench):
         self._line.connect(self._firmware.port)
 
     def cut_short(self) -> None:
-        pins = Pins(self._firmware.bench_port)
+        pins = BoardPins(self._firmware.bench_port)
         self._opened.callback(pins.close)
         pins.upper_switch(True)
 

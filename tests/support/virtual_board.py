@@ -12,9 +12,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from firmware_bridge.conformance.probe import Probe
-from firmware_bridge.firmware.bench import Bench
+from firmware_bridge.conformance.test_host import ConformanceHost
 from firmware_bridge.firmware.build import CORE, FAULTS, HERE, compile_c
+from firmware_bridge.firmware.pins import BoardPins
 
 SHIM = Path(__file__).with_name("virtual_core.c")
 BENCH = "ports/bench/bench.c"
@@ -40,7 +40,7 @@ class VirtualBoard:
     """One board of one library: its line, its pins and the clock that they live by.
 
     It is a `Link` (`write`, `read`, `close`) and a clock (`monotonic`, `monotonic_ns`, `sleep`)
-    at once, as `Probe` wants them.
+    at once, as `ConformanceHost` wants them.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class VirtualBoard:
         axis = (ctypes.c_int32 * 5)(*limits)
         core.core_boot(axis, start_nm, ctypes.c_uint32(boot_id), ctypes.c_uint64(clock_us))
         self._boot_us = clock_us
-        self.bench = Bench(_Pins(self))
+        self.bench = BoardPins(_Pins(self))
 
     # ---- the line -----------------------------------------------------------------------------
 
@@ -156,9 +156,9 @@ class VirtualBoard:
         """An edge of the camera's line, `since_now_us` after now."""
         self._core.core_strobe(lit, ctypes.c_int64(since_now_us))
 
-    def probe(self, travel_nm: int = 300_000) -> Probe:
+    def host(self, travel_nm: int = 300_000) -> ConformanceHost:
         """The conformance suite's side of this line."""
-        return Probe(self, travel_nm, self.bench, self)
+        return ConformanceHost(self, travel_nm, self.bench, self)
 
     # ---- the pins -----------------------------------------------------------------------------
 

@@ -13,7 +13,6 @@ import pytest
 
 from edge.appliance import cli
 from firmware_bridge.conformance import verb
-from firmware_bridge.conformance.probe import Probe
 from firmware_bridge.conformance.suite import (
     BENCH_CHECKS,
     CHECKS,
@@ -24,10 +23,11 @@ from firmware_bridge.conformance.suite import (
     Outcome,
     run,
 )
+from firmware_bridge.conformance.test_host import ConformanceHost
 from firmware_bridge.conformance.verdicts import Failed
 from firmware_bridge.errors import StageError, StageRefused
-from firmware_bridge.firmware.bench import Bench
 from firmware_bridge.firmware.host import HostFirmware
+from firmware_bridge.firmware.pins import BoardPins
 from firmware_bridge.firmware.qemu import QemuFirmware
 from firmware_bridge.framing import FrameReader
 from firmware_bridge.link import SerialLink
@@ -41,10 +41,10 @@ START = 5_000_000
 
 
 @contextmanager
-def probing(board: Board) -> Iterator[Probe]:
-    link, bench = SerialLink(board.port), Bench(board.bench_port)
+def probing(board: Board) -> Iterator[ConformanceHost]:
+    link, bench = SerialLink(board.port), BoardPins(board.bench_port)
     try:
-        yield Probe(link, 300_000, bench)
+        yield ConformanceHost(link, 300_000, bench)
     finally:
         bench.close()
         link.close()
@@ -62,12 +62,12 @@ def a_board(kind: str) -> Board:
 
 @pytest.mark.parametrize("kind", ["host", QEMU])
 def test_our_firmware_conforms(kind: str) -> None:
-    with a_board(kind) as board, probing(board) as probe:
-        outcomes = run(probe)
+    with a_board(kind) as board, probing(board) as host:
+        outcomes = run(host)
         assert len(outcomes) == len(CHECKS) + len(BENCH_CHECKS) > 30
         failed = failures(outcomes)
         if failed:  # a machine that paused for 100 ms moved the simulated board's clock: ask again
-            outcomes = run(probe, failed)
+            outcomes = run(host, failed)
         assert failures(outcomes) == []
 
 
@@ -78,7 +78,7 @@ CLOCKS_US = (0, 2**32 - 3_000_000, 2**32 + 50, 2**62 - 3_000_000)
 
 @pytest.mark.parametrize("clock_us", CLOCKS_US)
 def test_it_conforms_however_long_it_has_run(clock_us: int) -> None:
-    outcomes = run(VirtualBoard(clock_us=clock_us).probe())
+    outcomes = run(VirtualBoard(clock_us=clock_us).host())
     assert [(one.name, one.detail) for one in outcomes if one.result != PASSED] == []
 
 
@@ -86,7 +86,7 @@ def test_it_conforms_however_long_it_has_run(clock_us: int) -> None:
 def test_a_broken_firmware_is_noticed(mistake: Mistake) -> None:
     try:
         board = VirtualBoard(broken_core(mistake), clock_us=2**32 - 300_000)  # it ends in mid-check
-        (outcome,) = run(board.probe(), [mistake.caught_by])
+        (outcome,) = run(board.host(), [mistake.caught_by])
     except (Failed, StageError) as error:  # it may not even get as far as a check
         outcome = Outcome("at the start", "", FAILED, repr(error), 0.0)
     assert outcome.result == FAILED, f"{mistake.caught_by} does not notice"
@@ -108,12 +108,12 @@ class Suspended(VirtualBoard):
 @pytest.mark.parametrize("check", ["stop", "watchdog", "anyone_may_stop", "settings_hold", "move"])
 def test_a_host_that_stood_still_is_not_the_firmwares_fault(check: str) -> None:
     board = Suspended()
-    probe = board.probe()
+    host = board.host()
     board.times = 1
-    (outcome,) = run(probe, [check])
+    (outcome,) = run(host, [check])
     assert outcome.result == PASSED  # asked again
     board.times = 1000
-    (outcome,) = run(probe, [check])
+    (outcome,) = run(host, [check])
     assert outcome.result == NOT_JUDGED
     assert "this computer stood still for " in outcome.detail
 
@@ -121,9 +121,9 @@ def test_a_host_that_stood_still_is_not_the_firmwares_fault(check: str) -> None:
 def test_a_stall_excuses_no_check_that_it_was_not_in() -> None:
     mistake = next(m for m in MISTAKES if m.caught_by == "stop")
     board = VirtualBoard(broken_core(mistake))
-    probe = board.probe()
+    host = board.host()
     board.wait_us(2_000_000)  # between two checks
-    (outcome,) = run(probe, ["stop"])
+    (outcome,) = run(host, ["stop"])
     assert outcome.result == FAILED
 
 
@@ -180,6 +180,6 @@ def test_an_axis_without_room_is_not_moved() -> None:
     with HostFirmware(start_nm=100_000, bench=True) as board:
         with pytest.raises(StageRefused, match="ROOM"), probing(board):
             pass
-        bench = Bench(board.bench_port)
+        bench = BoardPins(board.bench_port)
         assert bench.report().moves_started == 0
         bench.close()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware_bridge.stages.origin import HAND_UM, HAND_UM_S, Origin
-from firmware_bridge.stages.rest import Reading
+from firmware_bridge.stages.rest_detector import Reading
 
 MS = 1_000_000
 POLL = 50 * MS

@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware_bridge.errors import StageRefused
-from firmware_bridge.stages.rest import START_NS, Reading, Rest
-from firmware_bridge.stages.steps import nearest_step
+from firmware_bridge.stages.rest_detector import START_NS, Reading, RestDetector
+from firmware_bridge.stages.step_rounding import nearest_step
 
 MS = 1_000_000
 
 
-def resting(z_um: float = 100.0) -> Rest:
-    rest = Rest(still_um=0.1, arrival_um=0.5)
+def resting(z_um: float = 100.0) -> RestDetector:
+    rest = RestDetector(still_um=0.1, arrival_um=0.5)
     rest.note(Reading(z_um, moving=False), 10 * MS)
     return rest
 
@@ -34,7 +34,7 @@ def test_a_hand_on_the_knob() -> None:
 
 
 def test_found_in_mid_move() -> None:
-    rest = Rest(still_um=0.1, arrival_um=0.5)
+    rest = RestDetector(still_um=0.1, arrival_um=0.5)
     rest.note(Reading(50.0, moving=True), 10 * MS)
     assert rest.since_ns is None
     rest.note(Reading(60.0, moving=False), 20 * MS)

@@ -12,7 +12,7 @@ FAULTS = {"drop-sent": b"d", "damage-sent": b"x", "drop-received": b"i", "reboot
 
 
 @dataclass(frozen=True, slots=True)
-class BenchReport:
+class PinsReport:
     """What the board did since it started; nm, + = up, and us of its own clock."""
 
     moves_started: int
@@ -22,7 +22,7 @@ class BenchReport:
     time_us: int
 
 
-class Bench:
+class BoardPins:
     """Works the strobe and the limit switches. Not thread-safe."""
 
     def __init__(self, port: str | Link) -> None:
@@ -45,15 +45,15 @@ class Bench:
         """Arm one of FAULTS; a release build ignores it."""
         self._link.write(FAULTS[fault] * times)
 
-    def report(self, timeout_s: float = 2.0) -> BenchReport:
+    def report(self, timeout_s: float = 2.0) -> PinsReport:
         """Ask what happened so far; LinkLost without an answer. Earlier events come first."""
         self._link.write(b"?")
         text, deadline = b"", time.monotonic() + timeout_s
         while not text.endswith(b"\n"):
             if time.monotonic() > deadline:
-                raise LinkLost("the bench does not answer")
+                raise LinkLost("the pins' line does not answer")
             text += self._link.read()
-        return BenchReport(*(int(word) for word in text.split()))
+        return PinsReport(*(int(word) for word in text.split()))
 
     def close(self) -> None:
         """Close the line; safe to call twice."""

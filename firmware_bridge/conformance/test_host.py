@@ -1,4 +1,4 @@
-"""Asks one firmware anything, politely or not, below the client and its checks."""
+"""The test host: asks one firmware anything, politely or not, below the client and its checks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from firmware_bridge import messages as m
 from firmware_bridge.conformance.stalls import Clock, Stalls
 from firmware_bridge.conformance.verdicts import Failed, need
 from firmware_bridge.errors import LinkLost, StageError, StageRefused
-from firmware_bridge.firmware.bench import Bench
+from firmware_bridge.firmware.pins import BoardPins
 from firmware_bridge.framing import Frame, FrameReader, encode_frame
 from firmware_bridge.link import READ_TIMEOUT_S, WRITE_TIMEOUT_S, Link
 
@@ -30,14 +30,14 @@ class Heard:
     message: m.Message
 
 
-class Probe:
+class ConformanceHost:
     """One line and one axis, of which it uses `travel_nm` up and down from where it stands."""
 
     def __init__(
-        self, link: Link, travel_nm: int, bench: Bench | None = None, clock: Clock = time
+        self, link: Link, travel_nm: int, pins: BoardPins | None = None, clock: Clock = time
     ) -> None:
         """Find out where the axis is; LinkLost when nobody answers, StageRefused without room."""
-        self.bench = bench
+        self.pins = pins
         self.clock = self.stalls = Stalls(clock)
         self.travel_nm = travel_nm
         self._link = link
@@ -132,7 +132,7 @@ class Probe:
 
     @property
     def session(self) -> int:
-        """The number of the session this probe opened last."""
+        """The number of the session this host opened last."""
         return self._session
 
     def hello(self, **changes: int) -> m.HelloAck:

@@ -25,7 +25,7 @@ class _Buffer:
         self._give_back()
 
 
-def lent(
+def borrowed(
     address: int,
     height: int,
     width: int,

@@ -17,7 +17,7 @@ class Reading:
     latched: str | None = None
 
 
-class Rest:
+class RestDetector:
     """Feed it every reading with its time (ns); it knows since when the axis rests, and where."""
 
     def __init__(self, still_um: float, arrival_um: float) -> None:
