@@ -31,7 +31,7 @@ class Judged:
     lost: bool = False  # in the play
     settled: bool = False  # with the reading before it, the move did what it should
     disputed: bool = False  # near focus, the reading disagrees with itself
-    gain: float = 1.0  # um of reading per um of way, near focus; 1 where that is not known
+    gain: float = 1.0  # um of reading per um of travel, near focus; 1 where that is not known
     moves: int = 1  # that were judged together
     shutdown: str = ""
 
@@ -162,7 +162,7 @@ class Conduct:
             return False
         most = MOST_PLAY_UM if self.sign_confirmed else UNPROVEN_UM
         may_um = min(self._play.may_lose_um(before.z_um, after.z_um), most)
-        must_um = change.way_um - may_um
+        must_um = change.travel_um - may_um
         return change.right_um >= must_um - max(CERTAIN * change.noise_um, 0.5 * must_um)
 
     def _lost(self, before: Reading, after: Reading, moves: int) -> Judged:

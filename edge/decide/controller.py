@@ -63,7 +63,7 @@ class Controller:
     """Proposes; one per loop, not thread-safe."""
 
     def __init__(self, settings: ControllerSettings) -> None:
-        self._set = settings
+        self._settings = settings
         self._sent_ns = 0
         self._place_um: float | None = None  # where the stage was left
         self._conduct = Conduct(settings.focus_direction)
@@ -122,7 +122,7 @@ class Controller:
             at = stage.z_at(estimate.exposure_mid_ns)
         except StageRefused as refused:
             return Hold(refused.reason)
-        if not (math.isfinite(at.z_um) and at.uncertainty_um <= self._set.max_interval_um):
+        if not (math.isfinite(at.z_um) and at.uncertainty_um <= self._settings.max_interval_um):
             return Hold("position-uncertain")
         now = self._reading(estimate, at.z_um, at.uncertainty_um)
         slack_um = place_um(stage.resolution_um, at.uncertainty_um)
@@ -153,14 +153,16 @@ class Controller:
     def _unsettled(self, exposure_start_ns: int, status: StageStatus) -> bool:
         if status.moving or status.settled_ns is None:
             return True
-        if not exposure_start_ns >= max(status.settled_ns + self._set.settle_ns, self._sent_ns):
+        if not exposure_start_ns >= max(
+            status.settled_ns + self._settings.settle_ns, self._sent_ns
+        ):
             return True
         # Accepted, but the last report may be from before the axis began to move.
         stirred = status.settled_ns >= self._sent_ns
         return not stirred and exposure_start_ns < self._sent_ns + START_NS
 
     def _aim(self, estimate: FocusEstimate, z_um: float, z_half_um: float, s: StageStatus) -> Plan:
-        d, limits = estimate.defocus_um, self._set
+        d, limits = estimate.defocus_um, self._settings
         interval = math.hypot(estimate.interval_um, z_half_um)
         if not (math.isfinite(d) and interval <= limits.max_interval_um):
             return Hold("uncertain")
@@ -183,12 +185,12 @@ class Controller:
         end = self._hunt.end(d, guess)
         if end is not None:
             return end
-        way_um = limits.focus_direction * self._hunt.way_um(d)
-        stuck_um = self._conduct.stuck_um(upwards=way_um > 0)
+        travel_um = limits.focus_direction * self._hunt.travel_um(d)
+        stuck_um = self._conduct.stuck_um(upwards=travel_um > 0)
         if stuck_um:
             return Hold(f"play: {stuck_um:.1f} um of motion after a reversal moved nothing")
         reading = Reading(z_um, d, interval, estimate.exposure_mid_ns)
-        move = Sent(reading, z_um, z_um + way_um, verify=large, guess=guess)
+        move = Sent(reading, z_um, z_um + travel_um, verify=large, guess=guess)
         reason = "likely-defocus" if guess else "large-defocus" if large else "defocus"
         return self._propose(move, s, reason)
 
@@ -234,7 +236,7 @@ class Controller:
         far off in size, but a move that leads there was not a good one."""
         if isinstance(estimate, FocusEstimate):
             d = estimate.defocus_um
-            limit = self._set.max_interval_um
+            limit = self._settings.max_interval_um
         else:
             d, limit = estimate.rejected_um, math.inf
             if estimate.reason is not Reason.OUTSIDE_RANGE:

@@ -43,9 +43,9 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The way between two readings, and what they saw of it."""
+    """The travel between two readings, and what they saw of it."""
 
-    way_um: float  # >= 0
+    travel_um: float  # >= 0
     right_um: float  # how much the defocus changed in the predicted direction
     noise_um: float  # of right_um, 95 %
 
@@ -62,11 +62,11 @@ class Change:
     @property
     def finding(self) -> Finding:
         """Which of the five it is."""
-        way, right, noise = self.way_um, self.right_um, self.noise_um
-        if way > 0 and right < -max(noise, LEAST_SHARE * way):
+        travel, right, noise = self.travel_um, self.right_um, self.noise_um
+        if travel > 0 and right < -max(noise, LEAST_SHARE * travel):
             return Finding.OPPOSITE
-        if not abs(right - way) <= max(CERTAIN * noise, 0.5 * way):
-            return Finding.OVERSHOT if right > way else Finding.SHORT
+        if not abs(right - travel) <= max(CERTAIN * noise, 0.5 * travel):
+            return Finding.OVERSHOT if right > travel else Finding.SHORT
         return Finding.AGREES if right > noise else Finding.NOTHING
 
     @property
@@ -77,24 +77,24 @@ class Change:
     @property
     def followed(self) -> bool:
         """Whether it did so for no small part: the sign is right."""
-        return self.engaged and self.right_um > LEAST_SHARE * self.way_um
+        return self.engaged and self.right_um > LEAST_SHARE * self.travel_um
 
     @property
     def motionless(self) -> bool:
         """Whether the best guess is that the glass did not move at all."""
-        return -min(self.noise_um, 0.5 * self.way_um) < self.right_um <= self.noise_um
+        return -min(self.noise_um, 0.5 * self.travel_um) < self.right_um <= self.noise_um
 
     @property
     def unlike_a_move(self) -> bool:
         """Whether the change is larger than a move of this length can have made: a slip, a hand."""
-        return abs(self.right_um) > MOST_GAIN * self.way_um + self.noise_um
+        return abs(self.right_um) > MOST_GAIN * self.travel_um + self.noise_um
 
     def gain(self, near: bool) -> float:
-        """um of reading per um of way, from 1: by how much the next move must be smaller. What is
+        """um of reading per um of travel, from 1: by how much the next move must be smaller. What is
         far from focus is believed only where it is too much by any measure."""
         if not (near or self.finding is Finding.OVERSHOT):
             return 1.0
-        return min(max(self.right_um / self.way_um, 1.0), MOST_GAIN)
+        return min(max(self.right_um / self.travel_um, 1.0), MOST_GAIN)
 
 
 def compare(before: Reading, after: Reading, direction: int) -> Finding:

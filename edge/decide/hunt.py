@@ -43,7 +43,7 @@ class Hunt:
         else:
             self._disputes = self._disputes + 1 if judged.disputed else 0
 
-    def way_um(self, defocus_um: float) -> float:
+    def travel_um(self, defocus_um: float) -> float:
         """How far to move for a reading; it is taken for the beginning of a move."""
         if abs(defocus_um) <= NEAR_UM:
             self._sides.add(defocus_um > 0)

@@ -73,7 +73,7 @@ class TrackingController:
     def __init__(
         self, settings: TrackingSettings, path: ScanPath, clock: Callable[[], int] = monotonic_ns
     ) -> None:
-        self._set, self._path, self._clock = settings, path, clock
+        self._settings, self._path, self._clock = settings, path, clock
         self.surface = FocusSurface(settings.noise)
         self.restart()
 
@@ -99,56 +99,56 @@ class TrackingController:
         except StageRefused as refused:
             return Hold(refused.reason)
         x_um = self._path.x_um(estimate.exposure_mid_ns)
-        if not (math.isfinite(at.z_um) and at.uncertainty_um <= self._set.max_interval_um):
+        if not (math.isfinite(at.z_um) and at.uncertainty_um <= self._settings.max_interval_um):
             return Hold("position-uncertain")
         if isinstance(estimate, NoFocus):
             return self._blind(estimate.reason.value, stage, estimate.exposure_mid_ns)
         interval = math.hypot(estimate.interval_um, at.uncertainty_um)
-        if not (math.isfinite(estimate.defocus_um) and interval <= self._set.max_interval_um):
+        if not (math.isfinite(estimate.defocus_um) and interval <= self._settings.max_interval_um):
             return self._blind("uncertain", stage, estimate.exposure_mid_ns)
         now = Reading(at.z_um, estimate.defocus_um, interval)
         shutdown = self._judge(now, x_um)
         if shutdown is not None:
             return shutdown
-        focus_um = at.z_um + self._set.focus_direction * estimate.defocus_um
+        focus_um = at.z_um + self._settings.focus_direction * estimate.defocus_um
         self.surface.read(x_um, focus_um, interval)
         ahead = Expected(focus_um, interval)
-        if self._set.feed_forward:
+        if self._settings.feed_forward:
             expected = self.surface.at(self._next_x_um(estimate.exposure_mid_ns))
-            if expected.interval_um <= self._set.max_interval_um:
+            if expected.interval_um <= self._settings.max_interval_um:
                 ahead = expected  # else it is the slope that is not known yet
         return self._aim(ahead, stage)
 
     def _aim(self, ahead: Expected, stage: Stage) -> Plan:
         status = stage.status()
-        way_um = ahead.z_um - status.z_um
-        if abs(way_um) <= self._set.deadband_um:
+        travel_um = ahead.z_um - status.z_um
+        if abs(travel_um) <= self._settings.deadband_um:
             return InFocus()
-        return Move(self._within_a_step(status.z_um, way_um), status.z_um, "track")
+        return Move(self._within_a_step(status.z_um, travel_um), status.z_um, "track")
 
-    def _within_a_step(self, z_um: float, way_um: float) -> float:
-        most = self._set.max_step_um
-        return z_um + min(max(way_um, -most), most)
+    def _within_a_step(self, z_um: float, travel_um: float) -> float:
+        most = self._settings.max_step_um
+        return z_um + min(max(travel_um, -most), most)
 
     def _blind(self, why: str, stage: Stage, mid_ns: int) -> Plan:
         """Nothing to see: the surface says where focus is, as long as it is sure enough."""
-        if not (self._set.feed_forward and self.surface.known):
+        if not (self._settings.feed_forward and self.surface.known):
             return Hold(why)
         ahead = self.surface.at(self._next_x_um(mid_ns))
-        if not ahead.interval_um <= self._set.predict_um:
+        if not ahead.interval_um <= self._settings.predict_um:
             return Hold(f"{why}, and the surface is not known")
         status = stage.status()
-        way_um = ahead.z_um - status.z_um
-        if abs(way_um) <= self._set.deadband_um:
+        travel_um = ahead.z_um - status.z_um
+        if abs(travel_um) <= self._settings.deadband_um:
             return InFocus(f"predicted: {why}")
-        target_um = self._within_a_step(status.z_um, way_um)
+        target_um = self._within_a_step(status.z_um, travel_um)
         return Predict(target_um, status.z_um, f"predict: {why}")
 
     def _next_x_um(self, mid_ns: int) -> float:
         """Along the scan at the middle of the first exposure by which a move sent now is made."""
-        made_ms = (self._clock() - mid_ns) / 1e6 + self._set.lead_ms
-        periods = max(1, math.ceil(made_ms / self._set.period_ms))
-        return self._path.x_um(mid_ns + round(periods * self._set.period_ms * 1e6))
+        made_ms = (self._clock() - mid_ns) / 1e6 + self._settings.lead_ms
+        periods = max(1, math.ceil(made_ms / self._settings.period_ms))
+        return self._path.x_um(mid_ns + round(periods * self._settings.period_ms * 1e6))
 
     def _judge(self, now: Reading, x_um: float) -> Shutdown | None:
         """Whether the way since the last reading did what it should have done.
@@ -160,14 +160,14 @@ class TrackingController:
         if last is None:
             return None
         before, before_x_um = last
-        moved_um = self._set.focus_direction * (now.z_um - before.z_um)
-        if abs(moved_um) < self._set.judge_um:
+        moved_um = self._settings.focus_direction * (now.z_um - before.z_um)
+        if abs(moved_um) < self._settings.judge_um:
             return None
         most_um = STEEPEST_UM_PER_MM * abs(x_um - before_x_um) / 1e3
-        rest_um = now.defocus_um - before.defocus_um + moved_um
-        excused = now.defocus_um - min(max(rest_um, -most_um), most_um)
+        residual_um = now.defocus_um - before.defocus_um + moved_um
+        excused = now.defocus_um - min(max(residual_um, -most_um), most_um)
         level = Reading(now.z_um, excused, now.interval_um)
-        finding = self.last_finding = compare(before, level, self._set.focus_direction)
+        finding = self.last_finding = compare(before, level, self._settings.focus_direction)
         if finding is Finding.AGREES:
             self.strikes = 0
         if finding is not Finding.OPPOSITE:

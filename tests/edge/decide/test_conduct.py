@@ -116,11 +116,11 @@ def test_after_a_hand_the_play_is_not_known():
 
 
 def test_a_stage_never_seen_to_follow_may_lose_one_move_or_small_ones():
-    for way in (UNPROVEN_UM, 3.0):
+    for travel in (UNPROVEN_UM, 3.0):
         conduct = Conduct(1)
-        judged = conduct.judge(at(0, way), at(way, way))
+        judged = conduct.judge(at(0, travel), at(travel, travel))
         assert (judged.lost, conduct.strikes) == (True, 1)
-        assert conduct.judge(at(way, way), at(2 * way, 0)).finding is Finding.AGREES
+        assert conduct.judge(at(travel, travel), at(2 * travel, 0)).finding is Finding.AGREES
         assert conduct.strikes == 0
     conduct = Conduct(1)
     assert not conduct.judge(at(0, 10), at(10, 10)).lost  # too far for play

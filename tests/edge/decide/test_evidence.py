@@ -22,10 +22,12 @@ HALF = 0.3 / math.sqrt(2)  # of each reading, so that the noise of both is 0.3
 S = 1_000_000_000
 
 
-def change(way, right, half=HALF, age_s=0.0):
-    """A move of `way` um up, seen as `right` um in the predicted direction."""
+def change(travel, right, half=HALF, age_s=0.0):
+    """A move of `travel` um up, seen as `right` um in the predicted direction."""
     before = Reading(5.0, 1.0, half, 7 * S)
-    return Change.between(before, Reading(5.0 + way, 1.0 - right, half, 7 * S + int(age_s * S)), 1)
+    return Change.between(
+        before, Reading(5.0 + travel, 1.0 - right, half, 7 * S + int(age_s * S)), 1
+    )
 
 
 @pytest.mark.parametrize(
@@ -52,7 +54,7 @@ def test_compare(d1, d2, moved, finding):
 
 
 @pytest.mark.parametrize(
-    ("way", "right", "finding"),
+    ("travel", "right", "finding"),
     [
         # opposite: on the wrong side beyond the noise (0.3), and by a good part of the way
         (0.4, -0.29, Finding.SHORT),
@@ -75,8 +77,8 @@ def test_compare(d1, d2, moved, finding):
         (0.4, 0.31, Finding.AGREES),
     ],
 )
-def test_the_borders(way, right, finding):
-    assert change(way, right).finding is finding
+def test_the_borders(travel, right, finding):
+    assert change(travel, right).finding is finding
 
 
 def test_a_move_that_was_not_made_is_not_opposite_whatever_the_noise():
@@ -107,7 +109,7 @@ def test_nan_agrees_with_nothing():
 
 
 @pytest.mark.parametrize(
-    ("way", "right", "engaged", "followed", "motionless"),
+    ("travel", "right", "engaged", "followed", "motionless"),
     [
         (4.0, 4.0, True, True, False),
         (4.0, 4.0 * LEAST_SHARE + 0.01, True, True, False),
@@ -122,8 +124,8 @@ def test_nan_agrees_with_nothing():
         (0.4, -0.21, False, False, False),
     ],
 )
-def test_what_the_glass_did(way, right, engaged, followed, motionless):
-    seen = change(way, right)
+def test_what_the_glass_did(travel, right, engaged, followed, motionless):
+    seen = change(travel, right)
     assert (seen.engaged, seen.followed, seen.motionless) == (engaged, followed, motionless)
 
 

@@ -15,7 +15,7 @@ def hunted(readings, judged=AGREES, max_shots=4):
     hunt = Hunt(max_shots, 0.6)
     for d in readings:
         assert hunt.end(d) is None
-        hunt.way_um(d)
+        hunt.travel_um(d)
         hunt.sent()
         hunt.heard(judged)
     return hunt
@@ -23,12 +23,12 @@ def hunted(readings, judged=AGREES, max_shots=4):
 
 def test_moves_are_as_long_as_the_last_two_readings_showed():
     hunt = hunted([2.0], Judged(Finding.OVERSHOT, gain=2.0))
-    assert hunt.way_um(-2.0) == -1.0
+    assert hunt.travel_um(-2.0) == -1.0
     hunt.heard(AGREES)
-    assert hunt.way_um(-2.0) == -2.0
+    assert hunt.travel_um(-2.0) == -2.0
     hunt.heard(Judged(Finding.OVERSHOT, gain=2.0))
     hunt.found()
-    assert hunt.way_um(-2.0) == -2.0
+    assert hunt.travel_um(-2.0) == -2.0
 
 
 def test_enough_moves_on_one_side_are_held_for_a_while():
