@@ -34,10 +34,10 @@ from simulator.bench.frames import render
 
 KS = (3, 9, 31)
 Infer = Callable[[Any], Any]
-Way = Mapping[str, Infer]  # "rin" and "dpn": uint8 batch -> outputs
+Networks = Mapping[str, Infer]  # "rin" and "dpn": uint8 batch -> outputs
 
 
-def plain(threads: int, spin: bool) -> Way:
+def plain(threads: int, spin: bool) -> Networks:
     """ONNX Runtime on the whole file, a batch at once."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
@@ -47,31 +47,31 @@ def plain(threads: int, spin: bool) -> Way:
     }
 
 
-def looked_up(threads: int) -> Way:
+def looked_up(threads: int) -> Networks:
     """The same with the table, still a batch at once."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    way = {}
+    networks = {}
     for name in ("rin", "dpn"):
         parts = split((MODELS / f"{name}.onnx").read_bytes())
         assert parts is not None
-        way[name] = _after_table(_session(parts.model, options), parts.table)
-    return way
+        networks[name] = _after_table(_session(parts.model, options), parts.table)
+    return networks
 
 
-def shipped(threads: int) -> Way:
+def shipped(threads: int) -> Networks:
     """What the loop uses."""
     manifests = {name: Manifest.read(MODELS / f"{name}.json") for name in ("rin", "dpn")}
     return {name: OnnxEngine(each, threads).infer for name, each in manifests.items()}
 
 
-def openvino(threads: int, precision: str, table: bool) -> Way:
+def openvino(threads: int, precision: str, table: bool) -> Networks:
     """OpenVINO with fixed shapes, one stream."""
     ov = import_openvino()
 
-    core, way = ov.Core(), {}
+    core, networks = ov.Core(), {}
     settings = {
         "INFERENCE_NUM_THREADS": threads,
         "NUM_STREAMS": 1,
@@ -88,8 +88,8 @@ def openvino(threads: int, precision: str, table: bool) -> Way:
             model.reshape([count, *model.input().partial_shape.get_max_shape()[1:]])
             by_count[count] = _request(core.compile_model(model, "CPU", settings))
         infer = lambda batch, by_count=by_count: by_count[len(batch)](batch)  # noqa: E731
-        way[name] = _after_table(infer, parts.table) if table else infer
-    return way
+        networks[name] = _after_table(infer, parts.table) if table else infer
+    return networks
 
 
 def _session(data: bytes, options: ort.SessionOptions) -> Infer:
@@ -136,28 +136,34 @@ def inputs(seed: int) -> list[dict[str, Any]]:
     return found
 
 
-def differences(way: Way, reference: Way, frames: list[dict[str, Any]]) -> dict[str, float]:
+def differences(
+    networks: Networks, reference: Networks, frames: list[dict[str, Any]]
+) -> dict[str, float]:
     """Over all frames; um of patches and medians at k = 9 (the surest) and of all 31."""
     worst: dict[str, float] = defaultdict(float)
     for frame in frames:
-        found = float(np.abs(way["rin"](frame["rin"])[0] - reference["rin"](frame["rin"])[0]).max())
+        found = float(
+            np.abs(networks["rin"](frame["rin"])[0] - reference["rin"](frame["rin"])[0]).max()
+        )
         worst["importance"] = max(worst["importance"], found)
         for k in (9, 31):
-            ours, theirs = (np.ravel(w["dpn"](frame[f"dpn {k}"])[0]) for w in (way, reference))
+            ours, theirs = (np.ravel(w["dpn"](frame[f"dpn {k}"])[0]) for w in (networks, reference))
             patch, median = np.abs(ours - theirs).max(), abs(np.median(ours) - np.median(theirs))
             worst[f"patch, k = {k}"] = max(worst[f"patch, k = {k}"], float(patch))
             worst[f"median, k = {k}"] = max(worst[f"median, k = {k}"], float(median))
     return {name: round(value, 6) for name, value in worst.items()}
 
 
-def measure(ways: Mapping[str, Way], frames: list[dict[str, Any]], repeats: int) -> dict[str, Any]:
+def measure(
+    variants: Mapping[str, Networks], frames: list[dict[str, Any]], repeats: int
+) -> dict[str, Any]:
     """Milliseconds of each way on each input, in turn."""
     times: dict[tuple[str, str], list[float]] = defaultdict(list)
     for number in range(-2, repeats):
         for key, batch in frames[number % len(frames)].items():
-            for name, way in ways.items():
+            for name, networks in variants.items():
                 start = time.perf_counter()
-                way[key.split()[0]](batch)
+                networks[key.split()[0]](batch)
                 if number >= 0:
                     times[name, key].append((time.perf_counter() - start) * 1e3)
     return {
@@ -169,7 +175,7 @@ def measure(ways: Mapping[str, Way], frames: list[dict[str, Any]], repeats: int)
             }
             for key in frames[0]
         }
-        for name in ways
+        for name in variants
     }
 
 
@@ -182,7 +188,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     count = options.threads
-    ways = {
+    variants = {
         "whole file, 1 thread": plain(1, spin=False),
         f"whole file, {count} threads": plain(count, spin=False),
         f"whole file, {count} threads that spin": plain(count, spin=True),
@@ -195,13 +201,15 @@ def main() -> None:
         for threads in (1, count):
             for precision in ("f32", "bf16"):
                 name = f"OpenVINO {precision}, {threads} threads"
-                ways[name] = openvino(threads, precision, table=False)
-                ways[f"{name}, table"] = openvino(threads, precision, table=True)
+                variants[name] = openvino(threads, precision, table=False)
+                variants[f"{name}, table"] = openvino(threads, precision, table=True)
     frames = inputs(options.seed)
-    reference = ways["whole file, 1 thread"]
+    reference = variants["whole file, 1 thread"]
     numbers = {
-        "ms": measure(ways, frames, options.repeats),
-        "differs": {name: differences(way, reference, frames) for name, way in ways.items()},
+        "ms": measure(variants, frames, options.repeats),
+        "differs": {
+            name: differences(networks, reference, frames) for name, networks in variants.items()
+        },
     }
     machine.write(options.json, numbers)
 

@@ -204,9 +204,9 @@ class Guard:
                     "z-unknown",
                     f"z during the exposure is known to {at.uncertainty_um:.2f} um only",
                 )
-        way_um = abs(end.z_um - start.z_um)
-        if not way_um <= limits.max_blur_um:
-            raise MoveRefused("blurred", f"the stage moved {way_um:.2f} um within the exposure")
+        travel_um = abs(end.z_um - start.z_um)
+        if not travel_um <= limits.max_blur_um:
+            raise MoveRefused("blurred", f"the stage moved {travel_um:.2f} um within the exposure")
 
     @staticmethod
     def _check_not_latched(status: StageStatus) -> None:

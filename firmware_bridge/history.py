@@ -86,5 +86,5 @@ class StatusHistory:
         time_us = self._times[right] - self._times[left]
         if time_us == 0:
             return 0.0
-        way = position_nm(self._entries[right]) - position_nm(self._entries[left])
-        return way / time_us
+        travel_nm = position_nm(self._entries[right]) - position_nm(self._entries[left])
+        return travel_nm / time_us

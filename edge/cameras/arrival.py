@@ -53,17 +53,17 @@ class ArrivalWitness:
 
     def __init__(self, readout_ns: int | None) -> None:
         self._readout_ns = readout_ns
-        self._ways: deque[int] = deque(maxlen=WINDOW)
+        self._delays: deque[int] = deque(maxlen=WINDOW)
 
     def says(self, told: ExposureTime, arrival_ns: int) -> Witness:
         """Of one frame, before it is remembered."""
-        way_ns, sure_ns = arrival_ns - told.end_ns, told.uncertainty_ns
+        delay_ns, sure_ns = arrival_ns - told.end_ns, told.uncertainty_ns
         least = self._least()
         fastest = 0 if least is None else max(0, least - TOLERANCE_NS)
-        if way_ns < fastest - sure_ns:
+        if delay_ns < fastest - sure_ns:
             return Witness.IMPOSSIBLE
-        held_up = self._readout_ns is not None and way_ns > self._readout_ns + sure_ns
-        if held_up or (least is not None and way_ns > least + LATE_NS + sure_ns):
+        held_up = self._readout_ns is not None and delay_ns > self._readout_ns + sure_ns
+        if held_up or (least is not None and delay_ns > least + LATE_NS + sure_ns):
             return Witness.LATE
         return Witness.AGREES
 
@@ -71,25 +71,25 @@ class ArrivalWitness:
         """By how much a stamp that agrees may still be wrong: a clock that went back looks like a
         frame that took longer than the fastest, one that went forward hides in the usual scatter
         of the way. 0 while too few are known."""
-        way_ns, least = arrival_ns - told.end_ns, self._least()
+        delay_ns, least = arrival_ns - told.end_ns, self._least()
         if least is None:
             return 0
-        usual = sorted(self._ways)[len(self._ways) // 2] - least
-        return max(0, way_ns - max(0, least)) + usual + TOLERANCE_NS
+        usual = sorted(self._delays)[len(self._delays) // 2] - least
+        return max(0, delay_ns - max(0, least)) + usual + TOLERANCE_NS
 
     def remember(self, told: ExposureTime, arrival_ns: int) -> None:
         """A frame whose stamp is believed."""
-        self._ways.append(arrival_ns - told.end_ns)
+        self._delays.append(arrival_ns - told.end_ns)
 
     def moved(self) -> bool:
         """The newest frames all took longer than any before them."""
-        ways = list(self._ways)
-        if len(ways) < RECENT + FEWEST:
+        delays = list(self._delays)
+        if len(delays) < RECENT + FEWEST:
             return False
-        return min(ways[-RECENT:]) > min(ways[:-RECENT]) + LATE_NS
+        return min(delays[-RECENT:]) > min(delays[:-RECENT]) + LATE_NS
 
     def _least(self) -> int | None:
-        return min(self._ways) if len(self._ways) >= FEWEST else None
+        return min(self._delays) if len(self._delays) >= FEWEST else None
 
 
 class HostStamps:

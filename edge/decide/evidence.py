@@ -90,8 +90,8 @@ class Change:
         return abs(self.right_um) > MOST_GAIN * self.travel_um + self.noise_um
 
     def gain(self, near: bool) -> float:
-        """um of reading per um of travel, from 1: by how much the next move must be smaller. What is
-        far from focus is believed only where it is too much by any measure."""
+        """um of reading per um of travel, from 1: by how much the next move must be smaller. What
+        is far from focus is believed only where it is too much by any measure."""
         if not (near or self.finding is Finding.OVERSHOT):
             return 1.0
         return min(max(self.right_um / self.travel_um, 1.0), MOST_GAIN)

@@ -21,7 +21,7 @@ def move(host: ConformanceHost) -> None:
     need(status.commanded_nm == target, "the axis crept after DONE")
 
 
-def _way_to(host: ConformanceHost, target_nm: int) -> list[int]:
+def _positions_to(host: ConformanceHost, target_nm: int) -> list[int]:
     """The positions told until the axis has settled, which must be on the target."""
     seen: list[int] = []
 
@@ -38,7 +38,7 @@ def approach(host: ConformanceHost) -> None:
     """Every move ends coming up: one that goes down dips below its target first."""
     target = host.origin_nm - host.travel_nm // 3 // host.step_nm * host.step_nm
     need(isinstance(host.move(1, target), m.Accepted), "a move down was refused")
-    seen = _way_to(host, target)
+    seen = _positions_to(host, target)
     need(min(seen) == target - host.backlash_nm, f"dipped {target - min(seen)} nm below")
 
 
@@ -49,7 +49,7 @@ def approach_from_above(host: ConformanceHost) -> None:
     need(ack.backlash_nm == -host.backlash_nm, f"backlash {ack.backlash_nm} nm")
     target = host.origin_nm + host.travel_nm // 3 // host.step_nm * host.step_nm
     need(isinstance(host.move(1, target), m.Accepted), "a move up was refused")
-    seen = _way_to(host, target)
+    seen = _positions_to(host, target)
     need(max(seen) == target + host.backlash_nm, f"went {max(seen) - target} nm above")
     high = host.origin_nm + host.travel_nm
     answer = host.move(2, high - host.backlash_nm + host.step_nm)

@@ -18,8 +18,8 @@ def stop(host: ConformanceHost) -> None:
     stopping = host.ask(m.Stop(host.session), m.Stopping)
     done = host.done()
     need(done.result == m.Result.STOPPED, f"{done}")
-    way = done.position_nm - stopping.position_nm
-    need(0 <= way <= host.travel_nm // 2, f"went on for {way} nm")
+    travel_nm = done.position_nm - stopping.position_nm
+    need(0 <= travel_nm <= host.travel_nm // 2, f"went on for {travel_nm} nm")
     status = host.settled()
     need(status.latch == m.Latch.STOPPED, f"latch {status.latch} after STOP")
     refused_for(host.move(2, host.origin_nm), m.Reason.LATCHED, "a move of a stopped axis")

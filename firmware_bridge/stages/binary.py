@@ -184,9 +184,9 @@ class BinaryStage(Stage):
                 told = client.exposures.popleft()
                 start_ns, _ = client.clock.host_ns(told.start_us)
                 end_ns, _ = client.clock.host_ns(told.end_us)
-                way_um = abs(told.end_nm - told.start_nm) / 1e3
+                travel_um = abs(told.end_nm - told.start_nm) / 1e3
                 z_um = (told.start_nm + told.end_nm) / 2e3
-                z = ZAt(z_um, self.resolution_um / 2 + way_um / 4)
+                z = ZAt(z_um, self.resolution_um / 2 + travel_um / 4)
                 found.append(Exposure(start_ns, end_ns, z, told.count))
         return found
 

@@ -38,24 +38,26 @@ class Origin:
 
     def note(self, reading: Reading, now_ns: int, target_um: float | None) -> None:
         """Take in a reading that is believed; `target_um` None = no move is under way."""
-        way_um = reading.z_um - self._last.z_um
-        if target_um is None and abs(way_um) > self._still_um:
-            self._turned_um, self._turned_ns = way_um, now_ns
+        travel_um = reading.z_um - self._last.z_um
+        if target_um is None and abs(travel_um) > self._still_um:
+            self._turned_um, self._turned_ns = travel_um, now_ns
         self._last, self._last_ns = reading, now_ns
 
     def lost(self, reading: Reading, now_ns: int, target_um: float | None) -> str:
         """Why the controller cannot count from where it did, "" = it can."""
-        last_um, way_um = self._last.z_um, reading.z_um - self._last.z_um
-        if math.isnan(last_um) or abs(way_um) <= self._still_um or reading.moving:
+        last_um, travel_um = self._last.z_um, reading.z_um - self._last.z_um
+        if math.isnan(last_um) or abs(travel_um) <= self._still_um or reading.moving:
             return ""
         said = f"the position jumped from {last_um:.3f} to {reading.z_um:.3f} um"
         lost = "the controller may have restarted and counts from elsewhere: find the origin again"
-        if abs(reading.z_um) <= self._step_um and not self._may_be_zero(now_ns, way_um, target_um):
+        if abs(reading.z_um) <= self._step_um and not self._may_be_zero(
+            now_ns, travel_um, target_um
+        ):
             return f"{said}, exactly 0: {lost}"
         if target_um is not None or self._last.moving:
             return ""
         gone_s = min((now_ns - self._last_ns) / 1e9, self._most_s)
-        if abs(way_um) > HAND_UM + HAND_UM_S * gone_s:
+        if abs(travel_um) > HAND_UM + HAND_UM_S * gone_s:
             return f"{said} at rest, too fast for a hand: {lost}"
         return ""
 
@@ -69,12 +71,12 @@ class Origin:
             return ""
         return f"sent from {last_um:.3f} to {target_um:.3f} um it is at {reading.z_um:.3f} um"
 
-    def _may_be_zero(self, now_ns: int, way_um: float, target_um: float | None) -> bool:
+    def _may_be_zero(self, now_ns: int, travel_um: float, target_um: float | None) -> bool:
         """True when resting at 0 is where a move, or a hand that was seen turning, leads."""
         if target_um is not None:
             ends = (target_um, self._start_um if self._start_um is not None else math.nan)
             return any(abs(end) <= STRAY_UM / 10 for end in ends)
-        turning = now_ns - self._turned_ns <= TURNING_NS and self._turned_um * way_um > 0
+        turning = now_ns - self._turned_ns <= TURNING_NS and self._turned_um * travel_um > 0
         return self._last.moving or (
-            turning and abs(way_um) <= 2 * abs(self._turned_um) + self._still_um
+            turning and abs(travel_um) <= 2 * abs(self._turned_um) + self._still_um
         )

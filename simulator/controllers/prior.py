@@ -62,9 +62,9 @@ class SimulatedPrior(LineController):
             return f"E,{_RANGE}"
         if self.axis.blocked:
             return f"E,{_NO_DRIVE}"
-        way = int(value) * self._nm
+        travel_nm = int(value) * self._nm
         here = self.axis.position_nm()
-        target = {"V": way, "U": here + way, "D": here - way}[command]
+        target = {"V": travel_nm, "U": here + travel_nm, "D": here - travel_nm}[command]
         if not self.axis.move_to(target):
             return f"E,{_RANGE}"
         self._owes_r += 1

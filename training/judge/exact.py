@@ -78,11 +78,11 @@ class ExactImager:
             spectrum, height = scipy.fft.fft2(light, overwrite_x=True), layer.z_um
         return spectrum * self._free(-height, at, wavelength) if height else spectrum
 
-    def _free(self, way_um: float, at: tuple[float, float], wavelength: float) -> C64:
+    def _free(self, travel_um: float, at: tuple[float, float], wavelength: float) -> C64:
         f2 = (self._fy + at[0]) ** 2 + (self._fx + at[1]) ** 2
         n = self._scope.index
         axial = np.sqrt(np.maximum(n * n - wavelength**2 * f2, 0.0))
-        return np.exp(2j * np.pi / wavelength * way_um * axial).astype(np.complex64)
+        return np.exp(2j * np.pi / wavelength * travel_um * axial).astype(np.complex64)
 
     def _pupil(self, channel: int, z_um: float, at: tuple[float, float], wavelength: float) -> C64:
         scale = wavelength / self._scope.na

@@ -100,7 +100,7 @@ class DriveCalibrator:
             raise CalibrationRefused(
                 f"{first.defocus_um:+.1f} um out of focus: bring it within {START_UM:g} um first"
             )
-        line = self._ways(start_um)
+        line = self._three_travels(start_um)
         direction = 1 if line.um_per_unit > 0 else -1
         scale = abs(line.um_per_unit)
         self._believe(line, scale)
@@ -108,10 +108,10 @@ class DriveCalibrator:
         fine = [self._at(focus_um + n * FINE_UM / scale, "fine", line, scale)
                 for n in range(-FINE, FINE + 1)]  # fmt: skip
         far = [self._at(focus_um + d / scale, "far", line, scale) for d in FAR_LOOKS_UM]
-        ways = [look for look in self.looks if look.part in ("up", "down", "again")]
+        travels = [look for look in self.looks if look.part in ("up", "down", "again")]
         reach_um = linear_range_um([*far, *fine], line)
         near = [look for look in far if abs(look.defocus_um) <= reach_um + STEP_UM]
-        line = refined(line, ways, [*fine, *near])
+        line = refined(line, travels, [*fine, *near])
         scale, focus_um = abs(line.um_per_unit), line.zero_um / line.um_per_unit
         sharpest = sharpest_um(fine)
         zero_um = float(line.defocus_at(sharpest))
@@ -133,12 +133,12 @@ class DriveCalibrator:
             focus_offset_um=-zero_um,
             focus_offset_95_um=1.96 * line.scatter_um / math.sqrt(len(fine)),
             scatter_um=line.scatter_um,
-            interval_factor=interval_factor(ways, line, line.play_um),
+            interval_factor=interval_factor(travels, line, line.play_um),
             reference_um=focus_um,
             looks=tuple(self.looks),
         )
 
-    def _ways(self, start_um: float) -> Line:
+    def _three_travels(self, start_um: float) -> Line:
         """Up, down and up again from the start, a look at every stop."""
         low = start_um - STEP_UM * (UP - 1) / 2
         self._to(low - TAKE_UP_UM)
@@ -159,10 +159,10 @@ class DriveCalibrator:
             return
         seen = found[-1].defocus_um - found[0].defocus_um
         if abs(seen) < LEAST_SCALE * abs(found[-1].z_um - found[0].z_um):
-            way = found[-1].z_um - found[0].z_um
+            travel_um = found[-1].z_um - found[0].z_um
             raise CalibrationRefused(
-                f"a way of {way:.1f} um changed the focus by {seen:+.1f} um: the stage does not "
-                "move the objective, or its unit is not um"
+                f"{travel_um:.1f} um of travel changed the focus by {seen:+.1f} um: "
+                "the stage does not move the objective, or its unit is not um"
             )
 
     def _believe(self, line: Line, scale: float) -> None:

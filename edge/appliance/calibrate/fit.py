@@ -55,11 +55,11 @@ class Line:
 def nut_of(z_um: Sequence[float], play_um: float) -> F64:
     """Where the nut was at each of the stage's positions, in order; the play was taken up from
     below before the first."""
-    nut, way = z_um[0], []
+    nut, nut_um = z_um[0], []
     for z in z_um:
         nut = min(max(nut, z), z + play_um)
-        way.append(nut)
-    return np.array(way)
+        nut_um.append(nut)
+    return np.array(nut_um)
 
 
 def fit_line(looks: Sequence[Look]) -> Line:
@@ -88,11 +88,13 @@ def fit_line(looks: Sequence[Look]) -> Line:
     )
 
 
-def refined(line: Line, ways: Sequence[Look], others: Sequence[Look]) -> Line:
+def refined(line: Line, travels: Sequence[Look], others: Sequence[Look]) -> Line:
     """The same play, but the slope over a longer way: with `others`, all of them taken coming up,
     so that the nut is where the stage is."""
-    nut = np.concatenate([nut_of([w.z_um for w in ways], line.play_um), [o.z_um for o in others]])
-    defocus = np.array([look.defocus_um for look in (*ways, *others)])
+    nut = np.concatenate(
+        [nut_of([w.z_um for w in travels], line.play_um), [o.z_um for o in others]]
+    )
+    defocus = np.array([look.defocus_um for look in (*travels, *others)])
     slope, zero, least = _line(nut, defocus)
     variance = max(least / (len(nut) - 2), 1e-6)
     spread = float(((nut - nut.mean()) ** 2).sum())

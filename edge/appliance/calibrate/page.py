@@ -45,9 +45,9 @@ def write_page(found: DriveCalibration, folder: Path) -> Path:
 
 
 def _verdict(found: DriveCalibration) -> str:
-    way = "raises" if found.focus_direction > 0 else "lowers"
+    verb = "raises" if found.focus_direction > 0 else "lowers"
     return (
-        f"A rising z {way} the objective, {found.um_per_unit:.3f} \u00b5m per commanded \u00b5m, "
+        f"A rising z {verb} the objective, {found.um_per_unit:.3f} \u00b5m per commanded \u00b5m, "
         f"with {found.play_um:.2f} \u00b5m of play."
     )
 

@@ -159,10 +159,11 @@ def _keep(found: DriveCalibration, named: str, options: argparse.Namespace, out:
 
 def sentence(found: DriveCalibration) -> str:
     """The result for a person."""
-    way = "raises" if found.focus_direction > 0 else "lowers"
+    does = "raises" if found.focus_direction > 0 else "lowers"
     return (
-        f"a rising z {way} the objective; {found.um_per_unit:.3f} +- {found.um_per_unit_95:.3f} um "
-        f"of focus per commanded um; play {found.play_um:.2f} +- {found.play_95_um:.2f} um; linear "
+        f"a rising z {does} the objective; "
+        f"{found.um_per_unit:.3f} +- {found.um_per_unit_95:.3f} um of focus "
+        f"per commanded um; play {found.play_um:.2f} +- {found.play_95_um:.2f} um; linear "
         f"to +-{found.linear_range_um:.0f} um; sharpest where the networks read "
         f"{found.zero_um:+.2f} um (loop.focus_offset_um: {found.focus_offset_um:.2f} +- "
         f"{found.focus_offset_95_um:.2f} would rest there); looks scatter by "

@@ -119,24 +119,24 @@ def z_trace_svg(
     marks: Sequence[Mark] = (),
 ) -> str:
     """Objective height in um over seconds, with the band in which the picture is sharp."""
-    way = [(s, z) for s, z in trace if math.isfinite(s) and math.isfinite(z)]
+    path = [(s, z) for s, z in trace if math.isfinite(s) and math.isfinite(z)]
     width, height = 560, 240
     label = "Objective height over time"
-    if not way:
+    if not path:
         return _empty(width, "the objective's height was not recorded", label)
-    heights = [z for _, z in way]
+    heights = [z for _, z in path]
     if z_focus_um is not None:
         heights += [z_focus_um - half_depth_um, z_focus_um + half_depth_um]
     room = max(0.08 * (max(heights) - min(heights)), 0.2)
     y = Axis(min(heights) - room, max(heights) + room, height - 44, 28)
-    first_s, last_s = way[0][0], max(way[-1][0], way[0][0] + 1e-3)
+    first_s, last_s = path[0][0], max(path[-1][0], path[0][0] + 1e-3)
     x = Axis(min(first_s, 0.0), last_s, 66, width - 16)
     parts = _focus_band(x, y, z_focus_um, half_depth_um)
     parts += plot.y_axis(y, x.start_px, x.end_px, "objective height, µm")
     parts += plot.x_axis(x, y.end_px, y.start_px, "time in the field, s")
-    parts.append(plot.polyline([(x(s), y(z)) for s, z in _thin(way)], "currentColor"))
+    parts.append(plot.polyline([(x(s), y(z)) for s, z in _thin(path)], "currentColor"))
     for mark in marks:
-        parts += _mark(mark, x, y, way)
+        parts += _mark(mark, x, y, path)
     return plot.svg(width, height, label, [*parts, *_trace_legend(x, marks, z_focus_um)])
 
 
@@ -151,19 +151,19 @@ def _focus_band(x: Axis, y: Axis, z_focus_um: float | None, half_depth_um: float
     ]
 
 
-def _thin(way: Sequence[tuple[float, float]]) -> Sequence[tuple[float, float]]:
+def _thin(path: Sequence[tuple[float, float]]) -> Sequence[tuple[float, float]]:
     """Few enough points, extremes kept: lowest and highest of each stretch, in order."""
-    if len(way) <= MAX_POINTS:
-        return way
-    kept = {0, len(way) - 1}
-    for part in np.array_split(np.arange(len(way)), MAX_POINTS // 2):
-        heights = [way[i][1] for i in part]
+    if len(path) <= MAX_POINTS:
+        return path
+    kept = {0, len(path) - 1}
+    for part in np.array_split(np.arange(len(path)), MAX_POINTS // 2):
+        heights = [path[i][1] for i in part]
         kept |= {int(part[np.argmin(heights)]), int(part[np.argmax(heights)])}
-    return [way[i] for i in sorted(kept)]
+    return [path[i] for i in sorted(kept)]
 
 
-def _mark(mark: Mark, x: Axis, y: Axis, way: Sequence[tuple[float, float]]) -> list[str]:
-    z_um = float(np.interp(mark.seconds, [s for s, _ in way], [z for _, z in way]))
+def _mark(mark: Mark, x: Axis, y: Axis, path: Sequence[tuple[float, float]]) -> list[str]:
+    z_um = float(np.interp(mark.seconds, [s for s, _ in path], [z for _, z in path]))
     at, tip = x(mark.seconds), f"{mark.label} ({mark.seconds:.3f} s)"
     if mark.what == "frame":
         return [plot.dot(at, y(z_um), 5, plot.BLUE, tip)]

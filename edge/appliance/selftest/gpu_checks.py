@@ -47,15 +47,15 @@ class GpuTest:
         found.checks.append(self._graphs(rgb))
         frames = [frame_of(rgb, "RGB8", i) for i in range(2)]
         for memory in MEMORY:
-            sensor = GpuMeasurer(self._way(memory), self._classes, self._dpn.manifest)
+            sensor = GpuMeasurer(self._path(memory), self._classes, self._dpn.manifest)
             for stage, values in timed(sensor, frames, count).items():
                 found.latency_ms[f"{stage}, frame memory {memory}"] = values
-        way = self._way()
-        laps = [way.timed(view(frames[i % 2]))[1] for i in range(WARM_UP + count)]
+        path = self._path()
+        laps = [path.timed(view(frames[i % 2]))[1] for i in range(WARM_UP + count)]
         for stage, values in quantiles(laps[WARM_UP:]).items():
             found.latency_ms[f"on the GPU: {stage}"] = values
 
-    def _way(self, memory: str = "copy", graphs: bool = True) -> GpuFrame:
+    def _path(self, memory: str = "copy", graphs: bool = True) -> GpuFrame:
         rule = self._classes
         choice = ChoiceRule(rule.threshold, *rule.k_by_class)
         return GpuFrame(self._cuda, self._rin, self._dpn, choice, memory, graphs)
@@ -63,7 +63,7 @@ class GpuTest:
     def _kernels(self, rgb: U8, name: str) -> Check:
         """The networks' inputs, byte by byte."""
         frame, prepare = frame_of(rgb, name), CpuPreprocessor()
-        result = self._way(graphs=False)(view(frame))
+        result = self._path(graphs=False)(view(frame))
         ready = prepare(frame)
         small = self._read(self._rin.given, ready.small.nbytes)
         wrong = int(np.count_nonzero(small != ready.small.reshape(-1)))
@@ -86,8 +86,8 @@ class GpuTest:
     def _whole(self, rgb: U8, cpu: Measurer) -> Check:
         """The same frame by both ways."""
         frame = frame_of(rgb, "RGB8")
-        gpu = GpuMeasurer(self._way(), self._classes, self._dpn.manifest)
-        ours, theirs = (measure(way, frame, Lap()) for way in (gpu, cpu))
+        gpu = GpuMeasurer(self._path(), self._classes, self._dpn.manifest)
+        ours, theirs = (measure(path, frame, Lap()) for path in (gpu, cpu))
         same = sorted(ours.ranked.cells) == sorted(theirs.ranked.cells)
         um = [float(np.median(seen.patches.defocus_um)) for seen in (ours, theirs)]
         near = abs(um[0] - um[1]) <= LIMITS["defocus_um"]
@@ -100,18 +100,18 @@ class GpuTest:
     def _graphs(self, rgb: U8) -> Check:
         """Three frames by a graph and by plain launches: the structs, field by field."""
         frames = [frame_of(rgb, "RGB8"), frame_of(255 - rgb, "RGB8"), frame_of(rgb, "RGB8")]
-        graph, plain = self._way(), self._way(graphs=False)
+        graph, plain = self._path(), self._path(graphs=False)
         differing: set[str] = set()
         for frame in frames * 2:
-            one, other = (_meant(way, frame) for way in (graph, plain))
+            one, other = (_meant(path, frame) for path in (graph, plain))
             differing |= {name for name in one if one[name] != other[name]}
         said = f"{graph.graph}; " + (f"differ in {sorted(differing)}" if differing else "equal")
         return Check("graph against plain launches", not differing, said)
 
 
-def _meant(way: Callable[..., np.void], frame: Frame) -> dict[str, bytes]:
+def _meant(path: Callable[..., np.void], frame: Frame) -> dict[str, bytes]:
     """The fields of a Result as bytes, without what earlier frames may have left in them."""
-    result = way(view(frame))
+    result = path(view(frame))
     measured = int(result["measured"])
     found = {name: np.asarray(result[name]) for name in RESULT.names or ()}
     found.update({name: found[name][:measured] for name in _OF_EARLIER_FRAMES})

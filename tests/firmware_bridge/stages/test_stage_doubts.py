@@ -74,11 +74,11 @@ def test_a_restart_in_mid_move_is_not_believed(make_bench: OpenBench, driver: st
         stage.move_to(start, start)
 
 
-@pytest.mark.parametrize("way_um", [60.0, -300.0])
-def test_no_hand_turns_that_fast(wire: WireBench, way_um: float) -> None:
+@pytest.mark.parametrize("travel_um", [60.0, -300.0])
+def test_no_hand_turns_that_fast(wire: WireBench, travel_um: float) -> None:
     stage = wire.open()
     stage.wait(10.0)
-    wire.axis.turn_knob(wire.axis.position_nm() + round(way_um * 1000))
+    wire.axis.turn_knob(wire.axis.position_nm() + round(travel_um * 1000))
     assert "too fast for a hand" in doubted(stage)
 
 
