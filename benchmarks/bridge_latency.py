@@ -186,21 +186,21 @@ def z_at_errors(speed_um_s: float = 100.0, seconds: float = 8.0) -> dict[str, An
         time.sleep(3.0)  # the clock's line needs a window
         trace = MotorTrace(board.trace_path)
         stage.move_to(5000 + speed_um_s * (seconds + 0.5), 5000)
-        begin, moments, told = time.monotonic(), [], []
+        begin, moments, positions = time.monotonic(), [], []
         while time.monotonic() - begin < seconds:
             time.sleep(0.007)
             moment = time.monotonic_ns()
             answer = stage.z_at(moment)
             if time.monotonic() - begin > 0.2:
                 moments.append(moment)
-                told.append((answer.z_um * 1e3, answer.uncertainty_um * 1e3))
+                positions.append((answer.z_um * 1e3, answer.uncertainty_um * 1e3))
         stage.stop()
         trace.wait_until(time.monotonic_ns())
         times, motor = trace.read_new()
         truth = np.interp(moments, times, motor)
         trace.close()
         stage.close()
-    z, half_width = np.array(told).T
+    z, half_width = np.array(positions).T
     error = np.abs(z - truth)
     return {
         "speed_um_s": speed_um_s, "moments": len(moments), "clock_ppm": 50,

@@ -73,43 +73,45 @@ def case(name: str, seed: int, report: Path | None) -> dict[str, Any]:
         _knob(config, glass, truth.z_focus_um + START_UM)
         rig = build_rig(open_play(config), camera=camera)
         try:
-            found = calibrate(rig, config, quiet=False)
+            result = calibrate(rig, config, quiet=False)
         finally:
             rig.close()
         left_um = glass.height_um(glass._trajectory.now()[0]) - truth.z_focus_um
         if report is not None:
-            write_page(found, report)
+            write_page(result, report)
         path = folder / "calibration.json"
-        calibration_file.write(path, result_of(found), config, key)
+        calibration_file.write(path, result_of(result), config, key)
         read = calibration_file.read(path, config, key)
         camera = SimulatedCamera(microscope, glass)
         fields = _focus(_with(config, read), camera, microscope, glass)
-    print(f"{name}: {sentence(found)}", file=sys.stderr)
+    print(f"{name}: {sentence(result)}", file=sys.stderr)
     return {
         # the play lies behind the gain: the stage counts it in its own um
         "true": {"direction": direction, "um_per_unit": gain, "play_um": round(play / gain, 2)},
         "found": {
-            "direction": found.focus_direction, "um_per_unit": round(found.um_per_unit, 4),
-            "um_per_unit_95": round(found.um_per_unit_95, 4), "play_um": round(found.play_um, 2),
-            "play_95_um": round(found.play_95_um, 2), "zero_um": round(found.zero_um, 3),
-            "linear_range_um": round(found.linear_range_um, 1),
-            "scatter_um": round(found.scatter_um, 3),
-            "interval_factor": round(found.interval_factor, 2), "looks": len(found.looks),
+            "direction": result.focus_direction, "um_per_unit": round(result.um_per_unit, 4),
+            "um_per_unit_95": round(result.um_per_unit_95, 4), "play_um": round(result.play_um, 2),
+            "play_95_um": round(result.play_95_um, 2), "zero_um": round(result.zero_um, 3),
+            "linear_range_um": round(result.linear_range_um, 1),
+            "scatter_um": round(result.scatter_um, 3),
+            "interval_factor": round(result.interval_factor, 2), "looks": len(result.looks),
             "left_at_um": round(left_um, 2),
         },
         "focused_with_it": fields,
     }  # fmt: skip
 
 
-def _with(config: Config, found: calibration_file.StageCalibration) -> Config:
+def _with(config: Config, result: calibration_file.StageCalibration) -> Config:
     """As read_config takes it from the file."""
-    options = {**config.stage.options, "backlash_um": max(2.0, found.play_um + 1.0)}
+    options = {**config.stage.options, "backlash_um": max(2.0, result.play_um + 1.0)}
     stage = replace(
-        config.stage, focus_direction=found.focus_direction, um_per_unit=found.um_per_unit,
-        reference_um=found.reference_um, options=options,
+        config.stage, focus_direction=result.focus_direction, um_per_unit=result.um_per_unit,
+        reference_um=result.reference_um, options=options,
     )  # fmt: skip
     return replace(
-        config, stage=stage, models=replace(config.models, interval_factor=found.interval_factor)
+        config,
+        stage=stage,
+        models=replace(config.models, interval_factor=result.interval_factor),
     )
 
 
@@ -131,20 +133,20 @@ def _focus(
     window = {"z_min_um": config.stage.z_min_um, "z_max_um": config.stage.z_max_um}
     axis = open_stage("binary", {**config.stage.options, **window})
     rig = build_rig(config, camera=camera, stage=calibrated(axis, config.stage))
-    found = []
+    errors = []
     try:
         for number, (kind, sparsity) in enumerate(FIELDS, 1):
             truth = microscope.load_field(kind, sparsity, number)
             outcomes = focus_field(rig)
             stage_ns = glass._trajectory.now()[0]
-            found.append({
+            errors.append({
                 "field": f"{kind} {sparsity}", "moves": sum(o.move is not None for o in outcomes),
                 "error_um": round(glass.height_um(stage_ns) - truth.z_focus_um, 3),
                 "ended": f"{outcomes[-1].decision.value}: {outcomes[-1].reason}",
             })  # fmt: skip
     finally:
         rig.close()
-    return found
+    return errors
 
 
 def main() -> int:

@@ -38,7 +38,7 @@ NOMINAL = Objective(na=0.75, magnification=20, um_per_px=0.34)
 
 def strips(count: int, length_mm: float) -> list[tuple[str, Strip]]:
     """Tilt, with steps of a section's thickness and blank stretches; each line its own."""
-    found = [
+    strips = [
         ("tilt 3 um/mm", Strip(z_um=160.0, tilt_um_per_mm=3.0, relief_um=0.0)),
         ("tilt -3 um/mm, relief", Strip(z_um=280.0, tilt_um_per_mm=-3.0, relief_um=0.5)),
         ("tilt 3 um/mm, relief, steps of 1 to 2 um, a blank millimetre",
@@ -48,32 +48,32 @@ def strips(count: int, length_mm: float) -> list[tuple[str, Strip]]:
          Strip(tilt_um_per_mm=1.0, relief_um=0.5,
                steps=tuple((8.0 * n, (-1.0) ** n * 1.2) for n in range(1, int(length_mm / 8))))),
     ]  # fmt: skip
-    return [found[n % len(found)] for n in range(count)]
+    return [strips[n % len(strips)] for n in range(count)]
 
 
 def stacks(seed: int) -> tuple[list[Stack], Any]:
     """Six fields, dense to extremely sparse, each at OFFSETS_UM; and a blank one."""
     microscope = Microscope(seed, dirt=0.0, tilt_um_per_mm=0.0)
-    found = []
+    rows = []
     for number, (kind, sparsity) in enumerate((k, s) for s in SPARSITIES for k in KINDS):
         focus_um = microscope.load_field(kind, sparsity, number, slide=number).z_focus_um
         pictures = tuple(microscope.picture(focus_um + off) for off in OFFSETS_UM)
-        found.append(Stack(OFFSETS_UM, pictures))
+        rows.append(Stack(OFFSETS_UM, pictures))
         print(f"rendered {kind} {sparsity}", file=sys.stderr, flush=True)
     surface_um = microscope.load_field("tissue", "blank", 9, slide=9).z_focus_um
-    return found, microscope.picture(surface_um)
+    return rows, microscope.picture(surface_um)
 
 
 def both(
     name: str, strip: Strip, make: MakeSensor, length_mm: float, seed: int
 ) -> tuple[dict[str, Any], dict[bool, Scanned]]:
     """The same line with and without feed-forward."""
-    found = {on: scan(strip, make, on, length_mm, seed=seed) for on in (True, False)}
-    row = {"strip": name, "with": found[True].as_json(), "without": found[False].as_json()}
+    scans = {on: scan(strip, make, on, length_mm, seed=seed) for on in (True, False)}
+    row = {"strip": name, "with": scans[True].as_json(), "without": scans[False].as_json()}
     print(
-        f"{name}: {found[True].share:.1%} with, {found[False].share:.1%} without", file=sys.stderr
+        f"{name}: {scans[True].share:.1%} with, {scans[False].share:.1%} without", file=sys.stderr
     )
-    return row, found
+    return row, scans
 
 
 def _models(latency_ms: float, seed: int) -> MakeSensor:
@@ -89,9 +89,9 @@ def _networks(fields: list[Stack], blank: Any) -> MakeSensor:
 def picture(shown: dict[bool, Scanned], name: str) -> str:
     """Surface and objective over x, and the error with and without."""
     width, height = 940, 420
-    seen = {on: found.seen for on, found in shown.items()}
-    x_mm = [s.x_um / 1e3 for s in seen[True]]
-    heights = [v for s in seen[True] for v in (s.focus_um, s.glass_um)]
+    looks = {on: scanned.seen for on, scanned in shown.items()}
+    x_mm = [s.x_um / 1e3 for s in looks[True]]
+    heights = [v for s in looks[True] for v in (s.focus_um, s.glass_um)]
     x = Axis(0.0, max(x_mm), 64, width - 14)
     y = Axis(min(heights) - 1, max(heights) + 1, 200, 34)
     e = Axis(-4.0, 4.0, 372, 236)
@@ -102,10 +102,10 @@ def picture(shown: dict[bool, Scanned], name: str) -> str:
     parts += plot.x_axis(x, y.end_px, e.start_px, "along the scan, mm")
     parts.append(plot.rect(x.start_px, e(half), x.end_px - x.start_px, e(-half) - e(half),
                            plot.BAND))  # fmt: skip
-    line = [(x(s.x_um / 1e3), y(s.focus_um)) for s in seen[True]]
+    line = [(x(s.x_um / 1e3), y(s.focus_um)) for s in looks[True]]
     parts.append(plot.polyline(line, plot.MUTED))
     for on, colour, words in ((False, plot.BAD, "without"), (True, plot.BLUE, "with")):
-        for s in seen[on]:
+        for s in looks[on]:
             if not s.blank:
                 parts.append(plot.dot(x(s.x_um / 1e3), e(s.error_um), 2.4, colour))
                 if on:
@@ -139,9 +139,9 @@ def main() -> int:
     for way, make in ways:
         rows = []
         for number, (name, strip) in enumerate(lines):
-            row, found = both(name, strip, make(number), options.length_mm, options.seed + number)
+            row, scans = both(name, strip, make(number), options.length_mm, options.seed + number)
             rows.append(row)
-            shown = shown or (found, name)
+            shown = shown or (scans, name)
         shares = {
             side: float(np.average([r[side]["share"] for r in rows],
                                    weights=[r[side]["frames"] for r in rows]))

@@ -75,8 +75,8 @@ def run(pictures: list[U8], seconds: float, rate_hz: float, k: int) -> dict[str,
         try:
             _drive(rig, WARM_UP_S)
             dropped = camera.dropped
-            seen, moved = _drive(rig, seconds)
-            return _record(rig, seen, moved, camera.dropped - dropped, rate_hz)
+            statistics, moved = _drive(rig, seconds)
+            return _record(rig, statistics, moved, camera.dropped - dropped, rate_hz)
         finally:
             rig.close()
 
@@ -84,28 +84,32 @@ def run(pictures: list[U8], seconds: float, rate_hz: float, k: int) -> dict[str,
 def _drive(rig: Any, seconds: float) -> tuple[LoopStatistics, list[tuple[float, float]]]:
     """Statistics, and for every move the ms from the end of its frame's exposure until it was begun
     and until the stage had accepted it."""
-    seen, moved = LoopStatistics(), []
+    statistics, moved = LoopStatistics(), []
     end = time.monotonic() + seconds
     with without_collector():
         while time.monotonic() < end and rig.state.value is not State.SHUTDOWN:
             rig.controller.new_field()
             outcome = step(rig)
-            seen.add(outcome)
+            statistics.add(outcome)
             if outcome.sent_ns is not None and outcome.exposure_end_ns is not None:
                 accepted_ms = (outcome.sent_ns - outcome.exposure_end_ns) / 1e6
                 moved.append((accepted_ms - (outcome.latency_ms or {})["move"], accepted_ms))
             if outcome.reason.startswith("outside-window"):
                 rig.guard.send_by_hand(MIDDLE_UM)  # chance walked that far
-    return seen, moved
+    return statistics, moved
 
 
 def _record(
-    rig: Any, seen: LoopStatistics, moved: list[tuple[float, float]], dropped: int, rate_hz: float
+    rig: Any,
+    statistics: LoopStatistics,
+    moved: list[tuple[float, float]],
+    dropped: int,
+    rate_hz: float,
 ) -> dict[str, Any]:
     period_ms = 1e3 / rate_hz
     begun, age = np.array(moved or [(np.nan, np.nan)]).T
     return {
-        **seen.record(),
+        **statistics.record(),
         "state": rig.state.name,
         "dropped_by_the_camera": dropped,
         "period_ms": round(period_ms, 2),

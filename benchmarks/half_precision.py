@@ -46,7 +46,7 @@ F32 = npt.NDArray[np.float32]
 def inputs(seed: int) -> list[tuple[U8, U8, F32]]:
     """Per frame: RIN's input, the 31 best patches and their importance."""
     rin, microscope, prepare = engine("rin"), Microscope(seed, workers=1), CpuPreprocessor()
-    found = []
+    frames = []
     for number, (kind, sparsity, heights) in enumerate(FIELDS):
         truth = microscope.load_field(kind, sparsity, number)
         for defocus_um in heights:
@@ -55,8 +55,8 @@ def inputs(seed: int) -> list[tuple[U8, U8, F32]]:
             importance = rin.infer(ready.small)[0].reshape(-1)
             best = np.argsort(-importance, kind="stable")[:MAX_PATCHES]
             patches = prepare.gather(ready, [divmod(int(cell), GRID) for cell in best])
-            found.append((ready.small.copy(), patches.copy(), importance[best]))
-    return found
+            frames.append((ready.small.copy(), patches.copy(), importance[best]))
+    return frames
 
 
 def engine(name: str, data: bytes | None = None) -> OnnxEngine:

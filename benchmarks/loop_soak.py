@@ -86,7 +86,7 @@ def soak(count: int, k: int, trace: bool) -> dict[str, Any]:
 def _frames(
     rig: Any, camera: ShownCamera, pictures: Any, count: int, trace: bool
 ) -> dict[str, Any]:
-    seen, every = LoopStatistics(), max(1, count // SAMPLES)
+    statistics, every = LoopStatistics(), max(1, count // SAMPLES)
     resident = np.zeros(count // every + 1)  # made before: it must not count as growth
     traced, native = np.zeros(len(resident)), np.zeros(len(resident))
     begin, taken, gone_back, interruptions = time.monotonic(), 0, 0, 0
@@ -95,7 +95,7 @@ def _frames(
     with without_collector():
         for number in range(count):
             outcome = step(rig)
-            seen.add(outcome)
+            statistics.add(outcome)
             if rig.state.value is State.SHUTDOWN:
                 interruptions += 1
                 if interruptions > MOST_INTERRUPTIONS:
@@ -104,7 +104,7 @@ def _frames(
                 continue
             if outcome.move is not None:  # another field, on the other side of focus
                 rig.controller.new_field()
-                camera.pixels = pictures[seen.moves % len(pictures)]
+                camera.pixels = pictures[statistics.moves % len(pictures)]
             if rig.state.may_move and abs(stage_um(rig) - MIDDLE_UM) > FAR_UM:
                 with contextlib.suppress(MoveRefused):  # still moving: the next frame asks again
                     rig.guard.send_by_hand(MIDDLE_UM)
@@ -124,7 +124,7 @@ def _frames(
     grown_bytes = float(np.median(traced[ends]) - np.median(traced[calm]))
     grown_native = float(np.median(native[ends]) - np.median(native[calm]))
     return {
-        **seen.record(),
+        **statistics.record(),
         "seconds": round(time.monotonic() - begin, 1),
         "sent_to_the_middle": gone_back,
         "interruptions": interruptions,
@@ -175,8 +175,8 @@ def allocated_bytes() -> int:
     """In use by malloc, its mapped blocks among them; 0 where the C library does not tell."""
     if _mallinfo2 is None:
         return 0
-    found = _mallinfo2()
-    return int(found.uordblks + found.hblkhd)
+    info = _mallinfo2()
+    return int(info.uordblks + info.hblkhd)
 
 
 def resident_kib() -> int:

@@ -125,15 +125,15 @@ def _after_table(infer: Infer, table: Any) -> Infer:
 def inputs(seed: int) -> list[dict[str, Any]]:
     """For each rendered frame: the RIN's picture, and the 31 most important patches."""
     rin = OnnxEngine(Manifest.read(MODELS / "rin.json"), 1)
-    found = []
+    frames_of = []
     for picture in render(seed).all:
         preprocess = CpuPreprocessor()
         patches = preprocess(Frame(picture, PixelFormat.RGB8, 0, 0, 0))
         scores = rin.infer(patches.small)[0].reshape(-1)
         cells = [(int(i) // GRID, int(i) % GRID) for i in np.argsort(-scores)[: KS[-1]]]
         best = preprocess.gather(patches, cells).copy()
-        found.append({"rin": patches.small.copy(), **{f"dpn {k}": best[:k].copy() for k in KS}})
-    return found
+        frames_of.append({"rin": patches.small.copy(), **{f"dpn {k}": best[:k].copy() for k in KS}})
+    return frames_of
 
 
 def differences(
@@ -142,10 +142,10 @@ def differences(
     """Over all frames; um of patches and medians at k = 9 (the surest) and of all 31."""
     worst: dict[str, float] = defaultdict(float)
     for frame in frames:
-        found = float(
+        largest = float(
             np.abs(networks["rin"](frame["rin"])[0] - reference["rin"](frame["rin"])[0]).max()
         )
-        worst["importance"] = max(worst["importance"], found)
+        worst["importance"] = max(worst["importance"], largest)
         for k in (9, 31):
             ours, theirs = (np.ravel(w["dpn"](frame[f"dpn {k}"])[0]) for w in (networks, reference))
             patch, median = np.abs(ours - theirs).max(), abs(np.median(ours) - np.median(theirs))

@@ -78,7 +78,7 @@ def renderer_of(kind: str, slide: SlideVariation, index: int, phase: float) -> R
 
 def measure(count: int) -> list[dict[str, object]]:
     """A row per measure: mean and sd over slides of the sharpest height per share of phase."""
-    found: dict[tuple[str, float], list[float]] = {}
+    shares: dict[tuple[str, float], list[float]] = {}
     noise: dict[str, list[float]] = {name: [] for name in MEASURES}
     gain: dict[float, list[float]] = {phase: [] for phase in PHASE}
     for (kind, slide, index), phase in itertools.product(slides(count), PHASE):
@@ -86,7 +86,7 @@ def measure(count: int) -> list[dict[str, object]]:
         planes = [renderer.intensity(float(z)) for z in HEIGHTS]
         for name, of in MEASURES.items():
             curve = np.array([of(plane) for plane in planes])
-            found.setdefault((name, phase), []).append(float(peak_um(HEIGHTS, curve)))
+            shares.setdefault((name, phase), []).append(float(peak_um(HEIGHTS, curve)))
             if name.startswith("Tenengrad, lum"):
                 gain[phase].append(float(curve.max() / curve[np.abs(HEIGHTS).argmin()]))
         if phase == 1.0:
@@ -103,8 +103,8 @@ def measure(count: int) -> list[dict[str, object]]:
     return [
         {
             "measure": name,
-            **{f"{phase:g}": [round(float(np.mean(found[name, phase])), 3),
-                              round(float(np.std(found[name, phase])), 3)] for phase in PHASE},
+            **{f"{phase:g}": [round(float(np.mean(shares[name, phase])), 3),
+                              round(float(np.std(shares[name, phase])), 3)] for phase in PHASE},
             "noisy_sd": round(float(np.mean(noise[name])), 3),
         }
         for name in MEASURES

@@ -216,10 +216,10 @@ def resynchronisation(count: int, seed: int) -> dict[str, Any]:
             raw.link.write(wire)
             for message in sync:
                 raw.send(message)
-            told = raw.wait(m.SyncAck).token
-            while not first <= told < first + 3:
-                told = raw.wait(m.SyncAck).token
-            sacrificed[told - first] += 1
+            token = raw.wait(m.SyncAck).token
+            while not first <= token < first + 3:
+                token = raw.wait(m.SyncAck).token
+            sacrificed[token - first] += 1
             if piece % 50 == 49:
                 raw.hello()
         raw.close()

@@ -41,7 +41,7 @@ def _table(rows: Sequence[dict[str, Any]], by: str) -> str:
 
 
 def _cell(rows: Sequence[dict[str, Any]], by: str, column: str, way: str) -> str:
-    found = [row for row in rows if row[by] == column and row["way"] == way]
-    if not found:
+    matching = [row for row in rows if row[by] == column and row["way"] == way]
+    if not matching:
         return "-"
-    return ON if found[0]["rest_ms"] is None else str(found[0]["rest_ms"])
+    return ON if matching[0]["rest_ms"] is None else str(matching[0]["rest_ms"])

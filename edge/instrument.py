@@ -20,17 +20,17 @@ def stage_says(stage: Stage) -> dict[str, Any]:
 
     A line's lasting name stands for a controller that has no number of its own.
     """
-    told = getattr(stage, "identity", None)  # a program may bring a stage of its own
-    if told is None:
+    identity = getattr(stage, "identity", None)  # a program may bring a stage of its own
+    if identity is None:
         return {}
-    says: dict[str, Any] = {"controller": told.text}
-    if told.serial:
-        says["serial number"] = told.serial
-    elif told.port:
-        says["port"] = told.port
-    says["um per step"] = told.resolution_um
-    if told.travel_um is not None:
-        says["travel in um"] = list(told.travel_um)
+    says: dict[str, Any] = {"controller": identity.text}
+    if identity.serial:
+        says["serial number"] = identity.serial
+    elif identity.port:
+        says["port"] = identity.port
+    says["um per step"] = identity.resolution_um
+    if identity.travel_um is not None:
+        says["travel in um"] = list(identity.travel_um)
     return says
 
 

@@ -65,8 +65,8 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.machine()
-    told = (x for x in lines if x.startswith(("flags", "Features", "CPU part", "model name")))
-    return platform.machine() + "\n".join(sorted(set(told)))
+    facts = (x for x in lines if x.startswith(("flags", "Features", "CPU part", "model name")))
+    return platform.machine() + "\n".join(sorted(set(facts)))
 
 
 def _is_ours(library: Path) -> bool:

@@ -26,7 +26,7 @@ def read_health(root: Path = Path("/")) -> dict[str, Any]:
     power_mw {rail: mW}, memory_mib {total, available}, load.
     """
     temperatures = _temperatures(root)
-    found = {
+    health = {
         "board": _text(root / "proc/device-tree/model").rstrip("\0\n "),
         "release": _text(root / "etc/nv_tegra_release").split("\n")[0].lstrip("# "),
         "power_mode": _power_mode(root),
@@ -37,31 +37,33 @@ def read_health(root: Path = Path("/")) -> dict[str, Any]:
         "memory_mib": _memory(root),
         "load": _number(_text(root / "proc/loadavg").split(" ")[0]),
     }
-    return {key: value for key, value in found.items() if value not in ("", None, {})}
+    return {key: value for key, value in health.items() if value not in ("", None, {})}
 
 
 def warnings_of(health: dict[str, Any]) -> list[str]:
     """What a person should know before believing a latency measured now."""
-    told = []
+    warnings = []
     if health.get("hottest_c", 0.0) >= HOT_C:
-        told.append(f"{health['hottest_c']:.0f} C: near the limit at which clocks fall")
+        warnings.append(f"{health['hottest_c']:.0f} C: near the limit at which clocks fall")
     for name, clock in health.get("clocks_mhz", {}).items():
         if not name.startswith("cpu") and clock["now"] < 0.9 * clock["most"]:
-            told.append(
+            warnings.append(
                 f"{name} runs at {clock['now']:g} of {clock['most']:g} MHz: sudo jetson_clocks"
             )
-    return told
+    return warnings
 
 
 def _temperatures(root: Path) -> dict[str, float]:
-    found = {}
+    temperatures = {}
     for zone in sorted((root / "sys/class/thermal").glob("thermal_zone*")):
         millidegrees = _number(_text(zone / "temp"))
         name = _text(zone / "type").strip() or zone.name
         # a zone that is switched off answers an error or -256 degrees
         if millidegrees is not None and -60_000 < millidegrees < 200_000:
-            found[name if name not in found else zone.name] = round(millidegrees / 1000, 1)
-    return found
+            temperatures[name if name not in temperatures else zone.name] = round(
+                millidegrees / 1000, 1
+            )
+    return temperatures
 
 
 def _power_mode(root: Path) -> dict[str, Any]:
@@ -75,12 +77,12 @@ def _power_mode(root: Path) -> dict[str, Any]:
 
 
 def _clocks(root: Path) -> dict[str, dict[str, float]]:
-    found = {}
+    clocks = {}
     for cpu in sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*")):
-        found[cpu.name] = _clock(cpu / "cpufreq", "scaling_cur_freq", "cpuinfo_max_freq", 1e3)
+        clocks[cpu.name] = _clock(cpu / "cpufreq", "scaling_cur_freq", "cpuinfo_max_freq", 1e3)
     for device in sorted((root / "sys/class/devfreq").glob("*")):
-        found[device.name] = _clock(device, "cur_freq", "max_freq", 1e6)
-    return {name: clock for name, clock in found.items() if clock}
+        clocks[device.name] = _clock(device, "cur_freq", "max_freq", 1e6)
+    return {name: clock for name, clock in clocks.items() if clock}
 
 
 def _clock(folder: Path, now: str, most: str, per_mhz: float) -> dict[str, float]:
@@ -92,7 +94,7 @@ def _clock(folder: Path, now: str, most: str, per_mhz: float) -> dict[str, float
 
 def _power(root: Path) -> dict[str, float]:
     """Volts times amperes of the board's INA3221 rails, by label."""
-    found = {}
+    power = {}
     for sensor in sorted((root / "sys/class/hwmon").glob("hwmon*")):
         if _text(sensor / "name").strip() != "ina3221":
             continue
@@ -101,8 +103,8 @@ def _power(root: Path) -> dict[str, float]:
             millivolts = _number(_text(sensor / f"in{number}_input"))
             milliamperes = _number(_text(sensor / f"curr{number}_input"))
             if millivolts is not None and milliamperes is not None:
-                found[_text(label).strip()] = round(millivolts * milliamperes / 1000, 1)
-    return found
+                power[_text(label).strip()] = round(millivolts * milliamperes / 1000, 1)
+    return power
 
 
 def _memory(root: Path) -> dict[str, int]:

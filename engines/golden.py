@@ -68,7 +68,7 @@ def reference(model: Manifest, given: Sequence[U8]) -> list[Answers]:
 
 
 def compare(
-    what: str, model: Manifest, expected: Sequence[Answers], found: Sequence[Answers]
+    what: str, model: Manifest, expected: Sequence[Answers], answers: Sequence[Answers]
 ) -> dict[str, float]:
     """The worst difference of each output, in its unit.
 
@@ -76,7 +76,7 @@ def compare(
     another shape.
     """
     worst = {output.name: 0.0 for output in model.outputs}
-    for wanted, got in zip(expected, found, strict=True):
+    for wanted, got in zip(expected, answers, strict=True):
         for name in worst:
             if got[name].shape != wanted[name].shape:
                 raise PlanInaccurate(
@@ -106,14 +106,14 @@ def examine(
     Returns the record for a plan's manifest.
     Keys: inputs_sha256, limits, worst, answers (of the last, largest batch). Raises PlanInaccurate.
     """
-    found = [run(batch) for batch in given]
-    worst = compare(what, model, expected, found)
+    answers = [run(batch) for batch in given]
+    worst = compare(what, model, expected, answers)
     return {
         "inputs_sha256": digest(given),
         "limits": {name: LIMITS[name] for name in worst if name in LIMITS},
         "worst": {name: float(f"{value:.3g}") for name, value in worst.items()},
         "answers": {
-            name: [round(float(v), 5) for v in found[-1][name].reshape(-1)]
+            name: [round(float(v), 5) for v in answers[-1][name].reshape(-1)]
             for name in worst
             if name in LIMITS
         },

@@ -148,10 +148,10 @@ class Manifest:
             data = path.read_bytes()
         except OSError as error:
             raise EngineRejected(f"{path}: cannot be read: {error.strerror}") from error
-        found = hashlib.sha256(data).hexdigest()
-        if found != self.sha256:
+        digest = hashlib.sha256(data).hexdigest()
+        if digest != self.sha256:
             raise EngineRejected(
-                f"{path}: SHA-256 is {found[:12]}..., its manifest says {self.sha256[:12]}..."
+                f"{path}: SHA-256 is {digest[:12]}..., its manifest says {self.sha256[:12]}..."
             )
         return data
 

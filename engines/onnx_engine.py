@@ -139,10 +139,10 @@ class OnnxEngine(Engine):
 
     def _tensor(self, given: Any) -> Tensor:
         """An input. Of a network that was split, `split` saw that it takes uint8."""
-        told = _tensor(given)
-        if self._table is not None and told.dtype == "float32":
-            return replace(told, dtype="uint8")
-        return told
+        tensor = _tensor(given)
+        if self._table is not None and tensor.dtype == "float32":
+            return replace(tensor, dtype="uint8")
+        return tensor
 
 
 def _tensor(given: Any) -> Tensor:

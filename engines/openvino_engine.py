@@ -89,10 +89,10 @@ def _fixed(manifest: Manifest) -> bool:
 def _tensor(given: Any, dtypes: Mapping[str, str], wanted: Sequence[str]) -> Tensor:
     """A tensor may go by several names: the wanted one counts."""
     names = given.get_names()
-    told = given.get_element_type().get_type_name()
+    type_name = given.get_element_type().get_type_name()
     shape = tuple(d.get_length() if d.is_static else "k" for d in given.get_partial_shape())
     name = next((name for name in wanted if name in names), given.get_any_name())
-    return Tensor(name, dtypes.get(told, told), shape)
+    return Tensor(name, dtypes.get(type_name, type_name), shape)
 
 
 def _compiled(data: bytes, threads: int) -> Any:

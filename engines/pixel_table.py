@@ -172,12 +172,12 @@ def _constants(graph: Message, nodes: list[_Node]) -> dict[str, F32]:
             named.append(
                 (node.output, protobuf.parse(protobuf.one_of(node.attributes["value"], 5)))
             )
-    found = {}
+    constants = {}
     for name, tensor in named:
         data = protobuf.one_of(tensor, 9)  # raw_data
         if protobuf.numbers(tensor, 2) == [_FLOAT] and len(data) == 4:
-            found[name] = np.frombuffer(data, "<f4").astype(np.float32)[0]
-    return found
+            constants[name] = np.frombuffer(data, "<f4").astype(np.float32)[0]
+    return constants
 
 
 def _as_float(value: Message) -> Field | None:

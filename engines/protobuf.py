@@ -76,24 +76,24 @@ def all_of(message: Message, number: int) -> list[bytes]:
 
 def one_of(message: Message, number: int) -> bytes:
     """The bytes of field `number`, the last one where it is repeated; empty when missing."""
-    found = all_of(message, number)
-    return found[-1] if found else b""
+    values = all_of(message, number)
+    return values[-1] if values else b""
 
 
 def numbers(message: Message, number: int) -> list[int]:
     """The integers of field `number`, whether packed or not."""
-    found: list[int] = []
+    values: list[int] = []
     for field in message:
         if field.number != number:
             continue
         if isinstance(field.value, int):
-            found.append(field.value)
+            values.append(field.value)
             continue
         at = 0
         while at < len(field.value):
             value, at = _varint(field.value, at)
-            found.append(value)
-    return found
+            values.append(value)
+    return values
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:

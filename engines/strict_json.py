@@ -72,8 +72,8 @@ def loads(data: bytes) -> Any:
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) != len(pairs):
-        seen: set[str] = set()
-        raise ValueError(f"key {next(k for k, _ in pairs if k in seen or seen.add(k))!r} twice")  # type: ignore[func-returns-value]
+        keys: set[str] = set()
+        raise ValueError(f"key {next(k for k, _ in pairs if k in keys or keys.add(k))!r} twice")  # type: ignore[func-returns-value]
     return values
 
 

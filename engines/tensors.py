@@ -21,9 +21,9 @@ class Tensor:
     shape: Shape
 
 
-def agree(model: Path, found: Iterable[Tensor], wanted: Sequence[Input | Output]) -> None:
+def agree(model: Path, actual: Iterable[Tensor], wanted: Sequence[Input | Output]) -> None:
     """EngineRejected when names, types or shapes are not the manifest's."""
-    tensors = {tensor.name: tensor for tensor in found}
+    tensors = {tensor.name: tensor for tensor in actual}
     if set(tensors) != {spec.name for spec in wanted}:
         raise EngineRejected(f"{model}: has {sorted(tensors)}, manifest {wanted}")
     for spec in wanted:

@@ -104,10 +104,10 @@ class AsiServer:
 
     def _answer(self, text: str) -> bytes:
         try:
-            said = self._do(text.upper())
+            answer = self._do(text.upper())
         except AsiRefusal as refusal:
-            said = f":N-{refusal.code}"
-        return f"{said}\r\n".encode("ascii")
+            answer = f":N-{refusal.code}"
+        return f"{answer}\r\n".encode("ascii")
 
     def _do(self, text: str) -> str:
         word, _, rest = text.partition(" ")
@@ -155,9 +155,9 @@ class AsiServer:
         parts = rest.split() if "=" not in rest else [rest.strip()]
         if len(parts) != 1:
             raise AsiRefusal(MISSING if not parts else NO_AXIS)
-        found = _AXIS.fullmatch(parts[0])
-        if found is None:
+        match = _AXIS.fullmatch(parts[0])
+        if match is None:
             raise AsiRefusal(MISSING if wanted else NO_AXIS)
-        if found[1] != self._letter:
+        if match[1] != self._letter:
             raise AsiRefusal(NO_AXIS)
-        return None if found[3] is None else float(found[3])
+        return None if match[3] is None else float(match[3])

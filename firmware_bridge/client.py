@@ -132,8 +132,8 @@ class Client:
 
     def _silence(self, newest: m.Status) -> LinkLost:
         """At rest with nothing under way: who is silent may come back, and is asked on."""
-        said = f"no STATUS for {LINK_TIMEOUT_S} s"
-        return StageSilent(said) if self.rests(newest) else LinkLost(said)
+        reason = f"no STATUS for {LINK_TIMEOUT_S} s"
+        return StageSilent(reason) if self.rests(newest) else LinkLost(reason)
 
     def rests(self, status: m.Status) -> bool:
         """At rest by this STATUS, and it knows of the newest move."""

@@ -106,7 +106,7 @@ class SimulatedInstrument:
             scenario.kind, scenario.sparsity, scenario.number, slide=scenario.number
         )
         self.turn_knob(truth.z_focus_um + scenario.start_um)
-        self.camera.seen.clear()
+        self.camera.views.clear()
         start_ns, z_start = self.at_rest()
         outcomes = focus_field(self.rig)
         end_ns, z_final = self.at_rest()
@@ -159,19 +159,19 @@ class SimulatedInstrument:
         """Where the glass stood when the second frame was exposed."""
         if len(outcomes) < 2 or outcomes[1].frame_id is None:
             return z_final
-        return self.camera.seen[outcomes[1].frame_id][1]
+        return self.camera.views[outcomes[1].frame_id][1]
 
     def _height(self, outcome: Outcome) -> float | None:
         """Where the glass was when the frame was exposed; None when none came."""
-        seen = None if outcome.frame_id is None else self.camera.seen.get(outcome.frame_id)
-        return None if seen is None else seen[1]
+        view = None if outcome.frame_id is None else self.camera.views.get(outcome.frame_id)
+        return None if view is None else view[1]
 
     def _views(self, outcomes: list[Outcome]) -> list[View]:
-        measured = [o for o in outcomes if o.frame_id in self.camera.seen]
+        measured = [o for o in outcomes if o.frame_id in self.camera.views]
         shown = measured[:1] + measured[1:][-1:]
         titles = ("before", "after")
         return [
-            View(self.camera.seen[o.frame_id][0], o, title)
+            View(self.camera.views[o.frame_id][0], o, title)
             for o, title in zip(shown, titles, strict=False)
             if o.frame_id is not None
         ]
@@ -182,13 +182,13 @@ class _Watched(Camera):
 
     def __init__(self, camera: Camera, mechanics: Mechanics) -> None:
         self._camera, self._mechanics = camera, mechanics
-        self.seen: dict[int, tuple[npt.NDArray[np.uint8], float]] = {}
+        self.views: dict[int, tuple[npt.NDArray[np.uint8], float]] = {}
 
     def next(self, timeout_s: float) -> Frame:
         frame = self._camera.next(timeout_s)
         small = thumbnail(centre_crop(frame))
         height = self._mechanics.height_um(frame.exposure_mid_ns)
-        self.seen[frame.frame_id] = (small, height)
+        self.views[frame.frame_id] = (small, height)
         return frame
 
     def close(self) -> None:

@@ -81,9 +81,9 @@ class Renderer:
             for top in range(0, self._shape[0], STRIP):
                 strip = slice(top, top + STRIP)
                 share = np.clip(1.0 - np.abs(position[strip] - np.float32(index)), 0.0, 1.0)
-                seen = np.flatnonzero(share.max(axis=0))
-                if len(seen):
-                    span = slice(seen[0], seen[-1] + 1)
+                present = np.flatnonzero(share.max(axis=0))
+                if len(present):
+                    span = slice(present[0], present[-1] + 1)
                     out[strip, span] += share[:, span, None] * plane[strip, span]
         return out
 

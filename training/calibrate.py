@@ -124,9 +124,9 @@ def calibrate(
     calibration = fit_interval(on[0], on[1], start, keep_shape)
     inside = [[row for row in part if row.condition in INSIDE] for part in (fit, scale)]
     outside = [row for row in (*fit, *scale) if row.condition.startswith(OUTSIDE)]
-    found = fit_training_range((inside[0], inside[1]), outside, action)
+    fitted_range = fit_training_range((inside[0], inside[1]), outside, action)
     interval = {**manifest.calibration.get("interval", {}), **as_json(calibration)}
-    fitted: Line = {"interval": interval, "envelope": found.training_range}
+    fitted: Line = {"interval": interval, "envelope": fitted_range.training_range}
     changed = dataclasses.replace(manifest, calibration={**manifest.calibration, **fitted})
     # what the runtime reads is what is judged
     calibration, training_range = IntervalModel.of(changed), TrainingRange.of(changed)
@@ -137,7 +137,7 @@ def calibrate(
         "slides": [len({(r.condition, r.slide) for r in part}) for part in (fit, scale, looked_at)],
         "coverage": interval_table(judged, calibration),
         "alarms": alarm_table(looked_at, training_range),
-        "remarks": list(found.remarks),
+        "remarks": list(fitted_range.remarks),
     }
     return changed, report
 

@@ -106,7 +106,7 @@ def judge_slide(
     start_um: float | None,
 ) -> list[Judged]:  # fmt: skip
     """One field of each group; after a shutdown the next has a new rig."""
-    found: list[Judged] = []
+    judged: list[Judged] = []
     instrument: SimulatedInstrument | None = None
     try:
         for group in groups:
@@ -118,11 +118,11 @@ def judge_slide(
                 microscope = JudgeMicroscope(bench, seed)
                 fresh.microscope = microscope
                 instrument = fresh.__enter__()
-            found.append(_judged(instrument, microscope, seed, group, number, start_um))
+            judged.append(_judged(instrument, microscope, seed, group, number, start_um))
     finally:
         if instrument is not None:
             instrument.__exit__(None, None, None)
-    return found
+    return judged
 
 
 def _judged(
@@ -231,17 +231,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config, groups = loop_config(options.models, options.deadband), some_groups(options.group)
         progress, rows = Progress(options.slides, options.quiet), list[Judged]()
-        for found in judge(
+        for result in judge(
             bench_of(options), config, options.seed, groups, options.slides, options.start_um,
             options.workers, options.scheduler, options.first,
         ):  # fmt: skip
-            rows += found
+            rows += result
             lines = table(rows, config.objective.half_depth_um)
             if options.json is not None:
                 document = {"seed": options.seed, "groups": lines,
                             "fields": [asdict(row) for row in rows]}  # fmt: skip
                 write_json(document, options.json)
-            progress.done(", ".join(f"{r.ended.group} {r.ended.decision}" for r in found))
+            progress.done(", ".join(f"{r.ended.group} {r.ended.decision}" for r in result))
     except (ConfigError, SparseFocusError, ValueError) as error:
         print(f"training.closed_loop_judge: {error}", file=sys.stderr)
         return 2

@@ -50,8 +50,8 @@ def looks_of(record: FieldRecord) -> tuple[Look, ...]:
             continue
         estimate, true = outcome.estimate, record.z_focus_um - height
         if isinstance(estimate, FocusEstimate):
-            said = (estimate.defocus_um, estimate.interval_um, outcome.reason)
-            looks.append(Look(true, *said))
+            answer = (estimate.defocus_um, estimate.interval_um, outcome.reason)
+            looks.append(Look(true, *answer))
         elif isinstance(estimate, NoFocus):
             looks.append(Look(true, None, None, estimate.reason.value))
     return tuple(looks)
@@ -93,17 +93,17 @@ HEAD = (
 )
 
 
-def line(group: str, found: dict[str, Any]) -> str:
+def line(group: str, summary: dict[str, Any]) -> str:
     """A row under `HEAD`; errors in um."""
     percent = {
-        name: "-" if found[name] is None else f"{100 * found[name]:.1f}"
+        name: "-" if summary[name] is None else f"{100 * summary[name]:.1f}"
         for name in ("answered", "direction", "holds", "holds_near", "agree")
     }
-    error = "-" if found["error_um"] is None else f"{found['error_um']:.2f}"
+    error = "-" if summary["error_um"] is None else f"{summary['error_um']:.2f}"
     return (
-        f"{group:<18}{found['fields']:>7}{percent['answered']:>12}{error:>8}"
-        f"{percent['direction']:>13}{percent['holds']:>9}{found['near']:>7}"
-        f"{percent['holds_near']:>9}{found['pairs']:>7}{percent['agree']:>9}"
+        f"{group:<18}{summary['fields']:>7}{percent['answered']:>12}{error:>8}"
+        f"{percent['direction']:>13}{percent['holds']:>9}{summary['near']:>7}"
+        f"{percent['holds_near']:>9}{summary['pairs']:>7}{percent['agree']:>9}"
     )
 
 

@@ -105,10 +105,10 @@ def _remote(distributed: Any, scheduler: str) -> Iterator[Any]:
 
 def _same_release(client: Any, scheduler: str) -> None:
     here = release()
-    found = client.run(_release_there)
-    if not found:
+    releases = client.run(_release_there)
+    if not releases:
         raise ConfigError(f"--scheduler {scheduler}: has no workers")
-    for worker, other in found.items():
+    for worker, other in releases.items():
         if other != here:
             raise ConfigError(f"--scheduler {scheduler}: {worker} runs {other}, this is {here}")
 
@@ -134,8 +134,8 @@ def _release_there() -> str:
 def shared(folder: Path, client: Any) -> None:
     """ConfigError unless every worker sees `folder` as this process does."""
     with tempfile.NamedTemporaryFile(dir=folder, prefix=".seen-") as mark:
-        seen = client.run(os.path.exists, mark.name)
-    blind = [worker for worker, sees in seen.items() if not sees]
+        visible = client.run(os.path.exists, mark.name)
+    blind = [worker for worker, sees in visible.items() if not sees]
     if blind:
         raise ConfigError(f"{folder}: is not shared with {', '.join(sorted(blind))}")
 

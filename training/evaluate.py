@@ -76,9 +76,11 @@ def judge_dpn(engine: Engine, seed: int, specimens: int) -> list[Judged]:
             top, left = row * BLOCK_PX, column * BLOCK_PX
             image = expose(renderer.intensity(delta), variation, rng)
             patch = image[None, top : top + PATCH_PX, left : left + PATCH_PX]
-            found, spread, *_ = engine.infer(np.ascontiguousarray(patch))
+            answers, spread, *_ = engine.infer(np.ascontiguousarray(patch))
             rich, true = float(richness[row, column]), float(correction[row, column])
-            out.append(Judged(kind, coverage, draw, rich, true, float(found[0]), float(spread[0])))
+            out.append(
+                Judged(kind, coverage, draw, rich, true, float(answers[0]), float(spread[0]))
+            )
     return out
 
 
@@ -108,11 +110,11 @@ def score_dpn(judged: list[Judged]) -> dict[str, Any]:
 
 def _row(rows: list[Judged]) -> dict[str, float]:
     true = np.array([j.true_um for j in rows])
-    found = np.array([j.found_um for j in rows])
-    error = np.abs(found - true)
+    answer = np.array([j.found_um for j in rows])
+    error = np.abs(answer - true)
     spread = np.array([j.spread_um for j in rows])
     clear = np.abs(true) > DOF_UM
-    right = true * found >= 0.0
+    right = true * answer >= 0.0
     return {
         "patches": len(rows),
         "mae_um": round(float(error.mean()), 3),
@@ -158,14 +160,14 @@ def _rin_row(rows: list[tuple[str, float, F32, F32]]) -> dict[str, float]:
     got: npt.NDArray[np.bool_] = np.greater(found_importance, INFORMATIVE)
     # chosen although nearly empty: what would let dust or glass vote
     false: npt.NDArray[np.bool_] = got & np.less(truth, 0.3)
-    found = [bool((w & g).any()) for w, g in zip(want, got, strict=True) if w.any()]
+    hits = [bool((w & g).any()) for w, g in zip(want, got, strict=True) if w.any()]
     return {
         "fields": len(rows),
         "recall": round(float((want & got).sum() / max(want.sum(), 1)), 4),
         "precision": round(float((want & got).sum() / max(got.sum(), 1)), 4),
         "false_per_field": round(float(false.sum() / len(rows)), 4),
         "fields_with_false": round(float(false.any((1, 2)).mean()), 4),
-        "content_found": round(float(np.mean(found)), 4) if found else 1.0,
+        "content_found": round(float(np.mean(hits)), 4) if hits else 1.0,
     }
 
 

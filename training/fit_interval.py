@@ -71,11 +71,11 @@ def fit_interval(
     wider = [_wider(split(both, range(PARTS), seed), start) for seed in range(REPEATS)]
     # of few slides never narrower: that would be luck
     least = 0.0 if slides_of(both) >= MANY_SLIDES else 1.0
-    found = tuple(
+    candidates = tuple(
         (k, round(factor * max(least, float(np.median([value_for(each, k) for each in wider]))), 4))
         for k, factor in whole.factors
     )
-    return dataclasses.replace(whole, factors=found)
+    return dataclasses.replace(whole, factors=candidates)
 
 
 def _wider(parts: Sequence[Sequence[FrameRow]], start: IntervalModel) -> ByPatches[float]:
@@ -106,10 +106,10 @@ def shape(rows: Sequence[FrameRow], start: IntervalModel) -> IntervalModel:
             left_out = DENSE_ONLY
     by_k = [(low, _coefficients(part, left_out)) for low, part in parts]
     names = ("scale_um", *EXPONENTS)
-    found = {
+    by_name = {
         name: _by_k([(low, coefficients[name]) for low, coefficients in by_k]) for name in names
     }
-    return dataclasses.replace(start, factors=((1, 1.0),), **found)
+    return dataclasses.replace(start, factors=((1, 1.0),), **by_name)
 
 
 def _by_k(table: Sequence[tuple[int, float]]) -> Any:
@@ -146,11 +146,11 @@ def _coefficients(rows: Sequence[FrameRow], left_out: Sequence[str] = ()) -> dic
         return minimize(loss, begin, jac=True, method="L-BFGS-B", bounds=free)
 
     begins = [np.append(np.zeros(len(EXPONENTS)), size + more) for more in (-0.5, 0.0, 0.5)]
-    best = min((fall(begin) for begin in begins), key=lambda found: float(found.fun)).x
+    best = min((fall(begin) for begin in begins), key=lambda result: float(result.fun)).x
     powers = best[:-1] / unit
-    found = {name: round(float(p), 4) + 0.0 for name, p in zip(EXPONENTS, powers, strict=True)}
+    result = {name: round(float(p), 4) + 0.0 for name, p in zip(EXPONENTS, powers, strict=True)}
     scale_um = float(np.exp(best[-1] - powers @ mean))
-    return {"scale_um": _rounded(scale_um), **found}
+    return {"scale_um": _rounded(scale_um), **result}
 
 
 def factors(rows: Sequence[FrameRow], shaped: IntervalModel) -> ByPatches[float]:
@@ -168,11 +168,11 @@ def _ratios(rows: Sequence[FrameRow], calibration: IntervalModel) -> F64:
 def _quantiles(ratios: F64, rows: Sequence[FrameRow]) -> ByPatches[float]:
     slides = slide_numbers(rows)
     keys = k_keys(rows, LEAST_SLIDES)
-    found = []
+    quantiles = []
     for low, high in zip(keys, (*keys[1:], 1 << 30), strict=True):
         mine = np.array([low <= row.k < high for row in rows])
-        found.append((low, round(slide_quantile(ratios[mine], slides[mine], LEVEL), 4)))
-    return tuple(found)
+        quantiles.append((low, round(slide_quantile(ratios[mine], slides[mine], LEVEL), 4)))
+    return tuple(quantiles)
 
 
 def intervals(rows: Sequence[FrameRow], calibration: IntervalModel) -> F64:

@@ -57,7 +57,7 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _Witnesses:
     """The witnesses of frames: feature -> value and standard deviation, (n,), NaN if unknown."""
 
     value: Mapping[str, F64]
@@ -74,11 +74,11 @@ class _Shape:
     half: Mapping[str, float]
     per_sd: Mapping[str, float]
 
-    def scores(self, seen: _Seen) -> Mapping[str, F64]:
+    def scores(self, witnesses: _Witnesses) -> Mapping[str, F64]:
         """(n,) per witness, as `Bound.score` gives them."""
         return {
-            name: np.abs(seen.value[name] - self.middle[name])
-            / (half + self.per_sd[name] * seen.sd[name])
+            name: np.abs(witnesses.value[name] - self.middle[name])
+            / (half + self.per_sd[name] * witnesses.sd[name])
             for name, half in self.half.items()
         }
 
@@ -118,12 +118,14 @@ def fit_training_range(
         shape = tried[combine][1][low]
         if not shape.half:
             continue
-        seen = [_seen([row for row in half if low <= row.k < high], combine) for half in halves]
+        witnesses = [
+            _witnesses_of([row for row in half if low <= row.k < high], combine) for half in halves
+        ]
         strange = [
             _stacked(other[low], part).max(axis=0)
-            for other, part in zip(searched[::-1], seen, strict=True)
+            for other, part in zip(searched[::-1], witnesses, strict=True)
         ]
-        factor, remark = _limit(np.concatenate(strange), _joined(*seen))
+        factor, remark = _limit(np.concatenate(strange), _joined(*witnesses))
         remarks += [f"k >= {low}: {remark}"] if remark else []
         for name, entry in _entries(shape, factor).items():
             bounds.setdefault(name, {})[str(low)] = entry
@@ -171,15 +173,15 @@ def _search(
     """The best shape per number of patches, and the least detection that any of them reaches."""
     worst, shapes = math.inf, {}
     for low, high in _spans(keys):
-        here = _seen([row for row in inside if low <= row.k < high], combine)
-        away = _seen([row for row in outside if low <= row.k < high], combine)
+        here = _witnesses_of([row for row in inside if low <= row.k < high], combine)
+        away = _witnesses_of([row for row in outside if low <= row.k < high], combine)
         tried = [_best(here, away, per_sd) for per_sd in PER_SD]
-        found, shapes[low] = max(tried, key=lambda each: each[0])
-        worst = min(worst, found)
+        best, shapes[low] = max(tried, key=lambda each: each[0])
+        worst = min(worst, best)
     return worst, shapes
 
 
-def _best(inside: _Seen, outside: _Seen, per_sd: float) -> tuple[float, _Shape]:
+def _best(inside: _Witnesses, outside: _Witnesses, per_sd: float) -> tuple[float, _Shape]:
     plain = _shape(inside, per_sd)
     names = list(plain.half)
     if not names or not outside.conditions:
@@ -206,43 +208,43 @@ def _best(inside: _Seen, outside: _Seen, per_sd: float) -> tuple[float, _Shape]:
     return best, _Shape(plain.middle, half, widen)
 
 
-def _stacked(shape: _Shape, seen: _Seen) -> F64:
-    return np.array(list(shape.scores(seen).values()))
+def _stacked(shape: _Shape, witnesses: _Witnesses) -> F64:
+    return np.array(list(shape.scores(witnesses).values()))
 
 
-def _shape(seen: _Seen, per_sd: float) -> _Shape:
+def _shape(witnesses: _Witnesses, per_sd: float) -> _Shape:
     """Each witness as wide as its own 99 % of the frames inside need."""
     middle, half = {}, {}
-    for name, values in seen.value.items():
+    for name, values in witnesses.value.items():
         if not len(values) or np.isnan(values).any():
             continue
-        low = slide_quantile(values, seen.slides, FALSE / 2, new=0)
-        high = slide_quantile(values, seen.slides, 1 - FALSE / 2, new=0)
+        low = slide_quantile(values, witnesses.slides, FALSE / 2, new=0)
+        high = slide_quantile(values, witnesses.slides, 1 - FALSE / 2, new=0)
         middle[name] = 0.0 if name == NOVELTY else (low + high) / 2
-        reach = np.abs(values - middle[name]) - per_sd * seen.sd[name]
-        half[name] = max(slide_quantile(reach, seen.slides, 1 - FALSE, new=0), NARROWEST)
+        reach = np.abs(values - middle[name]) - per_sd * witnesses.sd[name]
+        half[name] = max(slide_quantile(reach, witnesses.slides, 1 - FALSE, new=0), NARROWEST)
     return _Shape(middle, half, dict.fromkeys(half, per_sd))
 
 
-def _limit(score: F64, seen: _Seen) -> tuple[float, str]:
+def _limit(score: F64, witnesses: _Witnesses) -> tuple[float, str]:
     """The score that 1 % of a new slide's frames exceed, and 2 % of every condition's seen."""
-    conditions = np.array(seen.conditions, object)
+    conditions = np.array(witnesses.conditions, object)
     plain = [
         slide_quantile(
-            score[conditions == name], seen.slides[conditions == name], 1 - UNEVEN, new=0
+            score[conditions == name], witnesses.slides[conditions == name], 1 - UNEVEN, new=0
         )
         for name in sorted(set(conditions))
     ]
-    promised = slide_quantile(score, seen.slides, 1 - FALSE)
+    promised = slide_quantile(score, witnesses.slides, 1 - FALSE)
     if math.isfinite(promised):
         return max(promised, *plain), ""
-    slides = len(np.unique(seen.slides))
+    slides = len(np.unique(witnesses.slides))
     return float(score.max()), f"{slides} slides, 100 are needed for 1 %: the worst frame is inside"
 
 
-def _joined(one: _Seen, other: _Seen) -> _Seen:
+def _joined(one: _Witnesses, other: _Witnesses) -> _Witnesses:
     """Two parts that share no slide."""
-    return _Seen(
+    return _Witnesses(
         {name: np.append(each, other.value[name]) for name, each in one.value.items()},
         {name: np.append(each, other.sd[name]) for name, each in one.sd.items()},
         np.append(one.slides, other.slides + 1 + max(one.slides, default=0)),
@@ -268,9 +270,9 @@ def _up(value: float) -> float:
     return math.ceil(value * 1e4) / 1e4
 
 
-def _seen(rows: Sequence[FrameRow], combine: str) -> _Seen:
-    seen = [features({}, row.patches, combine) for row in rows]
+def _witnesses_of(rows: Sequence[FrameRow], combine: str) -> _Witnesses:
+    witnesses = [features({}, row.patches, combine) for row in rows]
     unknown = (math.nan, math.nan)
-    table = {name: np.array([each.get(name, unknown) for each in seen]) for name in WITNESSES}
+    table = {name: np.array([each.get(name, unknown) for each in witnesses]) for name in WITNESSES}
     value, sd = ({n: t.reshape(-1, 2)[:, i] for n, t in table.items()} for i in (0, 1))
-    return _Seen(value, sd, slide_numbers(rows), tuple(row.condition for row in rows))
+    return _Witnesses(value, sd, slide_numbers(rows), tuple(row.condition for row in rows))

@@ -150,7 +150,7 @@ def _slides(rows: Sequence[FrameRow], low: int, high: int) -> int:
 def frame_of(record: Mapping[str, Any]) -> FrameRow:
     """Of one record of `edge.appliance.evaluate.record`, as made or as read."""
     k = int(record["k"])
-    true, found = record["true_um"], record["found_um"]
+    true, answer = record["true_um"], record["found_um"]
     importance = _floats(record, "patch_importance", (k,))
     defocus = _floats(record, "patch_defocus_um", (k,))
     spread = _floats(record, "patch_spread_um", (k,))
@@ -165,8 +165,8 @@ def frame_of(record: Mapping[str, Any]) -> FrameRow:
         group=record["group"],
         slide=record["slide"],
         k=k,
-        error_um=math.nan if true is None or found is None else abs(found - true),
-        found_um=_number(found),
+        error_um=math.nan if true is None or answer is None else abs(answer - true),
+        found_um=_number(answer),
         network_um=_number(record["network_um"]),
         between_um=_number(record["between_um"]),
         importance=float(importance.astype(np.float64).mean()) if k else math.nan,

@@ -66,9 +66,9 @@ class GpuPool:
         looked at; returns how many."""
         pool, start = self.pools[self._turn], int(self._starts[self._turn])
         self._turn = (self._turn + 1) % len(self.pools)
-        seen = self._seen[start : start + pool.capacity]
+        numbers = self._seen[start : start + pool.capacity]
         deltas = np.array(pool.labels[:, 0])
-        slots = np.flatnonzero(np.isfinite(deltas) & (deltas != seen))[:limit]
+        slots = np.flatnonzero(np.isfinite(deltas) & (deltas != numbers))[:limit]
         if not len(slots):
             return 0
         images, labels = torch.from_numpy(pool.images[slots]), pool.labels[slots]
@@ -79,7 +79,7 @@ class GpuPool:
         truth = torch.from_numpy(labels[:, HEAD:]).to(self.device)
         self._truth[place] = truth.reshape(-1, PARTS, BLOCKS, BLOCKS)
         self.told_optics &= bool(np.isfinite(labels[:, 1:HEAD]).all())
-        seen[slots] = np.where(whole, deltas[slots], np.nan)
+        numbers[slots] = np.where(whole, deltas[slots], np.nan)
         self._held = torch.from_numpy(np.flatnonzero(np.isfinite(self._seen))).to(self.device)
         return int(whole.sum())
 
@@ -97,10 +97,10 @@ class GpuPool:
         self, random: torch.Generator, size: int, crop: int
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Fields, top and left block (size,) of windows with content, and their labels."""
-        found: list[tuple[Tensor, ...]] = []
+        windows: list[tuple[Tensor, ...]] = []
         odds = torch.tensor(FLOOR_ODDS, device=self.device)
         floors = torch.tensor(FLOORS, device=self.device)
-        while sum(len(part[0]) for part in found) < size:
+        while sum(len(part[0]) for part in windows) < size:
             count = TRIES * size
             slots = self._held[
                 torch.randint(len(self), (count,), generator=random, device=self.device)
@@ -118,8 +118,8 @@ class GpuPool:
             side = richness.shape[2]
             correction = focus[chosen].flatten(1).gather(1, where[:, None])[:, 0] - heads[:, 0]
             labels = torch.cat([correction[:, None], heads[:, 1:]], dim=1)
-            found.append((slots, where // side, where % side, labels))
-        whole = [torch.cat(parts)[:size] for parts in zip(*found, strict=True)]
+            windows.append((slots, where // side, where % side, labels))
+        whole = [torch.cat(parts)[:size] for parts in zip(*windows, strict=True)]
         return whole[0], whole[1], whole[2], whole[3]
 
     def _cut(

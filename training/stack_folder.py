@@ -82,12 +82,12 @@ class StackFolder:
             self._replace(SETTINGS, json.dumps(wanted, indent=1) + "\n", [])
             return
         try:
-            found = json.loads(path.read_text())
+            former = json.loads(path.read_text())
         except ValueError as error:
             raise ConfigError(f"{path}: cannot be read: {error}") from error
         for name in wanted:
-            if not isinstance(found, dict) or found.get(name) != wanted[name]:
-                before = found.get(name) if isinstance(found, dict) else found
+            if not isinstance(former, dict) or former.get(name) != wanted[name]:
+                before = former.get(name) if isinstance(former, dict) else former
                 raise ConfigError(
                     f"{path}: {name} = {wanted[name]!r} must be {before!r}, "
                     "as the stacks here were made, or take another folder"

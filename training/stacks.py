@@ -128,7 +128,7 @@ def _write(
 
 
 def _common(job: Job, case: Case, slide: int, group: str, field: Field) -> dict[str, str]:
-    seen, forced = field.variation, case.dirt_of(slide)
+    variation, forced = field.variation, case.dirt_of(slide)
     focus_um = field.truth.z_focus_um
     curve = field.truth.sharpness_at(focus_um + job.up * np.array(OFFSETS_UM))
     return {
@@ -139,12 +139,12 @@ def _common(job: Job, case: Case, slide: int, group: str, field: Field) -> dict[
         "condition": case.name,
         "slide": str(slide),
         "split": job.split_of(case, slide),
-        "w040_waves": f"{seen.optics.w040_waves:.4f}",
-        "axial_colour_um": f"{seen.optics.axial_colour_um:.4f}",
-        "tilt_um_per_mm": f"{math.hypot(*seen.tilt_um_per_mm):.3f}",
-        "thickness_um": f"{seen.thickness_um:.3f}",
-        "phase_share": f"{seen.phase_share:.3f}",
-        "softness_um": f"{seen.softness_um:.3f}",
+        "w040_waves": f"{variation.optics.w040_waves:.4f}",
+        "axial_colour_um": f"{variation.optics.axial_colour_um:.4f}",
+        "tilt_um_per_mm": f"{math.hypot(*variation.tilt_um_per_mm):.3f}",
+        "thickness_um": f"{variation.thickness_um:.3f}",
+        "phase_share": f"{variation.phase_share:.3f}",
+        "softness_um": f"{variation.softness_um:.3f}",
         "sharpness": "" if curve is None else curve_text(curve.tolist()),
         "dirt": "by chance" if forced is None else "+".join(forced),
     }

@@ -138,16 +138,16 @@ class Run:
             optimiser.zero_grad(set_to_none=True)
             optimiser.param_groups[0]["lr"] = peak * self.plan.rate(share)
         loss.backward()
-        told = loss.detach().reshape(1)
+        loss_value = loss.detach().reshape(1)
         gradients = (p.grad for p in self.net.parameters() if p.grad is not None)
-        self.group.average([told, *gradients, *shared_state(self.net)])
+        self.group.average([loss_value, *gradients, *shared_state(self.net)])
         nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
         for optimiser in self.optimisers:
             optimiser.step()
         self._follow()
         self.step, self.samples = self.step + 1, self.samples + self.plan.batch
         self.seconds = self.group.from_first(self.seconds + self._clock() - start)
-        return told[0]
+        return loss_value[0]
 
     def _clock(self) -> float:
         """Seconds of a core, fair on a shared machine: one thread does all the work; or of the

@@ -40,7 +40,7 @@ def once_there(
     if not 0.0 <= wait_s <= MOST_S:
         raise ConfigError(f"--wait {wait_s:g} must be 0 to {MOST_S:g}")
     until = clock() + wait_s
-    said = False
+    announced = False
     while True:
         try:
             return build()
@@ -48,7 +48,7 @@ def once_there(
             locked = isinstance(error, StageRefused) and error.reason == "PORT_LOCKED"
             if (isinstance(error, StageRefused) and not locked) or clock() >= until:
                 raise
-            if not said:
-                said = True
+            if not announced:
+                announced = True
                 tell(f"sparsefocus: not there yet, waiting up to {wait_s:g} s (--wait): {error}")
         sleep(_AGAIN_S)

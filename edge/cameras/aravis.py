@@ -87,8 +87,8 @@ class AravisDevice(Device):
         self._answers = True  # else each question to it costs seconds
         try:
             self._device = arv.camera_get_device(self._camera)
-            told = arv.camera_get_model_name, arv.camera_get_device_serial_number
-            self.identity = " ".join((ask(self._camera) or b"").decode() for ask in told).strip()
+            getters = arv.camera_get_model_name, arv.camera_get_device_serial_number
+            self.identity = " ".join((ask(self._camera) or b"").decode() for ask in getters).strip()
             self._gige = arv.camera_is_gv_device(self._camera)
             if self._gige and not arv.gv_device_is_controller(self._device):
                 raise CameraLost(f"{options.device} is in use by another program")

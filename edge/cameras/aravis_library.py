@@ -77,15 +77,15 @@ def aravis() -> SimpleNamespace:
     """The functions; those that can fail raise CameraLost with Aravis's own words. ConfigError
     when the library is not installed."""
     library = load("libaravis-0.8.so.0", INSTALL)
-    found: dict[str, Callable[..., Any]] = {
+    functions: dict[str, Callable[..., Any]] = {
         name: checked(library, CameraLost, f"arv_{name}", *types)
         for name, types in _CHECKED.items()
     }
-    found |= {name: function(library, f"arv_{name}", *types) for name, types in _PLAIN.items()}
-    found["ref"] = function(library, "g_object_ref", Pointer, Pointer)
-    found["unref"] = function(library, "g_object_unref", None, Pointer)
+    functions |= {name: function(library, f"arv_{name}", *types) for name, types in _PLAIN.items()}
+    functions["ref"] = function(library, "g_object_ref", Pointer, Pointer)
+    functions["unref"] = function(library, "g_object_unref", None, Pointer)
     # variadic: name, value, NULL
-    found["set_integer"] = function(
+    functions["set_integer"] = function(
         library, "g_object_set", None, Pointer, c_char_p, c_uint, Pointer
     )
-    return SimpleNamespace(**found)
+    return SimpleNamespace(**functions)

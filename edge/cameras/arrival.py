@@ -55,9 +55,9 @@ class ArrivalWitness:
         self._readout_ns = readout_ns
         self._delays: deque[int] = deque(maxlen=WINDOW)
 
-    def says(self, told: ExposureTime, arrival_ns: int) -> Witness:
+    def says(self, stamp: ExposureTime, arrival_ns: int) -> Witness:
         """Of one frame, before it is remembered."""
-        delay_ns, sure_ns = arrival_ns - told.end_ns, told.uncertainty_ns
+        delay_ns, sure_ns = arrival_ns - stamp.end_ns, stamp.uncertainty_ns
         least = self._least()
         fastest = 0 if least is None else max(0, least - TOLERANCE_NS)
         if delay_ns < fastest - sure_ns:
@@ -67,19 +67,19 @@ class ArrivalWitness:
             return Witness.LATE
         return Witness.AGREES
 
-    def doubt_ns(self, told: ExposureTime, arrival_ns: int) -> int:
+    def doubt_ns(self, stamp: ExposureTime, arrival_ns: int) -> int:
         """By how much a stamp that agrees may still be wrong: a clock that went back looks like a
         frame that took longer than the fastest, one that went forward hides in the usual scatter
         of the way. 0 while too few are known."""
-        delay_ns, least = arrival_ns - told.end_ns, self._least()
+        delay_ns, least = arrival_ns - stamp.end_ns, self._least()
         if least is None:
             return 0
         usual = sorted(self._delays)[len(self._delays) // 2] - least
         return max(0, delay_ns - max(0, least)) + usual + TOLERANCE_NS
 
-    def remember(self, told: ExposureTime, arrival_ns: int) -> None:
+    def remember(self, stamp: ExposureTime, arrival_ns: int) -> None:
         """A frame whose stamp is believed."""
-        self._delays.append(arrival_ns - told.end_ns)
+        self._delays.append(arrival_ns - stamp.end_ns)
 
     def moved(self) -> bool:
         """The newest frames all took longer than any before them."""
@@ -103,18 +103,19 @@ class HostStamps:
         self._believed = True
 
     def checked(
-        self, told: ExposureTime, by_arrival: ExposureTime, arrival_ns: int
+        self, stamp: ExposureTime, by_arrival: ExposureTime, arrival_ns: int
     ) -> ExposureTime | None:
-        """`told` by the stamp, `by_arrival` without it. None: not known well enough to hand out."""
+        """`stamp` by the stamp, `by_arrival` without it. None: not known well enough to hand
+        out."""
         if not self._believed:
             return by_arrival
-        if self._witness.says(told, arrival_ns) is Witness.IMPOSSIBLE:
+        if self._witness.says(stamp, arrival_ns) is Witness.IMPOSSIBLE:
             return by_arrival
-        doubt_ns = self._witness.doubt_ns(told, arrival_ns)
-        self._witness.remember(told, arrival_ns)
+        doubt_ns = self._witness.doubt_ns(stamp, arrival_ns)
+        self._witness.remember(stamp, arrival_ns)
         if self._witness.moved():
             self._believed = False
             log.warning("the camera's time stamps moved against the arrivals: no longer believed")
             return by_arrival
-        known = told.widened(doubt_ns)
+        known = stamp.widened(doubt_ns)
         return known if known.uncertainty_ns <= MOST_NS else None

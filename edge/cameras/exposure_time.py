@@ -172,23 +172,23 @@ class FrameTimes:
         before_ns = exposure_ns if self._stamp == "start" else 0
         later_ns = self._clock.frame(stamp_ns, arrival_ns, before_ns, self._readout_ns)
         host_ns, half_ns = self._clock.host_ns(stamp_ns)
-        told = started(host_ns + before_ns - exposure_ns, exposure_ns, half_ns)
+        stamp = started(host_ns + before_ns - exposure_ns, exposure_ns, half_ns)
         if self._clock.asked:
-            return self._confirmed(stamp_ns, told, by_arrival, arrival_ns)
-        told = told.widened(later_ns)
-        return told if told.uncertainty_ns <= MOST_NS else None
+            return self._confirmed(stamp_ns, stamp, by_arrival, arrival_ns)
+        stamp = stamp.widened(later_ns)
+        return stamp if stamp.uncertainty_ns <= MOST_NS else None
 
     def _confirmed(
-        self, stamp_ns: int, told: ExposureTime, by_arrival: ExposureTime, arrival_ns: int
+        self, stamp_ns: int, stamp: ExposureTime, by_arrival: ExposureTime, arrival_ns: int
     ) -> ExposureTime:
         """By a clock that can be asked: it is asked at once where the arrival raises a doubt."""
-        says = self._witness.says(told, arrival_ns)
+        says = self._witness.says(stamp, arrival_ns)
         same_clock = says is Witness.AGREES or self._latch()
         if not same_clock or says is Witness.IMPOSSIBLE or stamp_ns < self._clock.since_ns:
             return by_arrival
-        doubt_ns = self._witness.doubt_ns(told, arrival_ns) if says is Witness.AGREES else 0
-        self._witness.remember(told, arrival_ns)
-        return told.widened(doubt_ns)
+        doubt_ns = self._witness.doubt_ns(stamp, arrival_ns) if says is Witness.AGREES else 0
+        self._witness.remember(stamp, arrival_ns)
+        return stamp.widened(doubt_ns)
 
     def _latch(self) -> bool:
         """One round trip now; False when the clock jumped, or has none."""

@@ -183,10 +183,10 @@ class GstreamerDevice(Device):
     def _pitch(self, buffer: g.Buffer, mapped: g.MapInfo, row: int, height: int) -> int | None:
         """Bytes from row to row: as the buffer says, else what its size allows. None: a part of
         the frame is missing; CameraLost: it has more than a frame, and how it lies is unknown."""
-        said = self._gst.buffer_get_video_meta(ctypes.byref(buffer))
-        if said:
-            pitch = int(said.contents.stride[0])
-            fits = not said.contents.offset[0] and pitch >= row
+        meta = self._gst.buffer_get_video_meta(ctypes.byref(buffer))
+        if meta:
+            pitch = int(meta.contents.stride[0])
+            fits = not meta.contents.offset[0] and pitch >= row
             return pitch if fits and mapped.size >= pitch * (height - 1) + row else None
         if mapped.size < row * height:
             return None
@@ -206,11 +206,13 @@ class GstreamerDevice(Device):
         if not caps:
             raise CameraLost("the pipeline does not say what it delivers")
         structure = gst.caps_get_structure(caps, 0)
-        found = (gst.structure_get_string(structure, b"format") or b"").decode("utf-8", "replace")
+        pixel_name = (gst.structure_get_string(structure, b"format") or b"").decode(
+            "utf-8", "replace"
+        )
         wanted = format_name(self._imaging.pixel_format)
-        if found != wanted:
+        if pixel_name != wanted:
             raise CameraLost(
-                f"the pipeline delivers {found or 'no raw pixels'}, not {wanted} "
+                f"the pipeline delivers {pixel_name or 'no raw pixels'}, not {wanted} "
                 f"({self._imaging.pixel_format.value})"
             )
         for key in (b"width", b"height"):
@@ -237,10 +239,10 @@ class GstreamerDevice(Device):
             return by_arrival
         stamp_ns = self._base_ns + buffer.pts
         if self._options.stamp == "start":
-            told = started(stamp_ns, exposure_ns, 1_000_000)
+            stamp = started(stamp_ns, exposure_ns, 1_000_000)
         else:
-            told = arrived(min(arrival_ns, stamp_ns), exposure_ns, readout_ns)
-        return self._stamps.checked(told, by_arrival, arrival_ns)
+            stamp = arrived(min(arrival_ns, stamp_ns), exposure_ns, readout_ns)
+        return self._stamps.checked(stamp, by_arrival, arrival_ns)
 
 
 def _give_back(gst: SimpleNamespace, sample: int, buffer: Any, mapped: g.MapInfo) -> None:

@@ -111,17 +111,17 @@ def gstreamer() -> SimpleNamespace:
     keep_in_cache("GST_REGISTRY", "gstreamer/registry.bin")
     library = load("libgstreamer-1.0.so.0", INSTALL)
     app = load("libgstapp-1.0.so.0", INSTALL)
-    found: dict[str, Any] = {
+    functions: dict[str, Any] = {
         name: function(library, f"gst_{name}", *types) for name, types in _PLAIN.items()
     }
-    found["parse_launch_full"] = checked(
+    functions["parse_launch_full"] = checked(
         library, ConfigError, "gst_parse_launch_full", Pointer, c_char_p, Pointer, c_int
     )
-    found["pull"] = function(app, "gst_app_sink_try_pull_sample", Pointer, Pointer, c_uint64)
+    functions["pull"] = function(app, "gst_app_sink_try_pull_sample", Pointer, Pointer, c_uint64)
     video = load("libgstvideo-1.0.so.0", INSTALL)
-    found["buffer_get_video_meta"] = function(
+    functions["buffer_get_video_meta"] = function(
         video, "gst_buffer_get_video_meta", POINTER(VideoMeta), POINTER(Buffer)
     )
-    found["is_eos"] = function(app, "gst_app_sink_is_eos", c_bool, Pointer)
+    functions["is_eos"] = function(app, "gst_app_sink_is_eos", c_bool, Pointer)
     checked(library, ConfigError, "gst_init_check", c_bool, Pointer, Pointer)(None, None)
-    return SimpleNamespace(**found)
+    return SimpleNamespace(**functions)

@@ -190,18 +190,18 @@ class PylonDevice(Device):
                 info.SetDeviceClass(LAYERS[options.link])
                 info.SetIpAddress(options.address)
                 return pylon.InstantCamera(layer.CreateDevice(info))
-            found = list(layer.EnumerateDevices())
-            serials = [info.GetSerialNumber() for info in found]
+            devices = list(layer.EnumerateDevices())
+            serials = [info.GetSerialNumber() for info in devices]
             if options.serial is not None and options.serial not in serials:
                 raise CameraLost(
                     f"no camera {options.serial} on {options.link}: found {serials or 'none'}"
                 )
-            if options.serial is None and len(found) != 1:
+            if options.serial is None and len(devices) != 1:
                 raise CameraLost(
-                    f"{len(found)} cameras on {options.link}; camera.options.serial must name "
+                    f"{len(devices)} cameras on {options.link}; camera.options.serial must name "
                     f"one of {', '.join(serials) or 'none'}"
                 )
-            wanted = found[serials.index(options.serial) if options.serial else 0]
+            wanted = devices[serials.index(options.serial) if options.serial else 0]
             return pylon.InstantCamera(layer.CreateDevice(wanted))
         except self._errors as error:
             raise CameraLost(f"no camera on {options.link}: {_line(error)}") from error

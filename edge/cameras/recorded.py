@@ -161,13 +161,13 @@ def _page(
 
 
 def _stack(manifest: Path, wanted: str | None) -> tuple[Exposure, ...]:
-    found = stacks(read_manifest(manifest))
-    if wanted is None and len(found) == 1:
-        return next(iter(found.values()))
-    if wanted not in found:
-        names = ", ".join(list(found)[:20])
+    by_name = stacks(read_manifest(manifest))
+    if wanted is None and len(by_name) == 1:
+        return next(iter(by_name.values()))
+    if wanted not in by_name:
+        names = ", ".join(list(by_name)[:20])
         raise ConfigError(f"camera.options.stack = {wanted!r} must be one of {names}")
-    return found[wanted]
+    return by_name[wanted]
 
 
 def _images_in(folder: Path) -> list[Path]:

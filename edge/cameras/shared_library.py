@@ -32,9 +32,9 @@ def load(name: str, install: str) -> ctypes.CDLL:
 
 def function(library: ctypes.CDLL, name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
     """A function of `library` with its types."""
-    found = library[name]
-    found.restype, found.argtypes = result, list(arguments)
-    return found
+    symbol = library[name]
+    symbol.restype, symbol.argtypes = result, list(arguments)
+    return symbol
 
 
 def checked(

@@ -128,8 +128,8 @@ class V4l2Device(Device):
             why = f"= {where!r} is not a video device: {error.strerror}"
             raise OptionError(WHERE, "device", why) from error
         # a video device tells no serial number, but where it is plugged in
-        told = bytes(capability.card), bytes(capability.bus_info)
-        self.identity = " ".join(text.decode("utf-8", "replace") for text in told).strip()
+        names = bytes(capability.card), bytes(capability.bus_info)
+        self.identity = " ".join(text.decode("utf-8", "replace") for text in names).strip()
         has = capability.capabilities
         if has & k.CAP_DEVICE_CAPS:
             has = capability.device_caps
@@ -258,10 +258,10 @@ class V4l2Device(Device):
             return by_arrival
         stamp_ns = buffer.seconds * 1_000_000_000 + buffer.microseconds * 1000
         if buffer.flags & k.STAMP_START:
-            told = started(stamp_ns, exposure_ns, 1000)
+            stamp = started(stamp_ns, exposure_ns, 1000)
         else:
-            told = arrived(stamp_ns, exposure_ns, readout_ns)
-        return self._stamps.checked(told, by_arrival, arrival_ns)
+            stamp = arrived(stamp_ns, exposure_ns, readout_ns)
+        return self._stamps.checked(stamp, by_arrival, arrival_ns)
 
 
 def _ioctl(fd: int, request: int, argument: Any) -> None:

@@ -26,14 +26,14 @@ class DepthUnknown(Exception):
     """A 16-bit picture whose camera's depth nobody said; the words follow "FILE: the image "."""
 
 
-def said_by_ome(description: bytes) -> int | None:
+def stated_by_ome(description: bytes) -> int | None:
     """The SignificantBits of OME-XML, None where there are none."""
-    found = _OME_BITS.search(description)
-    bits = int(found[1]) if found else 0
+    match = _OME_BITS.search(description)
+    bits = int(match[1]) if match else 0
     return bits if bits in DEPTHS else None
 
 
-def said_by_micro_manager(description: bytes) -> int | None:
+def stated_by_micro_manager(description: bytes) -> int | None:
     """The camera's BitDepth in Micro-Manager's JSON, None where there is none."""
     try:
         bits = int(json.loads(description.rstrip(b"\0"))["BitDepth"])
@@ -42,21 +42,22 @@ def said_by_micro_manager(description: bytes) -> int | None:
     return bits if bits in DEPTHS else None
 
 
-def said_by_largest(largest: int) -> int | None:
+def stated_by_largest(largest: int) -> int | None:
     """From TIFF's MaxSampleValue, which some writers fill in from the picture: only when it is the
     largest value of a depth."""
     return next((bits for bits in DEPTHS if largest == (1 << bits) - 1), None)
 
 
-def depth_of(largest: int, said: int | None) -> int:
-    """Bits of the camera that wrote 16-bit values up to `largest`; `said`: by a person or the file.
+def depth_of(largest: int, stated: int | None) -> int:
+    """Bits of the camera that wrote 16-bit values up to `largest`; `stated`: by a person or the
+    file.
 
     DepthUnknown when nobody said it and fewer bits could have made them, or more than were said.
     """
-    if said is not None:
-        if largest >> said:
-            raise DepthUnknown(f"has values up to {largest}, more than the {said} bits it is of")
-        return said
+    if stated is not None:
+        if largest >> stated:
+            raise DepthUnknown(f"has values up to {largest}, more than the {stated} bits it is of")
+        return stated
     if largest >= _ONLY_16:
         return 16
     raise DepthUnknown(

@@ -66,7 +66,7 @@ def png_header(data: bytes) -> Header:
 
 def _png_chunks(data: bytes) -> dict[bytes, bytes]:
     """The first chunk of each kind that is looked at; all are checked."""
-    found: dict[bytes, bytes] = {}
+    chunks: dict[bytes, bytes] = {}
     at = len(PNG)
     while at + 12 <= len(data):
         end = at + 12 + int.from_bytes(data[at : at + 4], "big")
@@ -76,9 +76,9 @@ def _png_chunks(data: bytes) -> dict[bytes, bytes]:
             raise PictureFault(f"is damaged at byte {at}")
         name = data[at + 4 : at + 8]
         if name in (b"IHDR", b"acTL", b"eXIf"):
-            found.setdefault(name, data[at + 8 : end - 4])
+            chunks.setdefault(name, data[at + 8 : end - 4])
         if name == b"IEND":
-            return found
+            return chunks
         at = end
     raise PictureFault(CUT_SHORT)
 

@@ -43,7 +43,7 @@ class Picture:
     """
 
     pixels: npt.NDArray[np.generic]
-    said_bits: int | None
+    stated_bits: int | None
     pictures: int = 1
     white_is_zero: bool = False
 
@@ -85,8 +85,8 @@ def depth_of(picture: Picture, bits: int | None = None) -> int:
     """The camera's bits: `bits`, else what the file says; DepthUnknown."""
     if picture.pixels.dtype == np.uint8:
         return 8
-    said = picture.said_bits if bits is None else bits
-    return bit_depth.depth_of(int(picture.pixels[..., :3].max()), said)
+    stated = picture.stated_bits if bits is None else bits
+    return bit_depth.depth_of(int(picture.pixels[..., :3].max()), stated)
 
 
 def decode(path: Path) -> npt.NDArray[np.generic]:
@@ -175,13 +175,13 @@ def check_size(path: Path, height: int, width: int) -> None:
 
 def _tiff(path: Path, file: BinaryIO, size: int, page: int | None) -> Picture:
     if page is not None:
-        found = next(islice(directories(file, size), page, None), None)
-        if found is None:
+        directory = next(islice(directories(file, size), page, None), None)
+        if directory is None:
             count = sum(1 for _ in directories(file, size))
             if count:
                 raise ConfigError(f"{path}: page = {page} must be below {count}, the file's pages")
             raise PictureFault("is damaged or cut short: there is no page in it")
-        return _tiff_picture(file, size, found, 0)
+        return _tiff_picture(file, size, directory, 0)
     full = [each for each in directories(file, size) if not each.reduced]
     if not full:
         raise PictureFault("is damaged or cut short: there is no full picture in it")
@@ -196,20 +196,20 @@ def _tiff_picture(file: BinaryIO, size: int, directory: Directory, pictures: int
         else:
             image = image[..., [2, 1, 0, 3][: image.shape[2]]]
     layout = layout_of(directory)
-    said = _said_bits(directory, layout.bits)
-    return Picture(np.ascontiguousarray(image), said, pictures, layout.white_is_zero)
+    stated = _stated_bits(directory, layout.bits)
+    return Picture(np.ascontiguousarray(image), stated, pictures, layout.white_is_zero)
 
 
-def _said_bits(directory: Directory, bits: int) -> int | None:
+def _stated_bits(directory: Directory, bits: int) -> int | None:
     if bits != 16:
         return bits
     description = directory.tags.get(tiff_directory.DESCRIPTION, b"")
     if isinstance(description, bytes):
-        for said_by in (bit_depth.said_by_ome, bit_depth.said_by_micro_manager):
-            told = said_by(description)
-            if told is not None:
-                return told
-    return bit_depth.said_by_largest(directory.number(tiff_directory.MAX_VALUE, 0))
+        for stated_by in (bit_depth.stated_by_ome, bit_depth.stated_by_micro_manager):
+            stated = stated_by(description)
+            if stated is not None:
+                return stated
+    return bit_depth.stated_by_largest(directory.number(tiff_directory.MAX_VALUE, 0))
 
 
 def _decoded(data: bytes, header: Header) -> npt.NDArray[np.generic]:

@@ -35,7 +35,7 @@ def read_plane(
         try:
             depth = image_file.depth_of(picture, bits)
         except DepthUnknown:
-            if bits is not None or picture.said_bits is not None or not planes:
+            if bits is not None or picture.stated_bits is not None or not planes:
                 raise
             depth = _stack_bits(planes)
     return image_file.in_8_bits(picture, depth)

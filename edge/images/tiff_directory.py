@@ -76,11 +76,11 @@ def directories(file: BinaryIO, size: int) -> Iterator[Directory]:
     if big and struct.unpack(order + "HH", head[4:8]) != (8, 0):
         raise PictureFault("is damaged: its BigTIFF header is not one")
     (at,) = struct.unpack(order + ("Q" if big else "I"), head[8:16] if big else head[4:8])
-    seen: set[int] = set()
+    visited: set[int] = set()
     while at:
-        if at in seen or len(seen) >= MAX_PAGES:
+        if at in visited or len(visited) >= MAX_PAGES:
             raise PictureFault("is damaged: its TIFF directories go in a circle")
-        seen.add(at)
+        visited.add(at)
         directory, at = _directory(file, size, at, order, big)
         yield directory
 

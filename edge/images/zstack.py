@@ -68,11 +68,11 @@ def read_manifest(path: Path) -> tuple[Exposure, ...]:
     with two pictures at one height or two places of focus, and a manifest without rows.
     """
     exposures: list[Exposure] = []
-    seen: dict[tuple[str, float], int] = {}
+    first_lines: dict[tuple[str, float], int] = {}
     first: dict[str, tuple[Exposure, int]] = {}
     for line, cells in _rows(path):
         exposure = _exposure(path.parent, cells, f"{path}:{line}")
-        before = seen.setdefault((exposure.stack_id, exposure.z_um), line)
+        before = first_lines.setdefault((exposure.stack_id, exposure.z_um), line)
         if before != line:
             raise ConfigError(
                 f"{path}:{line}: z_um = {exposure.z_um:g} of stack {exposure.stack_id!r} "
@@ -88,10 +88,10 @@ def read_manifest(path: Path) -> tuple[Exposure, ...]:
 
 def stacks(exposures: Iterable[Exposure]) -> dict[str, tuple[Exposure, ...]]:
     """The exposures of each stack from the lowest to the highest z; stacks in order of the file."""
-    found: dict[str, list[Exposure]] = {}
+    by_name: dict[str, list[Exposure]] = {}
     for exposure in exposures:
-        found.setdefault(exposure.stack_id, []).append(exposure)
-    return {name: tuple(sorted(e, key=lambda x: x.z_um)) for name, e in found.items()}
+        by_name.setdefault(exposure.stack_id, []).append(exposure)
+    return {name: tuple(sorted(e, key=lambda x: x.z_um)) for name, e in by_name.items()}
 
 
 def read_pixels(exposure: Exposure) -> U8:
@@ -137,8 +137,8 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
 def _header(row: list[str], where: str) -> list[str]:
     for name in COLUMNS:
         if name not in row:
-            found = ", ".join(row)[:200]
-            raise ConfigError(f"{where}: the column {name} is missing; found {found}")
+            header = ", ".join(row)[:200]
+            raise ConfigError(f"{where}: the column {name} is missing; found {header}")
     twice = [name for i, name in enumerate(row) if name in row[:i]]
     if twice:
         raise ConfigError(f"{where}: the column {twice[0]!r} stands twice")

@@ -18,11 +18,11 @@ GREATEST_K = 81
 
 def value_for(table: ByPatches[T], k: int) -> T:
     """The entry for `k` patches; below the least k listed, the first."""
-    found = table[0][1]
+    value = table[0][1]
     for least, entry in table[1:]:
         if k >= least:
-            found = entry
-    return found
+            value = entry
+    return value
 
 
 def number_for(entry: NumberByPatches, k: int) -> float:

@@ -71,9 +71,9 @@ class ColourOrder:
         known to be right since lately."""
         if not len(measured.cells) or not measured.finite:
             return False
-        told = float(np.median(measured.defocus_um))
+        median_um = float(np.median(measured.defocus_um))
         same = self._last is not None and self._last[0] == measured.cells[0]
-        if same and self._last is not None and abs(self._last[1] - told) < _NEW_UM:
+        if same and self._last is not None and abs(self._last[1] - median_um) < _NEW_UM:
             return False
         self._passed += 1
         return self.order is not Order.RIGHT or self._passed >= ASK_AGAIN
@@ -87,24 +87,24 @@ class ColourOrder:
             return 0.0
         exchanged = self._network(np.ascontiguousarray(patches[..., ::-1]))
         green = self._network(np.ascontiguousarray(np.repeat(patches[..., 1:2], 3, axis=3)))
-        found = evidence_of(measured, len(patches), exchanged, green)
-        found *= len(patches) / PATCHES  # a lone patch says less
+        evidence = evidence_of(measured, len(patches), exchanged, green)
+        evidence *= len(patches) / PATCHES  # a lone patch says less
         limit = 2 * BEYOND_DOUBT  # so that a camera that was mended is believed again
-        self._sum = min(limit, max(-limit, self._sum + found))
-        return found
+        self._sum = min(limit, max(-limit, self._sum + evidence))
+        return evidence
 
 
-def swapped(order: ColourOrder, found: float) -> DomainShift | None:
-    """The alarm of a camera whose colours look exchanged, or of one frame (of evidence `found`) on
-    which they do; None: nothing speaks for it.
+def swapped(order: ColourOrder, evidence: float) -> DomainShift | None:
+    """The alarm of a camera whose colours look exchanged, or of one frame (of evidence `evidence`)
+    on which they do; None: nothing speaks for it.
 
     It does not hold: near focus a specimen's own phase colours its edges too, and a session of four
     right frames was taken for exchanged ones.
     """
     if order.order is Order.SWAPPED:
         return DomainShift(-order.evidence / BEYOND_DOUBT, FEATURE, alarm=True, hold=False)
-    if found <= -LIMIT:
-        return DomainShift(-found / LIMIT, FEATURE, alarm=True, hold=False)
+    if evidence <= -LIMIT:
+        return DomainShift(-evidence / LIMIT, FEATURE, alarm=True, hold=False)
     return None
 
 
@@ -113,15 +113,15 @@ def evidence_of(
 ) -> float:
     """Log of the odds that red and blue are right, from the first `n` patches; 0 when a network's
     answer is not finite."""
-    said, sure = _median(given.defocus_um[:n]), _median(given.spread_um[:n])
+    own, sure = _median(given.defocus_um[:n]), _median(given.spread_um[:n])
     other, other_sure = _median(exchanged["defocus_um"]), _median(exchanged["spread_um"])
     plain, plain_sure = _median(green["defocus_um"]), _median(green["spread_um"])
-    nearer = math.tanh((abs(other - plain) - abs(said - plain)) / (0.6 + plain_sure))
-    found = SPREAD * _log_ratio(other_sure, sure) + GREEN * nearer
+    nearer = math.tanh((abs(other - plain) - abs(own - plain)) / (0.6 + plain_sure))
+    evidence = SPREAD * _log_ratio(other_sure, sure) + GREEN * nearer
     if given.novelty is not None and "novelty" in exchanged:
         familiar = _log_ratio(_median(exchanged["novelty"]), _median(given.novelty[:n]))
-        found += NOVELTY * familiar
-    return found if math.isfinite(found) else 0.0
+        evidence += NOVELTY * familiar
+    return evidence if math.isfinite(evidence) else 0.0
 
 
 def _median(values: F32) -> float:

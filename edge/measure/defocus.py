@@ -133,7 +133,7 @@ def output_names(manifest: Manifest) -> tuple[str, ...]:
     for name, shape in SHAPES.items():
         if name in NEEDED and name not in shapes:
             raise EngineRejected(f"{manifest.file}: has no output {name}")
-        found = tuple("k" if size == -1 else size for size in shapes.get(name, shape))
-        if found != shape:
-            raise EngineRejected(f"{manifest.file}: {name} has shape {found}, not {shape}")
+        actual = tuple("k" if size == -1 else size for size in shapes.get(name, shape))
+        if actual != shape:
+            raise EngineRejected(f"{manifest.file}: {name} has shape {actual}, not {shape}")
     return tuple(output.name for output in manifest.outputs)

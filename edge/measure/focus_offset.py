@@ -25,11 +25,11 @@ class OffsetSensor:
 
     def measure(self, frame: Frame, lap: Lap) -> Measurement:
         """See edge.measure.sensor.Measurer."""
-        found = self.inner.measure(frame, lap)
-        if not isinstance(found.estimate, FocusEstimate):
-            return found
-        defocus_um = found.estimate.defocus_um + self.offset_um
-        return replace(found, estimate=replace(found.estimate, defocus_um=defocus_um))
+        measurement = self.inner.measure(frame, lap)
+        if not isinstance(measurement.estimate, FocusEstimate):
+            return measurement
+        defocus_um = measurement.estimate.defocus_um + self.offset_um
+        return replace(measurement, estimate=replace(measurement.estimate, defocus_um=defocus_um))
 
 
 def with_offset(sensor: Measurer, offset_um: float) -> Measurer:

@@ -167,14 +167,14 @@ def interval_logs(
 
     What can be 0 has a least value, below which it says nothing more.
     """
-    seen = photometry if k >= _COVERED else TYPICAL_PHOTOMETRY
+    values = photometry if k >= _COVERED else TYPICAL_PHOTOMETRY
     return (
         math.log(max(network_um, 1e-3)),  # max() keeps a NaN that comes first
         math.log(math.hypot(spread_um / math.sqrt(k), 0.05)),
         math.log1p(abs(defocus_um)),
         math.log(max(1.002 - importance, 0.002)),
-        math.log(max(_of(seen, "colour"), 0.0) + 0.01),
-        math.log(max(_DARKEST_WHITE - _of(seen, "background"), 0.0) + 10.0),
+        math.log(max(_of(values, "colour"), 0.0) + 0.01),
+        math.log(max(_DARKEST_WHITE - _of(values, "background"), 0.0) + 10.0),
     )
 
 

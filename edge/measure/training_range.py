@@ -123,12 +123,12 @@ class TrainingRange:
         """Judge one frame by its photometry and its patches; None: nothing could be compared."""
         return self.judge(features(photometry, patches, self.combine), len(patches.cells))
 
-    def judge(self, seen: Features, k: int) -> DomainShift | None:
-        """The worst of the features `seen` on a frame of `k` patches."""
+    def judge(self, values: Features, k: int) -> DomainShift | None:
+        """The worst of the features `values` on a frame of `k` patches."""
         scores = {
-            name: value_for(table, k).score(*seen[name])
+            name: value_for(table, k).score(*values[name])
             for name, table in self.bounds.items()
-            if name in seen
+            if name in values
         }
         if not scores:
             return None
@@ -139,14 +139,14 @@ class TrainingRange:
 
 def features(photometry: Mapping[str, float], patches: PatchDefocus, combine: str) -> Features:
     """What is known of a frame: its photometry, and what the DPN says besides the defocus."""
-    seen = {name: (value, 0.0) for name, value in photometry.items()}
+    values = {name: (value, 0.0) for name, value in photometry.items()}
     if patches.optics is not None and len(patches.optics):
         optics = patches.optics.astype(np.float64)
         for name, (column, least_sd) in OPTICS.items():
-            seen[name] = _combined(optics[:, column], optics[:, column + 1], least_sd, combine)
+            values[name] = _combined(optics[:, column], optics[:, column + 1], least_sd, combine)
     if patches.novelty is not None and len(patches.novelty):
-        seen[NOVELTY] = float(np.median(patches.novelty)), 0.0
-    return seen
+        values[NOVELTY] = float(np.median(patches.novelty)), 0.0
+    return values
 
 
 def _combined(

@@ -80,17 +80,19 @@ def _parse(trt: Any, builder: Any, log: Any, order: Order) -> Any:
 def _parse_failure(trt: Any, parser: Any, file: str) -> BuildFailed:
     """What the parser's first error means; which code it gives for a missing operator varies."""
     error = parser.get_error(0)
-    operator, said = str(error.node_operator()), _short(error.desc())
+    operator, description = str(error.node_operator()), _short(error.desc())
     here = f"TensorRT {trt.__version__}"
     if error.code() == trt.ErrorCode.MEM_ALLOC_FAILED:
-        return OutOfMemory(f"{file}: out of memory while it is read: close other programs: {said}")
+        return OutOfMemory(
+            f"{file}: out of memory while it is read: close other programs: {description}"
+        )
     unknown = bool(operator) and not parser.supports_operator(operator)
     if unknown or "UNSUPPORTED" in str(error.code()):
         node = error.node_name() or f"number {error.node()}"
         return OperatorUnsupported(
-            f"{file}: {here} does not take operator {operator} of node {node}: {said}"
+            f"{file}: {here} does not take operator {operator} of node {node}: {description}"
         )
-    return BuildFailed(f"{file}: {here} cannot read it: {said}")
+    return BuildFailed(f"{file}: {here} cannot read it: {description}")
 
 
 def _configure(trt: Any, config: Any, order: Order) -> None:

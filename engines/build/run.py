@@ -116,9 +116,9 @@ def _check_onnx(
     """Run the prepared network in ONNX Runtime: converters have written what only it refuses."""
     engine = OnnxEngine(model, data=onnx)
     names = [output.name for output in model.outputs]
-    found = [dict(zip(names, engine.infer(batch), strict=True)) for batch in given]
+    answers = [dict(zip(names, engine.infer(batch), strict=True)) for batch in given]
     what = f"{model.name} as prepared for TensorRT"
-    worst = golden.compare(what, model, expected, found)
+    worst = golden.compare(what, model, expected, answers)
     return {name: float(f"{value:.3g}") for name, value in worst.items()}
 
 

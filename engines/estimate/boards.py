@@ -62,8 +62,8 @@ NAMES = tuple(dict.fromkeys(board.name for board in BOARDS))
 
 def chosen(name: str | None = None, mode: str | None = None) -> list[Board]:
     """The boards of that name and power mode; ValueError when there is no such mode."""
-    found = [board for board in BOARDS if name in (None, board.name)]
-    modes = list(dict.fromkeys(board.mode for board in found))
+    boards = [board for board in BOARDS if name in (None, board.name)]
+    modes = list(dict.fromkeys(board.mode for board in boards))
     if mode is not None and mode not in modes:
         raise ValueError(f"power mode {mode!r} must be one of {', '.join(modes)}")
-    return [board for board in found if mode in (None, board.mode)]
+    return [board for board in boards if mode in (None, board.mode)]

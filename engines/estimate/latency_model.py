@@ -74,13 +74,13 @@ def predict(
     board: Board, k: int, models: Path = MODELS, gpu_mhz: float | None = None
 ) -> dict[str, tuple[float, float]]:
     """(least, most) ms by stage of an RGB8 frame with `k` patches, and their total."""
-    found = {}
+    predictions = {}
     for stage, works in _stages(k, models):
         best, worst = (sum(w.ms(board, b, gpu_mhz) for w in works) for b in (True, False))
-        found[stage] = best, worst
-    found["launch and wait"] = WAIT_US[True] / 1e3, WAIT_US[False] / 1e3
-    totals = [sum(each[i] for each in found.values()) for i in (0, 1)]
-    return {**found, "total": (totals[0], totals[1])}
+        predictions[stage] = best, worst
+    predictions["launch and wait"] = WAIT_US[True] / 1e3, WAIT_US[False] / 1e3
+    totals = [sum(each[i] for each in predictions.values()) for i in (0, 1)]
+    return {**predictions, "total": (totals[0], totals[1])}
 
 
 def _stages(k: int, models: Path) -> Iterator[tuple[str, list[Work]]]:
@@ -191,7 +191,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def told(options: argparse.Namespace, models: Path = MODELS) -> tuple[str, dict[str, Any]]:
+def report(options: argparse.Namespace, models: Path = MODELS) -> tuple[str, dict[str, Any]]:
     """Text and JSON for the options of `add_arguments`.
 
     ValueError for a mode or clock that cannot be, EngineRejected without the package onnx.
@@ -215,7 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args(arguments)
     try:
-        text, numbers = told(options, options.models)
+        text, numbers = report(options, options.models)
         print(text)
         if options.json:
             replace_file(options.json, json.dumps(numbers, indent=1) + "\n")

@@ -180,8 +180,8 @@ class Cuda:
         try:
             yield
         except self._driver.Error as error:
-            said = " ".join(str(error).split())[:200]
-            raise GpuFailed(f"the GPU did not {what}: {said}") from error
+            reason = " ".join(str(error).split())[:200]
+            raise GpuFailed(f"the GPU did not {what}: {reason}") from error
 
 
 class Repeated:
@@ -229,15 +229,15 @@ class Repeated:
         status = library.cuStreamBeginCapture_v2(stream, ctypes.c_int(_THREAD_LOCAL))
         if status:
             return f"cuStreamBeginCapture_v2: error {status}"
-        said = ""
+        reason = ""
         try:
             self._enqueue()
         except GpuFailed as error:  # the capture is void, and must still be ended
-            said = str(error)
+            reason = str(error)
         status = library.cuStreamEndCapture(stream, ctypes.byref(captured))
-        if status or said:
+        if status or reason:
             self._destroy(captured)
-            return said or f"cuStreamEndCapture: error {status}"
+            return reason or f"cuStreamEndCapture: error {status}"
         status = library.cuGraphInstantiateWithFlags(
             ctypes.byref(self._graph), captured, ctypes.c_ulonglong(0)
         )

@@ -51,14 +51,14 @@ def open_gpu(
 
 def compile_kernels(architecture: str) -> bytes:
     """Machine code of the kernels, by NVRTC or nvcc; GpuFailed where there is neither."""
-    said = []
+    reasons = []
     for make in (lambda: Nvrtc(13), lambda: Nvrtc(12), Nvcc):
         try:
             compiler: Compiler = make()
             return compiler.cubin(architecture, source())
         except CompileError as error:
-            said.append(str(error).splitlines()[-1][:160])
-    raise GpuFailed(f"the kernels were not compiled: {'; '.join(dict.fromkeys(said))}")
+            reasons.append(str(error).splitlines()[-1][:160])
+    raise GpuFailed(f"the kernels were not compiled: {'; '.join(dict.fromkeys(reasons))}")
 
 
 __all__ = ["GpuFrame", "ChoiceRule", "compile_kernels", "open_gpu"]

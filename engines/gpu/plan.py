@@ -165,11 +165,11 @@ def load_plan(model: Manifest, host: Host, folder: Path = PLANS) -> Plan:
         raise PlanRefused(
             "truncated", f"{plan}: {len(data)} of {manifest.size_bytes} bytes: build it again"
         )
-    found = hashlib.sha256(data).hexdigest()
-    if found != manifest.sha256:
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != manifest.sha256:
         raise PlanRefused(
             "tampered",
-            f"{plan}: SHA-256 is {found[:12]}..., its manifest says {manifest.sha256[:12]}...",
+            f"{plan}: SHA-256 is {digest[:12]}..., its manifest says {manifest.sha256[:12]}...",
         )
     return Plan(manifest, data)
 

@@ -70,7 +70,7 @@ class TensorRtEngine(Engine):
 
     def _execute(self, context: Any) -> None:
         if not context.execute_async_v3(self._cuda.stream):
-            raise GpuFailed(f"{self._name}: TensorRT did not run it: {self._said()}")
+            raise GpuFailed(f"{self._name}: TensorRT did not run it: {self._messages()}")
 
     def infer(self, batch: npt.NDArray[np.uint8]) -> tuple[F32, ...]:
         """See Engine.infer; a batch between two sizes is filled up with its first picture."""
@@ -112,16 +112,16 @@ class TensorRtEngine(Engine):
         given = self.manifest.inputs[0]
         shape = (size, *(int(n) for n in given.shape[1:]))
         if not context.set_optimization_profile_async(index, self._cuda.stream):
-            raise GpuFailed(f"{self._name}: TensorRT has no profile {index}: {self._said()}")
+            raise GpuFailed(f"{self._name}: TensorRT has no profile {index}: {self._messages()}")
         if not context.set_input_shape(given.name, shape):
-            raise GpuFailed(f"{self._name}: TensorRT refuses input {shape}: {self._said()}")
+            raise GpuFailed(f"{self._name}: TensorRT refuses input {shape}: {self._messages()}")
         for output in self._outs:
-            found, wanted = tuple(context.get_tensor_shape(output.name)), _shape(output, size)
-            if found != wanted:
-                raise GpuFailed(f"{self._name}: {output.name} has shape {found}, not {wanted}")
+            actual, wanted = tuple(context.get_tensor_shape(output.name)), _shape(output, size)
+            if actual != wanted:
+                raise GpuFailed(f"{self._name}: {output.name} has shape {actual}, not {wanted}")
         for name, address in ((given.name, self.given), *self.answers.items()):
             if not context.set_tensor_address(name, address):
-                raise GpuFailed(f"{self._name}: TensorRT has no tensor {name}: {self._said()}")
+                raise GpuFailed(f"{self._name}: TensorRT has no tensor {name}: {self._messages()}")
         return context
 
     def _host_memory(self) -> Any:
@@ -144,10 +144,10 @@ class TensorRtEngine(Engine):
 
     def _made(self, thing: Any, problem: str) -> Any:
         if thing is None:
-            raise GpuFailed(f"{self._name}: TensorRT {problem}: {self._said()}")
+            raise GpuFailed(f"{self._name}: TensorRT {problem}: {self._messages()}")
         return thing
 
-    def _said(self) -> str:
+    def _messages(self) -> str:
         return self._log.errors[0][:200] if self._log.errors else "no reason given"
 
 

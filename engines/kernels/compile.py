@@ -105,9 +105,9 @@ class Nvcc(Compiler):
 
     def __init__(self, program: Path | None = None) -> None:
         self._program = str(program or _nvcc())
-        said = self._run(["--version"])
-        found = re.search(r"V(\d+\.\d+\.\d+)", said)
-        self.name = f"nvcc {found[1] if found else '?'}"
+        output = self._run(["--version"])
+        match = re.search(r"V(\d+\.\d+\.\d+)", output)
+        self.name = f"nvcc {match[1] if match else '?'}"
 
     def _cubin(self, arch: str, text: str) -> tuple[bytes, str]:
         return self._compile(text, (f"-arch={arch}", "-cubin", "-Xptxas", "-v"))

@@ -23,23 +23,23 @@ def move(host: ConformanceHost) -> None:
 
 def _positions_to(host: ConformanceHost, target_nm: int) -> list[int]:
     """The positions told until the axis has settled, which must be on the target."""
-    seen: list[int] = []
+    positions: list[int] = []
 
     def at_rest(status: m.Status) -> bool:
-        seen.append(status.commanded_nm)
+        positions.append(status.commanded_nm)
         return bool(status.flags & m.Flag.SETTLED)
 
     end_nm = host.until(at_rest, "at rest").commanded_nm
     need(end_nm == target_nm, f"ended at {end_nm} instead of {target_nm} nm")
-    return seen
+    return positions
 
 
 def approach(host: ConformanceHost) -> None:
     """Every move ends coming up: one that goes down dips below its target first."""
     target = host.origin_nm - host.travel_nm // 3 // host.step_nm * host.step_nm
     need(isinstance(host.move(1, target), m.Accepted), "a move down was refused")
-    seen = _positions_to(host, target)
-    need(min(seen) == target - host.backlash_nm, f"dipped {target - min(seen)} nm below")
+    positions = _positions_to(host, target)
+    need(min(positions) == target - host.backlash_nm, f"dipped {target - min(positions)} nm below")
 
 
 def approach_from_above(host: ConformanceHost) -> None:
@@ -49,8 +49,8 @@ def approach_from_above(host: ConformanceHost) -> None:
     need(ack.backlash_nm == -host.backlash_nm, f"backlash {ack.backlash_nm} nm")
     target = host.origin_nm + host.travel_nm // 3 // host.step_nm * host.step_nm
     need(isinstance(host.move(1, target), m.Accepted), "a move up was refused")
-    seen = _positions_to(host, target)
-    need(max(seen) == target + host.backlash_nm, f"went {max(seen) - target} nm above")
+    positions = _positions_to(host, target)
+    need(max(positions) == target + host.backlash_nm, f"went {max(positions) - target} nm above")
     high = host.origin_nm + host.travel_nm
     answer = host.move(2, high - host.backlash_nm + host.step_nm)
     refused_for(answer, m.Reason.WINDOW, "an overshoot outside the window")

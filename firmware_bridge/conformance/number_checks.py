@@ -146,7 +146,7 @@ def event_numbers(host: ConformanceHost) -> None:
     move = host.a_move(1, host.origin_nm + host.travel_nm // 10)
     host.forget()
     host.send(move)
-    told: list[int] = []
+    numbers: list[int] = []
     settled = False
     deadline = host.clock.monotonic() + 5.0
     while not settled:
@@ -155,9 +155,9 @@ def event_numbers(host: ConformanceHost) -> None:
         host.listen()
         for heard in host.heard:
             if isinstance(heard.message, m.Status | m.Done):
-                told.append(heard.seq)
+                numbers.append(heard.seq)
                 now = heard.message
                 settled = isinstance(now, m.Status) and bool(now.flags & m.Flag.SETTLED)
         host.heard.clear()
-    gaps = [(a, b) for a, b in pairwise(told) if b != (a + 1) % 256]
+    gaps = [(a, b) for a, b in pairwise(numbers) if b != (a + 1) % 256]
     need(not gaps, f"events are numbered {gaps}")

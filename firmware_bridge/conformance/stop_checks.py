@@ -117,14 +117,14 @@ def exposure(host: ConformanceHost) -> None:
         host.keep_alive()
     pins.strobe(False)
     end = pins.report()
-    told = host.wait(m.Exposure)
-    need(begin.time_us <= told.start_us < told.end_us <= end.time_us, f"times of {told}")
+    exposed = host.wait(m.Exposure)
+    need(begin.time_us <= exposed.start_us < exposed.end_us <= end.time_us, f"times of {exposed}")
     slack = host.step_nm + host.travel_nm // 300  # a tick's way
-    need(begin.motor_nm - slack <= told.start_nm < told.end_nm <= end.motor_nm + slack,
-         f"places of {told}")  # fmt: skip
+    need(begin.motor_nm - slack <= exposed.start_nm < exposed.end_nm <= end.motor_nm + slack,
+         f"places of {exposed}")  # fmt: skip
     for lit in (True, False):
         pins.strobe(lit)
-    need(host.wait(m.Exposure).count == told.count + 1, "exposures are not counted")
+    need(host.wait(m.Exposure).count == exposed.count + 1, "exposures are not counted")
 
 
 def limit_switch(host: ConformanceHost) -> None:

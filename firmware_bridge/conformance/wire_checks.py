@@ -130,17 +130,17 @@ def unknown_and_malformed(host: ConformanceHost) -> None:
 
 def sync_time(host: ConformanceHost) -> None:
     """SYNC tells the firmware's own time: never backwards, as fast as the host's within 1 %."""
-    asked, told = [], []
+    asked, answers = [], []
     for token in range(60):
         sent_ns = host.clock.monotonic_ns()
         answer = host.ask(m.Sync(host.session, token), m.SyncAck)
         need(answer.token == token, f"token {answer.token} instead of {token}")
         asked.append((sent_ns + host.clock.monotonic_ns()) / 2e3)
-        told.append(answer.time_us)
+        answers.append(answer.time_us)
         host.clock.sleep(0.005)
-    steps = [later - earlier for earlier, later in pairwise(told)]
+    steps = [later - earlier for earlier, later in pairwise(answers)]
     need(min(steps) > 0, f"SYNC's time went {min(steps)} us forward in 5 ms")
-    ratio = (told[-1] - told[0]) / (asked[-1] - asked[0])
+    ratio = (answers[-1] - answers[0]) / (asked[-1] - asked[0])
     need(0.9 < ratio < 1.1, f"the clock runs at {ratio:.3f} of the host's")
 
 
@@ -148,14 +148,14 @@ def status_stream(host: ConformanceHost) -> None:
     """STATUS comes every 20 ms by the firmware's clock, and names boot and session."""
     boot_id = host.hello().boot_id
     host.forget()
-    told = []
+    times = []
     for _ in range(12):
         host.keep_alive()
         status = host.wait(m.Status)
         need(status.boot_id == boot_id, f"STATUS of boot {status.boot_id}, HELLO of {boot_id}")
         need(status.session == host.session, f"STATUS of session {status.session}")
-        told.append(status.time_us)
-    period_ms = statistics.median(b - a for a, b in pairwise(told)) / 1e3
+        times.append(status.time_us)
+    period_ms = statistics.median(b - a for a, b in pairwise(times)) / 1e3
     need(10 <= period_ms <= 2 * m.STATUS_PERIOD_MS, f"STATUS every {period_ms:.1f} ms")
 
 

@@ -83,9 +83,9 @@ class AsiStage(LineStage):
 
     def _ask(self, command: str, shape: str) -> str:
         def judge(text: str) -> str | None:
-            found = re.fullmatch(shape, text)
-            if found:
-                return found[1]
+            match = re.fullmatch(shape, text)
+            if match:
+                return match[1]
             error = _ERROR.fullmatch(text)
             if error and int(error[1]) in ERRORS:
                 reason, sentence = ERRORS[int(error[1])]

@@ -177,18 +177,18 @@ class BinaryStage(Stage):
         z at mid-exposure by the firmware's own clock: the uncertainty is half a step and what an
         acceleration may bend the way in between, a quarter of it at most.
         """
-        client, found = self._client, []
+        client, exposures = self._client, []
         with client.changed:
             client.exchange.raise_trouble()
             while client.exposures:
-                told = client.exposures.popleft()
-                start_ns, _ = client.clock.host_ns(told.start_us)
-                end_ns, _ = client.clock.host_ns(told.end_us)
-                travel_um = abs(told.end_nm - told.start_nm) / 1e3
-                z_um = (told.start_nm + told.end_nm) / 2e3
+                event = client.exposures.popleft()
+                start_ns, _ = client.clock.host_ns(event.start_us)
+                end_ns, _ = client.clock.host_ns(event.end_us)
+                travel_um = abs(event.end_nm - event.start_nm) / 1e3
+                z_um = (event.start_nm + event.end_nm) / 2e3
                 z = ZAt(z_um, self.resolution_um / 2 + travel_um / 4)
-                found.append(Exposure(start_ns, end_ns, z, told.count))
-        return found
+                exposures.append(Exposure(start_ns, end_ns, z, event.count))
+        return exposures
 
     # ---- moving -------------------------------------------------------------------------------
 

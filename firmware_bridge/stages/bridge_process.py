@@ -122,7 +122,7 @@ def serve(lines: Sequence[Connection], beats: Connection, settings: dict[str, An
         try:
             owner.stage = stage = BinaryStage(**settings, may_beat=owner.may_beat)
         except Exception as error:  # noqa: BLE001 - whatever it is, the owner must raise it
-            moves.send((asked, True, _told(error)))
+            moves.send((asked, True, _as_reply(error)))
             return
         moves.send((asked, False, _facts(stage)))
         for line in others:
@@ -139,7 +139,7 @@ def _answer_calls(line: Connection, owner: Owner) -> None:
                 value = owner.move(name, arguments)
                 answer = number, False, _facts(owner.stage) if name == "reconnect" else value
             except Exception as error:  # noqa: BLE001
-                answer = number, True, _told(error)
+                answer = number, True, _as_reply(error)
             line.send(answer)
 
 
@@ -148,5 +148,5 @@ def _facts(stage: Any) -> Facts:
     return *um, stage.boot_id, stage.identity
 
 
-def _told(error: Exception) -> tuple[str, str, str]:
+def _as_reply(error: Exception) -> tuple[str, str, str]:
     return type(error).__name__, getattr(error, "reason", ""), str(error)

@@ -104,9 +104,9 @@ class GrblStage(LineStage):
         settings: dict[int, float] = {}
 
         def judge(text: str) -> bool | None:
-            found = re.fullmatch(r"\$(\d+)=(-?\d+(?:\.\d*)?)(?:\s.*)?", text)
-            if found:
-                settings[int(found[1])] = float(found[2])
+            match = re.fullmatch(r"\$(\d+)=(-?\d+(?:\.\d*)?)(?:\s.*)?", text)
+            if match:
+                settings[int(match[1])] = float(match[2])
             if text != "ok":
                 return None
             lacking = [f"${n} ({what})" for n, what in SETTINGS.items() if n not in settings]
@@ -172,7 +172,7 @@ class GrblStage(LineStage):
             if error:
                 reason, sentence = ERRORS.get(int(error[1]), ("FAILED", "see GRBL's list"))
                 raise StageRefused(reason, f"{command}: {sentence} ({text})")
-            found = re.fullmatch(shape, text)
-            return found[1] if found else None
+            match = re.fullmatch(shape, text)
+            return match[1] if match else None
 
         return self._line.ask(f"{command}\n".encode("ascii"), line(END, judge), sends)

@@ -35,10 +35,10 @@ class Reports:
 
     def read(self, text: str) -> Report | None:
         """The report in a line; None for what is none."""
-        found = _REPORT.fullmatch(text)
-        if found is None:
+        match = _REPORT.fullmatch(text)
+        if match is None:
             return None
-        fields = dict(part.split(":", 1) for part in found[2].split("|") if ":" in part)
+        fields = dict(part.split(":", 1) for part in match[2].split("|") if ":" in part)
         positions = {
             name: _z_of(fields[name]) for name in ("MPos", "WPos", "WCO") if name in fields
         }
@@ -49,7 +49,7 @@ class Reports:
         if machine_mm is None and work_mm is not None and self._offset_mm is not None:
             machine_mm = work_mm + self._offset_mm
         homed = None if "H" not in fields else fields["H"].startswith("1")
-        return Report(found[1], machine_mm, homed, text)
+        return Report(match[1], machine_mm, homed, text)
 
     def with_position(self, text: str) -> Report | None:
         """As `read`; None too when it does not say where the machine is."""

@@ -41,10 +41,10 @@ def mind(beats: int, owner: int, halt: bytes, line: int) -> None:
     while True:
         wait_s = SILENT_S / 5 if moving else None
         if select.select([beats], [], [], wait_s)[0]:
-            said = os.read(beats, 4096)
-            if not said:
+            beat = os.read(beats, 4096)
+            if not beat:
                 break
-            moving, heard = said.endswith(b"m"), time.monotonic()
+            moving, heard = beat.endswith(b"m"), time.monotonic()
         elif silent_too_long(owner, time.monotonic() - heard):
             break
     if moving:

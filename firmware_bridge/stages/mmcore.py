@@ -65,8 +65,8 @@ class MmCoreStage(PolledStage):
                 "it with `without_stop: true` under stage.options",
             )
         # what its positions count from is the adapter's: there is nothing to ask
-        said = ", cannot be stopped" if self._cannot_stop else ""
-        return Identity(f"MMCore {name}{said}", self._asked_resolution_um, None, referenced=True)
+        remark = ", cannot be stopped" if self._cannot_stop else ""
+        return Identity(f"MMCore {name}{remark}", self._asked_resolution_um, None, referenced=True)
 
     def _try_to_stop(self) -> str:
         """Why the adapter cannot, "" = it can, or says so. An axis at rest is none the worse."""

@@ -48,17 +48,17 @@ class Origin:
         last_um, travel_um = self._last.z_um, reading.z_um - self._last.z_um
         if math.isnan(last_um) or abs(travel_um) <= self._still_um or reading.moving:
             return ""
-        said = f"the position jumped from {last_um:.3f} to {reading.z_um:.3f} um"
+        jump = f"the position jumped from {last_um:.3f} to {reading.z_um:.3f} um"
         lost = "the controller may have restarted and counts from elsewhere: find the origin again"
         if abs(reading.z_um) <= self._step_um and not self._may_be_zero(
             now_ns, travel_um, target_um
         ):
-            return f"{said}, exactly 0: {lost}"
+            return f"{jump}, exactly 0: {lost}"
         if target_um is not None or self._last.moving:
             return ""
         gone_s = min((now_ns - self._last_ns) / 1e9, self._most_s)
         if abs(travel_um) > HAND_UM + HAND_UM_S * gone_s:
-            return f"{said} at rest, too fast for a hand: {lost}"
+            return f"{jump} at rest, too fast for a hand: {lost}"
         return ""
 
     def strayed(self, reading: Reading, target_um: float | None) -> str:

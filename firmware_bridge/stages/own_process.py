@@ -87,8 +87,8 @@ class OwnProcessStage(Stage):
 
     def exposures(self) -> list[Exposure]:
         """As BinaryStage.exposures."""
-        told: list[Exposure] = self._reads.ask("exposures")
-        return told
+        exposures: list[Exposure] = self._reads.ask("exposures")
+        return exposures
 
     def move_to(self, target_um: float, assumed_um: float) -> int:
         return int(self._moves.ask("move_to", target_um, assumed_um))

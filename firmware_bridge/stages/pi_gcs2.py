@@ -61,14 +61,14 @@ class PiStage(LineStage):
 
     def _is_referenced(self) -> bool:
         """True too when the controller does not know the question: it has no reference to find."""
-        told: list[str] = []
+        answers: list[str] = []
 
         def judge(text: str) -> bool | None:
-            found = re.fullmatch(rf"{re.escape(self._axis)}\s*=\s*([01])", text)
-            if found:
-                told.append(found[1])
-            elif re.fullmatch(r"\d{1,4}", text) and (told or text == _UNKNOWN):
-                return told[-1:] != ["0"]
+            match = re.fullmatch(rf"{re.escape(self._axis)}\s*=\s*([01])", text)
+            if match:
+                answers.append(match[1])
+            elif re.fullmatch(r"\d{1,4}", text) and (answers or text == _UNKNOWN):
+                return answers[-1:] != ["0"]
             return None
 
         # a controller that does not know the question stays silent: `ERR?` brings out that it heard
@@ -131,8 +131,8 @@ class PiStage(LineStage):
 
     def _ask(self, query: str, shape: str) -> str:
         def judge(text: str) -> str | None:
-            found = re.fullmatch(shape, text)
-            return found[1] if found else None
+            match = re.fullmatch(shape, text)
+            return match[1] if match else None
 
         return self._line.ask(f"{query}\n".encode("ascii"), line(END, judge))
 

@@ -79,7 +79,7 @@ class PriorStage(LineStage):
             if error:
                 reason, sentence = ERRORS.get(int(error[1]), ("FAILED", "see the manual"))
                 raise StageRefused(reason, f"{command!r}: {sentence} ({text})")
-            found = re.fullmatch(shape, text)
-            return found[1] if found else None
+            match = re.fullmatch(shape, text)
+            return match[1] if match else None
 
         return self._line.ask(f"{command}\r".encode("ascii"), line(END, judge))

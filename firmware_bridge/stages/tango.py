@@ -87,7 +87,7 @@ class TangoStage(LineStage):
 
     def _ask(self, query: str, shape: str, group: int = 1) -> str:
         def judge(text: str) -> str | None:
-            found = re.fullmatch(shape, text)
-            return found[group] if found else None
+            match = re.fullmatch(shape, text)
+            return match[group] if match else None
 
         return self._line.ask(f"{query}\r".encode("ascii"), line(END, judge))

@@ -257,13 +257,15 @@ class WatchedStage(Stage):
             try:
                 now = self._ask_identity()
             except StageRefused as refused:
-                said = f"it answers again, and is not set up as it was: {refused}"
+                reason = f"it answers again, and is not set up as it was: {refused}"
                 continue
             if now == self.identity:
                 return
-            said = f"another controller answers, or in another state: {_other(self.identity, now)}"
-        self._lost = said
-        self._trouble = StageUncertain(said)
+            reason = (
+                f"another controller answers, or in another state: {_other(self.identity, now)}"
+            )
+        self._lost = reason
+        self._trouble = StageUncertain(reason)
         raise self._trouble
 
     def _ask_identity(self) -> Identity:

@@ -35,7 +35,7 @@ REST_S = 5.0
 
 
 @dataclass(slots=True)
-class Found:
+class Climb:
     """How one field ended. `error_um`: objective less best focus, absolute, at the end."""
 
     field: str
@@ -60,12 +60,12 @@ def tenengrad(pixels: U8) -> float:
 def climb(sharpness: Callable[[float], float], start_um: float) -> float:
     """Uphill in coarse steps until it goes down again, then golden section; the height of the
     sharpest picture seen. One picture per call of `sharpness`."""
-    seen: dict[float, float] = {}
+    sharpness_at: dict[float, float] = {}
 
     def at(z_um: float) -> float:
-        if z_um not in seen:
-            seen[z_um] = sharpness(z_um)
-        return seen[z_um]
+        if z_um not in sharpness_at:
+            sharpness_at[z_um] = sharpness(z_um)
+        return sharpness_at[z_um]
 
     stride, behind, here = COARSE_UM, start_um, start_um + COARSE_UM
     if at(here) < at(behind):
@@ -76,7 +76,7 @@ def climb(sharpness: Callable[[float], float], start_um: float) -> float:
             _narrow(at, min(behind, ahead), max(behind, ahead))
             break
         behind, here = here, ahead
-    return max(seen, key=lambda z_um: seen[z_um])
+    return max(sharpness_at, key=lambda z_um: sharpness_at[z_um])
 
 
 def _narrow(at: Callable[[float], float], low: float, high: float) -> None:
@@ -92,7 +92,7 @@ def compare(
     instrument: SimulatedInstrument, scenarios: Sequence[Scenario], done: Callable[[str], None]
 ) -> dict[str, Any]:
     """Every field twice from the same start: our loop, then hill climbing."""
-    ways: dict[str, list[Found]] = {"ours": [], "hill climbing": []}
+    ways: dict[str, list[Climb]] = {"ours": [], "hill climbing": []}
     for scenario in scenarios:
         kind, sparsity, number = scenario.kind, scenario.sparsity, scenario.number
         truth = instrument.microscope.load_field(kind, sparsity, number, slide=number)
@@ -104,15 +104,15 @@ def compare(
             _, height_um = instrument.at_rest()
             error = abs(height_um - truth.z_focus_um)
             words = f"{kind} {sparsity}"
-            found = Found(words, scenario.start_um, images, seconds, error, ended)
-            ways[name].append(found)
+            result = Climb(words, scenario.start_um, images, seconds, error, ended)
+            ways[name].append(result)
             done(f"{words}, {name}: {images} images, {error:.2f} um")
     return {
         "note": "seconds without the time to render the pictures",
         "coarse_um": COARSE_UM,
         "fine_um": FINE_UM,
-        **{name: {**_summary(found), "fields": [_row(f) for f in found]}
-           for name, found in ways.items()},
+        **{name: {**_summary(result), "fields": [_row(f) for f in result]}
+           for name, result in ways.items()},
     }  # fmt: skip
 
 
@@ -178,15 +178,15 @@ def _travelled(instrument: SimulatedInstrument) -> float:
     return time.monotonic() - begin + instrument.rig.config.stage.settle_ms / 1e3
 
 
-def _summary(found: Sequence[Found]) -> dict[str, float]:
+def _summary(results: Sequence[Climb]) -> dict[str, float]:
     return {
-        "images": statistics.median(f.images for f in found),
-        "images_most": max(f.images for f in found),
-        "seconds": round(statistics.median(f.seconds for f in found), 3),
-        "mean_error_um": round(statistics.fmean(f.error_um for f in found), 3),
-        "worst_error_um": round(max(f.error_um for f in found), 3),
+        "images": statistics.median(f.images for f in results),
+        "images_most": max(f.images for f in results),
+        "seconds": round(statistics.median(f.seconds for f in results), 3),
+        "mean_error_um": round(statistics.fmean(f.error_um for f in results), 3),
+        "worst_error_um": round(max(f.error_um for f in results), 3),
     }
 
 
-def _row(found: Found) -> dict[str, Any]:
-    return {k: round(v, 3) if isinstance(v, float) else v for k, v in asdict(found).items()}
+def _row(result: Climb) -> dict[str, Any]:
+    return {k: round(v, 3) if isinstance(v, float) else v for k, v in asdict(result).items()}

@@ -154,10 +154,10 @@ class PlainOnnx:
 
 def others() -> tuple[dict[str, Contender], dict[str, str]]:
     """The contenders that can run here, and the reasons why one cannot."""
-    found: dict[str, Contender] = {"onnx": PlainOnnx()}
+    contenders: dict[str, Contender] = {"onnx": PlainOnnx()}
     needs, where, extra = PAPER
     if importlib.util.find_spec(needs) is None:
-        return found, {"pytorch": f"needs {needs}: pip install 'sparsefocus-edge[{extra}]'"}
+        return contenders, {"pytorch": f"needs {needs}: pip install 'sparsefocus-edge[{extra}]'"}
     module, _, attribute = where.partition(":")
-    found["pytorch"] = getattr(importlib.import_module(module), attribute)()
-    return found, {}
+    contenders["pytorch"] = getattr(importlib.import_module(module), attribute)()
+    return contenders, {}

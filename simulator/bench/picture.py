@@ -68,26 +68,26 @@ def _contenders(record: Mapping[str, Any], y: float, period_ms: float) -> tuple[
     """p50 to p99 of each way, by k, on a log axis."""
     latency = record["latency"]
     rows = [
-        (k, name, found)
+        (k, name, times)
         for k, ours in latency["ours"].items()
-        for name, found in (
+        for name, times in (
             ("ours", ours.get("total")),
             *((name, by_k[k]) for name, by_k in latency["others"].items()),
         )
-        if found is not None
+        if times is not None
     ]
     top, bottom = y + 12, y + 12 + PITCH * len(rows)
-    ends = [found[key] for _, _, found in rows for key in ("p50", "p99")]
+    ends = [times[key] for _, _, times in rows for key in ("p50", "p99")]
     axis = Axis(min(ends) * 0.8, max(ends) * 1.2, LEFT + 60, RIGHT, log=True)
     parts = [_title(y, "Beside other ways, p50 to p99 (theirs without checks, guard and stage)")]
     parts += plot.x_axis(axis, top, bottom, "ms (log)")
-    for i, (k, name, found) in enumerate(rows):
+    for i, (k, name, times) in enumerate(rows):
         middle = top + PITCH * (i + 0.5)
         colour = plot.GOOD if name == "ours" else plot.MUTED
         words = f"k = {k}, {NAMES.get(name, name)}"
         parts.append(plot.text(LEFT + 50, middle + 4, words, "end"))
-        start, end = axis(found["p50"]), axis(found["p99"])
-        tip = f"{words}: p50 {found['p50']:.2f}, p99 {found['p99']:.2f} ms"
+        start, end = axis(times["p50"]), axis(times["p99"])
+        tip = f"{words}: p50 {times['p50']:.2f}, p99 {times['p99']:.2f} ms"
         parts.append(plot.rect(start, middle - 4, max(end - start, 1), 8, colour, tip))
         parts.append(plot.dot(start, middle, 6, colour, tip))
     return parts, bottom + 70

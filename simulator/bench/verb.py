@@ -77,7 +77,7 @@ def _predict(options: argparse.Namespace) -> int:
     if models.rin.parent != models.dpn.parent:
         raise ConfigError("--predict needs rin.json and dpn.json in one folder")
     try:
-        text, numbers = latency_model.told(options, models.dpn.parent)
+        text, numbers = latency_model.report(options, models.dpn.parent)
     except ValueError as error:
         raise ConfigError(str(error)) from error
     write_json(numbers, options.json)
@@ -132,52 +132,52 @@ def _scenarios(count: int, seed: int) -> list[Scenario]:
 
 def _near(record: Mapping[str, Any]) -> dict[str, Any]:
     """How much of the matrix product's GFLOP/s each network reaches, by its median time."""
-    floor, found = record["floors"], {}
+    floor, nearest = record["floors"], {}
     for k, row in record["latency"]["ours"].items():
         for name, count in (("rin", 1), ("dpn", int(k))):
             speed = floor["gflop"][name] * count / row[name]["p50"] * 1e3
             key = "rin" if name == "rin" else f"dpn, k = {k}"
             share = round(speed / floor["peak_gflops"], 3)
-            found[key] = {"gflops": round(speed, 1), "share": share}
-    return found
+            nearest[key] = {"gflops": round(speed, 1), "share": share}
+    return nearest
 
 
 def _targets(record: Mapping[str, Any], period_ms: float) -> dict[str, dict[str, Any]]:
     """Each goal with what was found. A busy machine misses them for no fault of the loop."""
     rows = record["latency"]["ours"]
-    found: dict[str, tuple[float | None, float, bool]] = {}
+    targets: dict[str, tuple[float | None, float, bool]] = {}
     for k, key in (("3", "p99"), ("9", "p99"), ("31", "p50")):
         total = rows[k].get("total")
-        found[f"k = {k}: {key}, ms"] = (total and total[key], period_ms, False)
+        targets[f"k = {k}: {key}, ms"] = (total and total[key], period_ms, False)
     share = rows[str(OUTSIDE_K)].get("outside share")
-    found[f"k = {OUTSIDE_K}: outside the networks"] = (share and share["p50"], OUTSIDE, False)
+    targets[f"k = {OUTSIDE_K}: outside the networks"] = (share and share["p50"], OUTSIDE, False)
     for k, ratio in record["latency"]["ratios"].get("pytorch", {}).items():
-        found[f"k = {k}: times faster than PyTorch"] = (ratio, FASTER, True)
+        targets[f"k = {k}: times faster than PyTorch"] = (ratio, FASTER, True)
     if "hill_climbing" in record:
         ways = record["hill_climbing"]
         climbed = ways["hill climbing"]["mean_error_um"]
-        found["images for a field"] = (ways["ours"]["images"], 2, False)
-        found["mean error, um, hill climbing's"] = (ways["ours"]["mean_error_um"], climbed, False)
+        targets["images for a field"] = (ways["ours"]["images"], 2, False)
+        targets["mean error, um, hill climbing's"] = (ways["ours"]["mean_error_um"], climbed, False)
     return {
         name: {
             "found": value,
             "at_least" if more else "at_most": limit,
             "met": value is not None and (value >= limit if more else value <= limit),
         }
-        for name, (value, limit, more) in found.items()
+        for name, (value, limit, more) in targets.items()
     }
 
 
 def table(record: Mapping[str, Any]) -> str:
     """Fixed width, for a terminal."""
-    found = record["latency"]
+    latency_ms = record["latency"]
     lines = [f"{'ms':<30}{'p50':>9}{'p99':>9}{'max':>9}"]
-    for k, row in found["ours"].items():
+    for k, row in latency_ms["ours"].items():
         for stage in (*latency.TO_ESTIMATE, "plan", "move", "total"):
             if stage in row:
                 lines.append(_line(f"k = {k:<3} {stage}", row[stage]))
-        for name, by_k in found["others"].items():
-            ratio = found["ratios"][name][k]
+        for name, by_k in latency_ms["others"].items():
+            ratio = latency_ms["ratios"][name][k]
             lines.append(_line(f"k = {k:<3} {name}, plain", by_k[k]) + f"   {ratio:.1f} x")
     floor = record["floors"]
     lines.append(
@@ -193,7 +193,7 @@ def table(record: Mapping[str, Any]) -> str:
     for name, goal in record["targets"].items():
         sign = ">=" if "at_least" in goal else "<="
         limit = goal.get("at_least", goal.get("at_most"))
-        value = "none" if goal["found"] is None else f"{goal['found']:.3g}"
+        value = "none" if goal["found"] is None else f"{goal['latency_ms']:.3g}"
         met = "met" if goal["met"] else "MISSED"
         lines.append(f"{met:<7}{name}: {value} ({sign} {limit:.3g})")
     load = record["machine"]["load_average"][0]

@@ -37,8 +37,8 @@ class SimulatedGrbl(LineController):
         self._waiting = _BANNER
 
     def due(self) -> bytes:
-        said, self._waiting = self._waiting, b""
-        return said
+        lines, self._waiting = self._waiting, b""
+        return lines
 
     def takes(self, byte: bytes) -> bool:
         return byte in b"?!~\x85\x18"
@@ -90,10 +90,10 @@ class SimulatedGrbl(LineController):
         return "ok\r\n"
 
     def _jog(self, text: str) -> int:
-        found = _JOG.fullmatch(text)
-        if found is None:
+        match = _JOG.fullmatch(text)
+        if match is None:
             return _BAD_JOG
-        words = re.findall(r"([GXYZF])(-?[\d.]+)", found["words"])
+        words = re.findall(r"([GXYZF])(-?[\d.]+)", match["words"])
         codes = {value for letter, value in words if letter == "G"}
         numbers = {letter: float(value) for letter, value in words if letter != "G"}
         if self.alarm or self.axis.blocked:

@@ -19,9 +19,9 @@ class LineController(ABC):
         out = b""
         for value in data:
             byte = bytes([value])
-            said = self.single(byte) if self.takes(byte) else None
-            if said is not None:
-                out += said
+            answer = self.single(byte) if self.takes(byte) else None
+            if answer is not None:
+                out += answer
             elif byte == self._end:
                 text, self._line = self._line.decode("latin-1").strip(), bytearray()
                 out += self.answer(text) if text else b""

@@ -25,15 +25,15 @@ class SimulatedPrior(LineController):
 
     def due(self) -> bytes:
         if self._owes_r and not self.axis.moving:
-            said, self._owes_r = b"R\r" * self._owes_r, 0
-            return said
+            answers, self._owes_r = b"R\r" * self._owes_r, 0
+            return answers
         return b""
 
     def answer(self, text: str) -> bytes:
         words = re.split(r"[ ,\t=;:]+", text.upper())
         command, arguments = words[0], words[1:]
-        said = self._do(command, arguments)
-        return f"{said}\r".encode() if said else b""
+        reply = self._do(command, arguments)
+        return f"{reply}\r".encode() if reply else b""
 
     def _do(self, command: str, arguments: list[str]) -> str:
         match command, arguments:

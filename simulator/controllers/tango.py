@@ -35,8 +35,8 @@ class SimulatedTango(LineController):
 
     def answer(self, text: str) -> bytes:
         words = text.lower().split()
-        said = self._query(words) if words[0].startswith("?") else self._command(words)
-        return f"{said}\r".encode() if said else b""
+        reply = self._query(words) if words[0].startswith("?") else self._command(words)
+        return f"{reply}\r".encode() if reply else b""
 
     def _query(self, words: list[str]) -> str:
         unit = _NM_PER_UNIT[self._dimension]

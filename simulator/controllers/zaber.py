@@ -36,12 +36,12 @@ class SimulatedZaber(LineController):
         body, colon, sent = text.partition(":")
         if not body.startswith("/") or (colon and not _sums_to_zero(body[1:], sent)):
             return b""  # a device ignores what is damaged
-        found = _REQUEST.fullmatch(body)
-        if found is None or int(found["head"] or 0) not in (0, self._device):
+        match = _REQUEST.fullmatch(body)
+        if match is None or int(match["head"] or 0) not in (0, self._device):
             return b""
-        number = None if found["id"] in (None, "--") else int(found["id"])
-        flag, data = self._do(found["words"].split(), int(found["axis"] or 0))
-        return self._reply(int(found["axis"] or 0), number, flag, data)
+        number = None if match["id"] in (None, "--") else int(match["id"])
+        flag, data = self._do(match["words"].split(), int(match["axis"] or 0))
+        return self._reply(int(match["axis"] or 0), number, flag, data)
 
     def _reply(self, axis: int, number: int | None, flag: str, data: str) -> bytes:
         state = "BUSY" if self.axis.moving else "IDLE"

@@ -16,7 +16,7 @@ from edge.camera import Frame, PixelFormat
 from edge.measure.preprocess import CpuPreprocessor
 from engines.engine import MODELS
 from engines.golden import batches
-from simulator.bench.climb import Found
+from simulator.bench.climb import Climb
 from training.baselines.networks import BASELINES
 from training.baselines.weights import write as write_weights
 from training.paper import climbing, judge, psf
@@ -266,7 +266,7 @@ def findings() -> Findings:
         for true_um in (5.0, 4.0)
     ]
     rows = compared(frames)
-    climbs = {"SparseFocus": [Found("cell dense", 9.0, 2, 0.2, 0.1, "IN_FOCUS")]}
+    climbs = {"SparseFocus": [Climb("cell dense", 9.0, 2, 0.2, 0.1, "IN_FOCUS")]}
     trained = {OURS: {"parameters": 1000, "core_minutes": 1.0, "samples": 5}}
     return Findings(rows, tables(rows, 0.63, 50), tables(ablated(frames), 0.63, 50), climbs,
                     trained, 0.63, {"machine": "a <small> one"})  # fmt: skip

@@ -29,13 +29,13 @@ LEAST = 0.5  # of the factor: few frames may all be good ones
 
 
 def fit_few(
-    found: Sequence[Record], shipped: IntervalModel, photometry: Mapping[str, Any]
+    records: Sequence[Record], shipped: IntervalModel, photometry: Mapping[str, Any]
 ) -> dict[str, Any]:
     """calibration of a DPN's manifest; `photometry`: the shipped range's bounds. AdaptRefused when
     no kept frame has an answer."""
-    rows = [frame_of(record) for record in found]
+    rows = [frame_of(record) for record in records]
     known = [
-        (record["stack_id"], row) for record, row in zip(found, rows, strict=True) if row.answered
+        (record["stack_id"], row) for record, row in zip(records, rows, strict=True) if row.answered
     ]
     if not known:
         raise AdaptRefused(

@@ -45,39 +45,41 @@ def records(models: Path, stacks: Iterable[Stack]) -> list[Record]:
     files = ModelSettings(rin=models / "rin.json", dpn=models / "dpn.json", backend="cpu")
     sensor, nets = build_sensor(files, objective, ClassRule())
     examiner = Examiner(sensor, objective)
-    found = []
+    records_here = []
     try:
         for stack in stacks:
             for plane in stack.planes:
-                found.append(examiner.record(_known(stack, plane), read_pixels(plane), "stacks"))
+                records_here.append(
+                    examiner.record(_known(stack, plane), read_pixels(plane), "stacks")
+                )
     finally:
         for net in nets:
             net.close()
-    return found
+    return records_here
 
 
 def _known(stack: Stack, plane: Exposure) -> Exposure:
     return replace(plane, focus_z_um=stack.labels.focus_um)
 
 
-def score(found: Sequence[Record]) -> Score:
+def score(records: Sequence[Record]) -> Score:
     """See Score."""
-    true = np.array([r["true_um"] for r in found], np.float64)
-    said = np.array([math.nan if r["found_um"] is None else r["found_um"] for r in found])
-    half = np.array([math.nan if r["interval_um"] is None else r["interval_um"] for r in found])
-    known = np.isfinite(said)
-    error = np.abs(said - true)
+    true = np.array([r["true_um"] for r in records], np.float64)
+    answers = np.array([math.nan if r["found_um"] is None else r["found_um"] for r in records])
+    half = np.array([math.nan if r["interval_um"] is None else r["interval_um"] for r in records])
+    known = np.isfinite(answers)
+    error = np.abs(answers - true)
     far = np.abs(true) >= CLEAR_UM
     return Score(
-        frames=len(found),
+        frames=len(records),
         answered=int(known.sum()),
         away_um=_mean(np.abs(true)) or 0.0,
         left_um=_mean(np.where(known, error, np.abs(true))) or 0.0,
         mae_um=_mean(error[known]),
-        direction=_mean((said * true > 0)[far]),
+        direction=_mean((answers * true > 0)[far]),
         coverage=_mean((error <= half)[known]),
         interval_um=float(np.median(half[known])) if known.any() else None,
-        alarms=_mean([r["shift_alarm"] for r in found if r["shift_alarm"] is not None]),
+        alarms=_mean([r["shift_alarm"] for r in records if r["shift_alarm"] is not None]),
     )
 
 
@@ -85,12 +87,12 @@ def _mean(values: Any) -> float | None:
     return float(np.mean(values)) if len(values) else None
 
 
-def signs(found: Sequence[Record], least_um: float) -> list[bool]:
+def signs(records: Sequence[Record], least_um: float) -> list[bool]:
     """Of frames so far out of focus, whether their medians have the true sign, believed or not;
     frames without a median are left out."""
     pairs = []
-    for record in found:
-        said = record["found_um"] if record["found_um"] is not None else record["rejected_um"]
-        if said is not None and math.isfinite(said) and abs(record["true_um"]) >= least_um:
-            pairs.append(said * record["true_um"] > 0)
+    for record in records:
+        answer = record["found_um"] if record["found_um"] is not None else record["rejected_um"]
+        if answer is not None and math.isfinite(answer) and abs(record["true_um"]) >= least_um:
+            pairs.append(answer * record["true_um"] > 0)
     return pairs

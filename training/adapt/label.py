@@ -82,8 +82,8 @@ def label(
     focus = place.z_um if focus_um is None else focus_um
     energy, floor = coarse, noise_floor(coarse)
     near = _near(heights, focus)
-    seen = _seen(energy, near, floor)
-    richness = _richness(_patches(seen[None], corner, grid)[0])
+    visible = _visible(energy, near, floor)
+    richness = _richness(_patches(visible[None], corner, grid)[0])
     height, tilt_um = _heights(local, richness, corner, energy.shape[1:])
     return Labels(
         focus_um=focus,
@@ -92,7 +92,7 @@ def label(
         edge=place.edge,
         reversed_contrast=place.reversed_contrast,
         tilt_um=tilt_um,
-        energy=np.asarray(seen, np.float32),
+        energy=np.asarray(visible, np.float32),
         height_um=height,
         richness=np.asarray(richness, np.float32),
         origin=(top % BLOCK_PX, left % BLOCK_PX),
@@ -142,7 +142,7 @@ def _near(z_um: F64, focus_um: float) -> npt.NDArray[np.intp]:
     return np.flatnonzero(away <= max(NEAR_UM, float(away.min())))
 
 
-def _seen(energy: F32, near: npt.NDArray[np.intp], floor: float) -> F32:
+def _visible(energy: F32, near: npt.NDArray[np.intp], floor: float) -> F32:
     """Detail per block as the pool's truth has it: DETAIL_SCALE is what makes W* 1 - 1/e.
 
     Blocks that are twice as sharp elsewhere hold something that lies on another plane.

@@ -65,17 +65,17 @@ def read_material(
     manifest: Path, hold_out: Sequence[str], um_per_px: float | None, say: Say
 ) -> Material:
     """Read and label all stacks of a manifest. AdaptRefused, or ConfigError for a bad file."""
-    found = stacks(read_manifest(manifest))
+    by_name = stacks(read_manifest(manifest))
     for name in hold_out:
-        if name not in found:
-            known = ", ".join(list(found)[:8])
+        if name not in by_name:
+            known = ", ".join(list(by_name)[:8])
             raise AdaptRefused(f"{manifest}: --hold-out {name}: there is no such stack ({known})")
-    pitch = _um_per_px(manifest, list(found.values()), um_per_px)
-    first = next(iter(found.values()))[0]
+    pitch = _um_per_px(manifest, list(by_name.values()), um_per_px)
+    first = next(iter(by_name.values()))[0]
     height, width = read_pixels(first).shape[:2]
     grid = _grid(first, height, width)
     labelled = []
-    for name, planes in found.items():
+    for name, planes in by_name.items():
         stack = _labelled(name, planes, grid, (height, width))
         labelled.append(stack)
         say(_line(stack))
@@ -94,8 +94,8 @@ def read_material(
     return Material(grid, (height, width), pitch, taught, kept, held, left_out)
 
 
-def _um_per_px(manifest: Path, found: Sequence[Sequence[Exposure]], given: float | None) -> float:
-    pitches = {planes[0].um_per_px for planes in found}
+def _um_per_px(manifest: Path, stacks: Sequence[Sequence[Exposure]], given: float | None) -> float:
+    pitches = {planes[0].um_per_px for planes in stacks}
     if given is not None:
         pitches = {given}
     if len(pitches) > 1:

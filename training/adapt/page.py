@@ -18,7 +18,7 @@ COLUMNS = ("stack", "planes", "left before", "left after", "direction before", "
            "answered after")  # fmt: skip
 
 
-def write_page(found: dict[str, Any], folder: Path) -> Path:
+def write_page(record: dict[str, Any], folder: Path) -> Path:
     """Write the page into `folder`, made if needed; returns its path."""
     make_folder(REPORT, folder)
     css = style_sheet()
@@ -29,25 +29,25 @@ def write_page(found: dict[str, Any], folder: Path) -> Path:
         f'<meta name="generator" content="sparsefocus report"><title>{title}</title>'
         f"<style>{css}.pair{{display:flex;flex-wrap:wrap;gap:1rem}}</style></head><body><header>"
         f'<p class="overline">SparseFocus</p><h1>{title}</h1>'
-        f'<p class="verdict">{escape(_verdict(found))}</p></header><main>'
-        f'<section><h2>Found over true</h2><div class="pair">{_figures(found)}</div></section>'
-        f"<section><h2>By stack</h2>{_table(found)}</section>"
-        f"<section><h2>What it was made from</h2>{_facts(found)}</section></main></body></html>"
+        f'<p class="verdict">{escape(_verdict(record))}</p></header><main>'
+        f'<section><h2>Found over true</h2><div class="pair">{_figures(record)}</div></section>'
+        f"<section><h2>By stack</h2>{_table(record)}</section>"
+        f"<section><h2>What it was made from</h2>{_facts(record)}</section></main></body></html>"
     )
     write_result(text, folder / PAGE, REPORT)
     return folder / PAGE
 
 
-def _verdict(found: dict[str, Any]) -> str:
-    before, after = found["before"], found["after"]
+def _verdict(record: dict[str, Any]) -> str:
+    before, after = record["before"], record["after"]
     return (
         f"One shot leaves {after['left_um']:.2f} µm of {after['away_um']:.1f}; with the "
         f"shipped models it was {before['left_um']:.2f} µm."
     )
 
 
-def _figures(found: dict[str, Any]) -> str:
-    planes = found["planes"]
+def _figures(record: dict[str, Any]) -> str:
+    planes = record["planes"]
     reach = 1.05 * max(abs(p["true_um"]) for p in planes)
     parts = []
     for key, title in (("before_um", "the shipped models"), ("after_um", "the adapted models")):
@@ -80,10 +80,10 @@ def scatter(planes: Sequence[dict[str, Any]], key: str, reach: float, title: str
 WRONG = "#d55e0014"
 
 
-def _table(found: dict[str, Any]) -> str:
+def _table(record: dict[str, Any]) -> str:
     head = "".join(f"<th>{name}</th>" for name in COLUMNS)
     rows = []
-    for name, (before, after) in found["stacks"].items():
+    for name, (before, after) in record["stacks"].items():
         cells = (
             escape(name),
             str(after["frames"]),
@@ -107,22 +107,22 @@ def _alarms(share: float | None) -> list[str]:
     )
 
 
-def _length(found: dict[str, Any]) -> str:
-    if found["steps"]:
-        return f"{found['steps']} steps"
-    return f"{found['minutes']:g} minutes of a core"
+def _length(record: dict[str, Any]) -> str:
+    if record["steps"]:
+        return f"{record['steps']} steps"
+    return f"{record['minutes']:g} minutes of a core"
 
 
-def _facts(found: dict[str, Any]) -> str:
-    rows, columns = found["grid"]
-    sign = "the other sign than the shipped models'" if found["mirrored"] else "the usual sign"
+def _facts(record: dict[str, Any]) -> str:
+    rows, columns = record["grid"]
+    sign = "the other sign than the shipped models'" if record["mirrored"] else "the usual sign"
     lines = [
-        f"{len(found['taught'])} stacks taught, {len(found['kept'])} gave the interval, "
-        f"{len(found['held'])} were held out; judged on {found['judged_on']}",
-        f"{rows} x {columns} patches, {found['um_per_px']:g} µm per pixel, z has {sign}, "
-        f"calibrated to ±{found['range_um']:.1f} µm",
-        *_alarms(found["after"]["alarms"]),
-        f"{_length(found)}, {found.get('seconds', 0):.0f} s in all",
-        *found["left_out"],
+        f"{len(record['taught'])} stacks taught, {len(record['kept'])} gave the interval, "
+        f"{len(record['held'])} were held out; judged on {record['judged_on']}",
+        f"{rows} x {columns} patches, {record['um_per_px']:g} µm per pixel, z has {sign}, "
+        f"calibrated to ±{record['range_um']:.1f} µm",
+        *_alarms(record["after"]["alarms"]),
+        f"{_length(record)}, {record.get('seconds', 0):.0f} s in all",
+        *record["left_out"],
     ]
     return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"

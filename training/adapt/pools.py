@@ -63,7 +63,7 @@ def _places(labels: Labels, blocks: int, rng: Rng, count: int) -> list[Place]:
     rows, columns = labels.energy.shape
     tops = np.unique(np.linspace(0, rows - blocks, 2 * -(-rows // blocks)).astype(int))
     lefts = np.unique(np.linspace(0, columns - blocks, 2 * -(-columns // blocks)).astype(int))
-    found, value = [], []
+    places, value = [], []
     patch = min(PATCH_PX // BLOCK_PX, blocks)
     best = cv2.blur(labels.energy, (patch, patch))
     for top in tops:
@@ -71,13 +71,13 @@ def _places(labels: Labels, blocks: int, rng: Rng, count: int) -> list[Place]:
             inside = best[top : top + blocks, left : left + blocks]
             richness = 1.0 - np.exp(-float(inside.max()) / DETAIL_SCALE)
             if richness > LEAST_RICHNESS:
-                found.append((int(top), int(left)))
+                places.append((int(top), int(left)))
                 value.append(richness)
-    if not found:
+    if not places:
         return []
     share = np.array(value) / sum(value)
-    chosen = rng.choice(len(found), min(count, len(found)), replace=False, p=share)
-    return [found[i] for i in chosen]
+    chosen = rng.choice(len(places), min(count, len(places)), replace=False, p=share)
+    return [places[i] for i in chosen]
 
 
 def rin_pool(material: Material, folder: Path) -> Pool:

@@ -12,7 +12,7 @@ from training.adapt.judge import Score, score
 from training.adapt.material import AdaptRefused, Material, Stack
 
 
-def found_of(
+def results_of(
     material: Material,
     options: argparse.Namespace,
     optics: Optics,
@@ -21,7 +21,7 @@ def found_of(
 ) -> dict[str, Any]:
     """All that the page, the JSON and the sentence say; `measured`: the judged planes, before and
     after. AdaptRefused when the adapted models are no better."""
-    scores = [score(found) for found in measured]
+    scores = [score(records) for records in measured]
     if not scores[1].left_um < scores[0].left_um:
         raise AdaptRefused(
             f"not better: the adapted models leave {scores[1].left_um:.2f} um, the shipped ones "
@@ -46,8 +46,8 @@ def found_of(
         "error_gone": 1.0 - scores[1].left_um / scores[0].left_um,
         "stacks": {
             stack.name: [
-                asdict(score([r for r in found if r["stack_id"] == stack.name]))
-                for found in measured
+                asdict(score([r for r in records if r["stack_id"] == stack.name]))
+                for records in measured
             ]
             for stack in judged
         },
@@ -73,22 +73,22 @@ def _stack_facts(stack: Stack) -> dict[str, Any]:
     }
 
 
-def words_of(found: Score) -> str:
+def words_of(result: Score) -> str:
     """A score in a line."""
-    if found.direction is None or found.mae_um is None:
-        return f"{found.answered} of {found.frames} frames answered"
+    if result.direction is None or result.mae_um is None:
+        return f"{result.answered} of {result.frames} frames answered"
     return (
-        f"{found.left_um:.2f} um left of {found.away_um:.2f}, direction {found.direction:.1%}, "
-        f"{found.answered} of {found.frames} frames answered"
+        f"{result.left_um:.2f} um left of {result.away_um:.2f}, direction {result.direction:.1%}, "
+        f"{result.answered} of {result.frames} frames answered"
     )
 
 
-def sentence(found: dict[str, Any]) -> str:
+def sentence(kept: dict[str, Any]) -> str:
     """The result for a person."""
-    before, after = found["before"], found["after"]
+    before, after = kept["before"], kept["after"]
     words = (
-        f"{found['judged_on']}, {after['frames']} planes: one shot left {before['left_um']:.2f} um "
-        f"before, {after['left_um']:.2f} um after ({found['error_gone']:.0%} gone)"
+        f"{kept['judged_on']}, {after['frames']} planes: one shot left {before['left_um']:.2f} um "
+        f"before, {after['left_um']:.2f} um after ({kept['error_gone']:.0%} gone)"
     )
     if after["direction"] is not None and before["direction"] is not None:
         words += f"; direction {before['direction']:.1%} before, {after['direction']:.1%} after"

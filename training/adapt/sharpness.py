@@ -74,8 +74,8 @@ def octaves_for(energies: list[F32]) -> tuple[int, int]:
     """
     strength = [float(np.quantile(e.max(axis=0) / noise_floor(e), 0.99)) for e in energies]
     most = int(np.argmax(strength))
-    found = [octave for octave, strong in enumerate(strength) if strong > STRONG]
-    return (found[0] if found else most), most
+    octaves = [octave for octave, strong in enumerate(strength) if strong > STRONG]
+    return (octaves[0] if octaves else most), most
 
 
 def locate(z_um: F64, curve: F64) -> Place:

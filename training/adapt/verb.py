@@ -43,7 +43,7 @@ from training.adapt.judge import records, score, signs
 from training.adapt.material import CLEAR_UM, AdaptRefused, Material, Say, Stack, read_material
 from training.adapt.page import write_page
 from training.adapt.pools import dpn_pool, rin_pool
-from training.adapt.record import found_of, sentence, words_of
+from training.adapt.record import results_of, sentence, words_of
 from training.adapt.tune import Wishes, start, tune
 from training.export import export
 from training.train import Run
@@ -74,10 +74,10 @@ def run(options: argparse.Namespace) -> int:
     optics = _optics(options, material)
     parent = options.out.absolute().parent
     with tempfile.TemporaryDirectory(prefix=".adapting-", dir=parent) as scratch:
-        found = _adapt(material, optics, options, Path(scratch), say)
-        found["seconds"] = round(time.monotonic() - begin, 1)
-        _put(Path(scratch) / "after", options.out, found)
-    _tell(found, options)
+        record = _adapt(material, optics, options, Path(scratch), say)
+        record["seconds"] = round(time.monotonic() - begin, 1)
+        _put(Path(scratch) / "after", options.out, record)
+    _tell(record, options)
     return 0
 
 
@@ -153,7 +153,7 @@ def _adapt(
     _write_calibration(after, fit_few(kept, shipped, model.calibration["envelope"]["bounds"]))
     new = records(after, judged)
     say(f"the adapted models: {words_of(score(new))}")
-    return found_of(material, options, optics, mirrored, (old, new))
+    return results_of(material, options, optics, mirrored, (old, new))
 
 
 def _shipped(material: Material, folder: Path) -> Path:
@@ -219,22 +219,22 @@ def _write_calibration(folder: Path, calibration: dict[str, Any]) -> None:
     replace(Manifest.read(path), calibration=calibration).write(path)
 
 
-def _put(made: Path, out: Path, found: dict[str, Any]) -> None:
+def _put(made: Path, out: Path, numbers: dict[str, Any]) -> None:
     """Into place, each file in one piece, a network before the manifest that names it."""
-    record = {k: v for k, v in found.items() if k != "planes"}
+    record = {k: v for k, v in numbers.items() if k != "planes"}
     replace_file(made / "adaptation.json", json_text(record))
     path = made / "dpn.json"
-    accuracy = {name: found[name] for name in ("judged_on", "before", "after")}
+    accuracy = {name: numbers[name] for name in ("judged_on", "before", "after")}
     replace(Manifest.read(path), accuracy=json_safe(accuracy)).write(path)
     out.mkdir(exist_ok=True)
     for name in OURS:
         put_in_place(made / name, out / name)
 
 
-def _tell(found: dict[str, Any], options: argparse.Namespace) -> None:
+def _tell(record: dict[str, Any], options: argparse.Namespace) -> None:
     out = sys.stderr if is_standard(options.json) else sys.stdout
-    write_json(found, options.json)
+    write_json(record, options.json)
     if options.report is not None:
-        print(f"report: {write_page(found, options.report)}", file=out)
-    print(sentence(found), file=out)
+        print(f"report: {write_page(record, options.report)}", file=out)
+    print(sentence(record), file=out)
     print(f"models: {options.out} (models.rin and models.dpn of a config)", file=out)

@@ -74,13 +74,13 @@ def bench_of(options: argparse.Namespace) -> Bench:
         "thick": None if options.thickness_um is None else 1.0,
         "tilted": None if options.tilt_um_per_mm is None else 1.0,
     }  # fmt: skip
-    spread = replace(spread, **_said(given))
-    scope = replace(Scope(), **_said({
+    spread = replace(spread, **_as_options(given))
+    scope = replace(Scope(), **_as_options({
         "na": options.na, "um_per_px": options.um_per_px, "condenser": options.condenser,
         "curvature_um": options.curvature_um, "light_tilt_na": options.light_tilt_na,
         "wavelength_um": options.wavelength_um and tuple(options.wavelength_um),
     }))  # fmt: skip
-    camera = replace(CameraModel(), **_said({
+    camera = replace(CameraModel(), **_as_options({
         "noise": options.noise, "exposure": options.exposure, "gamma": options.gamma,
         "balance": options.balance, "vignetting": options.vignetting, "jpeg": options.jpeg,
         "bayer": options.bayer, "grey": options.grey, "swapped": options.swapped,
@@ -90,7 +90,7 @@ def bench_of(options: argparse.Namespace) -> Bench:
     return Bench(scope, camera, spread, options.shape, options.patch_um or PATCH_UM, options.exact)
 
 
-def _said(values: dict[str, Any]) -> dict[str, Any]:
+def _as_options(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 

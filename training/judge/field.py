@@ -109,9 +109,9 @@ class JudgeField:
         if self.group == "blank":
             flat = np.full((self.grid.rows, self.grid.columns), self.surface_um)
             return Sharpest(self.surface_um, flat, 0.0)
-        found = self.stack().sharpest(*self._reach, turns_over=not self._stained)
+        peak = self.stack().sharpest(*self._reach, turns_over=not self._stained)
         return Sharpest(
-            found.field_um + self.surface_um, found.patch_um + self.surface_um, found.energy
+            peak.field_um + self.surface_um, peak.patch_um + self.surface_um, peak.energy
         )
 
     def stack(self, measure: Callable[[F32], F32] = tenengrad, weights: RGB = LUMINANCE) -> Stack:

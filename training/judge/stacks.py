@@ -88,32 +88,32 @@ def stack_id(job: Job, group: str, number: int) -> str:
 def render(folder: Path, job: Job, group: str, number: int) -> tuple[Rows, Rows]:
     """Render a field's pictures into the folder; its rows of the manifest and of the patches. The
     same each time; the pictures take their names in one piece."""
-    seen = JudgeField(job.bench, job.seed, number, group)
+    field = JudgeField(job.bench, job.seed, number, group)
     name = stack_id(job, group, number)
-    focus_um = round(seen.sharpest.field_um, 4)
+    focus_um = round(field.sharpest.field_um, 4)
     heights = [round(focus_um + offset, 4) for offset in offsets_um(job, group, number)]
-    common = _common(job, seen, name, focus_um)
+    common = _common(job, field, name, focus_um)
     paged = job.planes == "all" and not job.at_um
     rows: Rows = []
     for index, pages in enumerate([heights] if paged else [[z_um] for z_um in heights]):
         file = f"{job.condition}/{name}{'' if paged else f'_{index:02d}'}.tif"
         with in_one_piece(folder / file) as path, TiffPages(path) as tiff:
             for z_um in pages:
-                tiff.add(seen.picture(z_um))
+                tiff.add(field.picture(z_um))
         for page, z_um in enumerate(pages):
             rows.append({
                 "file": file, "page": str(page) if paged else "", "z_um": f"{z_um:.4f}", **common,
             })  # fmt: skip
-    return rows, _patches(name, seen)
+    return rows, _patches(name, field)
 
 
-def _common(job: Job, seen: JudgeField, name: str, focus_um: float) -> dict[str, str]:
-    slide, blank = seen.slide, seen.group == "blank"
+def _common(job: Job, field: JudgeField, name: str, focus_um: float) -> dict[str, str]:
+    slide, blank = field.slide, field.group == "blank"
     return {
         "stack_id": name,
         "focus_z_um": "" if blank else f"{focus_um:.4f}",
         "um_per_px": f"{job.bench.scope.um_per_px:g}",
-        "group": seen.group,
+        "group": field.group,
         "condition": job.condition,
         "slide": name,
         "split": "",
@@ -122,30 +122,30 @@ def _common(job: Job, seen: JudgeField, name: str, focus_um: float) -> dict[str,
         "tilt_um_per_mm": f"{math.hypot(*slide.tilt_um_per_mm):.3f}",
         "thickness_um": f"{slide.thickness_um:.3f}",
         "dirt": f"{slide.dirt:g}",
-        "absorption_z_um": "" if blank else f"{seen.surface_um:.4f}",
+        "absorption_z_um": "" if blank else f"{field.surface_um:.4f}",
         "phase": f"{slide.phase:.3f}",
         "softness": f"{slide.softness:.3f}",
         "stain": slide.stain,
-        "exact": str(int(seen.exact)),
-        "content": str(seen.content),
-        **_others(job, seen),
+        "exact": str(int(field.exact)),
+        "content": str(field.content),
+        **_others(job, field),
     }
 
 
-def _others(job: Job, seen: JudgeField) -> dict[str, str]:
-    if not job.others or seen.group == "blank":
+def _others(job: Job, field: JudgeField) -> dict[str, str]:
+    if not job.others or field.group == "blank":
         return dict.fromkeys(OTHER_COLUMNS, "")
-    best = {name: f"{seen.best_by(*other):.4f}" for name, other in OTHERS.items()}
+    best = {name: f"{field.best_by(*other):.4f}" for name, other in OTHERS.items()}
     return dict.fromkeys(OTHER_COLUMNS, "") | best
 
 
-def _patches(name: str, seen: JudgeField) -> Rows:
+def _patches(name: str, field: JudgeField) -> Rows:
     return [
         {"stack_id": name, "row": str(row), "column": str(column),
-         "richness": f"{seen.richness[row, column]:.4f}",
-         "focus_z_um": f"{seen.sharpest.patch_um[row, column]:.4f}"}
-        for row in range(seen.grid.rows)
-        for column in range(seen.grid.columns)
+         "richness": f"{field.richness[row, column]:.4f}",
+         "focus_z_um": f"{field.sharpest.patch_um[row, column]:.4f}"}
+        for row in range(field.grid.rows)
+        for column in range(field.grid.columns)
     ]  # fmt: skip
 
 
@@ -195,8 +195,8 @@ def some_groups(names: Sequence[str]) -> tuple[str, ...]:
     """Groups by name; "cell" is all of cells, "tissue" all of tissue. ValueError for another."""
     chosen: list[str] = []
     for name in names:
-        found = [group for group in GROUPS if name in (group, group.split(" ")[0])]
-        if not found:
+        groups = [group for group in GROUPS if name in (group, group.split(" ")[0])]
+        if not groups:
             raise ValueError(f"group {name!r} must be cell, tissue or one of {', '.join(GROUPS)}")
-        chosen += [group for group in found if group not in chosen]
+        chosen += [group for group in groups if group not in chosen]
     return tuple(chosen) or GROUPS

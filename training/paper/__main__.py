@@ -24,7 +24,7 @@ from edge.appliance.machine import description
 from edge.errors import SparseFocusError
 from engines.engine import MODELS
 from engines.manifest import EngineRejected, Manifest
-from simulator.bench.climb import Found
+from simulator.bench.climb import Climb
 from simulator.closed_loop import RANGE_UM, Scenario, SimulatedInstrument
 from simulator.simulate_verb import NOMINAL
 from training.baselines.networks import BASELINES
@@ -53,12 +53,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"training.paper: {error}", file=sys.stderr)
         return 2
     rows = compared(frames)
-    found = Findings(
+    findings = Findings(
         rows, tables(rows, PAPER_DOF_UM), tables(ablated(frames), PAPER_DOF_UM), climbs,
         {OURS: _shipped(options), **trained}, PAPER_DOF_UM,
         _facts(options, len(frames), time.monotonic() - begin),
     )  # fmt: skip
-    print(f"page: {write(found, options.out)}")
+    print(f"page: {write(findings, options.out)}")
     return 0
 
 
@@ -72,7 +72,7 @@ def asked(options: argparse.Namespace) -> str:
     return digest.hexdigest()[:16]
 
 
-def climb(fields: int, seed: int, quiet: bool) -> Mapping[str, Sequence[Found]]:
+def climb(fields: int, seed: int, quiet: bool) -> Mapping[str, Sequence[Climb]]:
     """Hill climbing and our loop on `fields` fields, the groups in turn."""
     if not fields:
         return {}

@@ -84,8 +84,8 @@ class Methods:
     ) -> Answers:
         """Judge one frame (h, w, 3) uint8 RGB; `second` is taken training.fields.STEP_UM higher."""
         frame = _frame(first)
-        seen = self.sensor.measure(frame, Lap())
-        estimate = seen.estimate
+        measurement = self.sensor.measure(frame, Lap())
+        estimate = measurement.estimate
         known = isinstance(estimate, FocusEstimate)
         patches, above = all_patches(first), all_patches(second)
         return Answers(
@@ -94,8 +94,8 @@ class Methods:
             true_um=true_um,
             found_um=estimate.defocus_um if isinstance(estimate, FocusEstimate) else np.nan,
             interval_um=estimate.interval_um if known else np.nan,
-            k=seen.ranked.k,
-            importance=seen.ranked.scores.reshape(-1).copy(),
+            k=measurement.ranked.k,
+            importance=measurement.ranked.scores.reshape(-1).copy(),
             richness=richness.reshape(-1).astype(np.float32),
             brightness=patches.mean((1, 2, 3), dtype=np.float32),
             shipped_um=np.concatenate([self._dpn.infer(p)[0] for p in _parts(patches)]),
@@ -113,14 +113,14 @@ def all_patches(pixels: U8) -> U8:
 @torch.no_grad()
 def answers(net: Baseline | DPN, patches: U8, above: U8) -> F32:
     """(n,) um: what `net` says of each patch, + = raise; `above` for those that look twice."""
-    found = []
+    rows = []
     for low, high in zip(_parts(patches), _parts(above), strict=True):
         if isinstance(net, DPN):
-            found.append(net(torch.from_numpy(low))[0].numpy())
+            rows.append(net(torch.from_numpy(low))[0].numpy())
         else:
             given = np.stack([low, high], 1) if net.shots == 2 else low
-            found.append(net.defocus_um(torch.from_numpy(given)).numpy())
-    return np.concatenate(found)
+            rows.append(net.defocus_um(torch.from_numpy(given)).numpy())
+    return np.concatenate(rows)
 
 
 def save(path: Path, rows: list[Answers]) -> None:

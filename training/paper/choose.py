@@ -99,8 +99,8 @@ def compared(frames: Sequence[Answers]) -> list[Row]:
             for a in frames]  # fmt: skip
     for a in frames:
         chosen = pick(a, Choice())
-        found = median(a.grid_um[SAME_TIME][chosen].astype(np.float64))
-        rows.append(_row(OURS_SAME_TIME, a, found, k=len(chosen)))
+        middle_um = median(a.grid_um[SAME_TIME][chosen].astype(np.float64))
+        rows.append(_row(OURS_SAME_TIME, a, middle_um, k=len(chosen)))
     for name in BASELINES:
         rows += [_row(NAMES[name], a, median(a.grid_um[name].astype(np.float64)), k=81)
                  for a in frames]  # fmt: skip
@@ -124,9 +124,9 @@ def _each(
 
 
 def _row(
-    condition: str, a: Answers, found: float | None, interval: float | None = None, k: int = 0
+    condition: str, a: Answers, error_um: float | None, interval: float | None = None, k: int = 0
 ) -> Row:
     half = None if interval is None or np.isnan(interval) else float(interval)
-    return Row(condition, a.group, f"{a.group} {a.slide}", a.true_um, found, half,
-               "" if found is not None else "no patch", k,
+    return Row(condition, a.group, f"{a.group} {a.slide}", a.true_um, error_um, half,
+               "" if error_um is not None else "no patch", k,
                name=f"{a.group} {a.slide} at {-a.true_um:+.1f} um")  # fmt: skip

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.appliance.progress import Progress
-from simulator.bench.climb import Found, climbed, focused, tenengrad
+from simulator.bench.climb import Climb, climbed, focused, tenengrad
 from simulator.bench.climb import climb as golden_section
 from simulator.closed_loop import Scenario, SimulatedInstrument
 
@@ -41,12 +41,12 @@ def laplacian_variance(pixels: U8) -> float:
 def coarse_to_fine(sharpness: Sharpness, start_um: float) -> float:
     """Uphill with each stride until it goes down again, then with the next from the best height
     seen; that height at last."""
-    seen: dict[float, float] = {}
+    sharpness_at: dict[float, float] = {}
 
     def at(z_um: float) -> float:
-        if z_um not in seen:
-            seen[z_um] = sharpness(z_um)
-        return seen[z_um]
+        if z_um not in sharpness_at:
+            sharpness_at[z_um] = sharpness(z_um)
+        return sharpness_at[z_um]
 
     best = start_um
     for stride in STRIDES_UM:
@@ -59,7 +59,7 @@ def coarse_to_fine(sharpness: Sharpness, start_um: float) -> float:
             if here != best:
                 best = here
                 break
-    return max(seen, key=lambda z_um: seen[z_um])
+    return max(sharpness_at, key=lambda z_um: sharpness_at[z_um])
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,24 +82,24 @@ OURS = "SparseFocus"
 
 def compare(
     instrument: SimulatedInstrument, scenarios: Sequence[Scenario], quiet: bool = False
-) -> dict[str, list[Found]]:
+) -> dict[str, list[Climb]]:
     """Every field from the same start by each way; name -> how its fields ended."""
     progress = Progress(len(scenarios) * (1 + len(WAYS)), quiet)
-    found: dict[str, list[Found]] = {OURS: [], **{way.name: [] for way in WAYS}}
+    results: dict[str, list[Climb]] = {OURS: [], **{way.name: [] for way in WAYS}}
     for scenario in scenarios:
-        for name in found:
+        for name in results:
             way = next((w for w in WAYS if w.name == name), None)
             focus = focused if way is None else climbed(way.search, way.measure)
-            found[name].append(run(instrument, scenario, focus))
-            progress.done(f"{found[name][-1].field}, {name}")
-    return found
+            results[name].append(run(instrument, scenario, focus))
+            progress.done(f"{results[name][-1].field}, {name}")
+    return results
 
 
 def run(
     instrument: SimulatedInstrument,
     scenario: Scenario,
     focus: Callable[[SimulatedInstrument], tuple[int, float, str]],
-) -> Found:
+) -> Climb:
     """One field, one way."""
     kind, sparsity, number = scenario.kind, scenario.sparsity, scenario.number
     truth = instrument.microscope.load_field(kind, sparsity, number, slide=number)
@@ -108,10 +108,10 @@ def run(
     images, seconds, ended = focus(instrument)
     _, height_um = instrument.at_rest()
     error = abs(height_um - truth.z_focus_um)
-    return Found(f"{kind} {sparsity}", scenario.start_um, images, seconds, error, ended)
+    return Climb(f"{kind} {sparsity}", scenario.start_um, images, seconds, error, ended)
 
 
-def as_json(found: Mapping[str, Sequence[Found]]) -> dict[str, object]:
+def as_json(results: Mapping[str, Sequence[Climb]]) -> dict[str, object]:
     """Medians and every field."""
     return {
         name: {
@@ -121,6 +121,6 @@ def as_json(found: Mapping[str, Sequence[Found]]) -> dict[str, object]:
             "mean_error_um": round(statistics.fmean(f.error_um for f in fields), 3),
             "fields": [asdict(f) for f in fields],
         }
-        for name, fields in found.items()
+        for name, fields in results.items()
         if fields
     }

@@ -12,7 +12,7 @@ from typing import Any
 from edge.appliance.evaluate.metrics import ALL, Line, Row
 from edge.appliance.files import json_safe, json_text, replace_file
 from edge.appliance.report.style import style_sheet
-from simulator.bench.climb import Found
+from simulator.bench.climb import Climb
 from training.paper import climbing, figures, psf, tables
 from training.paper.choose import OURS, OURS_SAME_TIME
 from training.paper.published import GROUPS
@@ -27,7 +27,7 @@ class Findings:
     rows: Sequence[Row]
     lines: Sequence[Line]
     choices: Sequence[Line]
-    climbs: Mapping[str, Sequence[Found]]
+    climbs: Mapping[str, Sequence[Climb]]
     trained: Mapping[str, Mapping[str, Any]]
     dof_um: float
     facts: Mapping[str, str]
@@ -40,8 +40,8 @@ class Findings:
     def mae_um(self, method: str, group: str) -> float | None:
         """Mean error of a method on a group."""
         key = (method, group, ALL)
-        found = (x for x in self.lines if (x.condition, x.group, x.distance) == key)
-        return next(found).values["mae_um"]
+        matching = (x for x in self.lines if (x.condition, x.group, x.distance) == key)
+        return next(matching).values["mae_um"]
 
     def times_better(self, method: str, group: str) -> float | None:
         """The best rival's mean error over that of `method`."""
@@ -51,62 +51,63 @@ class Findings:
         return min(errors) / ours if errors and ours else None
 
 
-def write(found: Findings, folder: Path) -> Path:
+def write(findings: Findings, folder: Path) -> Path:
     """Write page and numbers, each in one piece; returns the page's path."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in ((DATA, json_text(as_json(found))), (PAGE, html(found))):
+    for name, text in ((DATA, json_text(as_json(findings))), (PAGE, html(findings))):
         replace_file(folder / name, text)
     return folder / PAGE
 
 
-def as_json(found: Findings) -> dict[str, Any]:
+def as_json(findings: Findings) -> dict[str, Any]:
     """Every number of the page."""
     plain: dict[str, Any] = json_safe({
-        "facts": dict(found.facts),
-        "dof_um": found.dof_um,
-        "tables": [line.as_json() for line in found.lines],
-        "choices": [line.as_json() for line in found.choices],
+        "facts": dict(findings.facts),
+        "dof_um": findings.dof_um,
+        "tables": [line.as_json() for line in findings.lines],
+        "choices": [line.as_json() for line in findings.choices],
         "times_better_than_the_best_rival": {
-            method: {group: found.times_better(method, group) for group in GROUPS}
+            method: {group: findings.times_better(method, group) for group in GROUPS}
             for method in (OURS, OURS_SAME_TIME)
         },
-        "hill_climbing": climbing.as_json(found.climbs),
-        "trained": {name: dict(facts) for name, facts in found.trained.items()},
+        "hill_climbing": climbing.as_json(findings.climbs),
+        "trained": {name: dict(facts) for name, facts in findings.trained.items()},
     })  # fmt: skip
     return plain
 
 
-def html(found: Findings) -> str:
+def html(result: Findings) -> str:
     """The whole page."""
     here = Path(__file__)
     return Template(here.with_name("page.html").read_text(encoding="utf-8")).substitute(
         css=style_sheet(),
-        verdict=escape(verdict(found)),
-        better=_better(found),
-        mean_errors=tables.mean_errors(found.lines),
-        dof_accuracy=tables.dof_accuracy(found.lines),
-        direction=tables.direction(found.lines),
-        regression=figures.regression(found.rows, found.methods, found.dof_um),
-        by_distance=figures.by_distance(found.lines, found.methods),
+        verdict=escape(verdict(result)),
+        better=_better(result),
+        mean_errors=tables.mean_errors(result.lines),
+        dof_accuracy=tables.dof_accuracy(result.lines),
+        direction=tables.direction(result.lines),
+        regression=figures.regression(result.rows, result.methods, result.dof_um),
+        by_distance=figures.by_distance(result.lines, result.methods),
         point_spread=figures.point_spread(),
         asymmetry=_asymmetry(),
         choices=tables.measured(
-            found.choices, tables.mean_only, "The shipped DPN. Mean |error|, um; small: 95 % range "
-            "over slides, and frames with a patch where not all had one.",
+            result.choices, tables.mean_only,
+            "The shipped DPN. Mean |error|, um; small: 95 % range over "
+            "slides, and frames with a patch where not all had one.",
         ),
-        climbs=_climbs(found.climbs),
-        trained=_trained(found.trained),
-        dof=f"{found.dof_um:.2f}",
+        climbs=_climbs(result.climbs),
+        trained=_trained(result.trained),
+        dof=f"{result.dof_um:.2f}",
         facts="\n".join(
-            f"<dt>{escape(key)}</dt><dd>{escape(value)}</dd>" for key, value in found.facts.items()
+            f"<dt>{escape(key)}</dt><dd>{escape(value)}</dd>" for key, value in result.facts.items()
         ),
     )  # fmt: skip
 
 
-def verdict(found: Findings) -> str:
+def verdict(findings: Findings) -> str:
     """The issue in a sentence: how much smaller the error is where little is to be seen."""
     sparse = [g for g in GROUPS if not g.endswith("dense")]
-    ratios = [r for g in sparse if (r := found.times_better(OURS_SAME_TIME, g)) is not None]
+    ratios = [r for g in sparse if (r := findings.times_better(OURS_SAME_TIME, g)) is not None]
     if not ratios:
         return "No frame could be compared."
     return (
@@ -115,10 +116,10 @@ def verdict(found: Findings) -> str:
     )
 
 
-def _better(found: Findings) -> str:
+def _better(findings: Findings) -> str:
     rows = {
         method: [
-            "–" if (ratio := found.times_better(method, g)) is None else f"{ratio:.1f} x"
+            "–" if (ratio := findings.times_better(method, g)) is None else f"{ratio:.1f} x"
             for g in GROUPS
         ]
         for method in (OURS_SAME_TIME, OURS)
@@ -126,7 +127,7 @@ def _better(found: Findings) -> str:
     return tables.plain("Best rival's mean error over ours.", "ours", GROUPS, rows)
 
 
-def _climbs(climbs: Mapping[str, Sequence[Found]]) -> str:
+def _climbs(climbs: Mapping[str, Sequence[Climb]]) -> str:
     rows = {}
     for name, row in climbing.as_json(climbs).items():
         assert isinstance(row, dict)

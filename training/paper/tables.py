@@ -40,10 +40,10 @@ def direction(lines: Sequence[Line]) -> str:
 
 def measured(lines: Sequence[Line], cell: Cell, caption: str) -> str:
     """One row per condition of `lines`, one column per group."""
-    found = {(x.condition, x.group): x for x in lines if x.distance == ALL}
+    by_group = {(x.condition, x.group): x for x in lines if x.distance == ALL}
     names = dict.fromkeys(line.condition for line in lines)
     rows = {
-        name: [cell(found[name, g]) if (name, g) in found else "–" for g in GROUPS]
+        name: [cell(by_group[name, g]) if (name, g) in by_group else "–" for g in GROUPS]
         for name in names
     }
     return _table(caption, "method", GROUPS, rows, escaped=False)

@@ -72,14 +72,14 @@ class DriveCalibration:
 
 @dataclass(slots=True)
 class DriveCalibrator:
-    """Moves and looks. `said` is called with a line for people after each look."""
+    """Moves and looks. `say` is called with a line for people after each look."""
 
     stage: Stage
     guard: Guard
     sensor: Measurer
     next_frame: Callable[[float], Frame]
     settle_ms: float
-    said: Callable[[str], None] = lambda _: None
+    say: Callable[[str], None] = lambda _: None
     looks: list[Look] = field(default_factory=list)
 
     def run(self) -> DriveCalibration:
@@ -145,23 +145,23 @@ class DriveCalibrator:
         up = [low + STEP_UM * n for n in range(UP)]
         down = [up[-1] - STEP_UM * (n + 1) for n in range(DOWN)]
         again = [down[-1] + STEP_UM * (n + 1) for n in range(AGAIN)]
-        found = []
+        looks = []
         for part, stops in (("up", up), ("down", down), ("again", again)):
             for z_um in stops:
                 self._to(z_um)
-                found.append(self._look(part))
-            self._moves(part, found)
-        return fit_line(found)
+                looks.append(self._look(part))
+            self._moves(part, looks)
+        return fit_line(looks)
 
-    def _moves(self, part: str, found: Sequence[Look]) -> None:
+    def _moves(self, part: str, looks: Sequence[Look]) -> None:
         """After the first way: the picture must have answered."""
         if part != "up":
             return
-        seen = found[-1].defocus_um - found[0].defocus_um
-        if abs(seen) < LEAST_SCALE * abs(found[-1].z_um - found[0].z_um):
-            travel_um = found[-1].z_um - found[0].z_um
+        change_um = looks[-1].defocus_um - looks[0].defocus_um
+        if abs(change_um) < LEAST_SCALE * abs(looks[-1].z_um - looks[0].z_um):
+            travel_um = looks[-1].z_um - looks[0].z_um
             raise CalibrationRefused(
-                f"{travel_um:.1f} um of travel changed the focus by {seen:+.1f} um: "
+                f"{travel_um:.1f} um of travel changed the focus by {change_um:+.1f} um: "
                 "the stage does not move the objective, or its unit is not um"
             )
 
@@ -202,8 +202,8 @@ class DriveCalibrator:
 
     def _look(self, part: str) -> Look:
         frame = self._frame_at_rest()
-        seen = self.sensor.measure(frame, Lap())
-        estimate = seen.estimate
+        measurement = self.sensor.measure(frame, Lap())
+        estimate = measurement.estimate
         z_um = self.stage.status().z_um
         if not isinstance(estimate, FocusEstimate):
             why = estimate.reason.value
@@ -215,7 +215,7 @@ class DriveCalibrator:
             )
         look = Look(z_um, estimate.defocus_um, estimate.interval_um, sharpness(frame), part)
         self.looks.append(look)
-        self.said(f"{part}: z {z_um:.2f} um, defocus {look.defocus_um:+.2f} um")
+        self.say(f"{part}: z {z_um:.2f} um, defocus {look.defocus_um:+.2f} um")
         return look
 
     def _frame_at_rest(self) -> Frame:

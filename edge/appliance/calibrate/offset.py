@@ -33,25 +33,25 @@ def offset_here(sensor: Measurer, next_frame: Callable[[float], Frame]) -> Offse
     between frames on top. CalibrationRefused where too few frames tell a defocus, or one that no
     offset should hide.
     """
-    found: list[FocusEstimate] = []
+    estimates: list[FocusEstimate] = []
     why = "no frame"
     for _ in range(FRAMES):
         estimate = sensor.measure(next_frame(WAIT_S), Lap()).estimate
         if isinstance(estimate, FocusEstimate):
-            found.append(estimate)
+            estimates.append(estimate)
         else:
             why = estimate.reason.value
-    if len(found) < LEAST:
+    if len(estimates) < LEAST:
         raise CalibrationRefused(
-            f"{len(found)} of {FRAMES} frames tell a defocus, {LEAST} are the least: {why}"
+            f"{len(estimates)} of {FRAMES} frames tell a defocus, {LEAST} are the least: {why}"
         )
-    readings = [each.defocus_um for each in found]
+    readings = [each.defocus_um for each in estimates]
     offset_um = -statistics.median(readings)
     if not abs(offset_um) <= MOST_UM:
         raise CalibrationRefused(
             f"the networks read {-offset_um:+.1f} um here, {MOST_UM:g} um is the most that an "
             "offset may be: focus by eye first, or look for the mistake"
         )
-    interval = statistics.median(each.interval_um for each in found)
+    interval = statistics.median(each.interval_um for each in estimates)
     scatter = 1.96 * statistics.stdev(readings) / math.sqrt(len(readings))
-    return OffsetHere(offset_um, math.hypot(interval, scatter), len(found))
+    return OffsetHere(offset_um, math.hypot(interval, scatter), len(estimates))

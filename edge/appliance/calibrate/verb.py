@@ -91,16 +91,16 @@ def _instrument(options: argparse.Namespace) -> int:
     rig = build_rig(open_play(config))
     try:
         with StopSignals(lambda name: rig.halt(BY + name)):
-            found = calibrate(rig, config, options.quiet)
+            calibration = calibrate(rig, config, options.quiet)
         made_with = MadeWith(stage_says(rig.stage), camera_says(rig.camera))
     finally:
         rig.close()
     out = sys.stderr if is_standard(options.json) else sys.stdout
-    print(sentence(found), file=out, flush=True)  # whatever becomes of the files
+    print(sentence(calibration), file=out, flush=True)  # whatever becomes of the files
     try:
-        calibration_file.write(Path(named), result_of(found), config, made_with=made_with)
+        calibration_file.write(Path(named), result_of(calibration), config, made_with=made_with)
     finally:
-        _keep(found, named, options, out)
+        _keep(calibration, named, options, out)
     print(f"written and signed: {named}", file=out)
     return 0
 
@@ -110,13 +110,13 @@ def _sharp_here(options: argparse.Namespace) -> int:
     config = read_config(options.sharp_here, calibrating=True)
     rig = build_rig(open_play(config))
     try:
-        found = offset_here(rig.sensor, rig.camera.next)
+        offset = offset_here(rig.sensor, rig.camera.next)
     finally:
         rig.close()
-    write_json({"file": str(options.sharp_here), **asdict(found)}, options.json)
+    write_json({"file": str(options.sharp_here), **asdict(offset)}, options.json)
     out = sys.stderr if is_standard(options.json) else sys.stdout
-    print(f"loop: {{focus_offset_um: {found.focus_offset_um:.2f}}}  # +- "
-          f"{found.focus_offset_95_um:.2f} um, {found.frames} frames", file=out)  # fmt: skip
+    print(f"loop: {{focus_offset_um: {offset.focus_offset_um:.2f}}}  # +- "
+          f"{offset.focus_offset_95_um:.2f} um, {offset.frames} frames", file=out)  # fmt: skip
     return 0
 
 
@@ -144,29 +144,31 @@ def calibrate(rig: Rig, config: Config, quiet: bool = True) -> DriveCalibration:
     return calibrator.run()
 
 
-def result_of(found: DriveCalibration) -> dict[str, Any]:
+def result_of(calibration: DriveCalibration) -> dict[str, Any]:
     """Plain numbers for the file."""
     when = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    return {"date": when, **asdict(found)}
+    return {"date": when, **asdict(calibration)}
 
 
-def _keep(found: DriveCalibration, named: str, options: argparse.Namespace, out: TextIO) -> None:
+def _keep(
+    calibration: DriveCalibration, named: str, options: argparse.Namespace, out: TextIO
+) -> None:
     """Numbers and page, where they were asked for."""
-    write_json({"file": named, **result_of(found)}, options.json)
+    write_json({"file": named, **result_of(calibration)}, options.json)
     if options.report is not None:
-        print(f"report: {write_page(found, options.report)}", file=out)
+        print(f"report: {write_page(calibration, options.report)}", file=out)
 
 
-def sentence(found: DriveCalibration) -> str:
+def sentence(result: DriveCalibration) -> str:
     """The result for a person."""
-    does = "raises" if found.focus_direction > 0 else "lowers"
+    does = "raises" if result.focus_direction > 0 else "lowers"
     return (
         f"a rising z {does} the objective; "
-        f"{found.um_per_unit:.3f} +- {found.um_per_unit_95:.3f} um of focus "
-        f"per commanded um; play {found.play_um:.2f} +- {found.play_95_um:.2f} um; linear "
-        f"to +-{found.linear_range_um:.0f} um; sharpest where the networks read "
-        f"{found.zero_um:+.2f} um (loop.focus_offset_um: {found.focus_offset_um:.2f} +- "
-        f"{found.focus_offset_95_um:.2f} would rest there); looks scatter by "
-        f"{found.scatter_um:.2f} um, intervals times "
-        f"{found.interval_factor:.2f}"
+        f"{result.um_per_unit:.3f} +- {result.um_per_unit_95:.3f} um of focus "
+        f"per commanded um; play {result.play_um:.2f} +- {result.play_95_um:.2f} um; linear "
+        f"to +-{result.linear_range_um:.0f} um; sharpest where the networks read "
+        f"{result.zero_um:+.2f} um (loop.focus_offset_um: {result.focus_offset_um:.2f} +- "
+        f"{result.focus_offset_95_um:.2f} would rest there); looks scatter by "
+        f"{result.scatter_um:.2f} um, intervals times "
+        f"{result.interval_factor:.2f}"
     )

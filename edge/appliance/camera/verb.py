@@ -58,13 +58,13 @@ def _find(options: argparse.Namespace) -> dict[str, Any]:
         "aravis": _aravis,
         "gstreamer": _gstreamer,
     }
-    found: dict[str, Any] = {}
+    cameras: dict[str, Any] = {}
     for driver, search in searches.items():
         try:
-            found[driver] = search(options.network)
+            cameras[driver] = search(options.network)
         except (ConfigError, CameraLost) as error:
-            found[driver] = f"not usable: {error}"
-    return found
+            cameras[driver] = f"not usable: {error}"
+    return cameras
 
 
 def _v4l2(_: bool) -> list[str]:
@@ -74,12 +74,12 @@ def _v4l2(_: bool) -> list[str]:
 
 
 def _pylon(network: bool) -> list[str]:
-    pylon, seen = load_pylon(), []
+    pylon, serials = load_pylon(), []
     for link in ("usb", "gige") if network else ("usb",):
         layer = pylon.TlFactory.GetInstance().CreateTl(LAYERS[link])
         for info in layer.EnumerateDevices() if layer else ():
-            seen.append(f"{link} {info.GetSerialNumber()} {info.GetModelName()}")
-    return seen
+            serials.append(f"{link} {info.GetSerialNumber()} {info.GetModelName()}")
+    return serials
 
 
 def _aravis(network: bool) -> list[str]:

@@ -89,12 +89,12 @@ def write(
     made_with: MadeWith | None = None,
 ) -> None:
     """Sign and write in one piece; ConfigError when the disk says no."""
-    told = asdict(made_with or MadeWith())
+    devices = asdict(made_with or MadeWith())
     body = json_safe(
         {
             "version": VERSION,
             "instrument": instrument_of(config),
-            "made_with": told,
+            "made_with": devices,
             "result": result,
         }
     )
@@ -116,7 +116,7 @@ def read(path: Path, config: Config, key: Path | None = None) -> StageCalibratio
         body = loads(data)
         mac = body.pop("hmac_sha256")
         version, result, made_for = body["version"], body["result"], body["instrument"]
-        told = body.get("made_with")
+        devices = body.get("made_with")
         expected = _mac(body, secret)
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise ConfigError(f"{path}: is not a whole calibration file; calibrate again") from error
@@ -130,15 +130,15 @@ def read(path: Path, config: Config, key: Path | None = None) -> StageCalibratio
     for part in ours:
         if not isinstance(made_for, dict) or made_for.get(part) != ours[part]:
             raise ConfigError(f"{path}: was made with another {part} than the config names")
-    return replace(_calibration(path, result), made_with=_made_with(path, told))
+    return replace(_calibration(path, result), made_with=_made_with(path, devices))
 
 
-def _made_with(path: Path, told: Any) -> MadeWith:
-    if not isinstance(told, dict) or not all(
-        isinstance(told.get(name), dict) for name in ("stage", "camera")
+def _made_with(path: Path, devices: Any) -> MadeWith:
+    if not isinstance(devices, dict) or not all(
+        isinstance(devices.get(name), dict) for name in ("stage", "camera")
     ):
         raise ConfigError(f"{path}: does not tell its devices; calibrate again")
-    return MadeWith(told["stage"], told["camera"])
+    return MadeWith(devices["stage"], devices["camera"])
 
 
 def _calibration(path: Path, result: Any) -> StageCalibration:
@@ -149,16 +149,16 @@ def _calibration(path: Path, result: Any) -> StageCalibration:
         if not is_number(value):
             raise ConfigError(f"{path}: the result's {name} is not a number: {value!r:.40}")
         values[name] = value
-    found = StageCalibration(**values)
+    calibration = StageCalibration(**values)
     sound = (
-        found.focus_direction in (1, -1)
-        and 0.1 <= found.um_per_unit <= 10.0
-        and 0.0 <= found.play_um <= 100.0
-        and 1.0 <= found.interval_factor <= 100.0
+        calibration.focus_direction in (1, -1)
+        and 0.1 <= calibration.um_per_unit <= 10.0
+        and 0.0 <= calibration.play_um <= 100.0
+        and 1.0 <= calibration.interval_factor <= 100.0
     )
     if not sound:
-        raise ConfigError(f"{path}: holds impossible numbers: {found}")
-    return replace(found, focus_direction=int(found.focus_direction))
+        raise ConfigError(f"{path}: holds impossible numbers: {calibration}")
+    return replace(calibration, focus_direction=int(calibration.focus_direction))
 
 
 def _mac(body: dict[str, Any], key: bytes) -> str:

@@ -64,27 +64,30 @@ def _calibrated(top: Section, config: Config) -> Config:
     stage = config.stage
     if stage.calibration in ("", BY_HAND):
         return config
-    found = calibration_file.read(Path(stage.calibration), config)
-    if stage.focus_direction not in (0, found.focus_direction):
+    calibration = calibration_file.read(Path(stage.calibration), config)
+    if stage.focus_direction not in (0, calibration.focus_direction):
         raise ConfigError(
             f"{top.file}: stage.focus_direction = {stage.focus_direction} contradicts "
-            f"{stage.calibration}, which found {found.focus_direction:+d}"
+            f"{stage.calibration}, which found {calibration.focus_direction:+d}"
         )
     options = dict(stage.options)
     if stage.driver in APPROACHING:
         # the approach must cross the play that was found, whatever was written before
-        needed, given = math.ceil(found.play_um + PLAY_MARGIN_UM), options.get("backlash_um", 0.0)
+        needed, given = (
+            math.ceil(calibration.play_um + PLAY_MARGIN_UM),
+            options.get("backlash_um", 0.0),
+        )
         options["backlash_um"] = math.copysign(max(abs(given), needed), given)
     changed = replace(
         stage,
-        focus_direction=found.focus_direction,
-        um_per_unit=found.um_per_unit,
-        reference_um=found.reference_um,
-        made_with=found.made_with.stage,
+        focus_direction=calibration.focus_direction,
+        um_per_unit=calibration.um_per_unit,
+        reference_um=calibration.reference_um,
+        made_with=calibration.made_with.stage,
         options=options,
     )
-    camera = replace(config.camera, made_with=found.made_with.camera)
-    models = replace(config.models, interval_factor=found.interval_factor)
+    camera = replace(config.camera, made_with=calibration.made_with.camera)
+    models = replace(config.models, interval_factor=calibration.interval_factor)
     return replace(config, stage=changed, models=models, camera=camera)
 
 
@@ -128,13 +131,13 @@ def _stage(s: Section) -> StageSettings:
 
 def _objective(s: Section) -> Objective:
     defaults = {each.name: each.default for each in fields(Objective)}
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name, key in OBJECTIVE_KEYS.items():
         if name == "na":
-            key = replace(key, high=key.high * found["refractive_index"])
-        found[name] = s.read(name, key, defaults[name])
+            key = replace(key, high=key.high * values["refractive_index"])
+        values[name] = s.read(name, key, defaults[name])
     s.done()
-    return Objective(**found)
+    return Objective(**values)
 
 
 def _models(s: Section) -> ModelSettings:

@@ -107,10 +107,10 @@ class Section:
             if not _plain(item, _INTEGER) or not least <= int(item.value) <= most:
                 span = f"whole numbers {least} to {most}"
                 self.reject(item, key, f"= {_shown(item)} must be a list of {span}")
-        found = tuple(int(item.value) for item in items)
-        if len(set(found)) != len(found):
+        numbers = tuple(int(item.value) for item in items)
+        if len(set(numbers)) != len(numbers):
             self.reject(node, key, "must not name a number twice")
-        return found
+        return numbers
 
     def truth(self, key: str, default: Any = REQUIRED) -> Any:
         """true or false, written so."""

@@ -37,7 +37,7 @@ class SlideBootstrap:
 
     def mean(self, values: F64, counted: Mask) -> Range | None:
         """Interval of the mean of `values` (n,) over the frames that are `counted` (n,)."""
-        if self._times is None or self._seen(counted) < 2:
+        if self._times is None or self._slides_in(counted) < 2:
             return None
         weight = counted.astype(np.float64)
         total = np.bincount(self._slide, np.where(counted, values, 0.0), self.slides)
@@ -51,38 +51,38 @@ class SlideBootstrap:
         Where every frame or none is, resampling shows no spread at all: then the exact binomial
         limit with one trial per slide (Clopper and Pearson), 0.025 ** (1 / slides).
         """
-        seen, some = self._seen(counted), bool(true[counted].any())
-        if seen < 2 or (some and not true[counted].all()):
+        slides, some = self._slides_in(counted), bool(true[counted].any())
+        if slides < 2 or (some and not true[counted].all()):
             return self.mean(true.astype(np.float64), counted)
-        limit = ((1.0 - LEVEL) / 2.0) ** (1.0 / seen)
+        limit = ((1.0 - LEVEL) / 2.0) ** (1.0 / slides)
         return (limit, 1.0) if some else (0.0, 1.0 - limit)
 
     def quantile(self, values: F64, counted: Mask, q: float) -> Range | None:
         """Interval of the `q` quantile of `values` (n,) over the `counted` frames."""
-        if self._times is None or self._seen(counted) < 2:
+        if self._times is None or self._slides_in(counted) < 2:
             return None
         kept, slide = values[counted], self._slide[counted]
         order = np.argsort(kept, kind="stable")
         kept, slide = kept[order], slide[order]
-        found = []
+        quantiles = []
         for times in np.array_split(self._times, -(-len(self._times) * len(kept) // _CELLS)):
             if not len(times):
                 continue
             below = np.cumsum(times[:, slide], axis=1)
             some = below[:, -1] > 0
             reached = below[some] >= q * below[some, -1:]
-            found.append(kept[reached.argmax(axis=1)])
-        return _range(np.concatenate(found), len(self._times))
+            quantiles.append(kept[reached.argmax(axis=1)])
+        return _range(np.concatenate(quantiles), len(self._times))
 
-    def _seen(self, counted: Mask) -> int:
+    def _slides_in(self, counted: Mask) -> int:
         """How many slides have frames that count."""
         return len(np.unique(self._slide[counted]))
 
 
-def _range(found: F64, resamples: int) -> Range | None:
+def _range(values: F64, resamples: int) -> Range | None:
     """The middle 95 %; None when most resamples held no frame that counts."""
-    if 2 * len(found) <= resamples:
+    if 2 * len(values) <= resamples:
         return None
     tail = 100.0 * (1.0 - LEVEL) / 2.0
-    low, high = np.percentile(found, (tail, 100.0 - tail))
+    low, high = np.percentile(values, (tail, 100.0 - tail))
     return float(low), float(high)

@@ -53,10 +53,10 @@ def regression_svg(
     top, bottom = strip(dof_um), strip(-dof_um)
     parts.append(plot.rect(x.start_px, top, x.end_px - x.start_px, bottom - top, plot.BAND))
     parts.append(plot.line(x(-reach), y(-reach), x(reach), y(reach), plot.MUTED))
-    for row, true, found in _thin(known, dof_um):
-        parts += _answer_marks(row, true, found, (x, y, strip), colour)
-    said = sum(found is not None for _, _, found in known)
-    parts.append(plot.text(x.end_px, 18, f"{said} of {len(known)} answered", "end", plot.MUTED))
+    for row, true, answer in _thin(known, dof_um):
+        parts += _answer_marks(row, true, answer, (x, y, strip), colour)
+    answers = sum(answer is not None for _, _, answer in known)
+    parts.append(plot.text(x.end_px, 18, f"{answers} of {len(known)} answered", "end", plot.MUTED))
     return plot.svg(width, height, f"Found against true defocus, {group}", parts)
 
 
@@ -78,20 +78,20 @@ def _thin(points: Sequence[Point], dof_um: float) -> list[Point]:
 
 
 def _answer_marks(
-    row: Row, true: float, found: float | None, axes: tuple[Axis, Axis, Axis], colour: str
+    row: Row, true: float, answer: float | None, axes: tuple[Axis, Axis, Axis], colour: str
 ) -> list[str]:
     x, y, strip = axes
     at = x(true)
-    if found is None:
+    if answer is None:
         tip = f"{row.name}: true {true:+.2f} µm, {row.reason}"
         foot = (y.start_px + strip.end_px) / 2
         corners = [(at - 1, foot + 5), (at + 1, foot + 5), (at + 1, foot - 5), (at - 1, foot - 5)]
         return [plot.polygon(corners, plot.BAD, tip)]
-    error = found - true
+    error = answer - true
     if abs(error) < STRIP_UM:
-        return [plot.dot(at, y(found), 2, colour), plot.dot(at, strip(error), 1.7, colour)]
-    tip = f"{row.name}: true {true:+.2f}, found {found:+.2f} µm"
-    return [_diamond(at, y(found), colour, tip), _diamond(at, strip(error), colour, tip)]
+        return [plot.dot(at, y(answer), 2, colour), plot.dot(at, strip(error), 1.7, colour)]
+    tip = f"{row.name}: true {true:+.2f}, found {answer:+.2f} µm"
+    return [_diamond(at, y(answer), colour, tip), _diamond(at, strip(error), colour, tip)]
 
 
 def _diamond(x: float, y: float, fill: str, tip: str) -> str:

@@ -93,8 +93,8 @@ class Line:
         for name, value in self.values.items():
             out[name] = value
             if name in self.ranges:
-                found = self.ranges[name]
-                out[f"{name}_95"] = None if found is None else list(found)
+                bounds = self.ranges[name]
+                out[f"{name}_95"] = None if bounds is None else list(bounds)
         return {**out, "reasons": dict(self.reasons)}
 
 
@@ -117,15 +117,15 @@ def tables(
     rows: Iterable[Row], dof_um: float, resamples: int = RESAMPLES, seed: int = 0
 ) -> list[Line]:
     """Every line: per condition all groups together and each group, all distances and each."""
-    found = []
+    lines = []
     scored = [row for row in rows if row.scored]
     for condition, mine in _by(scored, lambda row: row.condition).items():
         for group, some in {ALL: mine, **_by(mine, lambda row: row.group)}.items():
             near = _by(some, lambda row: distance_of(row.true_um or 0.0))
             for distance in (ALL, *sorted(near, key=start_of)):
                 part = some if distance == ALL else near[distance]
-                found.append(_line((condition, group, distance), part, dof_um, resamples, seed))
-    return found
+                lines.append(_line((condition, group, distance), part, dof_um, resamples, seed))
+    return lines
 
 
 def start_of(distance: str) -> float:
@@ -147,15 +147,15 @@ def _column(rows: Sequence[Row], name: str) -> F64:
 def _line(
     key: tuple[str, str, str], rows: Sequence[Row], dof_um: float, resamples: int, seed: int
 ) -> Line:
-    true, found = _column(rows, "true_um"), _column(rows, "found_um")
-    half, size = _column(rows, "interval_um"), np.abs(found - true)
+    true, answer = _column(rows, "true_um"), _column(rows, "found_um")
+    half, size = _column(rows, "interval_um"), np.abs(answer - true)
     known = np.isfinite(size)
     every = np.ones(len(rows), bool)
     moves = np.array([row.moves for row in rows], bool)
     shares: dict[str, tuple[Mask, Mask]] = {
         "answered_share": (known, every),
-        "dss": (direction_right(true, found), known),
-        "direction": (direction_right(true, found), known & (np.abs(true) >= CLEAR_UM)),
+        "dss": (direction_right(true, answer), known),
+        "direction": (direction_right(true, answer), known & (np.abs(true) >= CLEAR_UM)),
         "coverage": (size <= half, known),
         "coverage_near": (size <= half, known & (np.abs(true) < NEAR_UM)),
         "moves": (moves, every),
@@ -166,7 +166,7 @@ def _line(
         shares[f"dof{name}"] = (size < dof_um / part, known)
         shares[f"dof{name}_of_all"] = (size < dof_um / part, every)
         shares[f"paper_dof{name}"] = (size < PAPER_DOF_UM / part, known)
-    means = {"mae_um": size, "bias_um": found - true}
+    means = {"mae_um": size, "bias_um": answer - true}
     quantiles = {"median_um": (size, 0.5), "p95_um": (size, 0.95), "interval_um": (half, 0.5)}
     sharpness = _column(rows, "sharpness")
     sharp = {"sharpness": 0.5, "sharpness_p10": 0.1}
@@ -181,10 +181,10 @@ def _line(
     for name, (value, q) in quantiles.items():
         values[name] = _over(partial(np.quantile, q=q), value[known])
         ranges[name] = drawn.quantile(value, known, q)
-    told = np.isfinite(sharpness)
+    finite = np.isfinite(sharpness)
     for name, q in sharp.items():
-        values[name] = _over(partial(np.quantile, q=q), sharpness[told])
-        ranges[name] = drawn.quantile(sharpness, told, q)
+        values[name] = _over(partial(np.quantile, q=q), sharpness[finite])
+        ranges[name] = drawn.quantile(sharpness, finite, q)
     reasons = Counter(row.reason for row in rows if row.found_um is None)
     return Line(*key, len(rows), drawn.slides, int(known.sum()), values, ranges, reasons)
 
@@ -210,7 +210,7 @@ class BlankLine:
 
 def blanks(rows: Iterable[Row], resamples: int = RESAMPLES, seed: int = 0) -> list[BlankLine]:
     """False moves per condition and group of frames without content."""
-    found = []
+    lines = []
     for condition, mine in _by((r for r in rows if r.blank), lambda row: row.condition).items():
         for group, some in _by(mine, lambda row: row.group).items():
             moved = np.array([row.moves for row in some], bool)
@@ -218,11 +218,11 @@ def blanks(rows: Iterable[Row], resamples: int = RESAMPLES, seed: int = 0) -> li
             span = drawn.share(moved, np.ones(len(some), bool))
             sizes = [abs(r.found_um) for r in some if r.moves and r.found_um is not None]
             answered = sum(row.found_um is not None for row in some)
-            found.append(
+            lines.append(
                 BlankLine(condition, group, len(some), drawn.slides, answered, int(moved.sum()),
                           float(moved.mean()), span, max(sizes, default=None))
             )  # fmt: skip
-    return found
+    return lines
 
 
 def worst(rows: Iterable[Row], count: int = 10) -> list[Row]:

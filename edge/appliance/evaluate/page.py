@@ -38,65 +38,70 @@ _COLUMNS = (
 )
 
 
-def write_page(found: Evaluation, folder: Path) -> Path:
+def write_page(evaluation: Evaluation, folder: Path) -> Path:
     """Write the page and its numbers into `folder`, made if needed; returns the page's path.
 
     ConfigError when that would overwrite a page that is not ours, and when the disk says no.
     """
     check_folder(folder)
     make_folder(REPORT, folder)
-    write_json(found.as_json(), folder / DATA, REPORT)
-    write_result(page(found), folder / PAGE, REPORT)
+    write_json(evaluation.as_json(), folder / DATA, REPORT)
+    write_result(page(evaluation), folder / PAGE, REPORT)
     return folder / PAGE
 
 
-def page(found: Evaluation) -> str:
+def page(evaluation: Evaluation) -> str:
     """The whole page."""
-    colour = charts.colours([row.group for row in found.rows if row.scored])
+    colour = charts.colours([row.group for row in evaluation.rows if row.scored])
     return Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8")).substitute(
         css=style_sheet(),
-        title=escape(", ".join(found.conditions) or "z-stacks"),
-        verdict=escape(_verdict(found)),
-        tiles="\n".join(_tiles(found)),
-        summary=_summary(found),
-        conditions="\n".join(_condition(found, name, colour) for name in found.conditions),
-        blank=_blank(found),
-        worst=_worst(found.worst),
-        dof=f"{found.dof_um:.2f}",
+        title=escape(", ".join(evaluation.conditions) or "z-stacks"),
+        verdict=escape(_verdict(evaluation)),
+        tiles="\n".join(_tiles(evaluation)),
+        summary=_summary(evaluation),
+        conditions="\n".join(
+            _condition(evaluation, name, colour) for name in evaluation.conditions
+        ),
+        blank=_blank(evaluation),
+        worst=_worst(evaluation.worst),
+        dof=f"{evaluation.dof_um:.2f}",
         paper=f"{PAPER_DOF_UM:g}",
         resamples=str(RESAMPLES),
         facts="\n".join(
-            f"<dt>{escape(key)}</dt><dd>{escape(value)}</dd>" for key, value in found.facts.items()
+            f"<dt>{escape(key)}</dt><dd>{escape(value)}</dd>"
+            for key, value in evaluation.facts.items()
         ),
     )
 
 
-def _verdict(found: Evaluation) -> str:
+def _verdict(evaluation: Evaluation) -> str:
     """The first condition in a sentence, and the hardest one where there are several."""
-    lines = [line for name in found.conditions if (line := found.whole(name)).answered]
+    lines = [line for name in evaluation.conditions if (line := evaluation.whole(name)).answered]
     if not lines:
         return "No frame with a known focus was answered."
     first, hardest = lines[0], max(lines, key=_mae)
-    said = (
+    sentence = (
         f"{first.condition}: mean error {_mae(first):.2f} µm on {first.answered} of {first.frames} "
-        f"frames, {100 * (first.values['dof'] or 0.0):.0f} % within ±{found.dof_um:.2f} µm."
+        f"frames, {100 * (first.values['dof'] or 0.0):.0f} % within ±{evaluation.dof_um:.2f} µm."
     )
     if len(lines) > 1:
-        said += f" Hardest of {len(lines)} conditions: {hardest.condition}, {_mae(hardest):.2f} µm."
-    return said
+        sentence += (
+            f" Hardest of {len(lines)} conditions: {hardest.condition}, {_mae(hardest):.2f} µm."
+        )
+    return sentence
 
 
 def _mae(line: Line) -> float:
     return line.values["mae_um"] or 0.0
 
 
-def _tiles(found: Evaluation) -> Iterable[str]:
-    scored = [row for row in found.rows if row.scored]
+def _tiles(evaluation: Evaluation) -> Iterable[str]:
+    scored = [row for row in evaluation.rows if row.scored]
     slides = {(row.condition, row.slide) for row in scored}
-    several = len(found.conditions) > 1
-    note = f"of {len(slides)} slides" + f", {len(found.conditions)} conditions" * several
+    several = len(evaluation.conditions) > 1
+    note = f"of {len(slides)} slides" + f", {len(evaluation.conditions)} conditions" * several
     yield _tile("Frames scored", str(len(scored)), note)
-    lines = [found.whole(name) for name in found.conditions]
+    lines = [evaluation.whole(name) for name in evaluation.conditions]
     over = "lowest and highest condition" if several else "of the answered frames"
     for label, name, share in (("Mean error", "mae_um", False),
                                ("Direction right (DSS)", "dss", True)):  # fmt: skip
@@ -105,7 +110,9 @@ def _tiles(found: Evaluation) -> Iterable[str]:
         unit = "%" if share else "µm"
         text = low if low == high else f"{low} – {high}"
         yield _tile(label, f"{text} <small>{unit}</small>", over)
-    moves, frames = (sum(getattr(x, n) for x in found.blanks) for n in ("false_moves", "frames"))
+    moves, frames = (
+        sum(getattr(x, n) for x in evaluation.blanks) for n in ("false_moves", "frames")
+    )
     bad = "bad" if moves else ""
     yield _tile("False moves", str(moves), f"on {frames} frames with nothing to focus on", bad)
 
@@ -118,18 +125,18 @@ def _tile(label: str, value: str, note: str, tone: str = "") -> str:
     )
 
 
-def _summary(found: Evaluation) -> str:
-    if len(found.conditions) < 2:
+def _summary(evaluation: Evaluation) -> str:
+    if len(evaluation.conditions) < 2:
         return ""
-    rows = [(name, found.whole(name)) for name in found.conditions]
+    rows = [(name, evaluation.whole(name)) for name in evaluation.conditions]
     body = _table("condition", rows, "All groups of a condition together.")
     return f"<section><h2>Conditions</h2>{body}</section>"
 
 
-def _condition(found: Evaluation, condition: str, colour: dict[str, str]) -> str:
-    whole, groups = found.whole(condition), found.groups(condition)
-    lines = [line for line in found.lines if line.condition == condition]
-    rows = [row for row in found.rows if row.condition == condition and row.scored]
+def _condition(evaluation: Evaluation, condition: str, colour: dict[str, str]) -> str:
+    whole, groups = evaluation.whole(condition), evaluation.groups(condition)
+    lines = [line for line in evaluation.lines if line.condition == condition]
+    rows = [row for row in evaluation.rows if row.condition == condition and row.scored]
     reasons = ", ".join(f"{n} {escape(why)}" for why, n in sorted(whole.reasons.items()))
     about = f"{whole.frames} frames of {whole.slides} slides"
     about += f"; not answered: {reasons}" if reasons else "; all answered"
@@ -142,7 +149,11 @@ def _condition(found: Evaluation, condition: str, colour: dict[str, str]) -> str
     panels = "\n".join(
         '<div class="card">'
         + charts.regression_svg(
-            g.group, [r for r in rows if r.group == g.group], colour[g.group], found.dof_um, reach
+            g.group,
+            [r for r in rows if r.group == g.group],
+            colour[g.group],
+            evaluation.dof_um,
+            reach,
         )
         + "</div>"
         for g in groups
@@ -153,7 +164,7 @@ def _condition(found: Evaluation, condition: str, colour: dict[str, str]) -> str
         '<p class="lead">Grey line: no error; tinted quarters: wrong direction; green band: 1 DoF. '
         f"Large marks are off by {charts.STRIP_UM:g} µm or more, red ticks were not answered.</p>"
         f'<div class="panels">{panels}</div>'
-        f'<div class="pair"><figure class="card">{charts.histogram_svg(rows, found.dof_um)}'
+        f'<div class="pair"><figure class="card">{charts.histogram_svg(rows, evaluation.dof_um)}'
         "<figcaption>Errors of all groups; the two outermost bars hold everything beyond."
         f'</figcaption></figure><figure class="card">{charts.coverage_svg(groups, colour)}'
         "<figcaption>Errors inside their own 95 % interval, and the 95 % range of that share."
@@ -200,8 +211,8 @@ def _span(span: Range | None, share: bool) -> str:
     return f"<small>{_value(span[0], share)}–{_value(span[1], share)}</small>"
 
 
-def _blank(found: Evaluation) -> str:
-    if not found.blanks:
+def _blank(evaluation: Evaluation) -> str:
+    if not evaluation.blanks:
         return ""
     names = ("condition", "group", "frames", "slides", "answered", "false moves", "share, %",
              "largest, µm")  # fmt: skip
@@ -212,7 +223,7 @@ def _blank(found: Evaluation) -> str:
         + _cell(_value(b.share, True) + _span(b.share_95, True))
         + _cell("–" if b.largest_um is None else f"{b.largest_um:.1f}")
         + "</tr>"
-        for b in found.blanks
+        for b in evaluation.blanks
     )
     return (
         "<section><h2>Nothing to focus on</h2>"

@@ -84,10 +84,10 @@ def _identity(exposure: Exposure, condition: str) -> Record:
 
 def _sharpness(exposure: Exposure, record: Record) -> float | None:
     """Reached after one shot, where the manifest tells how sharp the field is at which height."""
-    true, found = record["true_um"], record["found_um"]
-    if true is None or found is None:
+    true, answer = record["true_um"], record["found_um"]
+    if true is None or answer is None:
         return None
-    return reached(exposure.extra.get(COLUMN, ""), found - true, where(exposure))
+    return reached(exposure.extra.get(COLUMN, ""), answer - true, where(exposure))
 
 
 def _answer(seen: Measurement) -> Record:
@@ -95,7 +95,7 @@ def _answer(seen: Measurement) -> Record:
     shift = getattr(seen, "shift", None)
     weights = patches.importance.astype(np.float64)
     record: Record = {
-        **_found(seen.estimate),
+        **_answer_of(seen.estimate),
         "sparsity": seen.ranked.sparsity.value,
         "k": seen.ranked.k,
         "network_um": _median(patches.spread_um),
@@ -117,7 +117,7 @@ def _answer(seen: Measurement) -> Record:
     return plain
 
 
-def _found(estimate: FocusEstimate | NoFocus) -> Record:
+def _answer_of(estimate: FocusEstimate | NoFocus) -> Record:
     if isinstance(estimate, NoFocus):
         return {"found_um": None, "interval_um": None, "rejected_um": estimate.rejected_um,
                 "reason": estimate.reason.value}  # fmt: skip
@@ -134,8 +134,8 @@ def _list(values: npt.NDArray[Any] | None) -> list[Any] | None:
     if values is None:
         return None
     six = np.vectorize(lambda v: float(f"{v:.6g}"), otypes=[float])
-    found: list[Any] = (six(values) if values.size else values).tolist()
-    return found
+    numbers: list[Any] = (six(values) if values.size else values).tolist()
+    return numbers
 
 
 def row_of(record: Mapping[str, Any]) -> Row:

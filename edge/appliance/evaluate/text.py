@@ -29,10 +29,10 @@ _COLUMNS = (
 _NAME = 22
 
 
-def condition_text(found: Evaluation, condition: str) -> str:
+def condition_text(result: Evaluation, condition: str) -> str:
     """The groups of one condition, then their mean error by distance."""
-    mine = [line for line in found.lines if line.condition == condition]
-    whole, groups = found.whole(condition), found.groups(condition)
+    mine = [line for line in result.lines if line.condition == condition]
+    whole, groups = result.whole(condition), result.groups(condition)
     if len(groups) > 1:  # else "all" would say the same again
         groups = [*groups, whole]
     head = (
@@ -40,7 +40,7 @@ def condition_text(found: Evaluation, condition: str) -> str:
     ) + "".join(f"{name:>{width}}" for name, width, _, _ in _COLUMNS)
     about = (
         f"{condition}: {whole.frames} frames of {whole.slides} slides, "
-        f"{whole.frames - whole.answered} not answered{_why(whole)}; DoF = {found.dof_um:.3f} um"
+        f"{whole.frames - whole.answered} not answered{_why(whole)}; DoF = {result.dof_um:.3f} um"
     )
     return "\n".join(
         [about, head, "-" * len(head), *map(_row, groups), "", _distances(mine, groups)]
@@ -61,10 +61,10 @@ def _row(line: Line) -> str:
 def _distances(lines: list[Line], groups: list[Line]) -> str:
     """MAE of each group by the distance from focus."""
     order = sorted({x.distance for x in lines if x.distance != ALL}, key=start_of)
-    found = {(line.group, line.distance): line for line in lines}
+    by_distance = {(line.group, line.distance): line for line in lines}
     rows = [f"{'MAE um at |d|, um':<{_NAME}}" + "".join(f"{name:>9}" for name in order)]
     for group in (line.group for line in groups):
-        cells = [found.get((group, distance)) for distance in order]
+        cells = [by_distance.get((group, distance)) for distance in order]
         values = ["-" if cell is None else _um(cell.values["mae_um"]) for cell in cells]
         rows.append(f"{group:<{_NAME}}" + "".join(f"{value:>9}" for value in values))
     return "\n".join(rows)
@@ -88,12 +88,12 @@ def blank_text(line: BlankLine) -> str:
 
 def worst_text(rows: Iterable[Row]) -> str:
     """The frames with the largest errors."""
-    found = [
+    worst = [
         f"  {row.true_um:+7.2f} found {row.found_um:+7.2f} +- {row.interval_um:.2f} um  "
         f"k {row.k:<2} {row.condition}, {row.group}, {row.name}"
         for row in rows
     ]
-    return "\n".join(["worst frames: true", *found])
+    return "\n".join(["worst frames: true", *worst])
 
 
 def unscored_text(unscored: Mapping[str, int]) -> str:

@@ -74,8 +74,8 @@ def run(options: argparse.Namespace) -> int:
     models = ModelSettings(rin=options.models / "rin.json", dpn=options.models / "dpn.json")
     objective = _objective(models.dpn, items)
     rows = _measure(items, models, objective, options)
-    found = _evaluation(rows, options, models, objective)
-    _publish(found, options)
+    evaluation = _evaluation(rows, options, models, objective)
+    _publish(evaluation, options)
     return 0
 
 
@@ -119,8 +119,11 @@ def _measure(
     rows: list[Row] = []
     jobs = [(group, models, objective) for group in groups]
     try:
-        with contextlib.closing(_measured(jobs, options)) as found, rows_file(options.rows) as keep:
-            for records in found:
+        with (
+            contextlib.closing(_measured(jobs, options)) as measured,
+            rows_file(options.rows) as keep,
+        ):
+            for records in measured:
                 for record in records:
                     keep(record)
                     rows.append(row_of(record))
@@ -184,22 +187,22 @@ def _evaluation(
     )
 
 
-def _publish(found: Evaluation, options: argparse.Namespace) -> None:
-    write_json(found.as_json(), options.json)
+def _publish(evaluation: Evaluation, options: argparse.Namespace) -> None:
+    write_json(evaluation.as_json(), options.json)
     if not options.quiet and not is_standard(options.json):
-        print(_text(found))
+        print(_text(evaluation))
     if options.report is not None:
-        page = write_page(found, options.report)
+        page = write_page(evaluation, options.report)
         if not is_standard(options.json):
             print(f"report: {page}")
 
 
-def _text(found: Evaluation) -> str:
-    parts = [condition_text(found, name) for name in found.conditions]
-    if found.blanks:
-        parts.append("\n".join(map(blank_text, found.blanks)))
-    if found.unscored:
-        parts.append(unscored_text(found.unscored))
-    if found.worst:
-        parts.append(worst_text(found.worst[:5]))
+def _text(evaluation: Evaluation) -> str:
+    parts = [condition_text(evaluation, name) for name in evaluation.conditions]
+    if evaluation.blanks:
+        parts.append("\n".join(map(blank_text, evaluation.blanks)))
+    if evaluation.unscored:
+        parts.append(unscored_text(evaluation.unscored))
+    if evaluation.worst:
+        parts.append(worst_text(evaluation.worst[:5]))
     return "\n\n".join(parts)

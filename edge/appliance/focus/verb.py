@@ -125,10 +125,10 @@ def _print(rows: list[dict[str, Any]]) -> None:
             where = f"{row['defocus_um']:+7.2f} um +- {row['interval_um']:.2f}"
         ms = row["latency_ms"]["total"]
         why = f"{row['decision']} ({row['reason']})"
-        told = f"{row['sparsity']}, k = {row['k']}, {_shift(row['shift'])}{ms:.0f} ms"
+        summary = f"{row['sparsity']}, k = {row['k']}, {_shift(row['shift'])}{ms:.0f} ms"
         count = row.get("pictures", 1)
         of = f" (picture 1 of {count} in the file)" if count > 1 else ""
-        print(f"{printable(row['file'])}{of}: {where}  {why}  {told}")
+        print(f"{printable(row['file'])}{of}: {where}  {why}  {summary}")
 
 
 def _shift(shift: dict[str, Any] | None) -> str:

@@ -35,11 +35,11 @@ class Mark:
 def error_svg(fields: Sequence[FieldRecord], half_depth_um: float) -> str:
     """|error| of each field at the start, after the first shot and at the end, on a log axis."""
     rows = [(f, _errors(f)) for f in fields]
-    found = [e for _, errors in rows for e in errors or () if e > 0] + [half_depth_um]
+    positive = [e for _, errors in rows for e in errors or () if e > 0] + [half_depth_um]
     pitch = 26 if len(rows) <= 40 else 16
     top, bottom, width = 48.0, 48.0 + pitch * max(len(rows), 1), 760
-    low = 10 ** math.floor(math.log10(max(min(found) * 0.9, 0.01)))
-    x = Axis(low, max(max(found) * 1.3, low * 10), 150, width - 90, log=True)
+    low = 10 ** math.floor(math.log10(max(min(positive) * 0.9, 0.01)))
+    x = Axis(low, max(max(positive) * 1.3, low * 10), 150, width - 90, log=True)
     parts = [plot.rect(x.start_px, top, x(half_depth_um) - x.start_px, bottom - top, plot.BAND)]
     parts += plot.x_axis(x, top, bottom, "distance from best focus, µm (log)")
     parts += _dashed_v(x(half_depth_um), top, bottom, plot.GOOD)

@@ -88,16 +88,16 @@ def marks(field: FieldRecord) -> list[Mark]:
     start_ns = field.start_ns
     if start_ns is None:
         return []
-    found = []
+    shown = []
     for outcome in field.outcomes:
         if outcome.exposure_start_ns is not None and outcome.exposure_end_ns is not None:
             middle_ns = (outcome.exposure_start_ns + outcome.exposure_end_ns) // 2
             words = f"frame {outcome.frame_id}: {outcome.decision.value}"
-            found.append(Mark((middle_ns - start_ns) / 1e9, "frame", words))
+            shown.append(Mark((middle_ns - start_ns) / 1e9, "frame", words))
         if outcome.move and outcome.sent_ns is not None:
             words = f"move to {outcome.move.target_um:.2f} µm"
-            found.append(Mark((outcome.sent_ns - start_ns) / 1e9, "move", words))
-    return found
+            shown.append(Mark((outcome.sent_ns - start_ns) / 1e9, "move", words))
+    return shown
 
 
 def is_sharp(session: SessionRecord, field: FieldRecord) -> bool:

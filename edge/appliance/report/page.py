@@ -63,15 +63,17 @@ def verdict(session: SessionRecord) -> tuple[str, str]:
     sharp = [f for f in known if is_sharp(session, f)]
     others = [f for f in session.fields if f.z_focus_um is None]
     still = [f for f in others if not any(o.move for o in f.outcomes)]
-    said = []
+    sentences = []
     if known:
         near = f"within ±{session.half_depth_um:.2f} µm of best focus"
-        said.append(f"{_of(len(sharp), len(known))} ended sharp, {near}")
+        sentences.append(f"{_of(len(sharp), len(known))} ended sharp, {near}")
     if others:
         verb = "was" if len(others) == 1 else "were"
-        said.append(f"{_of(len(still), len(others))} with nothing to focus on {verb} left alone")
+        sentences.append(
+            f"{_of(len(still), len(others))} with nothing to focus on {verb} left alone"
+        )
     good = len(sharp) == len(known) and len(still) == len(others)
-    sentence = "; ".join(said) + "."
+    sentence = "; ".join(sentences) + "."
     return ("good" if good else "warn"), sentence[0].upper() + sentence[1:]
 
 

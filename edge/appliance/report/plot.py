@@ -55,8 +55,8 @@ def _ticks(low: float, high: float) -> list[float]:
 def _log_ticks(low: float, high: float) -> list[float]:
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     steps = (1, 2, 5) if math.log10(high / low) <= 2.5 else (1,)
-    found = [m * 10.0**d for d in decades for m in steps]
-    return [x for x in found if low * 0.999 <= x <= high * 1.001]
+    ticks = [m * 10.0**d for d in decades for m in steps]
+    return [x for x in ticks if low * 0.999 <= x <= high * 1.001]
 
 
 def number(value: float) -> str:

@@ -83,12 +83,12 @@ class LoopStatistics:
             },
             "latency_ms": {
                 stage: {
-                    "p50": round(seen.quantile_ms(0.5), 3),
-                    "p99": round(seen.quantile_ms(0.99), 3),
-                    "max": round(seen.max_ms, 3),
+                    "p50": round(times.quantile_ms(0.5), 3),
+                    "p99": round(times.quantile_ms(0.99), 3),
+                    "max": round(times.max_ms, 3),
                 }
-                for stage, seen in self.latency.items()
-                if seen.total
+                for stage, times in self.latency.items()
+                if times.total
             },
         }
 

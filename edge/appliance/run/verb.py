@@ -63,27 +63,27 @@ def run(options: argparse.Namespace) -> int:
             f"or be {BY_HAND} where a person vouches for focus_direction and the stage's um"
         )
     rig = once_there(lambda: build_rig(config), options.wait)
-    seen = LoopStatistics()
+    statistics = LoopStatistics()
     begin = time.monotonic()
     try:
         measures = apply(config.realtime)  # after the drivers' threads, which need none of it
         _say_measures(measures, options.quiet)
-        with _asked(rig) as asked, _status(seen, options.quiet), without_collector():
-            status = track(rig, seen, asked, _end(options, begin))
+        with _asked(rig) as asked, _status(statistics, options.quiet), without_collector():
+            status = track(rig, statistics, asked, _end(options, begin))
         if status:
             tell(f"sparsefocus: shut down: {rig.state.reason}")
     finally:
         latched, dropped = rig.latched(), rig.camera.dropped
         _close(rig)
     record = {
-        **seen.record(), "seconds": round(time.monotonic() - begin, 3), "exit": status,
+        **statistics.record(), "seconds": round(time.monotonic() - begin, 3), "exit": status,
         "ended": rig.state.reason if status else "asked", "latched": latched,
         "dropped_by_the_camera": dropped,
         "realtime": [{"measure": m.name, "done": m.done, "why": m.why} for m in measures],
         "machine": description(),
     }  # fmt: skip
     return written_last(
-        status, lambda: write_json(record, options.json), lambda: _show(seen, options)
+        status, lambda: write_json(record, options.json), lambda: _show(statistics, options)
     )
 
 
@@ -104,7 +104,7 @@ class Asked:
 
 
 def track(
-    rig: Rig, seen: LoopStatistics, asked: Asked, over: Callable[[LoopStatistics], bool]
+    rig: Rig, statistics: LoopStatistics, asked: Asked, over: Callable[[LoopStatistics], bool]
 ) -> int:
     """Step until somebody asks for the end or the rig shuts down; the exit status.
 
@@ -115,12 +115,12 @@ def track(
         reason = f"{LATCHED}: {latched}; look why, then `sparsefocus stage clear`"
         rig.state.shutdown(reason, stop=False)
         return REFUSED
-    while not asked.stop and not over(seen):
+    while not asked.stop and not over(statistics):
         if asked.new_field:
             asked.new_field = False
             rig.controller.new_field()
         outcome = step(rig)
-        seen.add(outcome)
+        statistics.add(outcome)
         if rig.state.value is State.SHUTDOWN:
             if asked.stop and rig.state.reason == BY + asked.stop:
                 return STOPPED  # the signal came first: a move cut short by it is no fault
@@ -130,8 +130,8 @@ def track(
 
 
 def _end(options: argparse.Namespace, begin: float) -> Callable[[LoopStatistics], bool]:
-    def over(seen: LoopStatistics) -> bool:
-        if options.frames is not None and seen.frames >= options.frames:
+    def over(statistics: LoopStatistics) -> bool:
+        if options.frames is not None and statistics.frames >= options.frames:
             return True
         return options.seconds is not None and time.monotonic() - begin >= options.seconds
 
@@ -162,7 +162,7 @@ def _asked(rig: Rig) -> Iterator[Asked]:
 
 
 @contextmanager
-def _status(seen: LoopStatistics, quiet: bool) -> Iterator[None]:
+def _status(statistics: LoopStatistics, quiet: bool) -> Iterator[None]:
     """A line now and then, from a thread of its own."""
     if quiet:
         yield
@@ -173,7 +173,7 @@ def _status(seen: LoopStatistics, quiet: bool) -> Iterator[None]:
     def show() -> None:
         while not over.wait(TERMINAL_S if terminal else PIPE_S):
             start, end = ("\r\x1b[K", "") if terminal else ("", "\n")
-            tell(f"{start}{seen.line()}", end, wait_s=0.0)
+            tell(f"{start}{statistics.line()}", end, wait_s=0.0)
 
     thread = threading.Thread(target=show, name="sparsefocus-status", daemon=True)
     thread.start()
@@ -192,6 +192,6 @@ def _say_measures(measures: list[Measure], quiet: bool) -> None:
             tell(f"sparsefocus: {measure}")
 
 
-def _show(seen: LoopStatistics, options: argparse.Namespace) -> None:
+def _show(statistics: LoopStatistics, options: argparse.Namespace) -> None:
     if not options.quiet and not is_standard(options.json):
-        print(seen.line())
+        print(statistics.line())

@@ -83,10 +83,10 @@ def golden_check(engine: Engine, one_by_one: bool = False) -> Check:
         return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
     expected = [alone(b) for b in given] if one_by_one else golden.reference(model, given)
-    found = [answers(batch) for batch in given]
+    actual = [answers(batch) for batch in given]
     name = f"golden pictures, {model.name}"
     try:
-        worst = golden.compare(model.file, model, expected, found)
+        worst = golden.compare(model.file, model, expected, actual)
     except PlanInaccurate as error:
         return Check(name, False, str(error))
     numbers = ", ".join(
@@ -131,12 +131,12 @@ def timed(sensor: Measurer, frames: Sequence[Frame], count: int) -> dict[str, di
 
 def quantiles(laps: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:
     """p50, p99 and max by stage; p99 of few is their greatest."""
-    found = {}
+    table = {}
     for stage in laps[0]:
         values = np.sort([lap[stage] for lap in laps])
         at = [values[min(len(values) - 1, int(q * len(values)))] for q in (0.5, 0.99, 1.0)]
-        found[stage] = dict(zip(("p50", "p99", "max"), map(_ms, at), strict=True))
-    return found
+        table[stage] = dict(zip(("p50", "p99", "max"), map(_ms, at), strict=True))
+    return table
 
 
 def _ms(value: float) -> float:

@@ -40,20 +40,20 @@ class GpuTest:
     ) -> None:
         self._cuda, self._rin, self._dpn, self._classes = cuda, rin, dpn, classes
 
-    def fill(self, found: Findings, rgb: U8, cpu: Measurer, count: int) -> None:
-        """Add every check and all times to `found`; `cpu` is the reference."""
-        found.checks += [self._kernels(rgb, name) for name in FORMATS]
-        found.checks.append(self._whole(rgb, cpu))
-        found.checks.append(self._graphs(rgb))
+    def fill(self, findings: Findings, rgb: U8, cpu: Measurer, count: int) -> None:
+        """Add every check and all times to `findings`; `cpu` is the reference."""
+        findings.checks += [self._kernels(rgb, name) for name in FORMATS]
+        findings.checks.append(self._whole(rgb, cpu))
+        findings.checks.append(self._graphs(rgb))
         frames = [frame_of(rgb, "RGB8", i) for i in range(2)]
         for memory in MEMORY:
             sensor = GpuMeasurer(self._path(memory), self._classes, self._dpn.manifest)
             for stage, values in timed(sensor, frames, count).items():
-                found.latency_ms[f"{stage}, frame memory {memory}"] = values
+                findings.latency_ms[f"{stage}, frame memory {memory}"] = values
         path = self._path()
         laps = [path.timed(view(frames[i % 2]))[1] for i in range(WARM_UP + count)]
         for stage, values in quantiles(laps[WARM_UP:]).items():
-            found.latency_ms[f"on the GPU: {stage}"] = values
+            findings.latency_ms[f"on the GPU: {stage}"] = values
 
     def _path(self, memory: str = "copy", graphs: bool = True) -> GpuFrame:
         rule = self._classes
@@ -89,7 +89,7 @@ class GpuTest:
         gpu = GpuMeasurer(self._path(), self._classes, self._dpn.manifest)
         ours, theirs = (measure(path, frame, Lap()) for path in (gpu, cpu))
         same = sorted(ours.ranked.cells) == sorted(theirs.ranked.cells)
-        um = [float(np.median(seen.patches.defocus_um)) for seen in (ours, theirs)]
+        um = [float(np.median(measurement.patches.defocus_um)) for measurement in (ours, theirs)]
         near = abs(um[0] - um[1]) <= LIMITS["defocus_um"]
         detail = (
             f"{'the same' if same else 'OTHER'} {ours.ranked.k} patches, "
@@ -105,14 +105,14 @@ class GpuTest:
         for frame in frames * 2:
             one, other = (_meant(path, frame) for path in (graph, plain))
             differing |= {name for name in one if one[name] != other[name]}
-        said = f"{graph.graph}; " + (f"differ in {sorted(differing)}" if differing else "equal")
-        return Check("graph against plain launches", not differing, said)
+        detail = f"{graph.graph}; " + (f"differ in {sorted(differing)}" if differing else "equal")
+        return Check("graph against plain launches", not differing, detail)
 
 
 def _meant(path: Callable[..., np.void], frame: Frame) -> dict[str, bytes]:
     """The fields of a Result as bytes, without what earlier frames may have left in them."""
     result = path(view(frame))
     measured = int(result["measured"])
-    found = {name: np.asarray(result[name]) for name in RESULT.names or ()}
-    found.update({name: found[name][:measured] for name in _OF_EARLIER_FRAMES})
-    return {name: values.tobytes() for name, values in found.items()}
+    fields = {name: np.asarray(result[name]) for name in RESULT.names or ()}
+    fields.update({name: fields[name][:measured] for name in _OF_EARLIER_FRAMES})
+    return {name: values.tobytes() for name, values in fields.items()}

@@ -65,9 +65,9 @@ def run(options: argparse.Namespace) -> int:
         models = dataclasses.replace(models, backend=options.backend)
     if options.build:
         _build(models, options.quiet)
-    found = examine(models, classes, options.frames)
-    _publish(found, options)
-    return 0 if found.ok else FAILED
+    findings = examine(models, classes, options.frames)
+    _publish(findings, options)
+    return 0 if findings.ok else FAILED
 
 
 def examine(models: ModelSettings, classes: ClassRule, frames: int | None = None) -> Findings:
@@ -75,9 +75,9 @@ def examine(models: ModelSettings, classes: ClassRule, frames: int | None = None
     on_gpu = models.backend == "gpu" or (models.backend == "auto" and gpu_is_ready())
     backend = "gpu" if on_gpu else "cpu"
     manifests = [Manifest.read(path) for path in (models.rin, models.dpn)]
-    found = Findings(backend, facts=dict(machine()))
-    found.facts["models"] = {each.name: each.sha256[:12] for each in manifests}
-    found.health["before"] = read_health()
+    findings = Findings(backend, facts=dict(machine()))
+    findings.facts["models"] = {each.name: each.sha256[:12] for each in manifests}
+    findings.health["before"] = read_health()
     count = frames or FRAMES[backend]
     optics = manifests[1].optics
     objective = Objective(optics.na, optics.magnification, optics.um_per_px)
@@ -89,19 +89,19 @@ def examine(models: ModelSettings, classes: ClassRule, frames: int | None = None
             opened.callback(net.close)
         if on_gpu:
             with _as_rejected():
-                _on_gpu(found, manifests, cpu, classes, count)
+                _on_gpu(findings, manifests, cpu, classes, count)
         else:
-            found.checks += [golden_check(net, one_by_one=True) for net in nets]
-            found.checks.append(_content(cpu, rgb))
-            found.latency_ms = timed(cpu, [frame_of(rgb, "RGB8")], count)
-    found.facts["frames timed"] = count
-    found.health["after"] = read_health()
-    found.warnings = warnings_of(found.health["after"])
-    return found
+            findings.checks += [golden_check(net, one_by_one=True) for net in nets]
+            findings.checks.append(_content(cpu, rgb))
+            findings.latency_ms = timed(cpu, [frame_of(rgb, "RGB8")], count)
+    findings.facts["frames timed"] = count
+    findings.health["after"] = read_health()
+    findings.warnings = warnings_of(findings.health["after"])
+    return findings
 
 
 def _on_gpu(
-    found: Findings, manifests: list[Manifest], cpu: Any, classes: ClassRule, count: int
+    findings: Findings, manifests: list[Manifest], cpu: Any, classes: ClassRule, count: int
 ) -> None:
     from edge.appliance.selftest.gpu_checks import GpuTest
     from engines.gpu.device import find_gpu
@@ -109,12 +109,12 @@ def _on_gpu(
     from engines.gpu.tensorrt_library import import_tensorrt
 
     gpu = find_gpu()
-    found.facts["gpu"] = f"{gpu.name}, {gpu.architecture}, {gpu.memory_bytes >> 20} MiB"
-    found.facts["tensorrt"] = str(import_tensorrt().__version__)
+    findings.facts["gpu"] = f"{gpu.name}, {gpu.architecture}, {gpu.memory_bytes >> 20} MiB"
+    findings.facts["tensorrt"] = str(import_tensorrt().__version__)
     cuda, rin, dpn = open_gpu(manifests[0], manifests[1])
     try:
-        found.checks += [golden_check(rin), golden_check(dpn)]
-        GpuTest(cuda, rin, dpn, classes).fill(found, picture(), cpu, count)
+        findings.checks += [golden_check(rin), golden_check(dpn)]
+        GpuTest(cuda, rin, dpn, classes).fill(findings, picture(), cpu, count)
     finally:
         rin.close()
         dpn.close()
@@ -125,9 +125,9 @@ def _content(sensor: Any, rgb: Any) -> Check:
     from edge.latency import Lap
     from edge.measure.sensor import measure
 
-    seen = measure(sensor, frame_of(rgb, "RGB8"), Lap())
-    ok = seen.ranked.k > 0 and seen.patches.finite
-    return Check("whole frame", ok, f"{seen.ranked.k} patches, all answers finite: {ok}")
+    measurement = measure(sensor, frame_of(rgb, "RGB8"), Lap())
+    ok = measurement.ranked.k > 0 and measurement.patches.finite
+    return Check("whole frame", ok, f"{measurement.ranked.k} patches, all answers finite: {ok}")
 
 
 def _build(models: ModelSettings, quiet: bool) -> None:
@@ -151,9 +151,9 @@ def _as_rejected() -> Iterator[None]:
         raise EngineRejected(str(error)) from error
 
 
-def _publish(found: Findings, options: argparse.Namespace) -> None:
-    write_json({**dataclasses.asdict(found), "ok": found.ok}, options.json)
+def _publish(findings: Findings, options: argparse.Namespace) -> None:
+    write_json({**dataclasses.asdict(findings), "ok": findings.ok}, options.json)
     if options.report is not None:
-        write_result(as_page(found), options.report, "--report")
+        write_result(as_page(findings), options.report, "--report")
     if not options.quiet and not is_standard(options.json):
-        print(as_text(found))
+        print(as_text(findings))

@@ -159,7 +159,7 @@ def _find(options: argparse.Namespace) -> Any:
     with _opened(options.config) as bench:
         stage = bench.stage
         identity = getattr(stage, "identity", None)
-        found = {
+        stages = {
             "driver": bench.config.stage.driver,
             "identity": identity.text if identity else None,
             "travel_um": identity.travel_um if identity else None,
@@ -167,8 +167,8 @@ def _find(options: argparse.Namespace) -> Any:
             "resolution_um": stage.resolution_um,
             **_shown(stage.status()),
         }
-    _say(options, f"{found['identity'] or found['driver']}: {_line(found)}")
-    return found
+    _say(options, f"{stages['identity'] or stages['driver']}: {_line(stages)}")
+    return stages
 
 
 def _move(options: argparse.Namespace) -> Any:
@@ -205,13 +205,17 @@ def _clear(options: argparse.Namespace) -> Any:
 def _watch(options: argparse.Namespace) -> Any:
     if not options.every_ms >= 1 or (options.count is not None and options.count < 1):
         raise ConfigError("--every-ms and --count must be 1 or more")
-    seen: list[dict[str, Any]] = []
-    with _opened(options.config) as bench, _until_told() as ends:
-        while len(seen) != options.count and not ends.wait(options.every_ms / 1e3 if seen else 0):
+    positions: list[dict[str, Any]] = []
+    with _opened(options.config) as bench, _until_signal() as ends:
+        while len(positions) != options.count and not ends.wait(
+            options.every_ms / 1e3 if positions else 0
+        ):
             shown = _shown(bench.stage.status())
             _say(options, _line(shown))
-            seen = [*seen[-9999:], shown] if options.count is None else [*seen, shown]
-    return seen
+            positions = (
+                [*positions[-9999:], shown] if options.count is None else [*positions, shown]
+            )
+    return positions
 
 
 def _serve_asi(options: argparse.Namespace) -> Any:
@@ -231,7 +235,7 @@ def _serve_asi(options: argparse.Namespace) -> Any:
 
 
 @contextmanager
-def _until_told() -> Iterator[threading.Event]:
+def _until_signal() -> Iterator[threading.Event]:
     """An event that the first signal sets, for what only looks: nothing is stopped by it."""
     with StopSignals(lambda _: None, raises=False) as signals:
         yield signals.asked

@@ -85,12 +85,12 @@ def test_every_table_says_that_it_is_an_estimate(tmp_path, capsys):
     assert main(words) == 0
     said = capsys.readouterr().out.splitlines()
     assert said[0] == f"Orin NX 16GB 15W, GPU at 612 MHz, 102.4 GB/s: {LABEL}"
-    told = json.loads((tmp_path / "p.json").read_text())
-    assert told["label"] == LABEL
-    (row,) = told["boards"]
+    report = json.loads((tmp_path / "p.json").read_text())
+    assert report["label"] == LABEL
+    (row,) = report["boards"]
     assert (row["board"], row["mode"], row["gpu_mhz"]) == ("Orin NX 16GB", "15W", 612)
     assert set(row["ms"]) == {"3", "9", "31"}
-    assert told["assumed"]["share_of_peak_arithmetic"] == [0.15, 0.45]
+    assert report["assumed"]["share_of_peak_arithmetic"] == [0.15, 0.45]
     for wrong in (["--gpu-mhz", "1"], ["--power-mode", "16W"], ["--models", str(tmp_path)]):
         assert main(wrong) == 2
         assert capsys.readouterr().err.count("\n") == 1
