@@ -5,6 +5,7 @@ leaves the position unknown (`glass_may_have_moved`): find it again before anyth
 
     SparseFocusError            edge: root; no glass moved unless a subclass says otherwise
     |-- ConfigError             a config, option or input file is unusable          exit status 2
+    |   |-- ConfigFaults        all that is wrong in a file
     |   `-- OptionError         one option of a driver
     |-- CameraStalled           no complete frame in time                                       4
     |   `-- CameraLost          the camera went away
@@ -22,6 +23,10 @@ leaves the position unknown (`glass_may_have_moved`): find it again before anyth
             `-- StageSilent !   no answer, and no move was under way
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 from engines.errors import EngineRejected as EngineRejected
 
 
@@ -38,12 +43,24 @@ class ConfigError(SparseFocusError):
     """
 
 
+class ConfigFaults(ConfigError):
+    """All that is wrong in a config file, a line each in `lines`; the text is the first of them,
+    and how to see the others."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        more = len(lines) - 1
+        super().__init__(lines[0] + (f" (and {more} more: sparsefocus check-config)" * bool(more)))
+        self.lines = tuple(lines)
+
+
 class OptionError(ConfigError):
-    """One option of a driver is wrong: `key` names it, `why` says what it must be."""
+    """One option of a driver is wrong: `key` names it, `why` says what it must be; `others` are
+    wrong beside it."""
 
     def __init__(self, where: str, key: str, why: str) -> None:
         super().__init__(f"{where}.{key} {why}")
         self.key, self.why = key, why
+        self.others: tuple[OptionError, ...] = ()
 
 
 class CameraStalled(SparseFocusError):

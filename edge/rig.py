@@ -121,7 +121,7 @@ def build_rig(
     with contextlib.ExitStack() as opened:
         nets: tuple[engines.Engine, ...] = ()
         if sensor is None:
-            sensor, nets = _sensor_of(config, clock)
+            sensor, nets = sensor_of(config, clock)
         for net in nets:
             opened.callback(net.close)
         if camera is None:
@@ -150,10 +150,11 @@ def uncalibrated(calibration: Mapping[str, Any]) -> str:
     return "" if calibration.get("envelope") else "envelope"
 
 
-def _sensor_of(
-    config: Config, clock: Callable[[], int]
+def sensor_of(
+    config: Config, clock: Callable[[], int] = monotonic_ns
 ) -> tuple[Measurer, tuple[engines.Engine, ...]]:
-    """ConfigError for steps beyond what the models were calibrated for."""
+    """The frame's way as far as the estimate, and its engines to be closed. ConfigError for steps
+    beyond what the models were calibrated for, ConfigError and EngineRejected for the models."""
     loop = config.loop
     sensor, nets = build_sensor(
         config.models, config.objective, loop.classes, loop.budget_ms, loop.enough_um, clock

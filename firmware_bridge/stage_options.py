@@ -7,7 +7,7 @@ constructor's own checks come too late for that, and a key that it does not have
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -142,19 +142,23 @@ STAGE_OPTIONS: Mapping[str, Mapping[str, Option]] = {
 
 
 def check_options(driver: str, given: Mapping[str, Any]) -> None:
-    """StageOptionError for the first option that the driver does not have, does not take, or
-    needs and was not given; KeyError for an unknown driver."""
+    """StageOptionError for the first of `option_faults`; KeyError for an unknown driver."""
+    for fault in option_faults(driver, given):
+        raise fault
+
+
+def option_faults(driver: str, given: Mapping[str, Any]) -> Iterator[StageOptionError]:
+    """One for each option that the driver does not have, does not take, or needs and was not
+    given; KeyError for an unknown driver."""
     table = STAGE_OPTIONS[driver]
     for key, value in given.items():
         if key in ("z_min_um", "z_max_um"):
-            raise StageOptionError(key, "belongs into the section itself")
-        if key not in table:
-            raise StageOptionError(
-                key, f"is not an option of this driver, which has {', '.join(table)}"
-            )
-        fault = table[key].fault(value)
-        if fault:
-            raise StageOptionError(key, fault)
+            yield StageOptionError(key, "belongs into the section itself")
+        elif key not in table:
+            why = f"is not an option of this driver, which has {', '.join(table)}"
+            yield StageOptionError(key, why)
+        elif fault := table[key].fault(value):
+            yield StageOptionError(key, fault)
     for key, option in table.items():
         if option.needed and key not in given:
-            raise StageOptionError(key, "must be given")
+            yield StageOptionError(key, "must be given")

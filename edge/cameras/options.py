@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from edge.camera import PixelFormat
 from edge.errors import OptionError
@@ -24,78 +24,102 @@ FORMATS = tuple(f.value for f in PixelFormat if f.value.endswith("8"))
 
 
 class Options:
-    """Take every key you know, then call `done`. Each raises OptionError."""
+    """Take every key you know, then call `done`, which raises OptionError for all that was wrong:
+    until then a wrong value is stood for by one that is allowed."""
 
     def __init__(self, given: Mapping[str, Any]) -> None:
         self._given, self._known = dict(given), list[str]()
+        self._faults: list[OptionError] = []
+        self._over = False
 
     def number(
         self, key: str, least: float, most: float, unit: str, default: Any = REQUIRED
     ) -> Any:
         """A float in least..most of `unit`, both allowed."""
-        value = self._take(key, default)
-        if value is default:
-            return default
+        value = self._take(key, default, least)
+        if key not in self._given:
+            return value
         plain = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not plain or not least <= value <= most or math.isnan(value):
-            self.reject(key, f"= {value!r} must be a number {least:g} to {most:g} ({unit})")
+            return self._wrong(
+                key, f"= {value!r} must be a number {least:g} to {most:g} ({unit})", default, least
+            )
         return float(value)
 
     def integer(self, key: str, least: int, most: int, unit: str, default: Any = REQUIRED) -> Any:
         """An int in least..most of `unit`, both allowed."""
-        value = self._take(key, default)
-        if value is default:
-            return default
+        value = self._take(key, default, least)
+        if key not in self._given:
+            return value
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-            self.reject(key, f"= {value!r} must be a whole number {least} to {most} ({unit})")
+            return self._wrong(
+                key, f"= {value!r} must be a whole number {least} to {most} ({unit})", default,
+                least,
+            )  # fmt: skip
         return value
 
     def choice(self, key: str, allowed: Sequence[str], default: Any = REQUIRED) -> Any:
         """One of the words in `allowed`."""
-        value = self._take(key, default)
-        if value is not default and value not in allowed:
-            self.reject(key, f"= {value!r} must be one of {', '.join(allowed)}")
+        value = self._take(key, default, allowed[0])
+        if key in self._given and value not in allowed:
+            why = f"= {value!r} must be one of {', '.join(allowed)}"
+            return self._wrong(key, why, default, allowed[0])
         return value
 
     def text(self, key: str, pattern: str, says: str, default: Any = REQUIRED) -> Any:
         """A text that matches the regular expression as a whole; `says` describes it."""
-        value = self._take(key, default)
-        if value is default:
-            return default
+        value = self._take(key, default, "")
+        if key not in self._given:
+            return value
         if not isinstance(value, str) or not re.fullmatch(pattern, value, re.ASCII):
-            self.reject(key, f"= {value!r} must be {says}")
+            return self._wrong(key, f"= {value!r} must be {says}", default, "")
         return value
 
     def truth(self, key: str, default: Any = REQUIRED) -> Any:
         """True or False."""
-        value = self._take(key, default)
+        value = self._take(key, default, False)
         if not isinstance(value, bool):
-            self.reject(key, f"= {value!r} must be true or false")
+            return self._wrong(key, f"= {value!r} must be true or false", default, False)
         return value
 
     def anything(self, key: str) -> Any:
         """Whatever was given, None when nothing was: who uses it checks it."""
-        return self._take(key, None)
+        return self._take(key, None, None)
 
     def done(self) -> None:
-        """Stop at the first key that nobody took."""
+        """OptionError for the first fault, with the others in it; a key that nobody took is one."""
+        self._over = True
         for key in self._given:
             if key not in self._known:
-                self.reject(key, f"is not an option of this driver, which has {self.names}")
+                why = f"is not an option of this driver, which has {self.names}"
+                self._faults.append(OptionError(WHERE, key, why))
+        if self._faults:
+            first, *others = self._faults
+            first.others = tuple(others)
+            raise first
 
     @property
     def names(self) -> str:
         """The keys that were asked for."""
         return ", ".join(self._known)
 
-    def reject(self, key: str, why: str) -> NoReturn:
-        """Raise OptionError."""
-        raise OptionError(WHERE, key, why)
+    def reject(self, key: str, why: str) -> None:
+        """Options that do not go together: a fault where each by itself was allowed, raised by
+        `done`, or now where that was called."""
+        fault = OptionError(WHERE, key, why)
+        if self._over:
+            raise fault
+        if not self._faults:
+            self._faults.append(fault)
 
-    def _take(self, key: str, default: Any) -> Any:
+    def _wrong(self, key: str, why: str, default: Any, stand_in: Any) -> Any:
+        self._faults.append(OptionError(WHERE, key, why))
+        return stand_in if default is REQUIRED else default
+
+    def _take(self, key: str, default: Any, stand_in: Any) -> Any:
         self._known.append(key)
         if key not in self._given and default is REQUIRED:
-            self.reject(key, "must be given")
+            return self._wrong(key, "must be given", default, stand_in)
         return self._given.get(key, default)
 
 

@@ -32,8 +32,9 @@ def read_options(given: Mapping[str, Any]) -> None:
     files = options.anything("files")
     if files is not None and not isinstance(files, (list, tuple)):
         options.reject("files", f"= {files!r:.80} must be a list of file names")
-    for file in files or ():
-        _must_be_text(options, "files", file)
+    else:
+        for file in files or ():
+            _must_be_text(options, "files", file)
     if given.get("stack") is not None and not given.get("manifest"):
         options.reject("stack", "needs a manifest")
     options.integer("bits", 8, 16, "of the camera", default=16)

@@ -1,20 +1,19 @@
 """The config file: read once, strictly; bounds stand where the value is read.
 
 A duplicate, unknown, missing or out-of-range key stops the start with file, line, key and
-limit. No default hides a dangerous choice.
+limit; all of them are told at once. No default hides a dangerous choice.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Collection
 from dataclasses import fields, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from edge.appliance.config import calibration_file
-from edge.appliance.config.strict_yaml import Section, read_yaml
+from edge.appliance.config.strict_yaml import WRONG, Section, read_yaml
 from edge.camera import check_options
 from edge.errors import ConfigError, OptionError
 from edge.measure.importance import ClassRule
@@ -32,8 +31,7 @@ from edge.settings import (
     ScanSettings,
     StageSettings,
 )
-from firmware_bridge.stage_options import StageOptionError
-from firmware_bridge.stage_options import check_options as check_stage_options
+from firmware_bridge.stage_options import option_faults
 
 #: drivers whose controller ends every move from one side, past the play (`backlash_um`)
 APPROACHING = ("binary", "binary-process")
@@ -41,25 +39,38 @@ PLAY_MARGIN_UM = 0.5
 
 
 def read_config(path: Path, calibrating: bool = False) -> Config:
-    """Read and check a config file; ConfigError `file:line: section.key = value must ...`.
+    """Read and check a config file; ConfigFaults, a line `file:line: section.key = value must ...`
+    for each mistake, or ConfigError for what is no config at all.
 
     `calibrating`: the calibration file is only about to be made, and is not read.
     """
     top = read_yaml(path)
-    config = Config(
-        camera=_camera(top.section("camera")),
-        stage=_stage(top.section("stage")),
-        objective=_objective(top.section("objective")),
-        models=_models(top.section("models", required=False)),
-        loop=_loop(top.section("loop", required=False)),
-        realtime=_realtime(top.section("realtime", required=False)),
-        scan=_scan(top.section("scan")) if top.has("scan") else None,
-    )
+    parts = {
+        "camera": _part(top, "camera", _camera),
+        "stage": _part(top, "stage", _stage),
+        "objective": _part(top, "objective", _objective),
+        "models": _part(top, "models", _models, required=False),
+        "loop": _part(top, "loop", _loop, required=False),
+        "realtime": _part(top, "realtime", _realtime, required=False),
+        "scan": _part(top, "scan", _scan) if top.has("scan") else None,
+    }
     top.done()
-    return config if calibrating else _calibrated(top, config)
+    top.stop()
+    config = Config(**parts)
+    return config if calibrating else calibrated(path, config)
 
 
-def _calibrated(top: Section, config: Config) -> Config:
+def vouched_for(path: Path, config: Config) -> None:
+    """ConfigError unless a calibration, or a person, vouches for which way is up: without, nothing
+    that moves by itself may begin."""
+    if not config.stage.calibration:
+        raise ConfigError(
+            f"{path}: stage.calibration must name the file of `sparsefocus calibrate`, "
+            f"or be {BY_HAND} where a person vouches for focus_direction and the stage's um"
+        )
+
+
+def calibrated(path: Path, config: Config) -> Config:
     """The config with what the calibration file says; ConfigError where they disagree."""
     stage = config.stage
     if stage.calibration in ("", BY_HAND):
@@ -67,7 +78,7 @@ def _calibrated(top: Section, config: Config) -> Config:
     calibration = calibration_file.read(Path(stage.calibration), config)
     if stage.focus_direction not in (0, calibration.focus_direction):
         raise ConfigError(
-            f"{top.file}: stage.focus_direction = {stage.focus_direction} contradicts "
+            f"{path}: stage.focus_direction = {stage.focus_direction} contradicts "
             f"{stage.calibration}, which found {calibration.focus_direction:+d}"
         )
     options = dict(stage.options)
@@ -91,95 +102,104 @@ def _calibrated(top: Section, config: Config) -> Config:
     return replace(config, stage=changed, models=models, camera=camera)
 
 
-def _camera(s: Section) -> CameraSettings:
-    settings = CameraSettings(**keys_of(s, CameraSettings))
-    s.done()
-    try:
-        check_options(settings.driver, settings.options)
-    except OptionError as error:
-        s.reject_option("options", error.key, error.why)
-    except ConfigError as error:
-        s.reject(None, "", f"{error}")
+def _part(top: Section, name: str, build: Callable[[Section], Any], required: bool = True) -> Any:
+    """A section's settings, of no use where it has faults."""
+    section = top.section(name, required)
+    if section is None:
+        return None
+    settings = build(section)
+    section.done()
     return settings
+
+
+def _camera(s: Section) -> CameraSettings:
+    given = keys_of(s, CameraSettings)
+    if WRONG in (given["driver"], given["options"]):
+        return CameraSettings(**given)
+    try:
+        check_options(given["driver"], given["options"])
+    except OptionError as error:
+        for fault in (error, *error.others):
+            s.keep_option("options", fault.key, fault.why)
+    except ConfigError as error:
+        s.keep(None, "", f"{error}")
+    return CameraSettings(**given)
 
 
 def _stage(s: Section) -> StageSettings:
-    driver = s.read("driver", key_of(StageSettings, "driver"))
-    named = (
-        s.read("calibration", key_of(StageSettings, "calibration")) if s.has("calibration") else ""
-    )
-    z_min_um = s.read("z_min_um", key_of(StageSettings, "z_min_um"))
-    z_max = key_of(StageSettings, "z_max_um")
-    given = {
-        "driver": driver,
-        "calibration": str(named),
-        "z_min_um": z_min_um,
-        "z_max_um": s.number("z_max_um", z_min_um, z_max.high, above="z_min_um"),
-    }
-    if named:  # the file knows it
+    named = s.has("calibration")
+    known = {"focus_direction"} if named else set()  # else the file knows it
+    given = keys_of(s, StageSettings, known={*known, "z_max_um"})
+    if named:
         given["focus_direction"] = s.read(
             "focus_direction", key_of(StageSettings, "focus_direction"), 0
         )
-    settings = StageSettings(**given, **keys_of(s, StageSettings, known=given))
-    s.done()
-    try:
-        check_stage_options(settings.driver, settings.options)
-    except StageOptionError as error:
-        s.reject_option("options", error.key, error.why)
-    return settings
+        if given["calibration"] is not WRONG:
+            given["calibration"] = str(given["calibration"])
+    given["z_max_um"] = _above(s, "z_max_um", given["z_min_um"], "z_min_um")
+    if WRONG not in (given["driver"], given["options"]):
+        for fault in option_faults(given["driver"], given["options"]):
+            s.keep_option("options", fault.key, fault.why)
+    return StageSettings(**given)
+
+
+def _above(s: Section, name: str, least: Any, other: str) -> Any:
+    """A number of the section that must be above another one of it, where that is right."""
+    key = key_of(StageSettings, name)
+    if least is WRONG:
+        return s.read(name, key)
+    return s.kept(lambda: s.number(name, least, key.high, above=other))
 
 
 def _objective(s: Section) -> Objective:
     defaults = {each.name: each.default for each in fields(Objective)}
     values: dict[str, Any] = {}
     for name, key in OBJECTIVE_KEYS.items():
-        if name == "na":
+        if name == "na" and values["refractive_index"] is not WRONG:
             key = replace(key, high=key.high * values["refractive_index"])
         values[name] = s.read(name, key, defaults[name])
-    s.done()
     return Objective(**values)
 
 
 def _models(s: Section) -> ModelSettings:
-    settings = ModelSettings(**keys_of(s, ModelSettings))
-    s.done()
-    return settings
+    return ModelSettings(**keys_of(s, ModelSettings))
 
 
 def _loop(s: Section) -> LoopSettings:
-    settings = LoopSettings(**keys_of(s, LoopSettings), classes=_classes(s))
-    s.done()
-    return settings
+    return LoopSettings(**keys_of(s, LoopSettings), classes=_classes(s))
 
 
 def _scan(s: Section) -> ScanSettings:
-    settings = ScanSettings(**keys_of(s, ScanSettings))
-    s.done()
-    return settings
+    return ScanSettings(**keys_of(s, ScanSettings))
 
 
 def _realtime(s: Section) -> RealtimeSettings:
-    settings = RealtimeSettings(**keys_of(s, RealtimeSettings))
-    s.done()
-    return settings
+    return RealtimeSettings(**keys_of(s, RealtimeSettings))
 
 
 def _classes(s: Section) -> ClassRule:
     rule, keys = ClassRule(), CLASS_KEYS
     dense = s.read("k_dense", keys["k_dense"], rule.dense)
-    sparse = s.read("k_sparse", replace(keys["k_sparse"], high=dense), min(rule.sparse, dense))
-    least = replace(keys["k_ex_sparse"], high=sparse)
+    sparse = _at_most(s, "k_sparse", dense, rule.sparse)
     return ClassRule(
         threshold=s.read("importance_threshold", keys["importance_threshold"], rule.threshold),
         dense=dense,
         sparse=sparse,
-        ex_sparse=s.read("k_ex_sparse", least, min(rule.ex_sparse, sparse)),
+        ex_sparse=_at_most(s, "k_ex_sparse", sparse, rule.ex_sparse),
         every=s.read("every_patch", keys["every_patch"], rule.every),
     )
 
 
+def _at_most(s: Section, name: str, most: Any, default: int) -> Any:
+    """A number of patches that must not be above another one, where that is right."""
+    key = CLASS_KEYS[name]
+    if most is WRONG:
+        return s.read(name, key, default)
+    return s.read(name, replace(key, high=most), min(default, most))
+
+
 def keys_of(
-    s: Section, settings: type[Any], known: Mapping[str, Any] = MappingProxyType({})
+    s: Section, settings: type[Any], known: Collection[str] = frozenset()
 ) -> dict[str, Any]:
     """All keys of a section but those that are known, as its dataclass declares them."""
     return {

@@ -2,21 +2,22 @@
 
 `yaml.safe_load` keeps the last of two equal keys, reads `1e-3` as text, `no` as False and
 `1:30` as 90. Here the nodes are read directly: a scalar becomes what its reader asks for, or
-the start stops with file, line, key and limit.
+it is a fault with file, line, key and limit. The faults of a file are kept and raised together.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
 
-from edge.errors import ConfigError
+from edge.errors import ConfigError, ConfigFaults
 from edge.settings import Key
 
 SIZE_LIMIT = 64 * 1024
@@ -32,13 +33,27 @@ _SURPRISE = re.compile(
     re.ASCII,
 )
 REQUIRED: Any = object()
+#: what `Section.read` answers for a value that has a fault; nothing is built of it
+WRONG: Any = object()
+
+
+class Fault(ConfigError):
+    """One mistake and its line."""
+
+    def __init__(self, line: int, text: str) -> None:
+        super().__init__(text)
+        self.line = line
 
 
 class Section:
-    """One mapping of the file. Take every key you know, then call `done`."""
+    """One mapping of the file. Take every key you know, then call `done`; the faults of all its
+    sections are kept in `faults`, and raised by `stop` of the top level."""
 
-    def __init__(self, file: Path, name: str, node: yaml.Node) -> None:
+    def __init__(
+        self, file: Path, name: str, node: yaml.Node, faults: list[Fault] | None = None
+    ) -> None:
         self.file, self.name, self._mark = file, name, node.start_mark
+        self.faults: list[Fault] = [] if faults is None else faults
         if not isinstance(node, yaml.MappingNode):
             self.reject(node, "", f"{_shown(node)} must be a section of keys")
         self._nodes: dict[str, yaml.Node] = {}
@@ -46,26 +61,50 @@ class Section:
         self._known: list[str] = []
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                self.reject(key, "", "a key must be a word")
-            if key.value in self._nodes:
+                self.keep(key, "", "a key must be a word")
+            elif key.value in self._nodes:
                 before = self._keys[key.value].start_mark.line + 1
-                self.reject(key, key.value, f"is given twice, first in line {before}")
-            self._nodes[key.value], self._keys[key.value] = value, key
+                self.keep(key, key.value, f"is given twice, first in line {before}")
+            else:
+                self._nodes[key.value], self._keys[key.value] = value, key
 
     def reject(self, node: yaml.Node | None, key: str, why: str) -> NoReturn:
-        """Raise ConfigError `file:line: section.key why`."""
+        """Raise a Fault `file:line: section.key why`."""
         line = (node.start_mark if node is not None else self._mark).line + 1
         where = ".".join(part for part in (self.name, _printable(key)) if part)
-        raise ConfigError(f"{self.file}:{line}: {where} {why}".replace("  ", " "))
+        raise Fault(line, f"{self.file}:{line}: {where} {why}".replace("  ", " "))
+
+    def keep(self, node: yaml.Node | None, key: str, why: str) -> None:
+        """`reject`, but only kept: other keys are looked at, too."""
+        self.kept(lambda: self.reject(node, key, why))
+
+    def stop(self) -> None:
+        """ConfigError with all faults, in the order of the lines; nothing when there is none."""
+        found = sorted(self.faults, key=lambda fault: fault.line)
+        if found:
+            raise ConfigFaults([str(fault) for fault in found])
+
+    def kept(self, ask: Callable[[], Any]) -> Any:
+        """What is asked; WRONG, and the fault is kept, where it raises one."""
+        try:
+            return ask()
+        except Fault as fault:
+            self.faults.append(fault)
+            return WRONG
 
     def read(self, name: str, key: Key, default: Any = REQUIRED) -> Any:
-        """The value of a key as its section's dataclass declares it (edge.settings)."""
+        """The value of a key as its section's dataclass declares it (edge.settings); WRONG, and
+        the fault is kept, where it is not as declared."""
         if default is MISSING:
             default = REQUIRED
+        return self.kept(lambda: self._read(name, key, default))
+
+    def _read(self, name: str, key: Key, default: Any) -> Any:
         if key.kind == "options":
             return self.options(name)
         if key.kind == "word_or_path":
-            return self.word_or_path(name, *key.choices)
+            given = self._take(name, default) is not None
+            return self.word_or_path(name, *key.choices) if given else default
         ask = getattr(self, key.kind)
         if key.kind == "choice":
             return ask(name, key.choices, default=default)
@@ -156,36 +195,49 @@ class Section:
         node = self._take(key, None)
         if node is None:
             return {}
-        section = Section(self.file, f"{self.name}.{key}", node)
-        return {name: section._value(value, name) for name, value in section._nodes.items()}
+        section = Section(self.file, f"{self.name}.{key}", node, self.faults)
+        found = {
+            name: section.kept(partial(section._value, value, name))
+            for name, value in section._nodes.items()
+        }
+        return WRONG if WRONG in found.values() else found
 
-    def reject_option(self, key: str, option: str, why: str) -> NoReturn:
-        """`reject` for one of the options that `options` read."""
+    def keep_option(self, key: str, option: str, why: str) -> None:
+        """`keep` for one of the options that `options` read."""
         node = self._nodes.get(key)
         if node is None:  # there are no options at all: the section's own line
-            self.reject(None, f"{key}.{option}", why)
+            self.keep(None, f"{key}.{option}", why)
+            return
         section = Section(self.file, f"{self.name}.{key}", node)
-        section.reject(section._keys.get(option, node), option, why)
+        self.kept(lambda: section.reject(section._keys.get(option, node), option, why))
 
-    def section(self, key: str, required: bool = True) -> Section:
-        """A section inside this one; an empty one when it is absent and not required."""
-        node = self._take(key, REQUIRED if required else None)
+    def section(self, key: str, required: bool = True) -> Section | None:
+        """A section inside this one; an empty one when it is absent and not required, None, and
+        the fault is kept, when it is required or no section at all."""
         name = f"{self.name}.{key}".lstrip(".")
-        return Section(self.file, name, node or yaml.MappingNode("", [], self._mark, self._mark))
+        empty = yaml.MappingNode("", [], self._mark, self._mark)
+
+        def found() -> Section:
+            node = self._take(key, REQUIRED if required else None)
+            return Section(self.file, name, node or empty, self.faults)
+
+        section = self.kept(found)
+        return None if section is WRONG else section
 
     def has(self, key: str) -> bool:
         """Whether the key is there; known from now on."""
         return self._take(key, None) is not None
 
     def done(self) -> None:
-        """Stop at the first key that nobody took."""
+        """Keep a fault for each key that nobody took."""
         for key, node in self._keys.items():
             if key not in self._known:
                 known = ", ".join(self._known)
-                self.reject(node, key, f"is not a key of this section, which has {known}")
+                self.keep(node, key, f"is not a key of this section, which has {known}")
 
     def _take(self, key: str, default: Any) -> yaml.Node | None:
-        self._known.append(key)
+        if key not in self._known:
+            self._known.append(key)
         if key not in self._nodes and default is REQUIRED:
             self.reject(None, key, "must be given")
         return self._nodes.get(key)
@@ -201,7 +253,7 @@ class Section:
         if isinstance(node, yaml.SequenceNode):
             return [self._value(item, key) for item in node.value]
         if isinstance(node, yaml.MappingNode):
-            inner = Section(self.file, f"{self.name}.{key}", node)
+            inner = Section(self.file, f"{self.name}.{key}", node, self.faults)
             return {name: inner._value(value, name) for name, value in inner._nodes.items()}
         if _plain(node, _INTEGER):
             return int(node.value)

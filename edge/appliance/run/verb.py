@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edge.appliance.config.config_file import BY_HAND, read_config
+from edge.appliance.config.config_file import read_config, vouched_for
 from edge.appliance.files import add_json, is_standard, write_json
 from edge.appliance.machine import description
 from edge.appliance.run.loop_statistics import LoopStatistics
@@ -57,11 +57,7 @@ def run(options: argparse.Namespace) -> int:
     if options.seconds is not None and not 0 < options.seconds <= MOST_S:
         raise ConfigError(f"--seconds {options.seconds:g} must be above 0 and at most {MOST_S}")
     config = read_config(options.config)
-    if not config.stage.calibration:
-        raise ConfigError(
-            f"{options.config}: stage.calibration must name the file of `sparsefocus calibrate`, "
-            f"or be {BY_HAND} where a person vouches for focus_direction and the stage's um"
-        )
+    vouched_for(options.config, config)
     rig = once_there(lambda: build_rig(config), options.wait)
     statistics = LoopStatistics()
     begin = time.monotonic()
