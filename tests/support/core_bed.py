@@ -13,6 +13,9 @@ from pathlib import Path
 from firmware_bridge.firmware.build import CORE, FAULTS, HERE, native_compiler
 from tests.support.virtual_board import BENCH, SHIM
 
+#: gcc and clang know them alike; no library is needed for a trap
+WATCHED = ("-O1", "-ftrivial-auto-var-init=pattern", "-fsanitize=undefined",
+           "-fsanitize-undefined-trap-on-error")  # fmt: skip
 UNITS = (*CORE, str(SHIM), BENCH)
 
 
@@ -33,20 +36,25 @@ class Bed:
     def _object(self, unit: str) -> Path:
         return self.folder / f"{Path(unit).stem}.o"
 
-    def _compile(self, unit: str, to: Path) -> bool:
+    def _compile(self, unit: str, to: Path, watched: bool = False) -> bool:
         words = ["-std=c99", "-w", "-fPIC", "-I.", FAULTS, "-c", "-o", str(to), unit]
-        run = subprocess.run([self.compiler, *words], cwd=self.folder, capture_output=True)
+        compiler = [native_compiler(), *WATCHED] if watched else [self.compiler]
+        run = subprocess.run([*compiler, *words], cwd=self.folder, capture_output=True)
         return not run.returncode
 
-    def build(self, file: str, text: str) -> Path | None:
-        """A library for VirtualBoard in which `file` reads `text`; None: it does not compile."""
+    def build(self, file: str, text: str, watched: bool = False) -> Path | None:
+        """A library for VirtualBoard in which `file` reads `text`; None: it does not compile.
+
+        `watched`: by a compiler that lets the process end at an index beyond an array, a shift or
+        a sum too large, and fills what is read before it was written with rubbish.
+        """
         path = self.folder / file
         right = path.read_text(encoding="utf-8")
         changed = UNITS if file.endswith(".h") else (file,)
         fresh = {unit: self.folder / f"fresh-{Path(unit).stem}.o" for unit in changed}
         path.write_text(text, encoding="utf-8")
         try:
-            if not all(self._compile(unit, to) for unit, to in fresh.items()):
+            if not all(self._compile(unit, to, watched) for unit, to in fresh.items()):
                 return None
         finally:
             path.write_text(right, encoding="utf-8")

@@ -23,6 +23,7 @@ void core_boot(const int32_t limits[5], int32_t start_nm, uint32_t boot_id, uint
 void core_receive(const uint8_t *bytes, size_t length);
 void core_bench(uint8_t byte);
 void core_strobe(bool lit, int64_t since_now_us);
+void core_flash(uint32_t count);
 void core_encoder(bool there, int32_t position_nm);
 void core_skip(uint64_t us);
 void core_tick_at(uint64_t tick_us);
@@ -100,6 +101,14 @@ void core_bench(uint8_t byte)
 void core_strobe(bool lit, int64_t since_now_us)
 {
     af_protocol_strobe(&protocol, lit, (uint64_t)((int64_t)now_us + since_now_us));
+}
+
+void core_flash(uint32_t count)
+{
+    for (uint32_t i = 0U; i < count; i++) {
+        af_protocol_strobe(&protocol, true, now_us);
+        af_protocol_strobe(&protocol, false, now_us);
+    }
 }
 
 void core_encoder(bool there, int32_t position_nm)

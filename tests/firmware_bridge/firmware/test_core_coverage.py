@@ -18,7 +18,6 @@ from tests.support.virtual_board import BENCH, SHIM
 ROOT = Path(__file__).parents[3]
 #: lines that no test on the virtual clock runs, with the reason: (file, the line's text)
 EXPLAINED = {
-    ("framing.c", "return 0U;"): "no message of the table is longer than a frame: a caller's guard",
     (
         "motion.c",
         "high = low; /* the speed limit was lowered */",

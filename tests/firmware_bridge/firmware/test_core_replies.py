@@ -23,9 +23,22 @@ def test_status_every_20_ms_while_the_session_lives() -> None:
     assert times(host.ticks(101)) == [20, 40, 60, 80, 100]
     told = times(host.ticks(1_300, alive=False))
     assert told[-1] - 100 == m.SESSION_ALIVE_MS  # the last frame came at 100 ms
+    host.say(m.Sync(SESSION, 1))  # the same session, after its silence
+    assert times(host.ticks(41)) == [1_402, 1_422, 1_442]
     host.say(HELLO)
     host.say(m.Bye(SESSION))
     assert host.ticks(100, alive=False) == []
+
+
+def test_counts_go_beyond_16_bits() -> None:
+    host = CoreHost()
+    host.board.receive(b"\x01\0" * 65_537)
+    assert host.status().crc_errors == 65_537
+    host.say(m.Bye(SESSION))
+    host.board.flash(65_537)
+    host.say(HELLO)
+    host.board.flash(1)
+    assert only(m.Exposure, [one for _, one in host.take()]).count == 65_538
 
 
 def test_status_at_every_change_of_a_move_with_its_ticks_time() -> None:
@@ -78,7 +91,7 @@ def test_status_names_session_boot_and_errors() -> None:
 
 
 def test_exposures_tell_time_and_place_between_two_ticks() -> None:
-    for sign, clock_us in ((1, 0), (-1, 2**32 - 151_000)):
+    for sign, clock_us in ((1, 0), (-1, 2**32 - 151_000), (1, 2**40)):
         host = CoreHost(clock_us=clock_us)
         host.move(1, START + sign * 900_000)
         host.ticks(150)
@@ -107,7 +120,7 @@ def test_an_edge_is_placed_within_its_tick() -> None:
     host.ticks(150)
     at = host.board.motor_nm
     for since_us, way_nm in ((0, 0), (1, 2), (999, 1_998), (1_000, 2_000), (1_001, 2_000),
-                             (500_000, 2_000), (-1, 0), (-900, 0)):  # fmt: skip
+                             (500_000, 2_000), (-1, 0), (-900, 0), (2**32 + 400, 2_000)):  # fmt: skip
         host.board.strobe(True, since_us)
         host.board.strobe(False, since_us)
         told = only(m.Exposure, [one for _, one in host.take()])

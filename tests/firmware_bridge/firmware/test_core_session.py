@@ -115,6 +115,19 @@ def test_nobody_else_speaks_while_the_session_lives() -> None:
     assert host.status().session == SESSION
 
 
+def test_all_32_bits_of_a_session_count() -> None:
+    mine = 0x81020304
+    host = CoreHost(hello=False)
+    assert result(host, session=mine) == m.Reason.OK
+    for bit in range(32):
+        (nack,) = host.say(m.Sync(mine ^ 1 << bit, 1))
+        assert nack == m.Nack(2, m.Reason.OTHER_SESSION, 11), bit
+    assert host.say(m.Sync(mine, 1)) == [m.SyncAck(1, host.board.now_us)]
+    *_, status = host.say(replace(HELLO, session=mine))
+    assert isinstance(status, m.Status)
+    assert status.session == mine
+
+
 def test_without_a_session_nothing_is_served_but_stop() -> None:
     host = CoreHost(hello=False)
     for message, kind in ((m.Sync(SESSION, 1), 2), (m.Clear(SESSION, 0), 5), (m.Bye(SESSION), 6)):
@@ -236,6 +249,9 @@ def test_a_restart_forgets_everything_but_the_place() -> None:
 
 def test_faults_on_purpose() -> None:
     host = CoreHost()
+    for token in range(64):  # whatever the frame holds where it is spoilt
+        host.board.pins(b"x")
+        assert host.say(m.Sync(SESSION, token * 0x11111111 % 2**32)) == []
     host.board.pins(b"d")
     assert host.say(m.Sync(SESSION, 1)) == []
     host.board.pins(b"i")

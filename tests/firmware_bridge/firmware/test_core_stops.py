@@ -166,3 +166,17 @@ def test_anyone_may_stop() -> None:
     host = under_way(150)
     status, _ = host.say(m.Stop(78))
     assert status.latch == m.Latch.STOPPED
+
+
+def test_a_switch_is_seen_at_the_slowest_crawl() -> None:
+    """At a speed of 1/256 nm per tick, which is one tick after a start with the least ramp."""
+    for pressed, target in ((b"H", FAR), (b"L", BACK)):
+        host = CoreHost(limits=(0, 10_000_000, 50, 2_000_000, 1))
+        host.say(replace(HELLO, backlash_nm=0))
+        host.move(1, target)
+        host.ticks(1)
+        assert abs(host.board.velocity_q8) == 1
+        host.board.pins(pressed)
+        came = host.ticks(1)
+        assert only(m.Done, came).result == m.Result.LIMIT
+        assert host.board.velocity_q8 == 0

@@ -1,0 +1,103 @@
+"""Code that is loaded already: which of its lines a test runs, and how it is exchanged.
+
+Other modules hold functions, classes and constants by name, so that a module imported anew would
+change nothing for them: here the functions stay and get other code, and a constant is exchanged
+wherever it was imported.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import types
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+PLAIN = (bool, int, float, str, tuple, frozenset, dict)
+
+
+class Lines:
+    """While it is entered, notes in `seen` which lines of these files any thread runs."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        root = Path(__file__).parents[2]
+        self._names = {str(f): f.relative_to(root).as_posix() for f in files}
+        self.seen: set[tuple[str, int]] = set()
+
+    def __enter__(self) -> None:
+        self.seen = set()
+        threading.settrace(self._call)
+        sys.settrace(self._call)
+
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(None)
+        threading.settrace(None)  # type: ignore[arg-type]
+
+    def _call(self, frame: types.FrameType, event: str, argument: Any) -> Any:
+        file = self._names.get(frame.f_code.co_filename)
+        if file is None:
+            return None
+        seen = self.seen
+        seen.add((file, frame.f_lineno))
+
+        def line(frame: types.FrameType, event: str, argument: Any) -> Any:
+            seen.add((file, frame.f_lineno))
+            return line
+
+        return line
+
+
+def exchange(path: Path, text: str) -> None:
+    """From now on the module of this file does what `text` says."""
+    module = next(m for m in list(sys.modules.values())
+                  if getattr(m, "__file__", None) == str(path))  # fmt: skip
+    changed = types.ModuleType(module.__name__)
+    changed.__file__ = str(path)
+    # dataclasses look their module up by its name
+    sys.modules[module.__name__] = changed
+    try:
+        exec(compile(text, str(path), "exec"), changed.__dict__)
+    finally:
+        sys.modules[module.__name__] = module
+    for name, new in vars(changed).items():
+        old = vars(module).get(name)
+        if isinstance(new, type) and new.__module__ == module.__name__:
+            assert isinstance(old, type)
+            for mine, other in _functions(vars(old), vars(new)):
+                _become(mine, other)
+        elif isinstance(new, types.FunctionType) and isinstance(old, types.FunctionType):
+            if new.__module__ == module.__name__:
+                _become(old, new)
+        elif isinstance(new, PLAIN) and not name.startswith("__") and new != old:
+            _everywhere(name, old, new)
+
+
+def _functions(
+    old: Any, new: Any
+) -> Iterator[tuple[types.FunctionType, types.FunctionType]]:
+    for name, value in new.items():
+        mine = old.get(name)
+        for part in ("fget", "fset", "__func__"):
+            inner = getattr(value, part, None)
+            if isinstance(inner, types.FunctionType):
+                yield getattr(mine, part), inner
+        if isinstance(value, types.FunctionType) and isinstance(mine, types.FunctionType):
+            yield mine, value
+
+
+def _become(old: types.FunctionType, new: types.FunctionType) -> None:
+    if old.__code__ != new.__code__:
+        old.__code__ = new.__code__
+    defaults = [(a, b) for a, b in zip(old.__defaults__ or (), new.__defaults__ or ())]
+    if any(isinstance(b, PLAIN) and a != b for a, b in defaults):
+        old.__defaults__ = new.__defaults__
+    if old.__kwdefaults__ != new.__kwdefaults__:
+        old.__kwdefaults__ = new.__kwdefaults__
+
+
+def _everywhere(name: str, old: Any, new: Any) -> None:
+    for module in list(sys.modules.values()):
+        there = vars(module).get(name) if isinstance(module, types.ModuleType) else None
+        if there is old or (type(there) is type(old) and there == old):
+            setattr(module, name, new)
