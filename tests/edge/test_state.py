@@ -10,6 +10,7 @@ from edge.state import RunState, State
 def test_the_way_through():
     state = RunState()
     assert (state.value, state.may_move) == (State.STARTING, False)
+    assert (state.name, state.reason) == ("starting", "")
     state.follow(tracking=True)
     assert state.value is State.STARTING  # nothing runs before it is ready
     state.ready()
@@ -27,7 +28,7 @@ def test_only_a_person_leaves_a_shutdown():
     state = RunState(lambda: stops.append(1))
     state.ready()
     assert state.shutdown("first")
-    assert not state.shutdown("second")
+    assert state.shutdown("second") is False
     for call in (state.ready, lambda: state.follow(True), lambda: state.follow(False)):
         call()
         assert (state.value, state.reason, state.may_move) == (State.SHUTDOWN, "first", False)
@@ -71,3 +72,10 @@ def test_state_is_shut_before_the_hook_runs_even_if_the_hook_fails():
     with pytest.raises(OSError, match="port gone"):
         state.shutdown("x")
     assert state.value is State.SHUTDOWN
+
+
+def test_an_axis_that_is_known_to_rest_is_not_told_to_stop():
+    stops = []
+    state = RunState(lambda: stops.append(1))
+    assert state.shutdown("latched", stop=False) is True
+    assert (stops, state.value) == ([], State.SHUTDOWN)

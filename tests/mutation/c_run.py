@@ -18,8 +18,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from firmware_bridge.conformance.test_host import ConformanceHost
 from firmware_bridge.conformance.suite import BENCH_CHECKS, CHECKS
+from firmware_bridge.conformance.test_host import ConformanceHost
 from firmware_bridge.firmware.build import HERE
 from tests.mutation.c_mutants import Mutant, mutants
 from tests.mutation.court import Question, judge, measured
@@ -31,8 +31,8 @@ ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs/mutation_firmware.md"
 FILES = ("watchdog.c", "session.c", "moves.c", "protocol.c", "replies.c", "motion.c", "framing.c",
          "watchdog.h", "protocol.h", "motion.h")  # fmt: skip
-JUDGES = tuple(f"tests.firmware_bridge.firmware.test_core_{subject}"
-               for subject in ("framing", "moves", "session", "stops", "replies", "motion"))  # fmt: skip
+SUBJECTS = ("framing", "moves", "session", "stops", "replies", "motion")
+JUDGES = tuple(f"tests.firmware_bridge.firmware.test_core_{subject}" for subject in SUBJECTS)
 #: files of which the last of them, which drives motion.c alone, knows nothing
 WITHOUT_MOTION = ("watchdog", "session", "moves", "protocol", "replies", "framing")
 NO_BUILD, SAME = "does not compile", "same code"

@@ -73,9 +73,7 @@ def exchange(path: Path, text: str) -> None:
             _everywhere(name, old, new)
 
 
-def _functions(
-    old: Any, new: Any
-) -> Iterator[tuple[types.FunctionType, types.FunctionType]]:
+def _functions(old: Any, new: Any) -> Iterator[tuple[types.FunctionType, types.FunctionType]]:
     for name, value in new.items():
         mine = old.get(name)
         for part in ("fget", "fset", "__func__"):
@@ -89,7 +87,7 @@ def _functions(
 def _become(old: types.FunctionType, new: types.FunctionType) -> None:
     if old.__code__ != new.__code__:
         old.__code__ = new.__code__
-    defaults = [(a, b) for a, b in zip(old.__defaults__ or (), new.__defaults__ or ())]
+    defaults = zip(old.__defaults__ or (), new.__defaults__ or (), strict=True)
     if any(isinstance(b, PLAIN) and a != b for a, b in defaults):
         old.__defaults__ = new.__defaults__
     if old.__kwdefaults__ != new.__kwdefaults__:

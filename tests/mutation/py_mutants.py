@@ -47,9 +47,8 @@ def mutants(file: str, text: str) -> list[Mutant]:
         changed = (raw[:begin] + new.encode() + raw[end:]).decode()
         if changed != text and changed not in found:
             line = raw.count(b"\n", 0, begin) + 1
-            before, after = (_lines(raw, begin, end),
-                             _lines(changed.encode(), begin, begin + len(new.encode())))  # fmt: skip
-            found[changed] = Mutant(file, line, before, after, changed)
+            after = _lines(changed.encode(), begin, begin + len(new.encode()))
+            found[changed] = Mutant(file, line, _lines(raw, begin, end), after, changed)
     return list(found.values())
 
 
@@ -76,7 +75,8 @@ class _Edits:
 
     def _span(self, node: ast.AST) -> tuple[int, int]:
         assert isinstance(node, ast.expr | ast.stmt | ast.keyword | ast.arg)
-        assert node.end_lineno is not None and node.end_col_offset is not None
+        assert node.end_lineno is not None
+        assert node.end_col_offset is not None
         return (self._starts[node.lineno - 1] + node.col_offset,
                 self._starts[node.end_lineno - 1] + node.end_col_offset)  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Changes the safety core's Python in every way that py_mutants knows and asks the tests about each.
+"""Changes the safety core's Python in every way that py_mutants knows and asks its tests.
 
 `make mutation`. pytest collects the tests once; each change is made in a process of its own, in the
 code that is loaded already, and the tests that run the changed line are asked, those that notice
@@ -76,7 +76,6 @@ class Run:
                             for m, fate in self.fates if m.file == file)  # fmt: skip
             print(file, dict(fates), flush=True)
         return True
-
 
     def _asked(self, items: Sequence[pytest.Item]) -> list[tuple[Question, set[Line]]]:
         """Every test but the long ones, and the lines that it runs, from the log or found now."""

@@ -156,15 +156,11 @@ class VirtualBoard:
         """An edge of the camera's line, `since_now_us` after now."""
         self._core.core_strobe(lit, ctypes.c_int64(since_now_us))
 
-<<<<<<< HEAD
-    def host(self, travel_nm: int = 300_000) -> ConformanceHost:
-=======
     def flash(self, count: int) -> None:
         """The camera's line goes on and off so many times, now."""
         self._core.core_flash(ctypes.c_uint32(count))
 
-    def probe(self, travel_nm: int = 300_000) -> Probe:
->>>>>>> 7d10ba8 (firmware: what the framing, long counts and 32-bit sessions do is tested directly; mutation asks the tests that notice most first)
+    def host(self, travel_nm: int = 300_000) -> ConformanceHost:
         """The conformance suite's side of this line."""
         return ConformanceHost(self, travel_nm, self.bench, self)
 

@@ -159,3 +159,38 @@ def test_improved():
     assert not improved(Reading(0, -10, 0.3), Reading(10, 9.58, 0.3))
     assert improved(Reading(0, 6, 3.9), Reading(10, 2.9, 3.9))  # or halfway
     assert not improved(Reading(0, 6, 3.9), Reading(10, 3.1, 3.9))
+
+
+@pytest.mark.parametrize(
+    ("travel", "right", "finding"),
+    [
+        (4.0, -5.0, Finding.SHORT),  # as much as the noise, in the wrong direction
+        (4.0, -3.5, Finding.NOTHING),  # off by 1.5 times the noise
+        (4.0, 11.5, Finding.AGREES),
+        (4.0, 5.0, Finding.NOTHING),  # as much as the noise, in the right direction
+        (20.0, 10.0, Finding.AGREES),  # half the travel
+        (20.0, 30.0, Finding.AGREES),
+        (20.0, -7.0, Finding.SHORT),  # the least share of the travel
+    ],
+)
+def test_on_a_border_the_milder_word_counts(travel, right, finding):
+    assert Change(travel, right, 5.0).finding is finding
+
+
+def test_on_a_border_nothing_is_certain():
+    assert not Change(4.0, 7.5, 5.0).engaged
+    assert Change(100.0, 35.0, 5.0).engaged
+    assert not Change(100.0, 35.0, 5.0).followed
+    assert Change(4.0, 5.0, 5.0).motionless
+    assert not Change(4.0, -2.0, 5.0).motionless
+    assert not Change(40.0, -5.0, 5.0).motionless
+    assert not Change(4.0, 17.0, 5.0).unlike_a_move
+    assert not improved(Reading(0, 20, 3.0), Reading(9, 15, 4.0))
+
+
+def test_the_numbers_themselves():
+    """A reading of no known age is as old as the clock; 100 s of drift are 5 um."""
+    before = Reading(0.0, 1.0, 3.0)
+    assert before.time_ns == 0
+    assert Change.between(before, Reading(2.0, 1.0, 4.0, 100 * S), 1) == Change(2.0, -0.0, 10.0)
+    assert (LEAST_SHARE, CERTAIN, MOST_GAIN) == (0.35, 1.5, 3.0)

@@ -57,3 +57,10 @@ def test_it_forgets():
     assert play.lost_um == 0.0
     assert play.may_lose_um(10.0, 14.0) == 4.0
     assert not math.isnan(play.may_lose_um(0.0, 0.0))
+
+
+def test_no_more_than_12_um_whatever_happened():
+    play = Play()
+    assert play.may_lose_um(0.0, 100.0) == 12.0
+    play.followed(0.0, 100.0)
+    assert play.may_lose_um(100.0, 0.0) == 12.0

@@ -120,7 +120,8 @@ def test_an_edge_is_placed_within_its_tick() -> None:
     host.ticks(150)
     at = host.board.motor_nm
     for since_us, way_nm in ((0, 0), (1, 2), (999, 1_998), (1_000, 2_000), (1_001, 2_000),
-                             (500_000, 2_000), (-1, 0), (-900, 0), (2**32 + 400, 2_000)):  # fmt: skip
+                             (500_000, 2_000), (2**32 + 400, 2_000), (-1, 0),
+                             (-900, 0)):  # fmt: skip
         host.board.strobe(True, since_us)
         host.board.strobe(False, since_us)
         told = only(m.Exposure, [one for _, one in host.take()])
