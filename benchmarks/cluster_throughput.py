@@ -18,7 +18,8 @@ from benchmarks import machine
 from edge.appliance import cli
 from training.fields import dpn_fields
 from training.pool import Pool
-from training.stacks import Job, fill
+from training.stack_render import Job
+from training.stacks import fill
 
 STEPS = 40
 

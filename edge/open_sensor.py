@@ -57,7 +57,7 @@ def _cpu_sensor(
     _check(rin.manifest, "rin", objective)
     _check(dpn.manifest, "dpn", objective)
     grid = _grid(rin.manifest, dpn.manifest)
-    calibration = IntervalModel.of(dpn.manifest).widened(models.interval_factor)
+    interval_model = IntervalModel.of(dpn.manifest).widened(models.interval_factor)
     training_range = TrainingRange.of(dpn.manifest)
     preprocess = CpuPreprocessor(models.threads, grid)
     defocus = Defocus(dpn, preprocess, budget)
@@ -65,7 +65,10 @@ def _cpu_sensor(
     hurried = (budget.budget_ms, enough_um) != (None, None)  # no time for a second look
     order = None if hurried else ColourOrder(defocus.again)
     looks = PlainLook(grid), order
-    return CpuMeasurer(*parts, calibration, training_range, budget, enough_um, *looks), (rin, dpn)
+    return CpuMeasurer(*parts, interval_model, training_range, budget, enough_um, *looks), (
+        rin,
+        dpn,
+    )
 
 
 def _gpu_sensor(
@@ -83,7 +86,7 @@ def _gpu_sensor(
             f"{PAPER.rows} x {PAPER.columns} only, use models.backend = cpu"
         )
     sensor, nets = open_gpu_sensor(*manifests, classes, models.frame_memory)
-    sensor.calibration = sensor.calibration.widened(models.interval_factor)
+    sensor.interval_model = sensor.interval_model.widened(models.interval_factor)
     return sensor, nets
 
 

@@ -18,7 +18,7 @@ from torch import nn
 
 from training.augment import PATCH_PX
 from training.pool import Pool
-from training.train import Run, look_up
+from training.run import Run, look_up
 
 SEED, BATCH, BATCHES_LOOKED_AT = 77, 64, 120
 
@@ -29,10 +29,13 @@ def average_weights(paths: Sequence[Path]) -> Run:
     runs = [Run.load(path) for path in paths]
     first = runs[0]
     for path, run in zip(paths[1:], runs[1:], strict=True):
-        same = run.plan.kind == first.plan.kind and run.plan.variant == first.plan.variant
+        same = (
+            run.schedule.kind == first.schedule.kind
+            and run.schedule.variant == first.schedule.variant
+        )
         if not same:
             raise SystemExit(f"{path}: not the same network as {paths[0]}")
-        first.samples += run.step * run.plan.batch
+        first.samples += run.step * run.schedule.batch
         first.seconds += run.seconds
     states = [run.average.state_dict() for run in runs]
     for name, value in states[0].items():

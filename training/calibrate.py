@@ -49,7 +49,7 @@ COUNTS = (1, 2, 3, 4, 9, 20, 31, 32)  # of patches, each up to the next
 Line = dict[str, Any]
 
 
-def interval_table(rows: Sequence[FrameRow], calibration: IntervalModel) -> list[Line]:
+def interval_table(rows: Sequence[FrameRow], interval_model: IntervalModel) -> list[Line]:
     """Coverage and width of all, by group, by number of patches and by distance; and of frames of
     which only the best patches would have been measured, as a latency budget has it."""
     known = [row for row in rows if row.answered]
@@ -66,11 +66,11 @@ def interval_table(rows: Sequence[FrameRow], calibration: IntervalModel) -> list
              for name, mine in masks.items()}  # fmt: skip
     for best in GROUPS[:-1]:
         parts[f"best {best} of more"] = [best_of(row, best) for row in known if row.k > best]
-    return [_covered(name, part, calibration) for name, part in parts.items() if part]
+    return [_covered(name, part, interval_model) for name, part in parts.items() if part]
 
 
-def _covered(name: str, rows: Sequence[FrameRow], calibration: IntervalModel) -> Line:
-    half, slides = intervals(rows, calibration), slide_numbers(rows)
+def _covered(name: str, rows: Sequence[FrameRow], interval_model: IntervalModel) -> Line:
+    half, slides = intervals(rows, interval_model), slide_numbers(rows)
     error = np.array([row.error_um for row in rows])
     share, se = slide_share(error <= half, slides)
     return {"rows": name, "frames": len(rows), "slides": len(set(slides)), "coverage": share,
@@ -121,21 +121,21 @@ def calibrate(
     looked_at = check or rest[0]
     start = IntervalModel.of(manifest)
     on = [[row for row in part if row.condition in interval_on] for part in (fit, scale)]
-    calibration = fit_interval(on[0], on[1], start, keep_shape)
+    interval_model = fit_interval(on[0], on[1], start, keep_shape)
     inside = [[row for row in part if row.condition in INSIDE] for part in (fit, scale)]
     outside = [row for row in (*fit, *scale) if row.condition.startswith(OUTSIDE)]
     fitted_range = fit_training_range((inside[0], inside[1]), outside, action)
-    interval = {**manifest.calibration.get("interval", {}), **as_json(calibration)}
+    interval = {**manifest.calibration.get("interval", {}), **as_json(interval_model)}
     fitted: Line = {"interval": interval, "envelope": fitted_range.training_range}
     changed = dataclasses.replace(manifest, calibration={**manifest.calibration, **fitted})
     # what the runtime reads is what is judged
-    calibration, training_range = IntervalModel.of(changed), TrainingRange.of(changed)
+    interval_model, training_range = IntervalModel.of(changed), TrainingRange.of(changed)
     judged = [row for row in looked_at if row.condition in interval_on]
     report: Line = {
         **fitted,
         "interval_on": list(interval_on),
         "slides": [len({(r.condition, r.slide) for r in part}) for part in (fit, scale, looked_at)],
-        "coverage": interval_table(judged, calibration),
+        "coverage": interval_table(judged, interval_model),
         "alarms": alarm_table(looked_at, training_range),
         "remarks": list(fitted_range.remarks),
     }

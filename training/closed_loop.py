@@ -38,7 +38,7 @@ from simulator.simulate_verb import NOMINAL
 from training.cases import CASES, SLIDE_Z_UM, Case, Field, load
 from training.closed_loop_looks import looks_of
 from training.closed_loop_table import MAX_MOVES, Ended, summarise, text
-from training.stacks import slides
+from training.stack_render import slides
 
 #: just the crop: everything as on the sensor, in four fifths of the time
 CROP = (2016, 2016)
@@ -89,16 +89,16 @@ def focus_fields(
     progress = Progress(len(chosen), quiet)
     rows: list[Ended] = []
     with ExitStack() as opened:
-        bench: SimulatedInstrument | None = None
+        instrument: SimulatedInstrument | None = None
         for slide, group in chosen:
-            if bench is None or bench.rig.state.value is State.SHUTDOWN:
+            if instrument is None or instrument.rig.state.value is State.SHUTDOWN:
                 opened.close()
-                bench = SimulatedInstrument(config, seed + slide, shape=CROP)
-                bench.microscope = CaseMicroscope(case, seed, photographs)
-                opened.enter_context(bench)
+                instrument = SimulatedInstrument(config, seed + slide, shape=CROP)
+                instrument.microscope = CaseMicroscope(case, seed, photographs)
+                opened.enter_context(instrument)
             kind, _, sparsity = group.rpartition(" ")
             scenario = Scenario(slide, kind or "cell", sparsity, starts_um(case, seed, slide))
-            rows.append(ended(case.name, group, slide, bench.focus(scenario)))
+            rows.append(ended(case.name, group, slide, instrument.focus(scenario)))
             progress.done(_sentence(rows[-1]))
     return rows
 

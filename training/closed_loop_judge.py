@@ -33,8 +33,8 @@ from simulator.microscope import FieldTruth, Microscope
 from training.closed_loop import CROP, ended, loop_config, positive
 from training.closed_loop_table import Ended, looks_text, summarise
 from training.cluster import add_arguments, in_order
-from training.judge.__main__ import add_bench_arguments, bench_of
-from training.judge.field import DOMAIN, SLIDE_Z_UM, Bench, JudgeField
+from training.judge.__main__ import add_bench_arguments, instrument_of
+from training.judge.field import DOMAIN, SLIDE_Z_UM, JudgeField, JudgeInstrument
 from training.judge.specimens import GROUPS
 from training.judge.stacks import some_groups
 
@@ -62,15 +62,15 @@ class JudgeMicroscope(Microscope):
     """Fields of the second judge under the simulated stage. `start_um` is what `Scenario` starts
     from: the objective above the sharpest plane."""
 
-    def __init__(self, bench: Bench, seed: int) -> None:
-        super().__init__(seed, bench.shape, slide_z_um=SLIDE_Z_UM, workers=1)
-        self._bench = bench
+    def __init__(self, instrument: JudgeInstrument, seed: int) -> None:
+        super().__init__(seed, instrument.shape, slide_z_um=SLIDE_Z_UM, workers=1)
+        self._instrument = instrument
         self.field: JudgeField | None = None
 
     def load_field(self, kind: str, sparsity: str, number: int, slide: int = 0) -> FieldTruth:
         """Field `number` of a group; its focus is the sharpest plane."""
         group = "blank" if sparsity == "blank" else f"{kind} {sparsity}"
-        self.field = JudgeField(self._bench, self.seed, number, group)
+        self.field = JudgeField(self._instrument, self.seed, number, group)
         sharpest = self.field.sharpest
         grid, nothing = self.field.richness.shape, np.zeros(1)
         self.truth = JudgeTruth(
@@ -102,26 +102,26 @@ class Judged:
 
 
 def judge_slide(
-    bench: Bench, config: Config, seed: int, groups: tuple[str, ...], number: int,
+    instrument: JudgeInstrument, config: Config, seed: int, groups: tuple[str, ...], number: int,
     start_um: float | None,
 ) -> list[Judged]:  # fmt: skip
     """One field of each group; after a shutdown the next has a new rig."""
     judged: list[Judged] = []
-    instrument: SimulatedInstrument | None = None
+    rig: SimulatedInstrument | None = None
     try:
         for group in groups:
-            if instrument is None or instrument.rig.state.value is State.SHUTDOWN:
-                if instrument is not None:
-                    instrument.__exit__(None, None, None)
-                    instrument = None
-                fresh = SimulatedInstrument(config, seed + number, shape=bench.shape)
-                microscope = JudgeMicroscope(bench, seed)
+            if rig is None or rig.rig.state.value is State.SHUTDOWN:
+                if rig is not None:
+                    rig.__exit__(None, None, None)
+                    rig = None
+                fresh = SimulatedInstrument(config, seed + number, shape=instrument.shape)
+                microscope = JudgeMicroscope(instrument, seed)
                 fresh.microscope = microscope
-                instrument = fresh.__enter__()
-            judged.append(_judged(instrument, microscope, seed, group, number, start_um))
+                rig = fresh.__enter__()
+            judged.append(_judged(rig, microscope, seed, group, number, start_um))
     finally:
-        if instrument is not None:
-            instrument.__exit__(None, None, None)
+        if rig is not None:
+            rig.__exit__(None, None, None)
     return judged
 
 
@@ -147,13 +147,13 @@ def _judged(
 
 
 def judge(
-    bench: Bench, config: Config, seed: int, groups: tuple[str, ...], count: int,
+    instrument: JudgeInstrument, config: Config, seed: int, groups: tuple[str, ...], count: int,
     start_um: float | None = None, workers: int | None = None, scheduler: str | None = None,
     first: int = 0,
 ) -> Iterator[list[Judged]]:  # fmt: skip
     """Slide by slide, in order."""
     numbers = range(first, first + count)
-    jobs = [(bench, config, seed, groups, number, start_um) for number in numbers]
+    jobs = [(instrument, config, seed, groups, number, start_um) for number in numbers]
     yield from in_order(judge_slide, jobs, workers, scheduler)
 
 
@@ -232,7 +232,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config, groups = loop_config(options.models, options.deadband), some_groups(options.group)
         progress, rows = Progress(options.slides, options.quiet), list[Judged]()
         for result in judge(
-            bench_of(options), config, options.seed, groups, options.slides, options.start_um,
+            instrument_of(options), config, options.seed, groups, options.slides, options.start_um,
             options.workers, options.scheduler, options.first,
         ):  # fmt: skip
             rows += result

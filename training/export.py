@@ -25,7 +25,7 @@ from engines.engine import MODELS
 from engines.manifest import NOMINAL_OPTICS, Input, Manifest, Optics, Output
 from engines.onnx_runtime import ort
 from training.nets import DPN, RIN
-from training.train import Run
+from training.run import Run
 
 INPUTS = {
     "rin": Input("image", (1, 512, 512, 3)),
@@ -121,7 +121,7 @@ def export(
     the instrument that it is for. Raises ValueError when `accuracy` names another file's hash:
     numbers stay with their model.
     """
-    kind = run.plan.kind
+    kind = run.schedule.kind
     folder.mkdir(parents=True, exist_ok=True)
     if isinstance(run.average, RIN):
         shift = math.log(4.0) - math.log(operating_point / (1.0 - operating_point))
@@ -131,9 +131,9 @@ def export(
     facts = {
         "samples": run.samples,
         "steps": run.step,
-        "minutes": round(run.seconds / 60.0 + run.plan.earlier_minutes, 1),
-        "seed": run.plan.seed,
-        "head": run.plan.variant if kind == "dpn" else "sigmoid",
+        "minutes": round(run.seconds / 60.0 + run.schedule.earlier_minutes, 1),
+        "seed": run.schedule.seed,
+        "head": run.schedule.variant if kind == "dpn" else "sigmoid",
         **({"operating_point": operating_point} if kind == "rin" else {}),
         "data": data,
         "onnx_minus_torch_max": float(f"{difference:.2g}"),
@@ -193,7 +193,7 @@ def main() -> None:
     if options.depth_share is not None:
         set_depth_share(run, options.depth_share)
     if options.weights:
-        run.save_weights(WEIGHTS / f"{run.plan.kind}.pt")
+        run.save_weights(WEIGHTS / f"{run.schedule.kind}.pt")
     if isinstance(run.average, RIN):
         regrid(run.average, options.grid)
     accuracy = json.loads(options.accuracy.read_text("utf-8")) if options.accuracy else {}

@@ -159,9 +159,9 @@ def factors(rows: Sequence[FrameRow], shaped: IntervalModel) -> ByPatches[float]
     return _quantiles(_ratios(rows, plain), rows)
 
 
-def _ratios(rows: Sequence[FrameRow], calibration: IntervalModel) -> F64:
+def _ratios(rows: Sequence[FrameRow], interval_model: IntervalModel) -> F64:
     """(n,) error over half-width, without the least half-width."""
-    plain = dataclasses.replace(calibration, least_um=0.0)
+    plain = dataclasses.replace(interval_model, least_um=0.0)
     return np.array([row.error_um for row in rows]) / np.maximum(intervals(rows, plain), LEAST_UM)
 
 
@@ -175,11 +175,11 @@ def _quantiles(ratios: F64, rows: Sequence[FrameRow]) -> ByPatches[float]:
     return tuple(quantiles)
 
 
-def intervals(rows: Sequence[FrameRow], calibration: IntervalModel) -> F64:
+def intervals(rows: Sequence[FrameRow], interval_model: IntervalModel) -> F64:
     """(n,) um: what the runtime would claim for each row."""
     return np.array(
         [
-            calibration.interval_um(
+            interval_model.interval_um(
                 r.found_um,
                 r.network_um,
                 r.between_um,
@@ -193,18 +193,18 @@ def intervals(rows: Sequence[FrameRow], calibration: IntervalModel) -> F64:
     )
 
 
-def as_json(calibration: IntervalModel) -> dict[str, object]:
+def as_json(interval_model: IntervalModel) -> dict[str, object]:
     """calibration.interval of a manifest."""
-    table = {str(k): factor for k, factor in calibration.factors}
+    table = {str(k): factor for k, factor in interval_model.factors}
     names = ("scale_um", *EXPONENTS, "least_um")
-    plain = {name: _plain(getattr(calibration, name)) for name in names}
-    if math.isfinite(calibration.single_patch_um):  # not fitted, and not to be lost
+    plain = {name: _plain(getattr(interval_model, name)) for name in names}
+    if math.isfinite(interval_model.single_patch_um):  # not fitted, and not to be lost
         plain |= {
-            name: getattr(calibration, name)
+            name: getattr(interval_model, name)
             for name in ("single_patch_um", "single_patch_relative")
         }
-    if calibration.few_importance > 0.0:
-        plain |= {name: getattr(calibration, name) for name in ("few_importance", "few_um")}
+    if interval_model.few_importance > 0.0:
+        plain |= {name: getattr(interval_model, name) for name in ("few_importance", "few_um")}
     return {**plain, "factors": table}
 
 

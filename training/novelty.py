@@ -19,7 +19,7 @@ from training.augment import PATCH_PX, dpn_batch
 from training.fields import dpn_fields
 from training.nets import DPN
 from training.pool import VALIDATION, Pool
-from training.train import Run
+from training.run import Run
 
 SEED = 900
 PER_FIELD = 4  # patches of each picture

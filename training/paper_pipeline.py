@@ -11,7 +11,8 @@ import torch
 
 from simulator.bench.contenders import plain_crop, plain_patches
 from training.export import WEIGHTS
-from training.train import Plan, Run
+from training.run import Run
+from training.schedule import Schedule
 
 U8 = npt.NDArray[np.uint8]
 
@@ -25,7 +26,7 @@ class PaperPipeline:
         self._rin, self._dpn = (self._net(kind) for kind in ("rin", "dpn"))
 
     def _net(self, kind: str) -> torch.nn.Module:
-        run = Run(Plan(kind))
+        run = Run(Schedule(kind))
         if self.trained:
             run.begin_from(WEIGHTS / f"{kind}.pt")
         return run.average.eval()

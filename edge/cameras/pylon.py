@@ -7,28 +7,22 @@ to look for a serial number. The emulated camera stamps no frames: its times com
 from __future__ import annotations
 
 import importlib
-import re
 import time
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from edge.camera import PixelFormat
 from edge.cameras.exposure_time import STAMPS, FrameTimes
 from edge.cameras.grabbing import Device, Grabbed, GrabbingCamera
 from edge.cameras.options import WHERE, Imaging, Options, read_imaging
-from edge.errors import CameraLost, CameraStalled, ConfigError, OptionError
-from engines.own_cache import keep_in_cache
+from edge.cameras.pylon_library import line_of, load_pylon, pixels_of
+from edge.errors import CameraLost, CameraStalled, OptionError
 
 LAYERS = {"usb": "BaslerUsb", "gige": "BaslerGigE", "emulated": "BaslerCamEmu"}
 READY_S = 1.0
-GENICAM_VERSIONS = ("3_0", "3_1", "3_2", "3_3", "3_4", "3_5", "3_6", "3_7")
 NO_COUNTER = (1 << 64) - 1
 # names of the same feature in SFNC and in older Basler cameras
 _EXPOSURE = ("ExposureTime", "ExposureTimeAbs")
@@ -88,21 +82,6 @@ def open_pylon(**options: Any) -> GrabbingCamera:
     )
 
 
-def load_pylon() -> Any:
-    """The module pypylon.pylon; ConfigError that names the extra."""
-    for version in GENICAM_VERSIONS:  # each looks for its own; else ~/genicam_xml_cache is made
-        keep_in_cache(f"GENICAM_CACHE_V{version}", "genicam/")
-    try:
-        # SWIG's classes lack __module__: where warnings are errors, loading them crashes Python
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            return importlib.import_module("pypylon.pylon")
-    except ImportError as error:
-        raise ConfigError(
-            f"camera.driver = pylon needs pypylon: pip install 'sparsefocus-edge[pylon]' ({error})"
-        ) from error
-
-
 class PylonDevice(Device):
     """One opened camera."""
 
@@ -121,7 +100,7 @@ class PylonDevice(Device):
             self._camera.StartGrabbing(self._pylon.GrabStrategy_LatestImageOnly)
         except self._errors as error:
             self.close()
-            raise CameraLost(f"the camera cannot be opened: {_line(error)}") from error
+            raise CameraLost(f"the camera cannot be opened: {line_of(error)}") from error
         except BaseException:
             self.close()
             raise
@@ -150,7 +129,7 @@ class PylonDevice(Device):
                 return None
             return self._grabbed(result, arrival_ns)
         except self._errors as error:
-            raise CameraLost(_line(error)) from error
+            raise CameraLost(line_of(error)) from error
 
     def trigger(self) -> None:
         """See Device.trigger."""
@@ -159,7 +138,7 @@ class PylonDevice(Device):
             self._times.triggered()
             self._camera.ExecuteSoftwareTrigger()
         except self._errors as error:
-            raise CameraStalled(f"the camera did not take the trigger: {_line(error)}") from error
+            raise CameraStalled(f"the camera did not take the trigger: {line_of(error)}") from error
 
     def close(self) -> None:
         """See Device.close. Frames still held keep their memory."""
@@ -204,7 +183,7 @@ class PylonDevice(Device):
             wanted = devices[serials.index(options.serial) if options.serial else 0]
             return pylon.InstantCamera(layer.CreateDevice(wanted))
         except self._errors as error:
-            raise CameraLost(f"no camera on {options.link}: {_line(error)}") from error
+            raise CameraLost(f"no camera on {options.link}: {line_of(error)}") from error
 
     def _set_up(self) -> None:
         """Put the options into the camera; OptionError for what it does not take."""
@@ -252,7 +231,7 @@ class PylonDevice(Device):
             else:
                 node.SetValue(value)
         except self._errors as error:
-            why = f"is not taken by the camera: {feature} = {value}: {_line(error)}"
+            why = f"is not taken by the camera: {feature} = {value}: {line_of(error)}"
             raise OptionError(WHERE, key, why) from error
 
     def _centre(self, offset: str) -> None:
@@ -274,7 +253,7 @@ class PylonDevice(Device):
             self.incomplete += 1
             result.Release()
             return None
-        pixels = _pixels(result, wanted)
+        pixels = pixels_of(result, wanted)
         counter = result.BlockID if result.BlockID != NO_COUNTER else result.ImageNumber
         return Grabbed(pixels, wanted, counter, when)
 
@@ -292,28 +271,3 @@ class PylonDevice(Device):
                 ticks * 1_000_000_000 // self._nodes.GetNode("GevTimestampTickFrequency").GetValue()
             )
         return ticks
-
-
-class _Held:
-    """Keeps pylon's buffer alive as long as an array looks at it."""
-
-    def __init__(self, result: Any) -> None:
-        self._result = result
-        self.__array_interface__ = np.frombuffer(
-            result.GetMemoryView(), np.uint8
-        ).__array_interface__
-
-
-def _pixels(result: Any, pixel_format: PixelFormat) -> npt.NDArray[np.uint8]:
-    """(height, width[, 3]) uint8 over pylon's buffer, which pylon keeps until the array goes."""
-    height, width, channels = result.Height, result.Width, pixel_format.channels
-    row = width * channels
-    flat: npt.NDArray[np.uint8] = np.asarray(_Held(result))
-    rows = flat[: height * (row + result.PaddingX)].reshape(height, row + result.PaddingX)
-    shape = (height, width) if channels == 1 else (height, width, channels)
-    return np.ascontiguousarray(rows[:, :row]).reshape(shape)
-
-
-def _line(error: object) -> str:
-    """pylon's words without where in pylon they come from."""
-    return re.split(r"\s:\s\w+ thrown", str(error).strip())[0].splitlines()[0]

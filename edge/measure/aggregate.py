@@ -62,7 +62,7 @@ class NoFocus:
 def aggregate(
     measured: PatchDefocus,
     frame: Frame,
-    calibration: IntervalModel,
+    interval_model: IntervalModel,
     shift: DomainShift | None = None,
     photometry: Mapping[str, float] = MappingProxyType({}),
 ) -> FocusEstimate | NoFocus:
@@ -80,12 +80,12 @@ def aggregate(
     median_um, spread = median_and_spread(measured)
     network = median(measured.spread_um.tolist())
     importance = math.fsum(measured.importance.tolist()) / k
-    interval = calibration.interval_um(
+    interval = interval_model.interval_um(
         median_um, network, spread, k, importance, photometry, measured.left_out
     )
     if not math.isfinite(interval):  # finite inputs can still overflow
         return NoFocus(Reason.NOT_FINITE, sparsity, start_ns, mid_ns)
-    reason = _doubt(calibration, median_um, spread, network, k, importance, shift)
+    reason = _doubt(interval_model, median_um, spread, network, k, importance, shift)
     if reason is not None:
         return NoFocus(reason, sparsity, start_ns, mid_ns, median_um, interval)
     return FocusEstimate(median_um, interval, k, sparsity, start_ns, mid_ns, spread)
@@ -108,7 +108,7 @@ def median(values: list[float]) -> float:
 
 
 def _doubt(
-    calibration: IntervalModel,
+    interval_model: IntervalModel,
     median_um: float,
     spread_um: float,
     network_um: float,
@@ -120,12 +120,12 @@ def _doubt(
     the distance of an estimate beyond the range is evidence."""
     if shift is not None and shift.hold:
         return Reason.OUTSIDE_TRAINING
-    if not abs(median_um) <= calibration.range_um:
+    if not abs(median_um) <= interval_model.range_um:
         return Reason.OUTSIDE_RANGE
-    if calibration.disagree(median_um, spread_um):
+    if interval_model.disagree(median_um, spread_um):
         return Reason.PATCHES_DISAGREE
-    unsure = k == 1 and not calibration.believes_alone(median_um, network_um)
-    unsure |= not calibration.believes_few(k, importance, network_um)
-    if unsure or calibration.disagree(median_um, network_um):
+    unsure = k == 1 and not interval_model.believes_alone(median_um, network_um)
+    unsure |= not interval_model.believes_few(k, importance, network_um)
+    if unsure or interval_model.disagree(median_um, network_um):
         return Reason.AMBIGUOUS
     return None

@@ -32,7 +32,7 @@ class GpuMeasurer:
 
     def __init__(self, gpu: GpuFrame, rule: ClassRule, manifest: Manifest) -> None:
         self._gpu, self._rule = gpu, rule
-        self.calibration, self.training_range = (
+        self.interval_model, self.training_range = (
             IntervalModel.of(manifest),
             TrainingRange.of(manifest),
         )
@@ -46,7 +46,7 @@ class GpuMeasurer:
         defocus = _defocus(result, ranked, self._outputs)
         photometry = of_sample(result["sample"])
         shift = worse(self.training_range(photometry, defocus), self.plain(frame, defocus.cells))
-        estimate = aggregate(defocus, frame, self.calibration, shift, photometry)
+        estimate = aggregate(defocus, frame, self.interval_model, shift, photometry)
         return Measurement(ranked, defocus, lap("aggregate", estimate), shift, photometry)
 
 

@@ -48,7 +48,7 @@ class CpuMeasurer:
     preprocess: Preprocessor
     importance: Importance
     defocus: Defocus
-    calibration: IntervalModel
+    interval_model: IntervalModel
     training_range: TrainingRange = field(default_factory=TrainingRange)
     budget: PatchBudget = field(default_factory=lambda: PatchBudget(None))
     enough_um: float | None = None  # an interval as narrow as this needs no more patches
@@ -66,7 +66,9 @@ class CpuMeasurer:
         defocus = lap("dpn", self.defocus(patches, ranked, enough))  # signed um, one per patch
         shift = self.training_range(photometry, defocus)  # how far outside the training
         shift = self._looked(frame, patches, defocus, shift)
-        estimate = lap("aggregate", aggregate(defocus, frame, self.calibration, shift, photometry))
+        estimate = lap(
+            "aggregate", aggregate(defocus, frame, self.interval_model, shift, photometry)
+        )
         return Measurement(ranked, defocus, estimate, shift, photometry)
 
     def _looked(
@@ -89,7 +91,7 @@ class CpuMeasurer:
         most_um = self.enough_um
 
         def enough(so_far: PatchDefocus) -> bool:
-            found = aggregate(so_far, frame, self.calibration, None, photometry)
+            found = aggregate(so_far, frame, self.interval_model, None, photometry)
             return isinstance(found, FocusEstimate) and found.interval_um <= most_um
 
         return enough

@@ -11,7 +11,8 @@ from torch import nn
 from tests.support.made_pools import noisy_pool
 from training import average_runs
 from training.pool import Pool
-from training.train import Plan, Run
+from training.run import Run
+from training.schedule import Schedule
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def pool(tmp_path: Path) -> Pool:
 
 
 def _saved(folder: Path, seed: int, steps: int = 0, variant: str = "bins") -> Path:
-    run = Run(Plan("dpn", seed=seed, batch=4, steps=10, variant=variant))
+    run = Run(Schedule("dpn", seed=seed, batch=4, steps=10, variant=variant))
     run.step, run.samples, run.seconds = steps, 100 + 4 * steps, 10.0 * steps
     path = folder / f"{seed}_{variant}.pt"
     run.save(path)

@@ -18,7 +18,8 @@ from training.fields import STEP_UM, pair_fields
 from training.labels import BLOCKS, pack_label, sharpness_at
 from training.nets import DPN
 from training.pool import Pool
-from training.train import Plan, Run
+from training.run import Run
+from training.schedule import Schedule
 
 ENERGY = np.full((BLOCKS, BLOCKS), 0.01, np.float32)
 SLIDE = draw_variation(np.random.default_rng(2))
@@ -68,7 +69,7 @@ def test_a_rival_answers_one_distance_per_patch(name: str) -> None:
 def test_a_rival_learns_what_can_be_seen(name: str, tmp_path: Path) -> None:
     pool = made_pool(tmp_path)
     steps = 120 if name == "dastidar" else 60  # a difference of two pictures is learned slowly
-    run = Run(Plan(name, seed=1, steps=steps, batch=8, crops=SMALL_CROPS))
+    run = Run(Schedule(name, seed=1, steps=steps, batch=8, crops=SMALL_CROPS))
     losses = [run.advance(pool) for _ in range(steps)]
     assert np.mean(losses[-10:]) < 0.6 * np.mean(losses[:5])
     assert run.samples == 8 * steps
@@ -76,8 +77,8 @@ def test_a_rival_learns_what_can_be_seen(name: str, tmp_path: Path) -> None:
 
 def test_a_rival_resumes_to_the_same_weights(tmp_path: Path) -> None:
     pool = made_pool(tmp_path)
-    plan = Plan("dastidar", seed=2, steps=4, batch=4, crops=SMALL_CROPS)
-    whole, first = Run(plan), Run(plan)
+    schedule = Schedule("dastidar", seed=2, steps=4, batch=4, crops=SMALL_CROPS)
+    whole, first = Run(schedule), Run(schedule)
     for _ in range(4):
         whole.advance(pool)
     for _ in range(2):
@@ -167,7 +168,7 @@ def test_every_rival_has_a_way_to_draw_its_batch() -> None:
 
 
 def test_weights_come_back_in_half_precision(tmp_path: Path) -> None:
-    run = Run(Plan("liao", seed=7, steps=2, batch=4, crops=SMALL_CROPS))
+    run = Run(Schedule("liao", seed=7, steps=2, batch=4, crops=SMALL_CROPS))
     run.advance(made_pool(tmp_path))
     (tmp_path / "liao").mkdir()
     run.save(tmp_path / "liao" / "checkpoint.pt")
@@ -184,7 +185,7 @@ def test_weights_come_back_in_half_precision(tmp_path: Path) -> None:
 
 def test_a_rin_is_no_rival(tmp_path: Path) -> None:
     (tmp_path / "rin").mkdir()
-    Run(Plan("rin")).save(tmp_path / "rin" / "checkpoint.pt")
+    Run(Schedule("rin")).save(tmp_path / "rin" / "checkpoint.pt")
     main([str(tmp_path / "rin" / "checkpoint.pt"), "--out", str(tmp_path)])
     with pytest.raises(ValueError, match="RIN"):
         read(tmp_path / "rin.pt")

@@ -21,7 +21,7 @@ JUDGED = Judged(ENDED, 0.6, 0.95, 0.7, 0.1, 1.0, False)
 class Known:
     """A field that shows its defocus: red = 128 + 4 d, read by the tiny DPN."""
 
-    def __init__(self, bench, seed, number, group):
+    def __init__(self, instrument, seed, number, group):
         self.surface_um = 203.0
         self.richness = np.full((9, 9), 0.0 if group == "blank" else 1.0)
         self.sharpest = Sharpest(202.5, np.full((9, 9), 202.5), 1.0)

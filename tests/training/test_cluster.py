@@ -17,7 +17,8 @@ from simulator.optics import NOMINAL
 from tests.support.patience import PATIENCE_S
 from training import cluster
 from training.cluster import connected, in_order, shared
-from training.stacks import Job, fill
+from training.stack_render import Job
+from training.stacks import fill
 
 COARSE = dataclasses.replace(NOMINAL, um_per_px=4 * NOMINAL.um_per_px)
 SMALL = Job("test", 1, 2, False, shape=(504, 504), instrument=COARSE)

@@ -20,9 +20,10 @@ from tests.support.patience import PATIENCE_S
 from training import depthwise
 from training.data_parallel import Alone, shared_state
 from training.pool import Pool
-from training.train import Plan, Run
+from training.run import Run
+from training.schedule import Schedule
 
-PLAN = Plan("dpn", seed=3, steps=3, batch=8, crops=((1.01, 64),))
+PLAN = Schedule("dpn", seed=3, steps=3, batch=8, crops=((1.01, 64),))
 
 
 @pytest.fixture(autouse=True)

@@ -23,7 +23,9 @@ from training.labels import (
     sharpness_at,
 )
 from training.pool import Pool
-from training.train import CPU, Plan, Run, open_pools
+from training.run import CPU, Run
+from training.schedule import Schedule
+from training.train import open_pools
 
 SLIDE = draw_variation(np.random.default_rng(1))
 
@@ -145,8 +147,8 @@ def test_light_varies_as_on_a_core() -> None:
 
 
 def test_a_run_on_a_device_learns_and_resumes(pools: list[Pool], tmp_path: Path) -> None:
-    plan = Plan("dpn", seed=2, steps=6, batch=4, crops=((1.01, 96),), mixed_until=0.4)
-    whole, first = Run(plan), Run(plan)
+    schedule = Schedule("dpn", seed=2, steps=6, batch=4, crops=((1.01, 96),), mixed_until=0.4)
+    whole, first = Run(schedule), Run(schedule)
     for _ in range(6):
         loss = whole.advance(filled(pools))
     assert torch.isfinite(loss)

@@ -11,7 +11,7 @@ import pytest
 
 from engines.engine import MODELS, open_engine
 from training.judge.camera import CameraModel, JudgeCamera
-from training.judge.field import Bench, JudgeField
+from training.judge.field import JudgeField, JudgeInstrument
 from training.judge.instrument import Scope, Spread, draw_slide
 from training.judge.sharpness import Stack, content_of, laplacian
 from training.judge.specimens import GROUPS, PatchGrid
@@ -21,12 +21,12 @@ NOMINAL = Scope()
 THIN = Spread(dirt=0.0, thick=0.0, tilted=0.0, phase_negative=0.0, softness=(1.0, 1.0))
 
 
-def bench(exact: float = 0.0, scope: Scope = NOMINAL, **of_slides: object) -> Bench:
+def instrument(exact: float = 0.0, scope: Scope = NOMINAL, **of_slides: object) -> JudgeInstrument:
     spread = replace(THIN, **of_slides)  # type: ignore[arg-type]
-    return Bench(scope=scope, spread=spread, shape=SMALL, exact=exact, tile_px=64)
+    return JudgeInstrument(scope=scope, spread=spread, shape=SMALL, exact=exact, tile_px=64)
 
 
-def shift_um(of: Bench, group: str = "cell dense", number: int = 0) -> float:
+def shift_um(of: JudgeInstrument, group: str = "cell dense", number: int = 0) -> float:
     field = JudgeField(of, 4, number, group)
     return field.sharpest.field_um - field.surface_um
 
@@ -36,24 +36,24 @@ def test_without_phase_a_specimen_is_sharpest_where_its_absorption_is_in_focus(
     exact: float,
 ) -> None:
     group = "cell dense" if exact else "tissue dense"
-    assert abs(shift_um(bench(exact, phase=(0.0, 0.0)), group)) < 0.15
+    assert abs(shift_um(instrument(exact, phase=(0.0, 0.0)), group)) < 0.15
 
 
 @pytest.mark.parametrize("exact", [0.0, 1.0])
 def test_phase_moves_the_sharpest_plane_down_and_negative_phase_up(exact: float) -> None:
-    assert shift_um(bench(exact, phase=(1.0, 1.0))) < -0.15
-    assert shift_um(bench(exact, phase=(1.0, 1.0), phase_negative=1.0)) > 0.08
+    assert shift_um(instrument(exact, phase=(1.0, 1.0))) < -0.15
+    assert shift_um(instrument(exact, phase=(1.0, 1.0), phase_negative=1.0)) > 0.08
 
 
 def test_a_specimen_of_phase_only_is_in_focus_where_its_contrast_turns_over() -> None:
-    field = JudgeField(bench(stains=("unstained",), phase=(1.0, 1.0)), 4, 0, "cell dense")
+    field = JudgeField(instrument(stains=("unstained",), phase=(1.0, 1.0)), 4, 0, "cell dense")
     sharpest = field.sharpest
     assert abs(sharpest.field_um - field.surface_um) < 0.5
     assert field.reached(sharpest.field_um + 1.5) > 1.5  # it is the least, not the most
 
 
 def test_patches_of_a_tilted_field_are_sharp_at_their_own_heights() -> None:
-    field = JudgeField(bench(tilted=1.0, tilt_um_per_mm=(12.0, 12.0)), 4, 1, "tissue dense")
+    field = JudgeField(instrument(tilted=1.0, tilt_um_per_mm=(12.0, 12.0)), 4, 1, "tissue dense")
     down, across = field.slide.tilt_um_per_mm
     half_mm = 112 * 0.34e-3
     found = field.sharpest.patch_um
@@ -62,7 +62,7 @@ def test_patches_of_a_tilted_field_are_sharp_at_their_own_heights() -> None:
 
 
 def test_sharpness_reached_is_one_at_the_sharpest_plane_and_less_beside_it() -> None:
-    field = JudgeField(bench(), 4, 0, "tissue dense")
+    field = JudgeField(instrument(), 4, 0, "tissue dense")
     at = field.sharpest.field_um
     assert field.reached(at) == pytest.approx(1.0, abs=1e-6)
     assert field.reached(at + 1.0) < 0.97
@@ -74,7 +74,9 @@ def test_the_same_seed_shows_the_same_and_another_does_not() -> None:
     for group in ("cell dense", "tissue sparse", "blank"):
         pictures = []
         for seed in (4, 4, 5):
-            field = JudgeField(Bench(spread=spread, shape=TINY, exact=0.0), seed, 0, group)
+            field = JudgeField(
+                JudgeInstrument(spread=spread, shape=TINY, exact=0.0), seed, 0, group
+            )
             pictures.append(field.picture(field.surface_um + 2.0))
         assert pictures[0].shape == (*TINY, 3)
         assert np.array_equal(pictures[0], pictures[1])
@@ -85,7 +87,7 @@ def test_the_shipped_network_reads_the_direction_of_the_judges_frames() -> None:
     """Other code, one convention: z positive = objective up, defocus = correction."""
     engine = open_engine(MODELS / "dpn.json")
     for group in ("cell dense", "tissue dense"):
-        field = JudgeField(bench(), 4, 2, group)
+        field = JudgeField(instrument(), 4, 2, group)
         row, column = np.unravel_index(np.argmax(field.richness), field.richness.shape)
         for z_um in (-8.0, 8.0):
             frame = field.picture(field.sharpest.field_um + z_um)
@@ -113,7 +115,7 @@ def test_fixing_one_property_of_a_slide_leaves_the_others_as_they_were() -> None
 def test_an_instruments_aperture_is_no_dead_option() -> None:
     pictures = []
     for scope in (Scope(), Scope(condenser=0.5), Scope(na=0.5), Scope(light_tilt_na=0.2)):
-        field = JudgeField(bench(scope=scope), 4, 0, "cell dense")
+        field = JudgeField(instrument(scope=scope), 4, 0, "cell dense")
         pictures.append(field.luminance(field.surface_um + 6.0))
     for other in pictures[1:]:
         assert np.std(other - pictures[0]) > 0.003
@@ -167,7 +169,7 @@ def test_the_search_is_not_caught_on_a_lower_rise_beside_the_highest() -> None:
 
 def test_unknown_groups_and_fields_too_small_are_refused() -> None:
     with pytest.raises(ValueError, match="group 'bone' must be one of"):
-        JudgeField(bench(), 1, 0, "bone")
+        JudgeField(instrument(), 1, 0, "bone")
     with pytest.raises(ValueError, match="holds no patch"):
         PatchGrid.of((200, 200), 0.34)
     assert len(GROUPS) == 7
@@ -175,7 +177,7 @@ def test_unknown_groups_and_fields_too_small_are_refused() -> None:
 
 def test_other_measures_have_their_best_near_the_sharpest_plane() -> None:
     for exact in (0.0, 1.0):
-        field = JudgeField(bench(exact, phase=(1.0, 1.0)), 4, 0, "cell dense")
+        field = JudgeField(instrument(exact, phase=(1.0, 1.0)), 4, 0, "cell dense")
         green = field.best_by(laplacian, (0.0, 1.0, 0.0))
         assert green != field.sharpest.field_um
         assert green == pytest.approx(field.sharpest.field_um, abs=0.5)

@@ -14,6 +14,7 @@ from engines.engine import open_engine
 from training.depthwise import DepthwiseConv2d, compiled
 from training.export import export, outputs, regrid, set_depth_share, to_onnx
 from training.heads import OPTICS, Bins, Novelty, SlideHead
+from training.losses import loss_of
 from training.muon import orthogonalise, split_parameters
 from training.nets import (
     DPN,
@@ -23,7 +24,8 @@ from training.nets import (
     density,
     density_table,
 )
-from training.train import Plan, Run, look_up, loss_of
+from training.run import Run, look_up
+from training.schedule import Schedule
 
 
 def numpy_quantile(mass: np.ndarray, bins: Bins, level: float) -> float:
@@ -131,11 +133,11 @@ def test_a_thick_section_widens_the_spread_in_squares() -> None:
 
 
 def test_the_depth_share_is_a_dpns_and_bounded() -> None:
-    run = Run(Plan("dpn"))
+    run = Run(Schedule("dpn"))
     set_depth_share(run, 0.3)
     assert isinstance(run.average, DPN)
     assert run.average.depth_share.item() == pytest.approx(0.3)
-    for bad, other in ((Run(Plan("rin")), 0.3), (run, -0.1), (run, float("nan"))):
+    for bad, other in ((Run(Schedule("rin")), 0.3), (run, -0.1), (run, float("nan"))):
         with pytest.raises(SystemExit, match="0 to 2"):
             set_depth_share(bad, other)
 
@@ -246,7 +248,7 @@ def test_the_exported_file_is_the_network(kind: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["dpn", "rin"])
 def test_an_export_opens_with_its_manifest(kind: str, tmp_path: Path) -> None:
-    run = Run(Plan(kind, steps=1))
+    run = Run(Schedule(kind, steps=1))
     with pytest.raises(ValueError, match="belongs to model"):
         export(run, tmp_path, {"sha256": "0" * 64})
     manifest = export(run, tmp_path)

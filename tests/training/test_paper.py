@@ -34,7 +34,8 @@ from training.paper.choose import (
 from training.paper.judge import Job
 from training.paper.page import Findings, as_json, write
 from training.paper.published import DOF, DSS, GROUPS, MAE_UM, THEIRS
-from training.train import Plan, Run
+from training.run import Run
+from training.schedule import Schedule
 
 
 def answered(group: str = "cell sparse", slide: int = 0, true_um: float = 5.0) -> Answers:
@@ -122,7 +123,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Untrained rivals."""
     folder = tmp_path_factory.mktemp("weights")
     for name in (SAME_TIME, *BASELINES):
-        write_weights(Run(Plan(name)), folder / f"{name}.pt")
+        write_weights(Run(Schedule(name)), folder / f"{name}.pt")
     return folder
 
 

@@ -18,7 +18,8 @@ from simulator.optics import NOMINAL
 from training import cases, stack_folder
 from training import stacks as writer
 from training.cases import CASES, frames
-from training.stacks import Job, fill, main
+from training.stack_render import Job
+from training.stacks import fill, main
 from training.tiff_pages import TiffPages
 
 COARSE = dataclasses.replace(NOMINAL, um_per_px=4 * NOMINAL.um_per_px)

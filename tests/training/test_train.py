@@ -12,7 +12,9 @@ import torch
 from tests.support.made_pools import noisy_pool
 from training.export import WEIGHTS
 from training.pool import Pool
-from training.train import Plan, Run, read_crops, train
+from training.run import Run
+from training.schedule import Schedule, read_crops
+from training.train import train
 
 
 @pytest.fixture
@@ -27,8 +29,8 @@ def weights(run: Run) -> list[torch.Tensor]:
 
 
 def test_a_resumed_run_ends_with_the_same_weights(pool: Pool, tmp_path: Path) -> None:
-    plan = Plan("dpn", seed=3, steps=8, batch=4)
-    whole, first = Run(plan), Run(plan)
+    schedule = Schedule("dpn", seed=3, steps=8, batch=4)
+    whole, first = Run(schedule), Run(schedule)
     for _ in range(8):
         whole.advance(pool)
     for _ in range(4):
@@ -43,7 +45,7 @@ def test_a_resumed_run_ends_with_the_same_weights(pool: Pool, tmp_path: Path) ->
 
 
 def test_sigterm_finishes_the_step_and_saves(pool: Pool, tmp_path: Path) -> None:
-    run = Run(Plan("dpn", steps=1000, batch=2))
+    run = Run(Schedule("dpn", steps=1000, batch=2))
     before = signal.getsignal(signal.SIGTERM)
     advance = run.advance
 
@@ -65,7 +67,7 @@ def test_a_run_ends_with_its_plan_and_logs_what_is_left(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("training.train.LOG_EVERY", 10)
-    run = Run(Plan("dpn", steps=20, batch=2))
+    run = Run(Schedule("dpn", steps=20, batch=2))
     assert train(run, pool, tmp_path)
     lines = [json.loads(x) for x in (tmp_path / "log.jsonl").read_text("utf-8").splitlines()]
     assert [x["step"] for x in lines] == [10, 20]
@@ -75,15 +77,15 @@ def test_a_run_ends_with_its_plan_and_logs_what_is_left(
 
 
 def test_a_run_may_begin_with_anothers_average(pool: Pool, tmp_path: Path) -> None:
-    first = Run(Plan("dpn", steps=3, batch=2))
+    first = Run(Schedule("dpn", steps=3, batch=2))
     assert train(first, pool, tmp_path)
-    second = Run(Plan("dpn", seed=1, steps=2, batch=2))
+    second = Run(Schedule("dpn", seed=1, steps=2, batch=2))
     second.begin_from(tmp_path / "checkpoint.pt")
     assert (second.step, second.samples) == (0, 6)
     for a, b in zip(first.average.parameters(), second.net.parameters(), strict=True):
         assert torch.equal(a, b)
     first.save_weights(tmp_path / "weights" / "dpn.pt")
-    third = Run(Plan("dpn", seed=2, steps=2, batch=2))
+    third = Run(Schedule("dpn", seed=2, steps=2, batch=2))
     third.begin_from(tmp_path / "weights" / "dpn.pt")
     assert third.samples == 6
     for a, b in zip(weights(second), weights(third), strict=True):
@@ -91,24 +93,26 @@ def test_a_run_may_begin_with_anothers_average(pool: Pool, tmp_path: Path) -> No
 
 
 def test_weights_without_the_newer_heads_begin_a_run_and_others_do_not(tmp_path: Path) -> None:
-    first = Run(Plan("dpn", steps=3, batch=2))
+    first = Run(Schedule("dpn", steps=3, batch=2))
     state = first.average.state_dict()
     old = {k: v for k, v in state.items() if not k.startswith(("optics.", "novelty."))}
     common = {"plan": {"earlier_minutes": 2.0}, "counters": [3, 6, 60.0]}
     torch.save({**common, "average": old}, tmp_path / "old.pt")
-    second = Run(Plan("dpn", seed=1, steps=2, batch=2))
+    second = Run(Schedule("dpn", seed=1, steps=2, batch=2))
     second.begin_from(tmp_path / "old.pt")
-    assert second.plan.earlier_minutes == 3.0
+    assert second.schedule.earlier_minutes == 3.0
     assert torch.equal(second.net.head.weight, first.average.head.weight)
-    torch.save({**common, "average": Run(Plan("rin", steps=1)).net.state_dict()}, tmp_path / "x.pt")
+    torch.save(
+        {**common, "average": Run(Schedule("rin", steps=1)).net.state_dict()}, tmp_path / "x.pt"
+    )
     with pytest.raises(SystemExit, match="another network"):
         second.begin_from(tmp_path / "x.pt")
 
 
 def test_another_variant_keeps_all_but_the_head(tmp_path: Path) -> None:
-    bins = Run(Plan("dpn", steps=3, batch=2))
+    bins = Run(Schedule("dpn", steps=3, batch=2))
     bins.save_weights(tmp_path / "bins.pt")
-    paper = Run(Plan("dpn", seed=1, steps=2, batch=2, variant="regression"))
+    paper = Run(Schedule("dpn", seed=1, steps=2, batch=2, variant="regression"))
     paper.begin_from(tmp_path / "bins.pt")
     assert paper.net.head.weight.shape == (1, 128)
     theirs = bins.average.features.state_dict()
@@ -117,8 +121,8 @@ def test_another_variant_keeps_all_but_the_head(tmp_path: Path) -> None:
 
 
 def test_the_rate_warms_up_and_falls_to_zero() -> None:
-    plan = Plan("dpn", minutes=10.0)
-    rates = [plan.rate(s) for s in (0.0, 0.01, 0.02, 0.5, 1.0)]
+    schedule = Schedule("dpn", minutes=10.0)
+    rates = [schedule.rate(s) for s in (0.0, 0.01, 0.02, 0.5, 1.0)]
     assert rates[0] < 0.01
     assert rates[1] == pytest.approx(0.5, abs=0.02)
     assert rates[2] == pytest.approx(1.0)
@@ -134,7 +138,7 @@ def test_crops_are_read_and_nonsense_is_refused() -> None:
 
 
 def test_the_kept_weights_may_be_gone_on_from() -> None:
-    run = Run(Plan("dpn"))
+    run = Run(Schedule("dpn"))
     run.begin_from(WEIGHTS / "dpn.pt")
     assert run.samples > 4_000_000
-    assert run.plan.earlier_minutes > 200
+    assert run.schedule.earlier_minutes > 200

@@ -17,7 +17,9 @@ from training.malloc_tuning import keep_memory
 from training.nets import DPN, RIN
 from training.novelty import summaries
 from training.pool import Pool
-from training.train import Plan, Run, train
+from training.run import Run
+from training.schedule import Schedule
+from training.train import train
 
 DPN_SHARE = 2 / 3  # of the minutes; the RIN's is the rest, beside it
 RIN_PART = 8  # a step of the RIN takes as long as so many of the DPN on small pictures
@@ -36,18 +38,18 @@ class Wishes:
     seed: int
     mirrored: bool
 
-    def plan(self, kind: str) -> Plan:
+    def schedule(self, kind: str) -> Schedule:
         """The DPN gets two thirds of the minutes."""
         share, batch, part = (DPN_SHARE, 64, 1) if kind == "dpn" else (1 - DPN_SHARE, 8, RIN_PART)
         steps = max(1, self.steps // part) if self.steps else 0
-        plan = Plan(kind, self.seed, self.minutes * share, steps, batch)
-        plan.muon_lr, plan.adam_lr = MUON_LR, ADAM_LR
-        return plan
+        schedule = Schedule(kind, self.seed, self.minutes * share, steps, batch)
+        schedule.muon_lr, schedule.adam_lr = MUON_LR, ADAM_LR
+        return schedule
 
 
-def start(kind: str, grid: PatchGrid, plan: Plan | None = None) -> Run:
+def start(kind: str, grid: PatchGrid, schedule: Schedule | None = None) -> Run:
     """A run that begins with the shipped weights."""
-    run = Run(plan or Plan(kind, steps=1))
+    run = Run(schedule or Schedule(kind, steps=1))
     run.begin_from(WEIGHTS / f"{kind}.pt")
     for net in (run.net, run.average):
         if isinstance(net, RIN):
@@ -86,10 +88,10 @@ def tune(dpn: Pool, rin: Pool, grid: PatchGrid, wishes: Wishes, folder: Path) ->
 
 
 def _tune_dpn(pool: Pool, wishes: Wishes, out: Path) -> Run:
-    plan = wishes.plan("dpn")
+    schedule = wishes.schedule("dpn")
     tile = pool.images.shape[1]
-    plan.crops = tuple((share, min(px, tile // 32 * 32)) for share, px in CROPS)
-    run = start("dpn", PatchGrid(), plan)
+    schedule.crops = tuple((share, min(px, tile // 32 * 32)) for share, px in CROPS)
+    run = start("dpn", PatchGrid(), schedule)
     if wishes.mirrored:
         mirror(run)
     _train(run, pool, out)
@@ -101,7 +103,7 @@ def _tune_dpn(pool: Pool, wishes: Wishes, out: Path) -> Run:
 
 
 def _tune_rin(folder: Path, grid: PatchGrid, wishes: Wishes, out: Path) -> None:
-    run = start("rin", grid, wishes.plan("rin"))
+    run = start("rin", grid, wishes.schedule("rin"))
     run.make = partial(rin_batch, grid=(grid.rows, grid.columns))
     _train(run, Pool.open(folder), out)
 

@@ -46,7 +46,7 @@ from training.adapt.pools import dpn_pool, rin_pool
 from training.adapt.record import results_of, sentence, words_of
 from training.adapt.tune import Wishes, start, tune
 from training.export import export
-from training.train import Run
+from training.run import Run
 
 SEED = 1
 MINUTES = (0.05, 600.0)

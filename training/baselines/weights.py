@@ -18,7 +18,8 @@ import torch
 from edge.appliance.files import replacing
 from training.baselines.networks import Baseline
 from training.nets import DPN, RIN
-from training.train import LATER_HEADS, Plan, Run
+from training.run import LATER_HEADS, Run
+from training.schedule import Schedule
 
 TRAINED = Path(__file__).parent / "trained"
 
@@ -30,7 +31,7 @@ def write(run: Run, path: Path) -> None:
         for name, value in run.average.state_dict().items()
     }
     state = {
-        "plan": asdict(run.plan),
+        "plan": asdict(run.schedule),
         "counters": [run.step, run.samples, run.seconds],
         "average": average,
     }
@@ -42,7 +43,7 @@ def write(run: Run, path: Path) -> None:
 def read(path: Path) -> Baseline | DPN:
     """The network, ready to answer; FileNotFoundError, or ValueError for a RIN's weights."""
     state = torch.load(path, weights_only=True)
-    net = Run(Plan(**state["plan"])).average
+    net = Run(Schedule(**state["plan"])).average
     if isinstance(net, RIN):
         raise ValueError(f"{path}: the weights of a RIN, which answers no distance")
     weights = {name: _single(value) for name, value in state["average"].items()}
@@ -79,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     for checkpoint in options.checkpoints:
         run = Run.load(checkpoint)
-        path = options.out / f"{run.plan.kind}.pt"
+        path = options.out / f"{run.schedule.kind}.pt"
         write(run, path)
         print(f"{path}: {path.stat().st_size} bytes, {facts(path)}")
 

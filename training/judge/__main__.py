@@ -22,7 +22,7 @@ from edge.errors import ConfigError
 from training.cluster import add_arguments
 from training.judge.camera import CameraModel
 from training.judge.dyes import STAINS
-from training.judge.field import Bench
+from training.judge.field import JudgeInstrument
 from training.judge.instrument import PATCH_UM, SENSOR, Scope, Spread
 from training.judge.stacks import Job, fill, some_groups
 from training.malloc_tuning import keep_memory
@@ -37,7 +37,7 @@ CASES = {
 
 
 def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
-    """What `bench_of` reads."""
+    """What `instrument_of` reads."""
     add = parser.add_argument
     add("--case", choices=list(CASES), default="everyday")
     add("--shape", type=_shape, default=SENSOR, metavar="HxW", help="of frames, px")
@@ -62,8 +62,8 @@ def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
         camera.add_argument(f"--{name}", action="store_true")
 
 
-def bench_of(options: argparse.Namespace) -> Bench:
-    """The bench that the options ask for."""
+def instrument_of(options: argparse.Namespace) -> JudgeInstrument:
+    """The instrument that the options ask for."""
     spread = CASES[options.case]
     given = {
         "phase": options.phase, "softness": options.softness, "strength": options.strength,
@@ -87,7 +87,9 @@ def bench_of(options: argparse.Namespace) -> Bench:
     }))  # fmt: skip
     if not 0.0 < scope.na < scope.index or not 0.0 < scope.condenser <= 1.0:
         raise ConfigError("--na must be above 0 and below 1, --condenser above 0 and at most 1")
-    return Bench(scope, camera, spread, options.shape, options.patch_um or PATCH_UM, options.exact)
+    return JudgeInstrument(
+        scope, camera, spread, options.shape, options.patch_um or PATCH_UM, options.exact
+    )
 
 
 def _as_options(values: dict[str, Any]) -> dict[str, Any]:
@@ -119,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     start = time.monotonic()
     try:
         job = Job(
-            bench_of(options), options.seed, some_groups(options.group), options.planes,
+            instrument_of(options), options.seed, some_groups(options.group), options.planes,
             options.range_um, tuple(options.at_um), options.condition or f"judge-{options.case}",
             options.others, options.near,
         )  # fmt: skip

@@ -53,7 +53,7 @@ TILE_PX = 336
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class JudgeInstrument:
     """What is looked through and what is looked at; the same for all slides of a run. `exact` is
     the share of slides rendered by the sum over the condenser's points."""
 
@@ -73,18 +73,20 @@ class JudgeField:
     in focus at the field's middle (what labels without phase call 0).
     """
 
-    def __init__(self, bench: Bench, seed: int, number: int, group: str) -> None:
-        self.bench, self.group = bench, group
+    def __init__(self, instrument: JudgeInstrument, seed: int, number: int, group: str) -> None:
+        self.instrument, self.group = instrument, group
         words = [DOMAIN, seed, zlib.crc32(group.encode()), number]
         rng = np.random.default_rng(words)
-        self.slide = draw_slide(rng, bench.spread)
-        self.exact = bool(rng.uniform() < bench.exact) and group != "blank"
+        self.slide = draw_slide(rng, instrument.spread)
+        self.exact = bool(rng.uniform() < instrument.exact) and group != "blank"
         self.surface_um = round(SLIDE_Z_UM + float(rng.uniform(-5.0, 5.0)), 2)
-        self._camera = JudgeCamera(bench.camera, bench.shape, rng, self.slide.dirt)
-        self._shadows = draw_shadows(bench.shape, bench.scope.um_per_px, rng, self.slide.dirt)
+        self._camera = JudgeCamera(instrument.camera, instrument.shape, rng, self.slide.dirt)
+        self._shadows = draw_shadows(
+            instrument.shape, instrument.scope.um_per_px, rng, self.slide.dirt
+        )
         self._noise = np.random.default_rng([*words, 1])
         self._reach = (0.0, 0.0)
-        self._zero_um = absorption_focus_um(bench.scope, self.slide)
+        self._zero_um = absorption_focus_um(instrument.scope, self.slide)
         if self.exact:
             self.slide = replace(self.slide, tilt_um_per_mm=(0.0, 0.0))
             self._paint_exactly(rng)
@@ -94,7 +96,9 @@ class JudgeField:
     def picture(self, z_um: float) -> U8:
         """What the camera sees with the objective at `z_um`: (h, w, 3) uint8 RGB, fresh noise."""
         intensity = self._dirty.colours(self._below(z_um))
-        shadow = cast(self._shadows, z_um - self.surface_um, self.bench.shape, self.bench.scope)
+        shadow = cast(
+            self._shadows, z_um - self.surface_um, self.instrument.shape, self.instrument.scope
+        )
         if shadow is not None:
             intensity = intensity * shadow[..., None]
         return self._camera.expose(intensity, self._noise)
@@ -142,23 +146,25 @@ class JudgeField:
     @property
     def grid(self) -> PatchGrid:
         """The patches of the field."""
-        return PatchGrid.of(self.bench.shape, self.bench.scope.um_per_px, self.bench.patch_um)
+        return PatchGrid.of(
+            self.instrument.shape, self.instrument.scope.um_per_px, self.instrument.patch_um
+        )
 
     def _below(self, z_um: float) -> float:
         """The objective above the pupil's own zero."""
         return z_um - self.surface_um + self._zero_um
 
     def _paint(self, rng: Rng) -> None:
-        bench, px = self.bench, self.bench.scope.um_per_px
-        specimen = draw_specimen(self.group, self.slide, bench.shape, px, rng)
+        instrument, px = self.instrument, self.instrument.scope.um_per_px
+        specimen = draw_specimen(self.group, self.slide, instrument.shape, px, rng)
         self._know(specimen, richness(specimen, self.grid))
-        clean: Imager = LinearImager(specimen, bench.scope, self.slide, dirt=False)
+        clean: Imager = LinearImager(specimen, instrument.scope, self.slide, dirt=False)
         dirty: Imager = clean
         phase = USUAL_PHASE * max(abs(self.slide.phase), 0.3)
         add_debris(specimen, rng, self.slide.dirt, self.slide.softness, phase)
         if not specimen.layers[-1].content:
-            dirty = LinearImager(specimen, bench.scope, self.slide)
-        uneven = surface(bench.shape, bench.scope, self.slide)
+            dirty = LinearImager(specimen, instrument.scope, self.slide)
+        uneven = surface(instrument.shape, instrument.scope, self.slide)
         if uneven is not None:
             self._reach = (
                 self._reach[0] + float(uneven.min()), self._reach[1] + float(uneven.max()),
@@ -170,15 +176,15 @@ class JudgeField:
 
     def _paint_exactly(self, rng: Rng) -> None:
         """One tile as dense as its class or with one lone thing in its middle, repeated."""
-        bench, px = self.bench, self.bench.scope.um_per_px
+        instrument, px = self.instrument, self.instrument.scope.um_per_px
         kind, sparsity = self.group.split(" ")
-        side = bench.tile_px * OVERSAMPLING
+        side = instrument.tile_px * OVERSAMPLING
         like = f"{kind} {'dense' if sparsity == 'dense' else 'ex-sparse'}"
-        rows, columns = (-(-length // bench.tile_px) for length in bench.shape)
+        rows, columns = (-(-length // instrument.tile_px) for length in instrument.shape)
         low, high = CLASSES[sparsity]
         for _ in range(ATTEMPTS):
             tile = draw_specimen(like, self.slide, (side, side), px / OVERSAMPLING, rng, False)
-            imager = ExactImager(tile, bench.scope, self.slide)
+            imager = ExactImager(tile, instrument.scope, self.slide)
             places = np.zeros((rows, columns), bool)
             if sparsity == "dense":
                 places[:] = True
@@ -187,7 +193,7 @@ class JudgeField:
                 inner = [(r, c) for r in range(1, rows - 1) for c in range(1, columns - 1)]
                 for pick in rng.permutation(len(inner))[:wanted]:
                     places[inner[pick]] = True
-            tiled = TiledImager(imager, places, bench.shape)
+            tiled = TiledImager(imager, places, instrument.shape)
             rich = richness(self._whole(tile, tiled), self.grid)
             if self.grid.rows * self.grid.columns < 81 or (
                 low <= int((rich > INFORMATIVE).sum()) <= high
@@ -207,10 +213,10 @@ class JudgeField:
                 for p in (*layer.absorbance, layer.phase)
             ]
             layers.append(replace(layer, absorbance=np.stack(planes[:3]), phase=planes[3]))
-        return Specimen(self.bench.scope.um_per_px, layers, tile.stained)
+        return Specimen(self.instrument.scope.um_per_px, layers, tile.stained)
 
     def _know(self, specimen: Specimen, rich: F64) -> None:
         heights = [layer.z_um for layer in specimen.layers if layer.content]
-        scale = (0.75 / self.bench.scope.na) ** 2
+        scale = (0.75 / self.instrument.scope.na) ** 2
         self._reach = (min(heights) - MARGIN_UM * scale, max(heights) + MARGIN_UM * scale)
         self.richness, self._stained = rich, specimen.stained

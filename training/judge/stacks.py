@@ -17,7 +17,7 @@ import numpy as np
 from edge.appliance.progress import Progress
 from training.cluster import in_order
 from training.judge.canvas import F32
-from training.judge.field import DOMAIN, Bench, JudgeField
+from training.judge.field import DOMAIN, JudgeField, JudgeInstrument
 from training.judge.instrument import RGB
 from training.judge.picture import LUMINANCE
 from training.judge.sharpness import laplacian, octave_coarser, variance
@@ -49,7 +49,7 @@ class Job:
     heights above the sharpest plane in `at_um`. `near`: pictures more within NEAR_UM.
     `others`: find the other measures' best, too."""
 
-    bench: Bench = field(default_factory=Bench)
+    instrument: JudgeInstrument = field(default_factory=JudgeInstrument)
     seed: int = 0
     groups: tuple[str, ...] = GROUPS
     planes: int | str = 4
@@ -88,7 +88,7 @@ def stack_id(job: Job, group: str, number: int) -> str:
 def render(folder: Path, job: Job, group: str, number: int) -> tuple[Rows, Rows]:
     """Render a field's pictures into the folder; its rows of the manifest and of the patches. The
     same each time; the pictures take their names in one piece."""
-    field = JudgeField(job.bench, job.seed, number, group)
+    field = JudgeField(job.instrument, job.seed, number, group)
     name = stack_id(job, group, number)
     focus_um = round(field.sharpest.field_um, 4)
     heights = [round(focus_um + offset, 4) for offset in offsets_um(job, group, number)]
@@ -112,7 +112,7 @@ def _common(job: Job, field: JudgeField, name: str, focus_um: float) -> dict[str
     return {
         "stack_id": name,
         "focus_z_um": "" if blank else f"{focus_um:.4f}",
-        "um_per_px": f"{job.bench.scope.um_per_px:g}",
+        "um_per_px": f"{job.instrument.scope.um_per_px:g}",
         "group": field.group,
         "condition": job.condition,
         "slide": name,
@@ -180,7 +180,7 @@ def _settings(job: Job) -> dict[str, object]:
         "condition": job.condition,
         "others": job.others,
         **({"near": job.near} if job.near else {}),  # older folders do not say
-        "bench": _listed(asdict(job.bench)),
+        "bench": _listed(asdict(job.instrument)),
     }
 
 

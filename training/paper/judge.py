@@ -17,7 +17,7 @@ from training.cluster import in_order
 from training.fields import STEP_UM
 from training.paper.answers import Answers, Methods, save
 from training.paper.answers import load as load_answers
-from training.stacks import slides
+from training.stack_render import slides
 
 CASE = CASES["clean"]
 

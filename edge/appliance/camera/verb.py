@@ -18,7 +18,8 @@ from edge.appliance.files import add_json, is_standard, write_json
 from edge.camera import Camera, open_camera
 from edge.cameras.aravis_library import aravis
 from edge.cameras.gstreamer_library import gstreamer
-from edge.cameras.pylon import LAYERS, load_pylon
+from edge.cameras.pylon import LAYERS
+from edge.cameras.pylon_library import load_pylon
 from edge.errors import CameraLost, CameraStalled, ConfigError, EngineRejected
 from edge.open_sensor import build_sensor
 from edge.settings import Config

@@ -35,8 +35,8 @@ def _measured(defocus, spread=None, finite=True, importance=1.0):
     return PatchDefocus(defocus, spread, weights, cells, Sparsity.SPARSE, finite)
 
 
-def _aggregate(*args, calibration=CALIBRATION, shift=None, photometry=None, **more):
-    return aggregate(_measured(*args, **more), FRAME, calibration, shift, photometry or {})
+def _aggregate(*args, interval_model=CALIBRATION, shift=None, photometry=None, **more):
+    return aggregate(_measured(*args, **more), FRAME, interval_model, shift, photometry or {})
 
 
 def test_median_ignores_an_outlier():
@@ -50,65 +50,67 @@ def test_median_ignores_an_outlier():
 
 def test_interval_grows_with_what_makes_it_uncertain():
     assert _aggregate([2.0] * 9).interval_um == pytest.approx(0.6, rel=1e-6)  # twice the network's
-    base = _aggregate([2.0] * 9, calibration=FITTED).interval_um
+    base = _aggregate([2.0] * 9, interval_model=FITTED).interval_um
     assert base == pytest.approx(
         50 * 0.3**1.5 * 0.05**0.4 * 3.0**-0.5 * 0.002**0.1 * 0.07**0.3 * 25.0**0.2, rel=1e-5
     )
-    assert _aggregate([2.0] * 9, [0.9] * 9, calibration=FITTED).interval_um > base
-    little = _aggregate([1.8, 1.8, 1.9, 2, 2, 2, 2.1, 2.2, 2.2], calibration=FITTED).interval_um
-    much = _aggregate([1, 1, 1, 2, 2, 2, 3, 3, 3], calibration=FITTED).interval_um
+    assert _aggregate([2.0] * 9, [0.9] * 9, interval_model=FITTED).interval_um > base
+    little = _aggregate([1.8, 1.8, 1.9, 2, 2, 2, 2.1, 2.2, 2.2], interval_model=FITTED).interval_um
+    much = _aggregate([1, 1, 1, 2, 2, 2, 3, 3, 3], interval_model=FITTED).interval_um
     assert base < little < much
-    assert _aggregate([20.0] * 9, calibration=FITTED).interval_um < base  # a negative exponent
+    assert _aggregate([20.0] * 9, interval_model=FITTED).interval_um < base  # a negative exponent
     grey, usual, red = (
-        _aggregate([2.0] * 31, calibration=FITTED, photometry={"colour": colour}).interval_um
+        _aggregate([2.0] * 31, interval_model=FITTED, photometry={"colour": colour}).interval_um
         for colour in (0.0, 0.06, 0.3)
     )
     assert grey < usual < red
     dark, bright, white = (
-        _aggregate([2.0] * 31, calibration=FITTED, photometry={"background": level}).interval_um
+        _aggregate([2.0] * 31, interval_model=FITTED, photometry={"background": level}).interval_um
         for level in (160.0, 231.0, 255.0)
     )
     assert bright == white < dark  # nothing but specimen is seen in a dark one
     for photometry in ({"background": 160.0}, {"colour": 0.3}):
-        few = _aggregate([2.0] * 9, calibration=FITTED, photometry=photometry).interval_um
+        few = _aggregate([2.0] * 9, interval_model=FITTED, photometry=photometry).interval_um
         assert few == base  # beside few patches there is clear glass: it tells the lamp
 
 
 def test_no_interval_is_narrower_than_two_standard_errors_of_the_patches():
     sure = dataclasses.replace(CALIBRATION, scale_um=1e-3)
     spread_um = 1.4826  # half of the patches are 1 um off
-    answer = _aggregate([1, 1, 1, 1, 2, 3, 3, 3, 3], calibration=sure)
+    answer = _aggregate([1, 1, 1, 1, 2, 3, 3, 3, 3], interval_model=sure)
     assert answer.interval_um == pytest.approx(2 * spread_um / 3)
 
 
 def test_interval_has_a_factor_for_the_number_of_patches():
     wide = dataclasses.replace(CALIBRATION, factors=((2, 3.0), (9, 0.5)))
     plain = {k: _aggregate([2.0] * k).interval_um for k in (1, 2, 3, 8, 9, 31)}
-    scaled = {k: _aggregate([2.0] * k, calibration=wide).interval_um for k in plain}
+    scaled = {k: _aggregate([2.0] * k, interval_model=wide).interval_um for k in plain}
     ratio = {k: scaled[k] / plain[k] for k in plain}
     assert ratio == pytest.approx({1: 3.0, 2: 3.0, 3: 3.0, 8: 3.0, 9: 0.5, 31: 0.5})
 
 
 def test_interval_grows_where_the_importance_falls_short():
     doubtful = dataclasses.replace(CALIBRATION, scale_um=90.0, importance=0.5)
-    base = _aggregate([2.0] * 2, calibration=doubtful).interval_um
-    short = _aggregate([2.0] * 2, calibration=doubtful, importance=[0.7, 0.9]).interval_um
+    base = _aggregate([2.0] * 2, interval_model=doubtful).interval_um
+    short = _aggregate([2.0] * 2, interval_model=doubtful, importance=[0.7, 0.9]).interval_um
     assert short / base == pytest.approx(math.sqrt(0.202 / 0.002), rel=1e-5)  # of the mean, 0.8
 
 
 def test_interval_has_a_least_width():
     sure = IntervalModel(25.0, factors=((1, 0.1),))
-    assert _aggregate([2.0] * 9, [0.0] * 9, calibration=sure).interval_um == 0.1
+    assert _aggregate([2.0] * 9, [0.0] * 9, interval_model=sure).interval_um == 0.1
     narrow = dataclasses.replace(sure, least_um=0.0)  # and a spread of 0 is taken for 1 nm
-    assert _aggregate([2.0] * 9, [0.0] * 9, calibration=narrow).interval_um == pytest.approx(2e-4)
+    assert _aggregate([2.0] * 9, [0.0] * 9, interval_model=narrow).interval_um == pytest.approx(
+        2e-4
+    )
 
 
 @pytest.mark.parametrize(
     "numbers", [(math.nan, 0.1, 0.1), (1.0, math.nan, 0.1), (1.0, 0.1, math.nan)]
 )
-@pytest.mark.parametrize("calibration", [CALIBRATION, FITTED])
-def test_least_width_does_not_hide_what_is_not_a_number(calibration, numbers):
-    assert math.isnan(calibration.interval_um(*numbers, k=3))
+@pytest.mark.parametrize("interval_model", [CALIBRATION, FITTED])
+def test_least_width_does_not_hide_what_is_not_a_number(interval_model, numbers):
+    assert math.isnan(interval_model.interval_um(*numbers, k=3))
 
 
 @pytest.mark.parametrize("defocus", [[3.0] * 9, [25.1] * 9, [-9, -8, -9, 9, 8, 9]])
@@ -160,16 +162,16 @@ def test_a_network_that_sees_two_distances_gives_none():
 def test_a_patch_that_nothing_confirms_must_be_surer():
     """A bubble's rim looks like a lone cell: the network's own doubt is all there is to go by."""
     strict = dataclasses.replace(CALIBRATION, single_patch_um=3.0)
-    alone = _aggregate([-19.0], [3.1], calibration=strict)
+    alone = _aggregate([-19.0], [3.1], interval_model=strict)
     assert isinstance(alone, NoFocus)
     assert alone.reason is Reason.AMBIGUOUS
-    assert isinstance(_aggregate([-19.0], [3.0], calibration=strict), FocusEstimate)
-    assert isinstance(_aggregate([-19.0] * 2, [3.1] * 2, calibration=strict), FocusEstimate)
+    assert isinstance(_aggregate([-19.0], [3.0], interval_model=strict), FocusEstimate)
+    assert isinstance(_aggregate([-19.0] * 2, [3.1] * 2, interval_model=strict), FocusEstimate)
     assert isinstance(_aggregate([-19.0], [3.1]), FocusEstimate)  # a model that does not ask for it
     far = dataclasses.replace(CALIBRATION, single_patch_um=2.0, single_patch_relative=0.05)
-    assert isinstance(_aggregate([-20.0], [2.9], calibration=far), FocusEstimate)  # 2 + 20 / 20
-    assert isinstance(_aggregate([-20.0], [3.1], calibration=far), NoFocus)
-    assert isinstance(_aggregate([10.0], [2.9], calibration=far), NoFocus)
+    assert isinstance(_aggregate([-20.0], [2.9], interval_model=far), FocusEstimate)  # 2 + 20 / 20
+    assert isinstance(_aggregate([-20.0], [3.1], interval_model=far), NoFocus)
+    assert isinstance(_aggregate([10.0], [2.9], interval_model=far), NoFocus)
 
 
 def test_one_or_two_patches_must_be_clearly_content():
@@ -183,7 +185,9 @@ def test_one_or_two_patches_must_be_clearly_content():
     assert sure.believes_few(1, 0.81, 1.2)
     assert not sure.believes_few(1, 0.81, 1.3)
     assert CALIBRATION.believes_few(1, 0.0, 9.0)  # a model that does not ask for it
-    speck = _aggregate([9.0], [1.0], calibration=dataclasses.replace(strict, few_importance=1.01))
+    speck = _aggregate(
+        [9.0], [1.0], interval_model=dataclasses.replace(strict, few_importance=1.01)
+    )
     assert isinstance(speck, NoFocus)
     assert speck.reason is Reason.AMBIGUOUS
 
@@ -203,7 +207,7 @@ floats = st.floats(width=32, allow_nan=False, allow_infinity=False)
 @settings(derandomize=True)
 @given(arrays.arrays(np.float32, 3, elements=floats), arrays.arrays(np.float32, 3, elements=floats))
 def test_any_finite_answer_is_an_estimate_inside_the_range_or_a_reason(defocus, spread):
-    answer = _aggregate(defocus, spread, calibration=FITTED)
+    answer = _aggregate(defocus, spread, interval_model=FITTED)
     if isinstance(answer, FocusEstimate):
         assert abs(answer.defocus_um) <= 25
         assert 0 <= answer.interval_um < math.inf
@@ -239,21 +243,21 @@ def test_the_law_of_so_many_patches_is_the_one_applied():
 def test_the_best_of_more_patches_are_judged_by_the_law_of_few():
     """Nine of thirty agree better than all thirty would: the coefficients of nine are not for
     them."""
-    calibration = IntervalModel(
+    interval_model = IntervalModel(
         25.0, scale_um=((1, 3.0), (9, 1.0)), network=((1, 1.0), (9, 0.5)),
         factors=((1, 1.0), (3, 2.0), (9, 1.0)),
     )  # fmt: skip
     for k in (9, 31):
-        whole = _aggregate([2.0] * k, calibration=calibration)
+        whole = _aggregate([2.0] * k, interval_model=interval_model)
         measured = dataclasses.replace(_measured([2.0] * k), left_out=1)
-        best = aggregate(measured, FRAME, calibration)
+        best = aggregate(measured, FRAME, interval_model)
         assert whole.interval_um == pytest.approx(0.3**0.5, rel=1e-6)
         assert best.interval_um == pytest.approx(2.0 * 3.0 * 0.3, rel=1e-6)
         assert best.defocus_um == whole.defocus_um
     for k in (1, 3, 8):
         measured = dataclasses.replace(_measured([2.0] * k), left_out=5)
-        assert aggregate(measured, FRAME, calibration) == _aggregate(
-            [2.0] * k, calibration=calibration
+        assert aggregate(measured, FRAME, interval_model) == _aggregate(
+            [2.0] * k, interval_model=interval_model
         )
 
 
