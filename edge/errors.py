@@ -10,16 +10,17 @@ leaves the position unknown (`glass_may_have_moved`): find it again before anyth
     |-- CameraStalled           no complete frame in time                                       4
     |   `-- CameraLost          the camera went away
     |-- MoveRefused             guard, driver or firmware said no; nothing moved                3
-    `-- MoveUncertain       !   a move was sent, its outcome is unknown                         3
+    `-- MoveUncertain       !   a move was sent, its outcome is unknown                         5
     EngineRejected              engines: a model, plan or answer is not what it claims to be    2
     |-- OutputNotFinite         a network answered NaN: this frame has no result
     `-- GpuFailed               GPU, driver or TensorRT failed: nothing of this frame is known
     BuildFailed                 engines: why no plan was built (engines.errors)
-    StageError                  firmware_bridge: root                                           4
+    StageError                  firmware_bridge: root; with ! 5, but StageSilent, else          4
     |-- StageRefused            driver or firmware refused; nothing moved
     |-- ProtocolError           the peer does not speak the protocol
     `-- StageUncertain      !   a move was sent and never confirmed
         `-- LinkLost        !   the port is gone or silent
+            |-- NotConnected    the port cannot be opened, or nobody answers on it
             `-- StageSilent !   no answer, and no move was under way
 """
 

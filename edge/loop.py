@@ -6,6 +6,7 @@ reported, errors after which its position is unknown shut the rig down.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -26,6 +27,7 @@ from firmware_bridge.stage import Stage
 
 SILENT = "stage-silent"  # how the reason begins while a stage at rest does not answer
 LATE = "late"  # how the reason of a dropped result begins
+UNCERTAIN = "the stage's position is uncertain"  # and that of a shutdown after a move like that
 LATCHED = "latched"  # and that of a shutdown because the axis refuses every move
 MAX_STALLS = 10  # in a row; then the camera is gone
 MAX_UNSETTLED = 100  # frames in a row in `focus_field`: then the stage does not settle
@@ -128,8 +130,10 @@ def step(rig: Parts) -> Outcome:
         rig.state.follow(tracking=False)
         return trace.end(Decision.HOLD, f"{SILENT}: {silent}")
     except (MoveUncertain, StageUncertain) as error:
-        return trace.end(Decision.SHUTDOWN, f"the stage's position is uncertain: {error}")
-    except (EngineRejected, ConfigError, StageError) as error:
+        return trace.end(Decision.SHUTDOWN, f"{UNCERTAIN}: {error}")
+    except (EngineRejected, ConfigError) as error:
+        return trace.gone(str(error))
+    except StageError as error:
         return trace.end(Decision.SHUTDOWN, str(error))
     return trace.end(plan.decision, plan.reason)
 
@@ -153,6 +157,26 @@ def focus_field(rig: Parts) -> list[Outcome]:
         outcomes.append(outcome)
         waited = 0
     return outcomes
+
+
+def halt(state: RunState, stage: Stage, reason: str) -> None:
+    """Shut down for `reason`; stop the axis unless it is known to rest (a stop latches it).
+
+    Once only: whatever shut down before has told the axis. The state changes first: a move that
+    another thread is sending meanwhile is either seen here or stopped by the guard. A dead line
+    cannot be told to stop, and raises nothing.
+    """
+    if state.shutdown(reason, stop=False) and not at_rest(stage):
+        with contextlib.suppress(StageError, OSError):
+            stage.stop()
+
+
+def at_rest(stage: Stage) -> bool:
+    """Whether the axis answers, and says that it rests."""
+    try:
+        return not stage.status().moving
+    except (StageError, OSError):
+        return False
 
 
 class _Trace:
@@ -180,9 +204,15 @@ class _Trace:
     def stalled(self, why: str) -> Outcome:
         self._rig.stalls += 1
         if self._rig.stalls >= MAX_STALLS:
-            return self.end(Decision.SHUTDOWN, f"camera stalled {MAX_STALLS} times: {why}")
+            return self.gone(f"camera stalled {MAX_STALLS} times: {why}")
         self._rig.state.follow(tracking=False)
         return self.end(Decision.HOLD, f"camera-stalled: {why}")
+
+    def gone(self, reason: str) -> Outcome:
+        """Shut down because nothing more can be measured: an axis at rest stays as it is, without
+        a latch, for whoever begins again."""
+        halt(self._rig.state, self._rig.stage, reason)
+        return self.end(Decision.SHUTDOWN, reason)
 
     def end(self, decision: Decision, reason: str) -> Outcome:
         if decision is Decision.SHUTDOWN:

@@ -16,6 +16,7 @@ from edge.decide.tracking import ScanPath, TrackingController
 from edge.errors import ConfigError
 from edge.guard import Guard, limits_of
 from edge.instrument import camera_says, check_same
+from edge.loop import halt as halt
 from edge.measure.focus_offset import with_offset
 from edge.measure.interval import interval_coefficients
 from edge.measure.sensor import Measurer
@@ -80,25 +81,6 @@ class Rig:
             closing.callback(self.stage.close)
             closing.callback(self.camera.close)
             self.halt("closed")
-
-
-def halt(state: RunState, stage: Stage, reason: str) -> None:
-    """Shut down for `reason`; stop the axis unless it is known to rest (a stop latches it).
-
-    Once only: whatever shut down before has told the axis. The state changes first: a move that
-    another thread is sending meanwhile is either seen here or stopped by the guard. A dead line
-    cannot be told to stop, and raises nothing.
-    """
-    if state.shutdown(reason, stop=False) and not _at_rest(stage):
-        with contextlib.suppress(StageError, OSError):
-            stage.stop()
-
-
-def _at_rest(stage: Stage) -> bool:
-    try:
-        return not stage.status().moving
-    except (StageError, OSError):
-        return False
 
 
 def build_rig(

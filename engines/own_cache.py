@@ -1,4 +1,4 @@
-"""The one folder where this program, and what it loads, may keep what can be made again."""
+"""The two folders of this program: what can be made again, and what was built for this machine."""
 
 from __future__ import annotations
 
@@ -16,6 +16,17 @@ def cache_folder(name: str = "") -> Path | None:
     except (OSError, RuntimeError):  # RuntimeError: a user without a home
         return None
     return folder if os.access(folder, os.W_OK) else None
+
+
+def state_folder(name: str) -> Path:
+    """`sparsefocus/name` among the user's state (XDG: ~/.local/state), not made; below /var/lib for
+    a user without a home."""
+    given = os.environ.get("XDG_STATE_HOME", "")
+    try:
+        top = Path(given) if os.path.isabs(given) else Path.home() / ".local" / "state"
+    except RuntimeError:
+        top = Path("/var/lib")
+    return top / "sparsefocus" / name
 
 
 def keep_in_cache(variable: str, name: str) -> None:

@@ -17,6 +17,7 @@ from firmware_bridge import messages as m
 from firmware_bridge.clock import ClockSync
 from firmware_bridge.errors import (
     LinkLost,
+    NotConnected,
     ProtocolError,
     StageError,
     StageRefused,
@@ -181,7 +182,7 @@ class Client:
         except StageUncertain as error:
             if self.exchange.foreign_frames:
                 raise ProtocolError("the peer answers in another protocol") from error
-            raise LinkLost("no firmware answers on this port") from error
+            raise NotConnected("no firmware answers on this port") from error
 
     def _say_bye(self) -> None:
         if self.session and self.exchange.trouble is None:

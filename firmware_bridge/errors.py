@@ -25,6 +25,13 @@ class LinkLost(StageUncertain):
     """The port is gone or silent. Whether a move was under way is unknown."""
 
 
+class NotConnected(LinkLost):
+    """The port cannot be opened, or nobody answers on it: nothing of ours was ever sent there that
+    moves."""
+
+    glass_may_have_moved = False
+
+
 class StageSilent(LinkLost):
     """The controller does not answer, and no move was under way when it fell silent.
 

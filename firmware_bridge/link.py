@@ -14,7 +14,7 @@ from typing import Protocol
 
 import serial
 
-from firmware_bridge.errors import LinkLost, StageRefused
+from firmware_bridge.errors import LinkLost, NotConnected, StageRefused
 
 READ_TIMEOUT_S = 0.05
 WRITE_TIMEOUT_S = 0.25
@@ -66,7 +66,7 @@ class SerialLink:
     """
 
     def __init__(self, port: str, baudrate: int = 115_200) -> None:
-        """Open; StageRefused("PORT_LOCKED") when another process holds it, LinkLost if absent."""
+        """Open; StageRefused("PORT_LOCKED") when another process holds it, else NotConnected."""
         try:
             self._serial = serial.Serial(
                 port,
@@ -77,7 +77,7 @@ class SerialLink:
         except serial.SerialException as error:
             if "lock" in str(error) or error.errno == errno.EBUSY:
                 raise StageRefused("PORT_LOCKED", f"{port} is in use by another process") from error
-            raise LinkLost(f"cannot open {port}: {error}") from error
+            raise NotConnected(f"cannot open {port}: {error}") from error
         self._write_lock = threading.Lock()
         self._in_hand = False
         self._name = port

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from firmware_bridge.errors import StageUncertain
+
 
 @dataclass(frozen=True, slots=True)
 class StageStatus:
@@ -127,9 +129,14 @@ STAGES: dict[str, str] = {
 def open_stage(name: str, settings: Mapping[str, Any], stop_first: bool = False) -> Stage:
     """Import the driver called `name` and open it; KeyError for an unknown name.
 
-    `stop_first`: stop the axis before anything else is asked, whatever the questions end in.
+    `stop_first`: stop the axis before anything else is asked, whatever the questions end in. What
+    fails here leaves the position as uncertain as it was before: nothing of ours moved.
     """
     module, _, attribute = STAGES[name].partition(":")
     driver = getattr(importlib.import_module(module), attribute)
-    stage: Stage = driver(**settings, **({"stop_first": True} if stop_first else {}))
+    try:
+        stage: Stage = driver(**settings, **({"stop_first": True} if stop_first else {}))
+    except StageUncertain as error:
+        error.glass_may_have_moved = False
+        raise
     return stage

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from edge.appliance import cli
+from edge.appliance.run import verb as run_verb
 from tests.support.patience import PATIENCE_S
 
 UNIT = Path(__file__).parents[1] / "deploy" / "sparsefocus.service"
@@ -33,11 +35,55 @@ def test_the_unit_is_hardly_exposed() -> None:
 
 def test_what_the_loop_needs_is_still_allowed() -> None:
     text = UNIT.read_text(encoding="utf-8")
-    for line in ("Restart=no", "AmbientCapabilities=CAP_SYS_NICE CAP_IPC_LOCK", "User=sparsefocus",
+    for line in ("Restart=no", "RestartForceExitStatus=4",
+                 "AmbientCapabilities=CAP_SYS_NICE CAP_IPC_LOCK", "User=sparsefocus",
                  "DeviceAllow=char-ttyUSB rw", "DeviceAllow=char-video4linux rw",
                  "Environment=ORT_DISABLE_TELEMETRY=1"):  # fmt: skip
         assert f"\n{line}\n" in text
     assert not re.search(r"^(RestrictRealtime|PrivateDevices|MemoryDenyWriteExecute)=", text, re.M)
+
+
+def test_it_begins_again_only_where_the_axis_is_known_to_rest() -> None:
+    """systemd restarts after the one status that promises it, and after no death by a signal."""
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read(UNIT)
+    service = unit["Service"]
+    assert service["Restart"] == "no"
+    assert service["RestartForceExitStatus"].split() == [str(cli.FAILED)]
+    assert cli.FAILED not in (cli.REFUSED, cli.UNCERTAIN, cli.WRONG_USE)
+    assert run_verb.FAILED == cli.FAILED
+    assert run_verb.UNCERTAIN == cli.UNCERTAIN
+    assert int(unit["Unit"]["StartLimitBurst"]) <= 5
+
+
+def test_the_unit_needs_what_the_steps_make() -> None:
+    """User and home come from the sysusers file, and the steps on the page name both files."""
+    users = (UNIT.parent / "sparsefocus.sysusers").read_text("utf-8")
+    unit, page = UNIT.read_text("utf-8"), (UNIT.parents[1] / "docs/jetson.md").read_text("utf-8")
+    (user, home) = re.search(r'^u (\S+) - ".*" (\S+)$', users, re.M).groups()  # type: ignore[union-attr]
+    assert f"User={user}\n" in unit
+    assert home == f"/var/lib/{re.search('^StateDirectory=(.*)$', unit, re.M)[1]}"  # type: ignore[index]
+    for group in re.search("^SupplementaryGroups=(.*)$", unit, re.M)[1].split():  # type: ignore[index]
+        assert f"m {user} {group}\n" in users
+    program, config = re.search(r"^ExecStart=(\S+) run --config (\S+)", unit, re.M).groups()  # type: ignore[union-attr]
+    steps = page[page.index("## Every command") : page.index("## What the config can say")]
+    files = ["deploy/sparsefocus.sysusers", "deploy/sparsefocus.service", home, config]
+    for word in (*files, str(Path(program).parents[2]), f"sudo -u {user} -H", " calibrate --"):
+        assert word in steps, word
+
+
+def test_the_user_can_be_made(tmp_path: Path) -> None:
+    if shutil.which("systemd-sysusers") is None or os.geteuid() != 0:
+        pytest.skip("needs systemd-sysusers and root")
+    (tmp_path / "etc").mkdir()
+    users = str(UNIT.parent / "sparsefocus.sysusers")
+    subprocess.run(["systemd-sysusers", f"--root={tmp_path}", users], check=True, timeout=60)
+    passwd = (tmp_path / "etc/passwd").read_text().splitlines()
+    assert [line.split(":")[5] for line in passwd] == ["/var/lib/sparsefocus"]
+    groups = (tmp_path / "etc/group").read_text()
+    assert "dialout:" in groups
+    assert "video:" in groups
 
 
 def test_what_the_runtime_needs_is_pinned_by_hashes() -> None:

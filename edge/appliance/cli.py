@@ -1,8 +1,9 @@
 """The command `sparsefocus`: one verb per job, exit status as promised.
 
 0 = done, 2 = wrong use or config (one line), 3 = refused for safety, 4 = hardware or peer
-failed. A verb's module is imported when the verb is used, so that `focus` needs no serial port
-and nothing on the device needs the simulator.
+failed and the stage's position is known, 5 = it is uncertain: a person looks first. A verb's module
+is imported when the verb is used, so that `focus` needs no serial port and nothing on the device
+needs the simulator.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from importlib import metadata
 from edge.appliance.files import try_results
 from edge.appliance.telling import flushed, tell
 from edge.errors import CameraStalled, ConfigError, EngineRejected, SparseFocusError
-from firmware_bridge.errors import StageError
+from firmware_bridge.errors import StageError, StageSilent
 from firmware_bridge.stop_signals import Interrupted
 
-DONE, WRONG_USE, REFUSED, FAILED = 0, 2, 3, 4
+DONE, WRONG_USE, REFUSED, FAILED, UNCERTAIN = 0, 2, 3, 4, 5
 SIGNALLED = 128  # and the number of the signal, as shells have it
 
 #: verb -> (module with add_arguments(parser) and run(options) -> exit status, one line of help)
@@ -56,6 +57,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "edge.appliance.selftest.verb",
         "the engines against the CPU reference, and their latency, on this machine",
     ),
+    "build-engines": (
+        "engines.build.command",
+        "TensorRT plans of the networks, for this GPU",
+    ),
     "check-config": (
         "edge.appliance.config.verb",
         "read a config file and say what is wrong",
@@ -75,7 +80,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="sparsefocus",
         description="One-shot autofocus for microscope scanners.",
-        epilog="exit status: 0 done, 2 wrong use or config, 3 refused for safety, 4 hardware",
+        epilog="exit status: 0 done, 2 wrong use or config, 3 refused for safety, 4 hardware, "
+        "5 the stage's position is uncertain",
     )
     parser.add_argument("--version", action="version", version=f"sparsefocus {_version()}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
@@ -101,15 +107,22 @@ def _run(options: argparse.Namespace) -> int:
     except (ConfigError, EngineRejected) as error:
         return _say(error, WRONG_USE)
     except (CameraStalled, StageError, OSError) as error:
-        return _say(error, FAILED)
+        return _say(error, UNCERTAIN if _uncertain(error) else FAILED)
     except SparseFocusError as error:
-        return _say(error, REFUSED)
+        return _say(error, UNCERTAIN if _uncertain(error) else REFUSED)
     except Interrupted as interrupted:
         return _say(interrupted, SIGNALLED + interrupted.number)
     except KeyboardInterrupt:
         return _say("interrupted", SIGNALLED + signal.SIGINT)
     except MemoryError:
         return _say("the computer's memory is used up", FAILED)
+
+
+def _uncertain(error: Exception) -> bool:
+    """Whether the glass may be elsewhere than anybody knows. Who was silent at rest is not: it is
+    asked where it is before anything else."""
+    moved: bool = getattr(error, "glass_may_have_moved", False)
+    return moved and not isinstance(error, StageSilent)
 
 
 def _say(what: object, status: int) -> int:

@@ -1,4 +1,4 @@
-"""The command `build_engines.py`: what it is asked, what it says, how it exits.
+"""`sparsefocus build-engines`, in a checkout also `build_engines.py`: options, words, exit status.
 
 0 = every plan is in place, 2 = wrong use, model or plan file, 3 = a plan was refused because it
 is not accurate, 4 = TensorRT, the GPU or its memory failed, 130 = interrupted. Every failure is
@@ -31,40 +31,18 @@ exit status: 0 done, 2 wrong use or model, 3 plan not accurate, 4 TensorRT or GP
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit status."""
-    options = _parser().parse_args(arguments)
-    wishes = Wishes(
-        models=options.models,
-        out=options.out,
-        networks=tuple(options.only or PROFILES),
-        precision=POLICIES[options.fp16],
-        workspace_bytes=options.workspace_mib << 20,
-        force=options.force,
-        quiet=options.quiet,
-    )
-    try:
-        for line in describe(wishes) if options.dry_run else build_all(wishes):
-            print(line, flush=True)
-    except PlanInaccurate as error:
-        return _say(error, REFUSED)
-    except EngineRejected as error:
-        return _say(error, WRONG_USE)
-    except (BuildFailed, OSError) as error:
-        return _say(error, FAILED)
-    except MemoryError:
-        return _say("out of memory: close other programs", FAILED)
-    except KeyboardInterrupt:
-        return _say("interrupted; what was in place before still is", INTERRUPTED)
-    return DONE
-
-
-def _parser() -> argparse.ArgumentParser:
+    """Entry point of build_engines.py; returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="build_engines.py",
         description="Build the FP16 TensorRT plans of RIN and DPN from their ONNX files.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    add_arguments(parser)
+    return run(parser.parse_args(arguments), parser.prog)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The verb's options."""
+    parser.epilog, parser.formatter_class = EPILOG, argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
     add("--models", type=Path, default=MODELS, help="folder of rin.json and dpn.json (%(default)s)")
     add("--out", type=Path, default=PLANS, help="folder for the plans (%(default)s)")
@@ -82,7 +60,33 @@ def _parser() -> argparse.ArgumentParser:
         "--workspace-mib", type=_mib, default=1024, help="memory limit of the builder (%(default)s)"
     )
     add("--quiet", action="store_true", help="no progress bar")
-    return parser
+
+
+def run(options: argparse.Namespace, name: str = "sparsefocus") -> int:
+    """Build what the options ask for; the exit status, and one line of `name` when it fails."""
+    wishes = Wishes(
+        models=options.models,
+        out=options.out,
+        networks=tuple(options.only or PROFILES),
+        precision=POLICIES[options.fp16],
+        workspace_bytes=options.workspace_mib << 20,
+        force=options.force,
+        quiet=options.quiet,
+    )
+    try:
+        for line in describe(wishes) if options.dry_run else build_all(wishes):
+            print(line, flush=True)
+    except PlanInaccurate as error:
+        return _say(name, error, REFUSED)
+    except EngineRejected as error:
+        return _say(name, error, WRONG_USE)
+    except (BuildFailed, OSError) as error:
+        return _say(name, error, FAILED)
+    except MemoryError:
+        return _say(name, "out of memory: close other programs", FAILED)
+    except KeyboardInterrupt:
+        return _say(name, "interrupted; what was in place before still is", INTERRUPTED)
+    return DONE
 
 
 def _mib(text: str) -> int:
@@ -91,6 +95,6 @@ def _mib(text: str) -> int:
     return int(text)
 
 
-def _say(what: object, status: int) -> int:
-    print(f"build_engines.py: {' '.join(str(what).split())}", file=sys.stderr)
+def _say(name: str, what: object, status: int) -> int:
+    print(f"{name}: {' '.join(str(what).split())}", file=sys.stderr)
     return status

@@ -32,7 +32,7 @@ LEAST_CAPABILITY = (7, 5)
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What a person asks of `build_engines.py`; `precision` None = by TensorRT's version."""
+    """What a person asks of `build-engines`; `precision` None = by TensorRT's version."""
 
     models: Path = MODELS
     out: Path = PLANS

@@ -19,6 +19,7 @@ from typing import Any
 from engines.errors import EngineRejected
 from engines.gpu.device import Gpu
 from engines.manifest import Manifest
+from engines.own_cache import state_folder
 from engines.strict_json import (
     Keys,
     is_bare_name,
@@ -31,11 +32,12 @@ from engines.strict_json import (
     parse,
 )
 
-PLANS = Path(__file__).parents[1] / "plans"
+PLANS = state_folder("plans")  # of the user who runs the loop
 SCHEMA = 1
 PLAN_LIMIT = 1 << 30  # these networks make some ten MB
 #: batch sizes a plan is built for, one optimisation profile each, in this order
 PROFILES: dict[str, tuple[int, ...]] = {"rin": (1,), "dpn": (3, 9, 31)}
+AGAIN = "run `sparsefocus build-engines`"
 FLAG, TYPED = "fp16-flag", "fp16-typed"
 
 
@@ -149,7 +151,7 @@ def load_plan(model: Manifest, host: Host, folder: Path = PLANS) -> Plan:
     """
     path = manifest_path(model.name, folder)
     if not path.exists():
-        raise PlanRefused("missing", f"{path}: there is no plan: run build_engines.py")
+        raise PlanRefused("missing", f"{path}: there is no plan: {AGAIN}")
     try:
         _refuse_unsafe(folder, os.stat(folder), directory=True)
         _refuse_unsafe(path, os.lstat(path))
@@ -181,7 +183,7 @@ def _refuse_misfit(path: Path, plan: PlanManifest, model: Manifest, host: Host) 
         raise PlanRefused(
             "stale",
             f"{path}: was built from model {plan.onnx_sha256[:12]}..., "
-            f"{model.file} is {model.sha256[:12]}...: run build_engines.py",
+            f"{model.file} is {model.sha256[:12]}...: {AGAIN}",
         )
     for what, built, here in (
         ("TensorRT", plan.host.tensorrt, host.tensorrt),
@@ -190,7 +192,7 @@ def _refuse_misfit(path: Path, plan: PlanManifest, model: Manifest, host: Host) 
         if built != here:
             raise PlanRefused(
                 "foreign",
-                f"{path}: was built for {what} {built}, this is {here}: run build_engines.py",
+                f"{path}: was built for {what} {built}, this is {here}: {AGAIN}",
             )
     wanted = (
         PROFILES[model.name],
@@ -199,7 +201,8 @@ def _refuse_misfit(path: Path, plan: PlanManifest, model: Manifest, host: Host) 
     )
     if (plan.profiles, plan.inputs, plan.outputs) != wanted:
         raise PlanRefused(
-            "stale", f"{path}: profiles or tensors are not {wanted}: run build_engines.py"
+            "stale",
+            f"{path}: profiles or tensors are not {wanted}: {AGAIN}",
         )
 
 
@@ -209,7 +212,7 @@ def _read(path: Path, size_bytes: int) -> bytes:
         # neither a link out of the folder nor a pipe that blocks
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError as error:
-        raise PlanRefused("missing", f"{path}: there is no plan: run build_engines.py") from error
+        raise PlanRefused("missing", f"{path}: there is no plan: {AGAIN}") from error
     except OSError as error:
         raise PlanRefused("unsafe", f"{path}: cannot be read: {error.strerror}") from error
     try:

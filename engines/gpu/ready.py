@@ -25,5 +25,6 @@ def gpu_is_ready(plans: Path = PLANS) -> bool:
         return False
     missing = [name for name in PROFILES if not manifest_path(name, plans).exists()]
     if missing:
-        _log.warning("no plan of %s: running on the CPU; run build_engines.py", ", ".join(missing))
+        names = ", ".join(missing)
+        _log.warning("no plan of %s: running on the CPU; run `sparsefocus build-engines`", names)
     return not missing

@@ -11,7 +11,7 @@ from typing import TypeVar
 from firmware_bridge import messages as m
 from firmware_bridge.conformance.stalls import Clock, Stalls
 from firmware_bridge.conformance.verdicts import Failed, need
-from firmware_bridge.errors import LinkLost, StageError, StageRefused
+from firmware_bridge.errors import NotConnected, StageError, StageRefused
 from firmware_bridge.firmware.pins import BoardPins
 from firmware_bridge.framing import Frame, FrameReader, encode_frame
 from firmware_bridge.link import READ_TIMEOUT_S, WRITE_TIMEOUT_S, Link
@@ -165,13 +165,13 @@ class ConformanceHost:
             try:
                 ack = self.ask(wide, m.HelloAck)
             except Failed as nobody:
-                raise LinkLost(f"no firmware answers HELLO: {nobody}") from nobody
+                raise NotConnected(f"no firmware answers HELLO: {nobody}") from nobody
             if ack.result == m.Reason.OK:
                 return ack
             if ack.result == m.Reason.WINDOW:  # now its limits are known
                 wide = replace(wide, z_min_nm=ack.hard_min_nm, z_max_nm=ack.hard_max_nm)
             self.clock.sleep(0.05)
-        raise LinkLost(f"HELLO is refused: {m.Reason(ack.result).name}")
+        raise NotConnected(f"HELLO is refused: {m.Reason(ack.result).name}")
 
     def fresh(self) -> None:
         """A new session at rest at the origin, unlatched: where every check begins."""

@@ -22,6 +22,7 @@ from typing import Any
 
 from firmware_bridge.errors import (
     LinkLost,
+    NotConnected,
     ProtocolError,
     StageError,
     StageRefused,
@@ -33,7 +34,10 @@ from firmware_bridge.stages.bridge_process import Facts, serve
 
 BEAT_S = 0.025  # six of them may be lost before the bridge stops the axis
 
-_KINDS = {kind.__name__: kind for kind in (StageUncertain, LinkLost, StageSilent, ProtocolError)}
+_KINDS = {
+    kind.__name__: kind
+    for kind in (StageUncertain, LinkLost, NotConnected, StageSilent, ProtocolError)
+}
 _START_S = 30.0  # a new interpreter on a busy computer, then the handshake
 _ANSWER_S = 5.0  # longer than the client's own time-outs: then the bridge itself is frozen
 _CLOSE_S = 5.0

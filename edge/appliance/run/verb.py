@@ -28,12 +28,13 @@ from edge.appliance.telling import tell, written_last
 from edge.appliance.waiting import add_wait, once_there
 from edge.decide.decision import Decision, Shutdown
 from edge.errors import ConfigError
-from edge.loop import LATCHED, step
+from edge.loop import LATCHED, Outcome, at_rest, step
+from edge.loop import UNCERTAIN as POSITION_UNCERTAIN
 from edge.rig import Rig, build_rig
 from edge.state import State
 from firmware_bridge.stop_signals import BY, StopSignals
 
-STOPPED, REFUSED, FAILED = 0, 3, 4
+STOPPED, REFUSED, FAILED, UNCERTAIN = 0, 3, 4, 5
 TERMINAL_S, PIPE_S = 0.5, 10.0  # between two status lines
 MOST_FRAMES = 10**12
 MOST_S = 10**9
@@ -51,7 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """0 = ended as asked, 3 = shut down for safety, 4 = camera, stage or engine failed."""
+    """0 = ended as asked, 3 = shut down for safety, 4 = camera, stage or engine failed and the axis
+    is known to rest, 5 = nobody knows where it is."""
     if options.frames is not None and not 1 <= options.frames <= MOST_FRAMES:
         raise ConfigError(f"--frames {options.frames} must be 1 to {MOST_FRAMES}")
     if options.seconds is not None and not 0 < options.seconds <= MOST_S:
@@ -120,9 +122,19 @@ def track(
         if rig.state.value is State.SHUTDOWN:
             if asked.stop and rig.state.reason == BY + asked.stop:
                 return STOPPED  # the signal came first: a move cut short by it is no fault
-            ours = isinstance(outcome.plan, Shutdown) or outcome.reason.startswith(LATCHED)
-            return REFUSED if ours and outcome.decision is Decision.SHUTDOWN else FAILED
+            return _why(rig, outcome)
     return STOPPED
+
+
+def _why(rig: Rig, outcome: Outcome) -> int:
+    """The status of a shutdown. Only with FAILED may anybody begin again without a look at the
+    glass: the axis answers, rests, and no move of ours is in doubt."""
+    ours = isinstance(outcome.plan, Shutdown) or outcome.reason.startswith(LATCHED)
+    if ours and outcome.decision is Decision.SHUTDOWN:
+        return REFUSED
+    if outcome.reason.startswith(POSITION_UNCERTAIN) or not at_rest(rig.stage):
+        return UNCERTAIN
+    return FAILED
 
 
 def _end(options: argparse.Namespace, begin: float) -> Callable[[LoopStatistics], bool]:

@@ -32,7 +32,10 @@ WORDS = {
 
 
 def test_every_verb_is_here():
-    assert {words.split()[0] for words in WORDS} == set(cli.VERBS) - {"check-config"}
+    assert {words.split()[0] for words in WORDS} == set(cli.VERBS) - {
+        "check-config",
+        "build-engines",
+    }
 
 
 @pytest.mark.parametrize("verb", WORDS)

@@ -247,7 +247,9 @@ def test_selftest_fails_where_it_should(gpu, slides, module, old, new, failing):
 def test_without_plans_auto_takes_the_cpu_and_says_so(gpu, tiny, tmp_path):
     found = gpu.run("ready", tiny, tmp_path / "nothing")
     assert found["before"] is False
-    assert "no plan of rin, dpn: running on the CPU; run build_engines.py" in found["said"]
+    assert (
+        "no plan of rin, dpn: running on the CPU; run `sparsefocus build-engines`" in found["said"]
+    )
     assert found["after"] is True
 
 

@@ -26,6 +26,7 @@ from engines.gpu.plan import (
     manifest_path,
 )
 from engines.manifest import Manifest
+from engines.own_cache import state_folder
 from tests.support import stand_ins
 from tests.support.patience import PATIENCE_S
 from tests.support.tiny_models import write_dpn, write_rin
@@ -85,8 +86,10 @@ def test_round_trip(model, folder):
     )
 
 
-def test_fixed_folder_is_the_packages_own():
-    assert PLANS == stand_ins.ROOT / "engines" / "plans"
+def test_the_folder_is_fixed():
+    # of the user who runs the loop: an installed package is nobody's to write to
+    assert state_folder("plans").parts[-2:] == PLANS.parts[-2:] == ("sparsefocus", "plans")
+    assert stand_ins.ROOT not in PLANS.parents
 
 
 @pytest.mark.parametrize(("k", "expected"), [(1, (0, 3)), (3, (0, 3)), (4, (1, 9)), (31, (2, 31))])

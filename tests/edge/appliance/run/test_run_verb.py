@@ -20,8 +20,14 @@ from edge.appliance.run import verb as run_verb
 from edge.appliance.run.loop_statistics import LoopStatistics
 from edge.appliance.run.realtime import RealtimeSettings
 from edge.appliance.run.verb import Asked, track
-from edge.errors import CameraStalled, ConfigError
-from firmware_bridge.errors import StageRefused
+from edge.errors import CameraStalled, ConfigError, MoveRefused, MoveUncertain
+from firmware_bridge.errors import (
+    LinkLost,
+    NotConnected,
+    StageRefused,
+    StageSilent,
+    StageUncertain,
+)
 from firmware_bridge.firmware.host import HostFirmware
 from tests.support.fake_microscope import microscope
 from tests.support.patience import PATIENCE_S
@@ -203,6 +209,59 @@ def test_a_camera_that_is_gone_ends_it_as_failed():
     seen = LoopStatistics()
     assert track(rig, seen, Asked(), after(5)) == 4
     assert (seen.stalls, seen.frames) == (10, 0)
+    assert rig.stage.stops == 0  # at rest: a stop would latch it for whoever begins again
+
+
+@pytest.mark.parametrize("lost", [LinkLost("silent"), StageSilent("no answer")])
+def test_a_camera_that_is_gone_says_nothing_of_an_axis_that_does_not_answer(lost):
+    """Whoever begins again after a 4 may move: it is promised that the axis rests where it says."""
+    rig, _ = microscope()
+    rig.camera.stalls = 100
+    rig.stage.fail_status = lost
+    assert track(rig, LoopStatistics(), Asked(), after(5)) == 5
+    assert rig.stage.stops == 1
+
+
+def test_a_camera_that_is_gone_while_the_axis_moves_stops_it():
+    rig, _ = microscope(focus_um=6.0)
+    assert track(rig, LoopStatistics(), Asked(), lambda seen: seen.moves > 0) == 0
+    assert rig.stage.status().moving
+    rig.stage.travel_ms = 1e6
+    rig.camera.stalls = 100
+    assert track(rig, LoopStatistics(), Asked(), after(50)) == 5
+    assert rig.stage.stops == 1
+
+
+def test_a_move_whose_outcome_is_unknown_is_for_a_person():
+    rig, _ = microscope(focus_um=6.0)
+    rig.stage.fail = StageUncertain("no answer to 3 sends")
+    assert track(rig, LoopStatistics(), Asked(), after(50)) == 5
+    assert "uncertain" in rig.state.reason
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (CameraStalled("gone"), 4),
+        (StageRefused("RANGE"), 4),
+        (StageSilent("no answer"), 4),
+        (NotConnected("/dev/nothing"), 4),
+        (OSError("io"), 4),
+        (LinkLost("silent"), 5),
+        (StageUncertain("no answer"), 5),
+        (MoveUncertain("the same of the edge"), 5),
+        (MoveRefused("window"), 3),
+        (ConfigError("x"), 2),
+    ],
+)
+def test_every_verb_tells_a_doubt_of_the_position_from_what_is_only_gone(
+    monkeypatch, error, status
+):
+    def fails(_):
+        raise error
+
+    monkeypatch.setattr(run_verb, "run", fails)
+    assert cli.main(["run", "--config", "x"]) == status
 
 
 def test_nobody_vouches_for_the_sign(instrument, capsys):

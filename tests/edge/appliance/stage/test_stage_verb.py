@@ -391,7 +391,7 @@ def test_a_move_that_is_not_awaited_to_its_end_is_stopped(
     config: Callable[..., str], axis: SimulatedAxis, capsys: pytest.CaptureFixture[str]
 ) -> None:
     axis.speed_nm_s = 20_000
-    assert cli.main(["stage", "move", "8000", "--timeout", "0.2", "--config", config()]) == 4
+    assert cli.main(["stage", "move", "8000", "--timeout", "0.2", "--config", config()]) == 5
     assert "still not done" in capsys.readouterr().err
     assert not axis.moving
 
