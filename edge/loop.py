@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.camera import Camera, Frame
-from edge.decide.decision import Decision, Hold, LookAgain, Move, Plan
+from edge.decide.decision import Decision, Hold, LookAgain, Move, Plan, Shutdown
 from edge.errors import CameraStalled, ConfigError, EngineRejected, MoveRefused, MoveUncertain
 from edge.guard import Guard
 from edge.latency import Lap
@@ -30,6 +30,10 @@ LATE = "late"  # how the reason of a dropped result begins
 UNCERTAIN = "the stage's position is uncertain"  # and that of a shutdown after a move like that
 LATCHED = "latched"  # and that of a shutdown because the axis refuses every move
 MAX_STALLS = 10  # in a row; then the camera is gone
+#: frames in a row in `focus_field` that show nothing, are late or do not come: more end the field
+NOTHING = 3
+#: the guard's refusals of a frame, not of the move: the next frame's may be sent
+IN_VAIN = ("stale", "moving", "unsettled", "rate")
 MAX_UNSETTLED = 100  # frames in a row in `focus_field`: then the stage does not settle
 
 
@@ -112,10 +116,11 @@ def step(rig: Parts) -> Outcome:
     try:
         trace.frame = frame = trace.arrived(rig.camera.next(timeout_s=rig.stall_s))
         trace.seen = seen = measure(rig.sensor, frame, trace.lap)
-        if (late := trace.lateness_ms()) is not None:
-            rig.state.follow(tracking=False)
-            return trace.end(Decision.HOLD, f"{LATE}: {late:.0f} ms after the exposure")
+        late_ms = trace.lateness_ms()  # too old to act on, and a witness nevertheless
         trace.plan = plan = trace.lap("plan", rig.controller.plan(seen.estimate, rig.stage))
+        if late_ms is not None and not isinstance(plan, Shutdown):
+            rig.state.follow(tracking=False)
+            return trace.end(Decision.HOLD, f"{LATE}: {late_ms:.0f} ms after the exposure")
         rig.state.follow(tracking=not isinstance(plan, Hold))
         trace.sent_ns = sent_ns = trace.lap("move", rig.guard.send(plan, frame))
         if sent_ns is not None:
@@ -141,22 +146,35 @@ def step(rig: Parts) -> Outcome:
 def focus_field(rig: Parts) -> list[Outcome]:
     """Step at one XY position until nothing more is to be moved; the outcomes, in order.
 
-    Ends with IN_FOCUS, HOLD, REFUSE or SHUTDOWN; frames exposed before the stage settled, and
-    those that said nothing about the last move, are left out. The number of moves is bounded by
-    the controller's max_shots, its roll-backs, and the play of the drive.
+    Ends with IN_FOCUS, HOLD, REFUSE or SHUTDOWN; frames exposed before the stage settled, those
+    that said nothing about the last move, and the first NOTHING that showed nothing or did not come
+    in time, are left out. The number of moves is bounded by the controller's max_shots, its
+    roll-backs, and the play of the drive.
     """
     rig.controller.new_field()
     outcomes: list[Outcome] = []
-    waited = 0
+    waited = nothing = 0
     while not (outcomes and outcomes[-1].move is None):
         outcome = step(rig)
         waited += 1
         again = outcome.reason == "unsettled" or isinstance(outcome.plan, LookAgain)
         if again and waited < MAX_UNSETTLED:
             continue
+        if _said_nothing(outcome) and not again and nothing < NOTHING:
+            nothing += 1
+            continue
         outcomes.append(outcome)
-        waited = 0
+        waited = nothing = 0
     return outcomes
+
+
+def _said_nothing(outcome: Outcome) -> bool:
+    """Whether the next frame may well tell more: no decision, but no frame in time, or no light."""
+    if outcome.decision is Decision.REFUSE:
+        return outcome.reason.startswith(IN_VAIN)
+    if outcome.decision is not Decision.HOLD:
+        return False
+    return not (isinstance(outcome.plan, Hold) and outcome.plan.enough)
 
 
 def halt(state: RunState, stage: Stage, reason: str) -> None:

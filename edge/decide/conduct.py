@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edge.decide.debts import PATIENCE
 from edge.decide.evidence import CERTAIN, Change, Finding, Reading, averaged, same
 from edge.decide.play import MOST_PLAY_UM, Play
 
@@ -59,13 +60,17 @@ class Conduct:
         """As new: no strikes, a sign that no move has confirmed, a play that is not known."""
         self.strikes = 0
         self.sign_confirmed = False
+        self._unjudged = 0  # moves in a row, one a field, after which no frame was seen
+        self._readable = 0  # frames since they are too many
         self._play = Play()
         self._lost_moves = 0  # in a row
         self._dead: set[bool] = set()  # directions in which more than any play was lost
         self.new_field()
 
-    def new_field(self) -> None:
-        """Readings of the last field are compared with nothing of this one."""
+    def new_field(self, unjudged: bool = False) -> None:
+        """Readings of the last field are compared with nothing of this one. `unjudged`: its last
+        move was not seen after."""
+        self._unjudged += unjudged
         self._span: _Span | None = None
         self._stuck: bool | None = None  # upwards or not; None = neither
         self._stuck_um = 0.0
@@ -79,6 +84,7 @@ class Conduct:
 
     def judge(self, before: Reading, after: Reading) -> Judged:
         """A move for which `before` was the reason, and what was read after it."""
+        self._unjudged = self._readable = 0
         span, self._span = self._span, None
         if span is not None and not same(span.last, before):
             span = None  # something else moved the glass, or the specimen, between the two
@@ -146,6 +152,17 @@ class Conduct:
         if finding is Finding.OPPOSITE:
             return f"{SIGN}: {self.strikes} moves in a row went the wrong way"
         return f"{self.strikes} moves in a row did not do what was predicted ({finding.value})"
+
+    def unproven(self) -> bool:
+        """Whether another move must wait: the sign was never confirmed, and frames failed after the
+        last moves, field by field. Where they come again, one move may be tried once more."""
+        if self.sign_confirmed or self._unjudged < STRIKES:
+            return False
+        self._readable += 1
+        if self._readable <= PATIENCE:
+            return True
+        self._unjudged, self._readable = STRIKES - 1, 0
+        return False
 
     def stuck_um(self, upwards: bool) -> float:
         """Motion that was lost in this direction, more than any play; 0 when that way is free."""

@@ -67,19 +67,23 @@ class Controller:
         self._sent_ns = 0
         self._place_um: float | None = None  # where the stage was left
         self._conduct = Conduct(settings.focus_direction)
+        self._last: Sent | None = None
         self._hunt = Hunt(settings.max_shots, settings.sharp_um)
         self.restart()
 
     def restart(self) -> None:
         """As new: no strikes, and a sign that no move has confirmed."""
+        self._last = None
         self._conduct.restart()
         self.last_finding: Finding | None = None
         self.new_field()
 
     def new_field(self) -> None:
-        """Forget what was seen at the last XY position. Strikes stay: they belong to the stage."""
-        self._conduct.new_field()
-        self._last: Sent | None = None
+        """Forget what was seen at the last XY position. Strikes stay: they belong to the stage, and
+        so does a move that no frame was seen after."""
+        pending = self._last is not None and not self._last.rollback
+        self._conduct.new_field(unjudged=pending)
+        self._last = None
         self._proposed: Sent | None = None
         self._begin_here()
 
@@ -181,14 +185,17 @@ class Controller:
         guess = not interval <= abs(d)
         large = abs(d) > limits.verify_above_um
         if large and self._debts.forbids_large():
-            return Hold("rolled-back")
+            return Hold("rolled-back", enough=True)
         end = self._hunt.end(d, guess)
         if end is not None:
             return end
         travel_um = limits.focus_direction * self._hunt.travel_um(d)
         stuck_um = self._conduct.stuck_um(upwards=travel_um > 0)
         if stuck_um:
-            return Hold(f"play: {stuck_um:.1f} um of motion after a reversal moved nothing")
+            play = f"play: {stuck_um:.1f} um of motion after a reversal moved nothing"
+            return Hold(play, enough=True)
+        if self._conduct.unproven():
+            return Hold("unproven: no frame was seen after the last moves", enough=True)
         reading = Reading(z_um, d, interval, estimate.exposure_mid_ns)
         move = Sent(reading, z_um, z_um + travel_um, verify=large, guess=guess)
         reason = "likely-defocus" if guess else "large-defocus" if large else "defocus"

@@ -70,10 +70,11 @@ class Debts(Generic[M]):
         if owed is None:
             return None
         elsewhere = abs(z_um - owed.at_um) > slack_um
-        if not elsewhere and now_ns - owed.since_ns <= OWED_NS:
-            if owed.blind is None or not readable:
-                return owed.back
-            self._released = owed.blind  # there is something to see: it is judged after all
+        wanted = now_ns - owed.since_ns <= OWED_NS
+        if not elsewhere and wanted and (owed.blind is None or not readable):
+            return owed.back
+        if not elsewhere:
+            self._released = owed.blind  # the glass is still where it led: it is judged after all
         self._owed = None
         return None
 

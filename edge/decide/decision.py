@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import ClassVar
 
@@ -54,9 +54,10 @@ class InFocus:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Stay where we are, and why."""
+    """Stay where we are, and why. `enough`: the frame could be read, and a move is not wanted."""
 
     reason: str
+    enough: bool = field(default=False, compare=False)
     decision: ClassVar[Decision] = Decision.HOLD
 
 

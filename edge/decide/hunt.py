@@ -74,6 +74,6 @@ class Hunt:
         """No more moves for a while; then the field is begun anew."""
         self._frames += 1
         if self._frames <= PATIENCE:
-            return Hold("max-shots")
+            return Hold("max-shots", enough=True)
         self.found()
         return None

@@ -3,7 +3,10 @@
 The frame's defocus belongs to z and x at mid-exposure; it tells where the focus surface is there.
 The target is where the surface will be at the first exposure by which a move sent now is made
 (docs/decisions/0006). Every reading is also a judgement: what the way since the last reading did is
-compared with what it should have done, and two in a row that went wrong end in a shutdown.
+compared with what it should have done, and two in a row that went wrong end in a shutdown. Where
+frames are missed, the slide may have risen by as much as the way; what one pair of readings cannot
+tell then is summed up (edge.decide.drive_evidence), and two corrections that led away from focus
+are not followed by a third before the stage was seen at rest.
 """
 
 from __future__ import annotations
@@ -16,15 +19,22 @@ from typing import Protocol
 
 from edge.decide.conduct import SIGN, STRIKES
 from edge.decide.decision import Hold, InFocus, Move, Plan, Predict, Shutdown
+from edge.decide.drive_evidence import DOUBT, STEEPEST_UM_PER_MM, DriveEvidence
 from edge.decide.evidence import Finding, Reading, compare
 from edge.decide.focus_surface import Expected, FocusSurface, SurfaceNoise
-from edge.measure.aggregate import FocusEstimate, NoFocus
+from edge.measure.aggregate import FocusEstimate, NoFocus, Reason
 from edge.settings import LEAD_MS, PREDICT_UM, SCAN_INTERVAL_UM
 from firmware_bridge.errors import StageRefused
 from firmware_bridge.stage import Stage
 
-#: no slide on a stage is tilted more
-STEEPEST_UM_PER_MM = 4.0
+#: a stage that moved less between two readings was at rest
+REST_UM = 0.1
+AWAY = "unproven: the corrections led away from focus; looking at rest before another"
+#: readings of a stage at rest after which the slope is known, and another correction tells much
+LOOKS_AT_REST = 3
+LEAST_GAIN = 0.2  # of its way, by which a correction must have come nearer to focus
+#: nearer to focus, that it is farther off than before says nothing
+FAR_UM = 1.5
 
 
 class ScanPath(Protocol):
@@ -75,17 +85,23 @@ class TrackingController:
     ) -> None:
         self._settings, self._path, self._clock = settings, path, clock
         self.surface = FocusSurface(settings.noise)
+        self._drive = DriveEvidence(settings.focus_direction)
         self.restart()
 
     def restart(self) -> None:
         """As new: no strikes, and nothing known of the surface."""
         self.strikes = 0
+        self._away = 0  # corrections in a row that led away from focus
+        self._drive.restart()
         self.last_finding: Finding | None = None
         self.new_field()
 
     def new_field(self) -> None:
         """Another scan line: the surface is found anew. Strikes stay with the stage."""
         self.surface.forget()
+        self._drive.new_line()
+        self._anchor: Reading | None = None  # since which a correction is looked at
+        self._rested = 0  # readings at rest since the last correction
         self._before: tuple[Reading, float] | None = None  # the last reading, and its x
 
     def sent(self, sent_ns: int) -> None:
@@ -102,15 +118,26 @@ class TrackingController:
         if not (math.isfinite(at.z_um) and at.uncertainty_um <= self._settings.max_interval_um):
             return Hold("position-uncertain")
         if isinstance(estimate, NoFocus):
+            if estimate.reason is Reason.OUTSIDE_RANGE:  # seen, and not where the surface is
+                return Hold(estimate.reason.value)
             return self._blind(estimate.reason.value, stage, estimate.exposure_mid_ns)
         interval = math.hypot(estimate.interval_um, at.uncertainty_um)
-        if not (math.isfinite(estimate.defocus_um) and interval <= self._settings.max_interval_um):
+        if not (math.isfinite(estimate.defocus_um) and math.isfinite(interval)):
             return self._blind("uncertain", stage, estimate.exposure_mid_ns)
         now = Reading(at.z_um, estimate.defocus_um, interval)
+        drive = self._drive.read(x_um, now.z_um, now.defocus_um, interval)
+        focus_um = at.z_um + self._settings.focus_direction * estimate.defocus_um
+        if interval > self._settings.max_interval_um:
+            if drive:
+                return self._convicted(drive)
+            if not abs(focus_um - self.surface.at(x_um).z_um) <= interval:
+                return Hold("uncertain")
+            return self._blind("uncertain", stage, estimate.exposure_mid_ns)
         shutdown = self._judge(now, x_um)
         if shutdown is not None:
             return shutdown
-        focus_um = at.z_um + self._settings.focus_direction * estimate.defocus_um
+        if drive:
+            return self._convicted(drive)
         self.surface.read(x_um, focus_um, interval)
         ahead = Expected(focus_um, interval)
         if self._settings.feed_forward:
@@ -119,11 +146,17 @@ class TrackingController:
                 ahead = expected  # else it is the slope that is not known yet
         return self._aim(ahead, stage)
 
+    def _convicted(self, why: str) -> Shutdown:
+        self.strikes = STRIKES
+        return Shutdown(why)
+
     def _aim(self, ahead: Expected, stage: Stage) -> Plan:
         status = stage.status()
         travel_um = ahead.z_um - status.z_um
         if abs(travel_um) <= self._settings.deadband_um:
             return InFocus()
+        if self._away >= STRIKES:
+            return Hold(AWAY)
         return Move(self._within_a_step(status.z_um, travel_um), status.z_um, "track")
 
     def _within_a_step(self, z_um: float, travel_um: float) -> float:
@@ -141,6 +174,8 @@ class TrackingController:
         travel_um = ahead.z_um - status.z_um
         if abs(travel_um) <= self._settings.deadband_um:
             return InFocus(f"predicted: {why}")
+        if self._away >= STRIKES:
+            return Hold(AWAY)
         target_um = self._within_a_step(status.z_um, travel_um)
         return Predict(target_um, status.z_um, f"predict: {why}")
 
@@ -150,6 +185,23 @@ class TrackingController:
         periods = max(1, math.ceil(made_ms / self._settings.period_ms))
         return self._path.x_um(mid_ns + round(periods * self._settings.period_ms * 1e6))
 
+    def _watch(self, now: Reading, x_um: float, last: tuple[Reading, float] | None) -> None:
+        """Count the corrections in a row after which focus is farther off than it was. A reading of
+        the stage at rest ends the row: it shows what the surface does by itself."""
+        anchor = self._anchor
+        if anchor is None or last is None:
+            self._anchor = now
+        elif abs(now.z_um - last[0].z_um) < REST_UM:
+            if x_um != last[1]:  # the same frame once more shows nothing new
+                self._anchor, self._rested = now, self._rested + 1
+                if self._drive.doubt <= DOUBT or self._rested >= LOOKS_AT_REST:
+                    self._away = 0
+        elif abs(now.z_um - anchor.z_um) >= self._settings.judge_um:
+            way_um, far_um = abs(now.z_um - anchor.z_um), abs(now.defocus_um)
+            away = far_um > max(FAR_UM, abs(anchor.defocus_um) - LEAST_GAIN * way_um)
+            self._anchor, self._rested = now, 0
+            self._away = self._away + 1 if away else 0
+
     def _judge(self, now: Reading, x_um: float) -> Shutdown | None:
         """Whether the way since the last reading did what it should have done.
 
@@ -157,6 +209,7 @@ class TrackingController:
         that explains most is taken, so that a tilt is never held against the sign.
         """
         last, self._before = self._before, (now, x_um)
+        self._watch(now, x_um, last)
         if last is None:
             return None
         before, before_x_um = last

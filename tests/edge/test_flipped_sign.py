@@ -114,6 +114,47 @@ def test_strikes_survive_a_new_field():
     assert len(rig.stage.moves) == 2
 
 
+def test_moves_that_no_frame_followed_are_not_repeated_field_by_field():
+    """The camera fails after every move, so that nothing ever speaks against the sign."""
+    rig, eye = microscope(sign=-1, focus_um=6.0)
+    see = rig.camera.next
+
+    def following(timeout_s):
+        if len(rig.stage.moves) > moves:
+            rig.camera.stalls = 1
+        return see(timeout_s)
+
+    rig.camera.next = following
+    ends = []
+    for _ in range(15):
+        rig.stalls, moves = 0, len(rig.stage.moves)
+        eye.focus_um = -rig.stage.glass_um + 6.0
+        ends.append(focus_field(rig)[-1])
+    assert len(rig.stage.moves) == 2
+    assert {o.reason for o in ends[2:]} == {"unproven: no frame was seen after the last moves"}
+    assert rig.state.value is not State.SHUTDOWN  # nothing was seen, and nobody is blamed
+    for _ in range(10):  # the camera is well again: one move more, and it is judged
+        moves = 10_000
+        eye.focus_um = -rig.stage.glass_um + 6.0
+        outcomes = focus_field(rig)
+        if outcomes[-1].decision is Decision.SHUTDOWN:
+            break
+    assert rig.state.value is State.SHUTDOWN
+    assert len(rig.stage.moves) <= 4
+
+
+def test_a_sign_that_was_confirmed_needs_no_more_proof():
+    rig, eye = microscope(focus_um=6.0)
+    focus_field(rig)
+    assert rig.controller.sign_confirmed
+    for n in range(6):
+        rig.controller.new_field()
+        eye.focus_um = rig.stage.glass_um + 6.0
+        while len(rig.stage.moves) < 2 + n:
+            step(rig)
+    assert len(rig.stage.moves) == 7
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 def test_sound_microscope_with_noise_is_never_stopped(sign):
     """300 fields, estimates with the error that their interval promises (95 % = 0.9 um)."""

@@ -6,7 +6,7 @@ import pytest
 
 from edge.decide.decision import Decision
 from edge.errors import ConfigError, EngineRejected
-from edge.loop import MAX_STALLS, MAX_UNSETTLED, focus_field, step
+from edge.loop import MAX_STALLS, MAX_UNSETTLED, NOTHING, focus_field, step
 from edge.measure.aggregate import Reason
 from edge.state import State
 from engines.errors import GpuFailed
@@ -223,3 +223,90 @@ def test_a_stage_that_is_silent_at_rest_is_waited_for(where):
     setattr(rig.stage, where, None)
     assert step(rig).decision is Decision.MOVE
     assert step(rig).decision is Decision.IN_FOCUS
+
+
+def test_a_late_result_is_dropped_but_heard():
+    """What a frame shows of the last move is true however late its result comes (H3, H8)."""
+    rig, _ = microscope(sign=-1, focus_um=8.0)
+    assert step(rig).decision is Decision.VERIFY
+    rig.late_ms = 0.5
+    late = [step(rig) for _ in range(4)]
+    assert late[0].decision is Decision.HOLD
+    assert late[0].reason.startswith("late: 1 ms after the exposure")
+    assert rig.controller.strikes == 1
+    rig.late_ms = 100.0
+    outcomes = [step(rig) for _ in range(6)]
+    assert outcomes[0].reason.startswith("roll-back")
+    assert outcomes[-1].reason == "rolled-back"
+    assert rig.stage.moves == pytest.approx([8.0, 0.0])
+
+
+def test_a_late_result_may_end_in_a_shutdown_and_never_in_a_move():
+    rig, _ = microscope(sign=-1, focus_um=2.0)
+    assert step(rig).decision is Decision.MOVE
+    assert step(rig).decision is Decision.MOVE
+    rig.late_ms = 0.5
+    assert step(rig).decision is Decision.SHUTDOWN
+    assert len(rig.stage.moves) == 2
+
+
+def spoilt(rig, eye, how, which):
+    """Frames whose numbers are in `which` do not come, show nothing, or come late."""
+    see, numbers = rig.camera.next, iter(range(10_000))
+
+    def following(timeout_s):
+        number = next(numbers)
+        bad = number in which
+        rig.late_ms = 0.5 if bad and how == "late" else 100.0
+        if bad and how == "stall":
+            rig.camera.stalls = 1
+        eye.answer = _fixed(no_focus) if bad and how == "dark" else None
+        if bad and how == "uncertain":
+            eye.answer = _fixed(estimate, 3.0, 9.0)
+        return see(timeout_s)
+
+    rig.camera.next = following
+    return rig
+
+
+@pytest.mark.parametrize("how", ["stall", "dark", "late", "uncertain"])
+@pytest.mark.parametrize("which", [{0}, {0, 1, 2}, {1}, {1, 2, 3}, {0, 2, 4}])
+def test_a_field_is_not_given_up_for_a_few_frames(how, which):
+    rig, eye = microscope(focus_um=12.0)
+    outcomes = focus_field(spoilt(rig, eye, how, which))
+    assert outcomes[-1].decision is Decision.IN_FOCUS
+    assert rig.stage.glass_um == pytest.approx(12.0, abs=0.5)
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [("stall", "camera-stalled"), ("dark", "blank"), ("late", "late"), ("uncertain", "uncertain")],
+)
+def test_a_field_ends_where_more_frames_than_a_few_say_nothing(how, reason):
+    rig, eye = microscope(focus_um=12.0)
+    outcomes = focus_field(spoilt(rig, eye, how, range(NOTHING + 1)))
+    assert [o.decision for o in outcomes] == [Decision.HOLD]
+    assert outcomes[0].reason.startswith(reason)
+    assert rig.stage.moves == []
+
+
+def test_a_frame_that_the_guard_finds_stale_is_followed_by_another():
+    rig, eye = microscope(focus_um=3.0)
+    see, slow = type(eye).__call__, [True]
+
+    def answer(frame):
+        rig.clock.now_ns += 200 * MS * slow.pop() if slow else 0
+        eye.answer = None
+        seen = see(eye, frame)
+        eye.answer = answer
+        return seen
+
+    eye.answer = answer
+    assert [o.decision for o in focus_field(rig)] == [Decision.MOVE, Decision.IN_FOCUS]
+
+
+def test_what_is_refused_for_good_ends_the_field_at_once():
+    tight = dataclasses.replace(LIMITS, z_max_um=5.0)
+    rig, _ = microscope(limits=tight, focus_um=8.0)
+    assert [o.decision for o in focus_field(rig)] == [Decision.REFUSE]
+    assert rig.guard.refused["outside-window"] == 1

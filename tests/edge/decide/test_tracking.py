@@ -238,3 +238,112 @@ def test_a_slope_that_is_not_known_yet_is_not_followed():
     bold = Scan(tilted(0.0), max_interval_um=1.5, deadband_um=0.0)
     seen(bold, 1, 1.0, interval=0.25)
     assert seen(bold, 2, 2.0, interval=0.25).target_um > 202.5
+
+
+def begun_off(start_um, surface, **more):
+    """A scan whose stage begins `start_um` above focus; a wrong sign turns about z = 200."""
+    scan = Scan(surface, **more)
+    z_um = 200.0 + start_um * scan.sign
+    scan.stage._path = [(0, z_um, z_um)]
+    return scan
+
+
+def with_gaps(scan, gap, frames=160, jitter=0):
+    """Only every `gap`th frame comes (+- `jitter`); the shutdown, or None."""
+    number, draw = 0, np.random.default_rng(7)
+    while number < frames:
+        number += max(1, gap + int(draw.integers(-jitter, jitter + 1)))
+        plan = scan.frame(number)
+        if isinstance(plan, Shutdown):
+            return plan
+    return None
+
+
+@pytest.mark.parametrize("gap", [1, 2, 3, 4, 6, 8, 12])
+@pytest.mark.parametrize("slope", [-3.0, 0.0, 3.0])
+@pytest.mark.parametrize("start_um", [-6.0, 6.0, 0.4])
+def test_a_wrong_sign_is_found_out_however_few_frames_come(gap, slope, start_um):
+    """What a pair of readings far apart leaves to the tilt, the next ones do not."""
+    scan = begun_off(start_um, tilted(slope), sign=-1, noise_um=0.15)
+    ended = with_gaps(scan, gap)
+    assert isinstance(ended, Shutdown)
+    assert "sign" in ended.reason
+    assert len(scan.stage.moves) <= 6  # of 5 um; what the slide rises meanwhile is its own
+    assert max(abs(z - scan.stage.moves[0]) for z in scan.stage.moves) <= 25.0
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_wrong_sign_is_found_out_while_frames_come_as_they_may(seed):
+    draw = np.random.default_rng(seed)
+    scan = begun_off(draw.uniform(-8, 8), tilted(draw.uniform(-3, 3)), sign=-1,
+                     noise_um=0.15, latency_ms=draw.uniform(8, 25), seed=seed)  # fmt: skip
+    number = 0
+    while number < 200:
+        number += int(draw.choice([1, 1, 2, 3, 5, 8]))
+        plan = scan.frame(number)
+        if isinstance(plan, Shutdown):
+            break
+    assert isinstance(plan, Shutdown)
+    assert len(scan.stage.moves) <= 6
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_the_right_sign_is_not_taken_for_a_wrong_one_where_frames_are_missed(seed):
+    draw = np.random.default_rng(seed)
+    steps = np.cumsum(draw.choice((0.0, 1.0, -1.0, 2.0, -2.0), 90, p=(0.8, 0.05, 0.05, 0.05, 0.05)))
+    slope, start = draw.uniform(-3, 3), draw.uniform(-8, 8)
+
+    def surface(x):
+        relief = 0.8 * math.sin(2 * math.pi * x / 8000.0)
+        return 200.0 + slope * x / 1e3 + relief + steps[min(int(max(x, 0) // 1000), 89)]
+
+    scan = begun_off(start, surface, noise_um=0.15, seed=seed)
+    assert with_gaps(scan, int(draw.choice([1, 2, 3, 4])), jitter=1) is None
+    assert scan.control.strikes <= 1
+
+
+def test_a_motor_too_slow_to_judge_by_a_pair_of_frames_is_judged_by_many():
+    """Each way is shorter than `judge_um`."""
+    scan = begun_off(4.0, tilted(0.0), sign=-1, noise_um=0.1, max_step_um=0.4)
+    ended = scan.run(200)
+    assert isinstance(ended, Shutdown)
+    assert max(map(abs, scan.errors)) < 13.0
+
+
+@pytest.mark.parametrize("gap", [1, 3])
+def test_a_glass_that_does_not_follow_is_shut_down(gap):
+    scan = begun_off(-6.0, tilted(0.0), noise_um=0.1)
+    scan.glass_um = lambda time_ns: 194.0
+    ended = with_gaps(scan, gap)
+    assert isinstance(ended, Shutdown)
+    assert "the glass does not follow" in ended.reason
+    assert max(abs(z - 194.0) for z in scan.stage.moves) < 25.0
+
+
+def test_away_from_focus_twice_is_not_followed_by_a_third_before_it_was_seen_at_rest():
+    scan = Scan(tilted(0.0), noise_um=0.0)
+    moved = 0.0
+    for number, (z_um, d) in enumerate([(200.0, 3.0), (202.0, 4.0), (204.0, 5.0)], 1):
+        scan.stage._path.append((scan.clock(), z_um, z_um))
+        plan = seen(scan, 8 * number, d, interval=1.0)
+        moved += plan.decision is Decision.MOVE
+    assert moved == 2
+    assert plan.reason.startswith("unproven")
+    # the same frame once more is no look at rest
+    assert seen(scan, 24, 5.0, interval=1.0).decision is not Decision.MOVE
+    assert seen(scan, 25, 5.0, interval=1.0).decision is Decision.MOVE
+
+
+def test_what_is_seen_outside_the_range_is_not_crossed_by_the_surface():
+    scan = Scan(tilted(3.0))
+    scan.run(12)
+    before = len(scan.stage.moves)
+    mid = scan.start_ns + round(13 * PERIOD_MS * MS)
+    scan.clock.now_ns = mid + round(12.0 * MS)
+    far = no_focus(Reason.OUTSIDE_RANGE, mid, mid, d=28.0, interval=0.2)
+    assert scan.control.plan(far, scan.stage) == Hold("outside-range")
+    assert scan.control.plan(estimate(15.0, 2.0, mid, mid), scan.stage) == Hold("uncertain")
+    assert scan.control.plan(estimate(0.5, 2.0, mid, mid), scan.stage).decision in (
+        Decision.PREDICT, Decision.IN_FOCUS,
+    )  # fmt: skip
+    assert len(scan.stage.moves) == before

@@ -12,13 +12,13 @@ from edge.measure.training_range import DomainShift
 from tests.support.fake_microscope import estimate, microscope
 
 
-def test_a_late_result_is_dropped_before_it_is_planned():
+def test_a_late_result_is_dropped_before_it_is_sent():
     rig, _ = microscope(focus_um=6.0)
     rig.late_ms = 0.9  # the fake camera hands its frames over 1 ms after the exposure
     outcome = step(rig)
     assert outcome.decision is Decision.HOLD
     assert outcome.reason == "late: 1 ms after the exposure"
-    assert (outcome.plan, outcome.sent_ns, rig.stage.moves) == (None, None, [])
+    assert (outcome.move, outcome.sent_ns, rig.stage.moves) == (None, None, [])
     assert outcome.measurement is not None
     rig.late_ms = 1.0
     assert step(rig).move is not None
