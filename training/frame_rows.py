@@ -1,4 +1,4 @@
-"""What calibration needs of each measured frame, read from `sparsefocus evaluate --rows`.
+"""A frame as the fits take it, its patches as arrays, from `sparsefocus evaluate --rows`.
 
 Nothing is measured again: the rows hold what the networks said of every chosen patch, and the
 fits apply the runtime's own functions to it.
@@ -10,12 +10,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edge.appliance.evaluate.rows_file import read_rows
+from edge.appliance.frame_result import FrameResult
 from edge.errors import ConfigError
 from edge.measure.aggregate import median, median_and_spread
 from edge.measure.defocus import PatchDefocus
@@ -59,9 +59,9 @@ def read_frames(paths: Iterable[Path]) -> list[FrameRow]:
     """
     rows: list[FrameRow] = []
     for path in paths:
-        for line, record in enumerate(read_rows(path), 2):
+        for line, result in enumerate(read_rows(path), 2):
             try:
-                row = frame_of(record)
+                row = frame_of(result)
                 rows.append(replace(row, slide=f"{path}:{row.slide}"))
             except (TypeError, ValueError) as error:
                 raise ConfigError(f"{path}:{line}: {error}") from error
@@ -147,32 +147,30 @@ def _slides(rows: Sequence[FrameRow], low: int, high: int) -> int:
     return slides_of(row for row in rows if low <= row.k < high)
 
 
-def frame_of(record: Mapping[str, Any]) -> FrameRow:
-    """Of one record of `edge.appliance.evaluate.record`, as made or as read."""
-    k = int(record["k"])
-    true, answer = record["true_um"], record["found_um"]
-    importance = _floats(record, "patch_importance", (k,))
-    defocus = _floats(record, "patch_defocus_um", (k,))
-    spread = _floats(record, "patch_spread_um", (k,))
-    given = {name: record[name] is not None and k > 0 for name in ("optics", "novelty")}
+def frame_of(result: FrameResult) -> FrameRow:
+    """Of one frame, as measured or as read."""
+    k, error_um = result.k, result.error_um
+    importance = _floats(result, "patch_importance", (k,))
+    known = {name: getattr(result, name) is not None and k > 0 for name in ("optics", "novelty")}
     patches = PatchDefocus(
-        defocus, spread, importance, tuple((0, 0) for _ in range(k)), Sparsity.DENSE, True,
-        _floats(record, "optics", (k, 4)) if given["optics"] else None,
-        _floats(record, "novelty", (k,)) if given["novelty"] else None,
+        _floats(result, "patch_defocus_um", (k,)), _floats(result, "patch_spread_um", (k,)),
+        importance, tuple((0, 0) for _ in range(k)), Sparsity.DENSE, True,
+        _floats(result, "optics", (k, 4)) if known["optics"] else None,
+        _floats(result, "novelty", (k,)) if known["novelty"] else None,
     )  # fmt: skip
     return FrameRow(
-        condition=record["condition"],
-        group=record["group"],
-        slide=record["slide"],
+        condition=result.condition,
+        group=result.group,
+        slide=result.slide,
         k=k,
-        error_um=math.nan if true is None or answer is None else abs(answer - true),
-        found_um=_number(answer),
-        network_um=_number(record["network_um"]),
-        between_um=_number(record["between_um"]),
+        error_um=math.nan if error_um is None else abs(error_um),
+        found_um=_number(result.found_um),
+        network_um=_number(result.network_um),
+        between_um=_number(result.between_um),
         importance=float(importance.astype(np.float64).mean()) if k else math.nan,
         patches=patches,
-        photometry=record["photometry"] or {},
-        true_um=_number(true),
+        photometry={n: _number(value) for n, value in (result.photometry or {}).items()},
+        true_um=_number(result.true_um),
     )
 
 
@@ -180,12 +178,10 @@ def _number(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-def _floats(
-    record: Mapping[str, Any], name: str, shape: tuple[int, ...]
-) -> npt.NDArray[np.float32]:
+def _floats(result: FrameResult, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
     if shape[0] == 0:
         return np.empty(shape, np.float32)
-    values = np.array(record[name], np.float32)
+    values = np.array(getattr(result, name), np.float32)
     if values.shape != shape:
         raise ValueError(f"{name} has shape {values.shape}, not {shape}")
     return values

@@ -4,6 +4,7 @@ instrument."""
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import torch
 
 from edge.appliance.cli import main
+from edge.appliance.frame_result import FrameResult
 from edge.camera import Frame, PixelFormat
 from edge.images.zstack import read_manifest, read_pixels, stacks
 from edge.latency import Lap
@@ -283,13 +285,12 @@ def test_a_mirrored_dpn_answers_the_negative():
 def test_the_interval_is_as_wide_as_the_worst_stack_needs():
     from edge.measure.interval import IntervalModel
 
-    def record(stack, error):
-        return {
-            "stack_id": stack, "condition": "c", "group": "g", "slide": stack, "k": 1,
-            "true_um": 0.0, "found_um": error, "network_um": 1.0, "between_um": 0.0,
-            "patch_importance": [1.0], "patch_defocus_um": [error], "patch_spread_um": [1.0],
-            "optics": None, "novelty": [1.0], "photometry": {},
-        }  # fmt: skip
+    def result(stack, error):
+        return FrameResult(
+            stack_id=stack, condition="c", group="g", slide=stack, k=1, true_um=0.0, found_um=error,
+            network_um=1.0, between_um=0.0, patch_importance=[1.0], patch_defocus_um=[error],
+            patch_spread_um=[1.0], novelty=[1.0], photometry={},
+        )  # fmt: skip
 
     shipped = IntervalModel(
         20.0,
@@ -298,14 +299,14 @@ def test_the_interval_is_as_wide_as_the_worst_stack_needs():
         single_patch_um=3.0,
         single_patch_relative=0.1,
     )
-    kept = fit_few([record("a", 0.4)], shipped, {})["interval"]
+    kept = fit_few([result("a", 0.4)], shipped, {})["interval"]
     assert (kept["single_patch_um"], kept["single_patch_relative"]) == (3.0, 0.1)
-    calm, wild = [record("a", 0.4)] * 10, [record("b", 6.0)] * 10
+    calm, wild = [result("a", 0.4)] * 10, [result("b", 6.0)] * 10
     assert fit_few(calm, shipped, {})["interval"]["factors"] == {"1": 1.0, "9": 0.5}
     assert fit_few([*calm, *wild], shipped, {})["interval"]["factors"] == {"1": 6.0, "9": 3.0}
     seen = {**dict.fromkeys(PHOTOMETRY, 0.0), "background": 200.0}
     wide = fit_few(
-        [{**calm[0], "photometry": seen}],
+        [dataclasses.replace(calm[0], photometry=seen)],
         shipped,
         {"background": [100.0, 210.0], "saturated": 0.07},
     )
@@ -314,7 +315,7 @@ def test_the_interval_is_as_wide_as_the_worst_stack_needs():
     assert wide["envelope"]["bounds"]["saturated"] == 0.07
     assert fit_few(calm[:1], shipped, {})["interval"]["factors"] == {"1": 1.0, "9": 0.5}
     with pytest.raises(AdaptRefused, match="none of 1 planes that did not teach has an answer"):
-        fit_few([{**record("a", 0.0), "found_um": None}], shipped, {})
+        fit_few([dataclasses.replace(result("a", 0.0), found_um=None)], shipped, {})
 
 
 # --- the whole -----------------------------------------------------------------------------------

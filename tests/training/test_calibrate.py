@@ -10,7 +10,8 @@ import math
 import numpy as np
 import pytest
 
-from edge.appliance.evaluate.rows_file import COLUMNS, rows_file
+from edge.appliance.evaluate.rows_file import rows_file
+from edge.appliance.frame_result import FrameResult
 from edge.measure.by_patches import NumberByPatches, number_for
 from edge.measure.defocus import PatchDefocus
 from edge.measure.importance import Sparsity
@@ -472,21 +473,18 @@ def test_a_model_without_witnesses_gets_bounds_of_the_light():
 # --- the command
 
 
-def record(row: FrameRow, number: int) -> dict:
-    """The CSV's record of a row, with the range's witnesses of `row.patches`."""
+def result_of(row: FrameRow, number: int) -> FrameResult:
+    """The frame of a row, with the range's witnesses of `row.patches`."""
     k = row.k
-    many = {"patch_importance": [row.importance] * k, "patch_defocus_um": [row.found_um] * k,
-            "patch_spread_um": [row.network_um] * k}  # fmt: skip
-    return {
-        **dict.fromkeys(COLUMNS),
-        "condition": row.condition, "group": row.group, "slide": row.slide, "split": "",
-        "stack_id": f"s{number}", "file": "f", "reason": "", "decision": "MOVE",
-        "sparsity": row.group.split()[1], "shift_feature": "", "k": k, "z_um": 0.0,
-        "true_um": row.found_um - row.error_um, "found_um": row.found_um,
-        "network_um": row.network_um, "between_um": row.between_um, **many,
-        "optics": row.patches.optics.tolist(), "novelty": row.patches.novelty.tolist(),
-        "photometry": row.photometry,
-    }  # fmt: skip
+    return FrameResult(
+        condition=row.condition, group=row.group, slide=row.slide, stack_id=f"s{number}", file="f",
+        decision="MOVE", sparsity=row.group.split()[1], k=k, z_um=0.0,
+        true_um=row.found_um - row.error_um, found_um=row.found_um, network_um=row.network_um,
+        between_um=row.between_um, patch_importance=[row.importance] * k,
+        patch_defocus_um=[row.found_um] * k, patch_spread_um=[row.network_um] * k,
+        optics=row.patches.optics.tolist(), novelty=row.patches.novelty.tolist(),
+        photometry=row.photometry,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -499,7 +497,7 @@ def rows_csv(tmp_path_factory):
     rows += [*optics_rows("edge", 8, 42), *outside_rows(8, 43)]
     with rows_file(path) as append:
         for number, row in enumerate(rows):
-            append(record(row, number))
+            append(result_of(row, number))
     return path
 
 

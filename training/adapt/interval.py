@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from edge.appliance.evaluate.record import Record
+from edge.appliance.frame_result import FrameResult
 from edge.measure.interval import IntervalModel
 from edge.measure.photometry import PHOTOMETRY
 from training.adapt.material import AdaptRefused
@@ -29,13 +29,13 @@ LEAST = 0.5  # of the factor: few frames may all be good ones
 
 
 def fit_few(
-    records: Sequence[Record], shipped: IntervalModel, photometry: Mapping[str, Any]
+    results: Sequence[FrameResult], shipped: IntervalModel, photometry: Mapping[str, Any]
 ) -> dict[str, Any]:
     """calibration of a DPN's manifest; `photometry`: the shipped range's bounds. AdaptRefused when
     no kept frame has an answer."""
-    rows = [frame_of(record) for record in records]
+    rows = [frame_of(result) for result in results]
     known = [
-        (record["stack_id"], row) for record, row in zip(records, rows, strict=True) if row.answered
+        (result.stack_id, row) for result, row in zip(results, rows, strict=True) if row.answered
     ]
     if not known:
         raise AdaptRefused(

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from edge.appliance.evaluate.record import Examiner, Record
+from edge.appliance.evaluate.examiner import Examiner
+from edge.appliance.frame_result import FrameResult
 from edge.images.zstack import Exposure, read_pixels
 from edge.measure.importance import ClassRule
 from edge.open_sensor import build_sensor
@@ -38,40 +39,38 @@ class Score:
     alarms: float | None
 
 
-def records(models: Path, stacks: Iterable[Stack]) -> list[Record]:
+def examined(models: Path, stacks: Iterable[Stack]) -> list[FrameResult]:
     """Every plane of the stacks through the networks in `models`; truth is the stacks' labels."""
     optics = Manifest.read(models / "dpn.json").optics
     objective = Objective(optics.na, optics.magnification, optics.um_per_px)
     files = ModelSettings(rin=models / "rin.json", dpn=models / "dpn.json", backend="cpu")
     sensor, nets = build_sensor(files, objective, ClassRule())
     examiner = Examiner(sensor, objective)
-    records_here = []
+    results = []
     try:
         for stack in stacks:
             for plane in stack.planes:
-                records_here.append(
-                    examiner.record(_known(stack, plane), read_pixels(plane), "stacks")
-                )
+                results.append(examiner.examine(_known(stack, plane), read_pixels(plane), "stacks"))
     finally:
         for net in nets:
             net.close()
-    return records_here
+    return results
 
 
 def _known(stack: Stack, plane: Exposure) -> Exposure:
     return replace(plane, focus_z_um=stack.labels.focus_um)
 
 
-def score(records: Sequence[Record]) -> Score:
+def score(results: Sequence[FrameResult]) -> Score:
     """See Score."""
-    true = np.array([r["true_um"] for r in records], np.float64)
-    answers = np.array([math.nan if r["found_um"] is None else r["found_um"] for r in records])
-    half = np.array([math.nan if r["interval_um"] is None else r["interval_um"] for r in records])
+    true = np.array([r.true_um for r in results], np.float64)
+    answers = np.array([math.nan if r.found_um is None else r.found_um for r in results])
+    half = np.array([math.nan if r.interval_um is None else r.interval_um for r in results])
     known = np.isfinite(answers)
     error = np.abs(answers - true)
     far = np.abs(true) >= CLEAR_UM
     return Score(
-        frames=len(records),
+        frames=len(results),
         answered=int(known.sum()),
         away_um=_mean(np.abs(true)) or 0.0,
         left_um=_mean(np.where(known, error, np.abs(true))) or 0.0,
@@ -79,7 +78,7 @@ def score(records: Sequence[Record]) -> Score:
         direction=_mean((answers * true > 0)[far]),
         coverage=_mean((error <= half)[known]),
         interval_um=float(np.median(half[known])) if known.any() else None,
-        alarms=_mean([r["shift_alarm"] for r in records if r["shift_alarm"] is not None]),
+        alarms=_mean([r.shift_alarm for r in results if r.shift_alarm is not None]),
     )
 
 
@@ -87,12 +86,13 @@ def _mean(values: Any) -> float | None:
     return float(np.mean(values)) if len(values) else None
 
 
-def signs(records: Sequence[Record], least_um: float) -> list[bool]:
+def signs(results: Sequence[FrameResult], least_um: float) -> list[bool]:
     """Of frames so far out of focus, whether their medians have the true sign, believed or not;
     frames without a median are left out."""
     pairs = []
-    for record in records:
-        answer = record["found_um"] if record["found_um"] is not None else record["rejected_um"]
-        if answer is not None and math.isfinite(answer) and abs(record["true_um"]) >= least_um:
-            pairs.append(answer * record["true_um"] > 0)
+    for result in results:
+        answer = result.found_um if result.found_um is not None else result.rejected_um
+        true_um = result.true_um
+        if answer is not None and true_um is not None and abs(true_um) >= least_um:
+            pairs.append(answer * true_um > 0)
     return pairs

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from edge.appliance.evaluate.record import Record
+from edge.appliance.frame_result import FrameResult
 from engines.manifest import Optics
 from training.adapt.judge import Score, score
 from training.adapt.material import AdaptRefused, Material, Stack
@@ -17,11 +17,11 @@ def results_of(
     options: argparse.Namespace,
     optics: Optics,
     mirrored: bool,
-    measured: tuple[list[Record], list[Record]],
+    measured: tuple[list[FrameResult], list[FrameResult]],
 ) -> dict[str, Any]:
     """All that the page, the JSON and the sentence say; `measured`: the judged planes, before and
     after. AdaptRefused when the adapted models are no better."""
-    scores = [score(records) for records in measured]
+    scores = [score(results) for results in measured]
     if not scores[1].left_um < scores[0].left_um:
         raise AdaptRefused(
             f"not better: the adapted models leave {scores[1].left_um:.2f} um, the shipped ones "
@@ -46,14 +46,14 @@ def results_of(
         "error_gone": 1.0 - scores[1].left_um / scores[0].left_um,
         "stacks": {
             stack.name: [
-                asdict(score([r for r in records if r["stack_id"] == stack.name]))
-                for records in measured
+                asdict(score([r for r in results if r.stack_id == stack.name]))
+                for results in measured
             ]
             for stack in judged
         },
         "planes": [
-            {"stack": b["stack_id"], "true_um": b["true_um"], "before_um": b["found_um"],
-             "after_um": a["found_um"], "interval_um": a["interval_um"], "reason": a["reason"]}
+            {"stack": b.stack_id, "true_um": b.true_um, "before_um": b.found_um,
+             "after_um": a.found_um, "interval_um": a.interval_um, "reason": a.reason}
             for b, a in zip(*measured, strict=True)
         ],
     }  # fmt: skip

@@ -23,7 +23,6 @@ from typing import Any
 
 import numpy as np
 
-from edge.appliance.evaluate.record import Record
 from edge.appliance.files import (
     is_standard,
     json_safe,
@@ -32,6 +31,7 @@ from edge.appliance.files import (
     replace_file,
     write_json,
 )
+from edge.appliance.frame_result import FrameResult
 from edge.errors import ConfigError
 from edge.images.zstack import UM_PER_PX
 from edge.measure.interval import IntervalModel
@@ -39,7 +39,7 @@ from edge.measure.preprocess import PAPER
 from engines.engine import MODELS
 from engines.manifest import Manifest, Optics
 from training.adapt.interval import fit_few
-from training.adapt.judge import records, score, signs
+from training.adapt.judge import examined, score, signs
 from training.adapt.material import CLEAR_UM, AdaptRefused, Material, Say, Stack, read_material
 from training.adapt.page import write_page
 from training.adapt.pools import dpn_pool, rin_pool
@@ -130,11 +130,11 @@ def _adapt(
     judged = material.held or material.kept
     before = _shipped(material, scratch / "before")
     looks = _looks(material)
-    right = signs(records(before, looks), FAR_UM)
+    right = signs(examined(before, looks), FAR_UM)
     sign = float(np.mean(right)) if len(right) >= LEAST_SIGNS else None
     mirrored = sign is not None and sign < MIRRORED
     say(_sign_words(sign, mirrored))
-    old = records(before, judged)
+    old = examined(before, judged)
     say(f"the shipped models: {words_of(score(old))}")
     folders = {name: scratch / name for name in ("dpn_pool", "rin_pool", "tuned")}
     for folder in folders.values():
@@ -146,12 +146,12 @@ def _adapt(
     rin, dpn = tune(tiles, pictures, material.grid, wishes, folders["tuned"])
     after = scratch / "after"
     _export(rin, dpn, material, optics, after)
-    kept = records(after, material.kept)
+    kept = examined(after, material.kept)
     _refuse_unlearned(kept)
     model = Manifest.read(MODELS / "dpn.json")
     shipped = replace(IntervalModel.of(model), range_um=optics.range_um)
     _write_calibration(after, fit_few(kept, shipped, model.calibration["envelope"]["bounds"]))
-    new = records(after, judged)
+    new = examined(after, judged)
     say(f"the adapted models: {words_of(score(new))}")
     return results_of(material, options, optics, mirrored, (old, new))
 
@@ -199,7 +199,7 @@ def _export(rin: Run, dpn: Run, material: Material, optics: Optics, folder: Path
         )  # fmt: skip
 
 
-def _refuse_unlearned(kept: Sequence[Record]) -> None:
+def _refuse_unlearned(kept: Sequence[FrameResult]) -> None:
     """Above and below focus must look different to the tuned networks."""
     right = signs(kept, CLEAR_UM)
     if len(right) >= LEAST_SIGNS:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edge.appliance.evaluate.metrics import Row
+from edge.appliance.frame_result import FrameResult
 from edge.measure.importance import ClassRule
 from training.baselines.networks import BASELINES
 from training.paper.answers import SAME_TIME, Answers
@@ -93,7 +93,7 @@ def _scores(answers: Answers, rank: str) -> F64:
     return np.random.default_rng(words).uniform(size=len(answers.importance))
 
 
-def compared(frames: Sequence[Answers]) -> list[Row]:
+def compared(frames: Sequence[Answers]) -> list[FrameResult]:
     """Ours and the rivals': what the paper's tables compare."""
     rows = [_row(OURS, a, None if np.isnan(a.found_um) else a.found_um, a.interval_um, a.k)
             for a in frames]  # fmt: skip
@@ -107,7 +107,7 @@ def compared(frames: Sequence[Answers]) -> list[Row]:
     return rows
 
 
-def ablated(frames: Sequence[Answers]) -> list[Row]:
+def ablated(frames: Sequence[Answers]) -> list[FrameResult]:
     """The shipped DPN on patches chosen otherwise."""
     return list(_each(frames, CHOICES, lambda a: a.shipped_um))
 
@@ -116,7 +116,7 @@ def _each(
     frames: Sequence[Answers],
     choices: Mapping[str, Choice],
     values: Callable[[Answers], npt.NDArray[np.float32]],
-) -> Iterator[Row]:
+) -> Iterator[FrameResult]:
     for name, choice in choices.items():
         for a in frames:
             chosen = pick(a, choice)
@@ -125,8 +125,8 @@ def _each(
 
 def _row(
     condition: str, a: Answers, error_um: float | None, interval: float | None = None, k: int = 0
-) -> Row:
+) -> FrameResult:
     half = None if interval is None or np.isnan(interval) else float(interval)
-    return Row(condition, a.group, f"{a.group} {a.slide}", a.true_um, error_um, half,
+    return FrameResult(condition, a.group, f"{a.group} {a.slide}", a.true_um, error_um, half,
                "" if error_um is not None else "no patch", k,
-               name=f"{a.group} {a.slide} at {-a.true_um:+.1f} um")  # fmt: skip
+               stack_id=f"{a.group} {a.slide} at {-a.true_um:+.1f} um")  # fmt: skip

@@ -14,7 +14,8 @@ from edge.appliance.evaluate.charts import (
     distance_svg,
     regression_svg,
 )
-from edge.appliance.evaluate.metrics import Line, Row
+from edge.appliance.evaluate.metrics import Line
+from edge.appliance.frame_result import FrameResult
 from training.paper import psf
 from training.paper.published import GROUPS
 
@@ -22,7 +23,7 @@ REACH_UM = RANGE_UM * 1.2  # rivals answer beyond the range; what lies outside s
 ZOOM = 3.0
 
 
-def regression(rows: Sequence[Row], methods: Sequence[str], dof_um: float) -> str:
+def regression(rows: Sequence[FrameResult], methods: Sequence[str], dof_um: float) -> str:
     """Found against true, a row of six panels per method; all but the first two folded away."""
     parts = []
     for number, method in enumerate(methods):

@@ -9,8 +9,9 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from edge.appliance.evaluate.metrics import ALL, Line, Row
+from edge.appliance.evaluate.metrics import ALL, Line
 from edge.appliance.files import json_safe, json_text, replace_file
+from edge.appliance.frame_result import FrameResult
 from edge.appliance.report.style import style_sheet
 from simulator.bench.climb import Climb
 from training.paper import climbing, figures, psf, tables
@@ -24,7 +25,7 @@ PAGE, DATA = "index.html", "paper.json"
 class Findings:
     """All that the page shows."""
 
-    rows: Sequence[Row]
+    rows: Sequence[FrameResult]
     lines: Sequence[Line]
     choices: Sequence[Line]
     climbs: Mapping[str, Sequence[Climb]]

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from edge.appliance.evaluate.metrics import ALL, Line, Row, start_of
+from edge.appliance.evaluate.metrics import ALL, Line, start_of
+from edge.appliance.frame_result import FrameResult
 from edge.appliance.report import plot
 from edge.appliance.report.plot import Axis
 
@@ -22,7 +23,7 @@ MAX_DOTS = 1500  # of a panel: more than can be told apart
 HISTOGRAM_UM = 2.0
 STRIP_UM = 2.0  # errors of this size and above are drawn as large marks
 #: a frame, its true and its found correction
-Point = tuple[Row, float, float | None]
+Point = tuple[FrameResult, float, float | None]
 
 
 def colours(groups: Sequence[str]) -> dict[str, str]:
@@ -30,14 +31,14 @@ def colours(groups: Sequence[str]) -> dict[str, str]:
     return {group: PALETTE[i % len(PALETTE)] for i, group in enumerate(dict.fromkeys(groups))}
 
 
-def reach_um(rows: Sequence[Row]) -> float:
+def reach_um(rows: Sequence[FrameResult]) -> float:
     """Half the side of the regression plots that hold all of `rows`."""
     values = [v for r in rows for v in (r.true_um, r.found_um) if v is not None]
     return max([RANGE_UM, *(math.ceil(abs(v)) for v in values)]) * 1.04
 
 
 def regression_svg(
-    group: str, rows: Sequence[Row], colour: str, dof_um: float, reach: float
+    group: str, rows: Sequence[FrameResult], colour: str, dof_um: float, reach: float
 ) -> str:
     """Found against true correction of one group (the paper's Fig. 2), and the error below it on
     a scale where it can be seen; ticks between them for frames without an answer."""
@@ -78,7 +79,7 @@ def _thin(points: Sequence[Point], dof_um: float) -> list[Point]:
 
 
 def _answer_marks(
-    row: Row, true: float, answer: float | None, axes: tuple[Axis, Axis, Axis], colour: str
+    row: FrameResult, true: float, answer: float | None, axes: tuple[Axis, Axis, Axis], colour: str
 ) -> list[str]:
     x, y, strip = axes
     at = x(true)
@@ -98,7 +99,7 @@ def _diamond(x: float, y: float, fill: str, tip: str) -> str:
     return plot.polygon([(x, y - 5), (x + 5, y), (x, y + 5), (x - 5, y)], fill, tip)
 
 
-def histogram_svg(rows: Sequence[Row], dof_um: float) -> str:
+def histogram_svg(rows: Sequence[FrameResult], dof_um: float) -> str:
     """Signed errors of all groups; the outermost bars hold everything beyond."""
     errors = np.array([r.error_um for r in rows if r.error_um is not None], float)
     width, height = 560, 300

@@ -6,18 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from edge.appliance.evaluate.metrics import ALL, PAPER_DOF_UM, BlankLine, Line, Row
+from edge.appliance.evaluate.metrics import ALL, PAPER_DOF_UM, BlankLine, Line
 from edge.appliance.files import json_safe
+from edge.appliance.frame_result import FrameResult
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """All measured rows, the tables made of them, and the facts a reader needs."""
 
-    rows: Sequence[Row]
+    rows: Sequence[FrameResult]
     lines: Sequence[Line]
     blanks: Sequence[BlankLine]
-    worst: Sequence[Row]
+    worst: Sequence[FrameResult]
     unscored: Mapping[str, int]  # condition -> frames whose focus nobody knows
     dof_um: float  # |error| below this is within 1 DoF
     facts: Mapping[str, str]

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from edge.appliance.evaluate.bootstrap import F64, RESAMPLES, Mask, Range, SlideBootstrap
+from edge.appliance.frame_result import FrameResult
 
 #: the paper's depth of field: its error tables invert to |error| < 0.63 um for "1 DoF"
 PAPER_DOF_UM = 0.63
@@ -27,49 +28,6 @@ CLEAR_UM = 1.0
 NEAR_UM = 3.0
 DISTANCES_UM = (0.0, 5.0, 10.0, 15.0, 20.0, 25.0)
 ALL = "all"
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One frame. `true_um` and `found_um` are corrections, positive = raise the objective.
-
-    true_um is None where nobody knows the focus; found_um and interval_um (half-width, 95 %)
-    are None where there is no estimate, and `reason` says why. `moves`: the controller would
-    have moved the objective. `shift` is how far the frame lies outside the training range
-    (above 1 = outside), None where that was not measured.
-    """
-
-    condition: str
-    group: str
-    slide: str
-    true_um: float | None
-    found_um: float | None
-    interval_um: float | None
-    reason: str = ""
-    k: int = 0
-    moves: bool = False
-    shift: float | None = None
-    alarm: bool | None = None
-    #: gradient energy reached after one shot, of the sharpest plane's; None where nobody knows
-    sharpness: float | None = None
-    name: str = ""  # of the frame, for people
-
-    @property
-    def blank(self) -> bool:
-        """A field with nothing to focus on: "blank", "cell blank"."""
-        return "blank" in self.group.split()
-
-    @property
-    def scored(self) -> bool:
-        """Whether there is a truth to compare with."""
-        return self.true_um is not None and not self.blank
-
-    @property
-    def error_um(self) -> float | None:
-        """Found less true; None without either."""
-        if self.true_um is None or self.found_um is None:
-            return None
-        return self.found_um - self.true_um
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +72,7 @@ def distance_of(true_um: float) -> str:
 
 
 def tables(
-    rows: Iterable[Row], dof_um: float, resamples: int = RESAMPLES, seed: int = 0
+    rows: Iterable[FrameResult], dof_um: float, resamples: int = RESAMPLES, seed: int = 0
 ) -> list[Line]:
     """Every line: per condition all groups together and each group, all distances and each."""
     lines = []
@@ -133,19 +91,19 @@ def start_of(distance: str) -> float:
     return float(distance.lstrip(">").split("-")[0]) + distance.startswith(">")
 
 
-def _by(rows: Iterable[Row], key: Any) -> dict[str, list[Row]]:
-    parts: dict[str, list[Row]] = {}
+def _by(rows: Iterable[FrameResult], key: Any) -> dict[str, list[FrameResult]]:
+    parts: dict[str, list[FrameResult]] = {}
     for row in rows:
         parts.setdefault(key(row), []).append(row)
     return parts
 
 
-def _column(rows: Sequence[Row], name: str) -> F64:
+def _column(rows: Sequence[FrameResult], name: str) -> F64:
     return np.array([np.nan if (v := getattr(r, name)) is None else v for r in rows], np.float64)
 
 
 def _line(
-    key: tuple[str, str, str], rows: Sequence[Row], dof_um: float, resamples: int, seed: int
+    key: tuple[str, str, str], rows: Sequence[FrameResult], dof_um: float, resamples: int, seed: int
 ) -> Line:
     true, answer = _column(rows, "true_um"), _column(rows, "found_um")
     half, size = _column(rows, "interval_um"), np.abs(answer - true)
@@ -160,7 +118,7 @@ def _line(
         "coverage_near": (size <= half, known & (np.abs(true) < NEAR_UM)),
         "moves": (moves, every),
         "worse": (size > np.abs(true), known & moves),
-        "alarms": (_column(rows, "alarm") == 1.0, np.isfinite(_column(rows, "alarm"))),
+        "alarms": (_column(rows, "shift_alarm") == 1.0, np.isfinite(_column(rows, "shift_alarm"))),
     }
     for name, part in PARTS.items():
         shares[f"dof{name}"] = (size < dof_um / part, known)
@@ -208,7 +166,9 @@ class BlankLine:
     largest_um: float | None  # |defocus| of the largest false move
 
 
-def blanks(rows: Iterable[Row], resamples: int = RESAMPLES, seed: int = 0) -> list[BlankLine]:
+def blanks(
+    rows: Iterable[FrameResult], resamples: int = RESAMPLES, seed: int = 0
+) -> list[BlankLine]:
     """False moves per condition and group of frames without content."""
     lines = []
     for condition, mine in _by((r for r in rows if r.blank), lambda row: row.condition).items():
@@ -225,7 +185,7 @@ def blanks(rows: Iterable[Row], resamples: int = RESAMPLES, seed: int = 0) -> li
     return lines
 
 
-def worst(rows: Iterable[Row], count: int = 10) -> list[Row]:
+def worst(rows: Iterable[FrameResult], count: int = 10) -> list[FrameResult]:
     """The scored frames with the largest errors, worst first."""
     known = [row for row in rows if row.scored and row.error_um is not None]
     return sorted(known, key=lambda row: -abs(row.error_um or 0.0))[:count]

@@ -10,8 +10,9 @@ from string import Template
 from edge.appliance.evaluate import charts
 from edge.appliance.evaluate.bootstrap import RESAMPLES, Range
 from edge.appliance.evaluate.evaluation import Evaluation
-from edge.appliance.evaluate.metrics import PAPER_DOF_UM, Line, Row
+from edge.appliance.evaluate.metrics import PAPER_DOF_UM, Line
 from edge.appliance.files import make_folder, write_json, write_result
+from edge.appliance.frame_result import FrameResult
 from edge.appliance.report.report import PAGE, REPORT, check_folder
 from edge.appliance.report.style import style_sheet
 
@@ -233,7 +234,7 @@ def _blank(evaluation: Evaluation) -> str:
     )
 
 
-def _worst(rows: Sequence[Row]) -> str:
+def _worst(rows: Sequence[FrameResult]) -> str:
     if not rows:
         return ""
     names = ("frame", "condition", "group", "true, µm", "found, µm", "±, µm", "k")

@@ -1,4 +1,4 @@
-"""The records of an evaluation as CSV: one row per frame, lists as JSON in a cell."""
+"""The frames of an evaluation as CSV: one row per frame, lists as JSON in a cell."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from edge.appliance.files import put_in_place
+from edge.appliance.frame_result import FrameResult
 from edge.errors import ConfigError
-
-Record = dict[str, Any]
 
 #: one value per frame; lengths in um
 SCALARS = (
@@ -32,14 +31,14 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 
 
 @contextmanager
-def rows_file(path: Path | None) -> Iterator[Callable[[Mapping[str, Any]], None]]:
-    """A function that appends a record to the CSV at `path`, or does nothing without one.
+def rows_file(path: Path | None) -> Iterator[Callable[[FrameResult], None]]:
+    """A function that appends a frame to the CSV at `path`, or does nothing without one.
 
     Until all is measured the file is `<name>.part`: an interrupted run keeps its rows there,
     and a file under its own name is complete. ConfigError when it cannot be written.
     """
     if path is None:
-        yield lambda record: None
+        yield lambda result: None
         return
     part = path.with_name(path.name + ".part")
     try:
@@ -50,8 +49,8 @@ def rows_file(path: Path | None) -> Iterator[Callable[[Mapping[str, Any]], None]
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
 
-        def append(record: Mapping[str, Any]) -> None:
-            writer.writerow([_cell(name, record[name]) for name in COLUMNS])
+        def append(result: FrameResult) -> None:
+            writer.writerow([_cell(name, getattr(result, name)) for name in COLUMNS])
             file.flush()
 
         yield append
@@ -62,10 +61,17 @@ def _cell(name: str, value: Any) -> str:
     if value is None:
         return ""
     if name in LISTS:
-        return json.dumps(value, allow_nan=False, separators=(",", ":"))
+        return json.dumps(_six_digits(value), allow_nan=False, separators=(",", ":"))
     if name in _TEXT:
         return harmless(str(value))
     return repr(value) if isinstance(value, float) else str(value)
+
+
+def _six_digits(value: Any) -> Any:
+    """Far below what the networks know."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    return [_six_digits(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def harmless(text: str) -> str:
@@ -79,8 +85,8 @@ def unharmed(cell: str) -> str:
     return cell[1:] if cell[:1] == "'" and cell[1:2] in _FORMULA and cell[1:2] else cell
 
 
-def read_rows(path: Path) -> list[Record]:
-    """The records of a CSV that `rows_file` wrote; ConfigError names line and column."""
+def read_rows(path: Path) -> list[FrameResult]:
+    """The frames of a CSV that `rows_file` wrote; ConfigError names line and column."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
@@ -95,15 +101,15 @@ def read_rows(path: Path) -> list[Record]:
         raise ConfigError(f"{path}: is not a file of rows: {error}") from error
 
 
-def _parsed(cells: Mapping[str, str], at: str) -> Record:
-    record: Record = {}
+def _parsed(cells: Mapping[str, str], at: str) -> FrameResult:
+    values: dict[str, Any] = {}
     for name in COLUMNS:
         text = cells[name] or ""  # None: the row was cut short
         try:
-            record[name] = _value(name, text)
+            values[name] = _value(name, text)
         except (KeyError, ValueError, RecursionError) as error:
             raise ConfigError(f"{at}: {name} = {text[:40]!r} is not what it should be") from error
-    return record
+    return FrameResult(**values)
 
 
 def _value(name: str, text: str) -> Any:

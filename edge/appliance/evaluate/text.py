@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from edge.appliance.evaluate.bootstrap import Range
 from edge.appliance.evaluate.evaluation import Evaluation
-from edge.appliance.evaluate.metrics import ALL, PAPER_DOF_UM, BlankLine, Line, Row, start_of
+from edge.appliance.evaluate.metrics import ALL, PAPER_DOF_UM, BlankLine, Line, start_of
+from edge.appliance.frame_result import FrameResult
 
 #: heading, width, value's name, whether it is a share
 _COLUMNS = (
@@ -86,7 +87,7 @@ def blank_text(line: BlankLine) -> str:
     )
 
 
-def worst_text(rows: Iterable[Row]) -> str:
+def worst_text(rows: Iterable[FrameResult]) -> str:
     """The frames with the largest errors."""
     worst = [
         f"  {row.true_um:+7.2f} found {row.found_um:+7.2f} +- {row.interval_um:.2f} um  "

@@ -22,12 +22,13 @@ import numpy as np
 
 from edge.appliance.evaluate.bootstrap import RESAMPLES
 from edge.appliance.evaluate.evaluation import Evaluation
-from edge.appliance.evaluate.metrics import PAPER_DOF_UM, Row, blanks, tables, worst
+from edge.appliance.evaluate.examiner import Examiner, where
+from edge.appliance.evaluate.metrics import PAPER_DOF_UM, blanks, tables, worst
 from edge.appliance.evaluate.page import write_page
-from edge.appliance.evaluate.record import Examiner, Record, row_of, where
 from edge.appliance.evaluate.rows_file import rows_file
 from edge.appliance.evaluate.text import blank_text, condition_text, unscored_text, worst_text
 from edge.appliance.files import add_json, is_standard, write_json
+from edge.appliance.frame_result import FrameResult
 from edge.appliance.progress import Progress
 from edge.appliance.report.report import check_folder
 from edge.errors import ConfigError
@@ -112,21 +113,21 @@ def _objective(dpn: Path, items: Sequence[Item]) -> Objective:
 
 def _measure(
     items: Sequence[Item], models: ModelSettings, objective: Objective, options: argparse.Namespace
-) -> list[Row]:
+) -> list[FrameResult]:
     """Stack by stack, here or on the workers that were asked for; the rows are the same."""
     groups = [list(group) for _, group in itertools.groupby(items, _stack)]
     progress = Progress(len(groups), options.quiet)
-    rows: list[Row] = []
+    rows: list[FrameResult] = []
     jobs = [(group, models, objective) for group in groups]
     try:
         with (
             contextlib.closing(_measured(jobs, options)) as measured,
             rows_file(options.rows) as keep,
         ):
-            for records in measured:
-                for record in records:
-                    keep(record)
-                    rows.append(row_of(record))
+            for results in measured:
+                for result in results:
+                    keep(result)
+                rows += results
                 progress.done(f"{rows[-1].condition}, {rows[-1].group}")
     finally:
         _examiner.cache_clear()
@@ -135,7 +136,7 @@ def _measure(
 
 def _measured(
     jobs: list[tuple[Any, ...]], options: argparse.Namespace
-) -> Generator[list[Record], None, None]:
+) -> Generator[list[FrameResult], None, None]:
     if options.workers is None and options.scheduler is None:
         yield from (measure_stack(*job) for job in jobs)
         return
@@ -151,10 +152,10 @@ def _measured(
 
 def measure_stack(
     items: Sequence[Item], models: ModelSettings, objective: Objective
-) -> list[Record]:
-    """The record of every exposure; needs the files, writes nothing."""
+) -> list[FrameResult]:
+    """The result of every exposure; needs the files, writes nothing."""
     examiner = _examiner(models, objective)
-    return [examiner.record(e, read_pixels(e), condition) for e, condition in items]
+    return [examiner.examine(e, read_pixels(e), condition) for e, condition in items]
 
 
 @lru_cache(maxsize=1)
@@ -170,7 +171,10 @@ def _stack(item: Item) -> tuple[str, str]:
 
 
 def _evaluation(
-    rows: list[Row], options: argparse.Namespace, models: ModelSettings, objective: Objective
+    rows: list[FrameResult],
+    options: argparse.Namespace,
+    models: ModelSettings,
+    objective: Objective,
 ) -> Evaluation:
     dof_um = objective.half_depth_um if options.dof_um is None else options.dof_um
     hashes = {name: Manifest.read(getattr(models, name)).sha256[:12] for name in ("rin", "dpn")}

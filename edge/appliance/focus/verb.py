@@ -14,15 +14,14 @@ from typing import Any
 
 from edge.appliance.config.config_file import read_config
 from edge.appliance.files import add_json, is_standard, write_json
-from edge.appliance.report.focus_record import shift_json
+from edge.appliance.frame_result import FrameResult
 from edge.camera import Frame
 from edge.decide.controllers import SingleFrame
 from edge.errors import ConfigError
 from edge.images.image_file import as_frame, printable, read_picture
 from edge.latency import Lap
-from edge.measure.aggregate import NoFocus
 from edge.measure.focus_offset import with_offset
-from edge.measure.sensor import Measurement, Measurer, measure
+from edge.measure.sensor import Measurer, measure
 from edge.open_sensor import build_sensor
 from edge.optics import Objective
 from edge.settings import LoopSettings, ModelSettings
@@ -89,33 +88,32 @@ def _measure(path: Path, sensor: Measurer, alone: SingleFrame, bits: int | None)
     now = monotonic_ns()
     lap = Lap()
     try:
-        seen = measure(sensor, Frame(pixels, pixel_format, 1, now, now), lap)
+        measurement = measure(sensor, Frame(pixels, pixel_format, 1, now, now), lap)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
     file = {"file": str(path), "picture": 1, "pictures": picture.pictures}
-    return {**file, **_verdict(seen, alone), "latency_ms": lap.ms}
+    result = FrameResult.of(measurement, alone.plan(measurement.estimate))
+    return {**file, **_as_json(result), "latency_ms": lap.ms}
 
 
-def _verdict(seen: Measurement, alone: SingleFrame) -> dict[str, Any]:
-    estimate, ranked, patches = seen.estimate, seen.ranked, seen.patches
-    plan = alone.plan(estimate)
-    measured = zip(ranked.cells, patches.importance, patches.defocus_um, strict=True)
-    row: dict[str, Any] = {
-        "decision": plan.decision.value,
-        "reason": plan.reason,
-        "defocus_um": None,
-        "interval_um": None,
-        "sparsity": ranked.sparsity.value,
-        "k": ranked.k,
-        "shift": shift_json(seen.shift),
+def _as_json(result: FrameResult) -> dict[str, Any]:
+    """What the result says, by the names of the command line's documentation."""
+    patches = zip(
+        result.cells, result.patch_importance or (), result.patch_defocus_um or (), strict=True
+    )
+    return {
+        "decision": result.decision,
+        "reason": result.decision_reason,
+        "defocus_um": result.found_um,
+        "interval_um": result.interval_um,
+        "sparsity": result.sparsity,
+        "k": result.k,
+        "shift": result.shift_json,
         "patches": [
-            {"row": y, "col": x, "importance": float(w), "defocus_um": float(d)}
-            for (y, x), w, d in measured
+            {"row": row, "col": column, "importance": importance, "defocus_um": defocus_um}
+            for (row, column), importance, defocus_um in patches
         ],
     }
-    if isinstance(estimate, NoFocus):
-        return row
-    return {**row, "defocus_um": estimate.defocus_um, "interval_um": estimate.interval_um}
 
 
 def _print(rows: list[dict[str, Any]]) -> None:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.appliance.focus import verb as focus_verb
+from edge.appliance.frame_result import FrameResult
 from edge.appliance.report.focus_record import FieldRecord
 from edge.camera import Frame, PixelFormat
 from edge.decide.controllers import SingleFrame
@@ -340,7 +341,8 @@ def test_the_focus_verb_tells_the_shift(witnesses, models, capsys):
     outside = _see(witnesses(envelope=_calibration("hold")), _picture(95))
     alone = SingleFrame(LoopSettings(deadband_um=0.3), Objective(0.75, 20, 0.34))
     rows = [
-        focus_verb._verdict(seen, alone) for seen in (inside, outside, _see(models, _picture()))
+        focus_verb._as_json(FrameResult.of(seen, alone.plan(seen.estimate)))
+        for seen in (inside, outside, _see(models, _picture()))
     ]
     assert [row["shift"] and row["shift"]["alarm"] for row in rows] == [False, True, None]
     assert rows[1]["shift"]["score"] == pytest.approx(95 / 60)

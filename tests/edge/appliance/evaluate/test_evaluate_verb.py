@@ -4,6 +4,7 @@ reads red as 128 + 4 d, the RIN takes dark green for content (see tiny_models)."
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import re
 from html.parser import HTMLParser
@@ -14,11 +15,11 @@ import numpy as np
 import pytest
 
 from edge.appliance import cli
-from edge.appliance.evaluate import record as evaluation_record
+from edge.appliance.evaluate import examiner as examiner_module
 from edge.appliance.evaluate import verb as evaluate_verb
 from edge.appliance.evaluate.metrics import tables
-from edge.appliance.evaluate.record import row_of
 from edge.appliance.evaluate.rows_file import COLUMNS, read_rows, rows_file
+from edge.appliance.frame_result import FrameResult
 from edge.errors import ConfigError
 from edge.images.zstack import Exposure
 from edge.measure.aggregate import FocusEstimate
@@ -126,7 +127,7 @@ def test_false_moves_follow_the_controller(measured):
     assert (blank["frames"], blank["slides"], blank["answered"]) == (3, 2, 2)
     # +8 um moves the glass, +0.25 um is inside the deadband, nothing is nothing
     assert blank["false_moves"] == 1
-    decisions = {r["file"][-5]: r["decision"] for r in read_rows(measured["rows"])}
+    decisions = {r.file[-5]: r.decision for r in read_rows(measured["rows"])}
     assert decisions == {"a": "MOVE", "b": "MOVE", "c": "VERIFY", "d": "IN_FOCUS", "e": "HOLD",
                          "f": "VERIFY", "g": "MOVE", "h": "VERIFY", "i": "HOLD",
                          "j": "IN_FOCUS"}  # fmt: skip
@@ -148,38 +149,37 @@ def test_decisions_are_those_of_the_loop(monkeypatch, defocus, half, decision):
         ranked = Ranked(np.zeros((9, 9), np.float32), Sparsity.DENSE, 0, (), nothing)
         return Measurement(ranked, patches, estimate)
 
-    monkeypatch.setattr(evaluation_record, "measure", measure)
-    examiner = evaluation_record.Examiner(None, Objective(0.75, 20.0, 0.34))
+    monkeypatch.setattr(examiner_module, "measure", measure)
+    examiner = examiner_module.Examiner(None, Objective(0.75, 20.0, 0.34))
     exposure = Exposure(Path("f.png"), None, "s", 1.0, None, None)
-    record = examiner.record(exposure, np.zeros((1, 1, 3), np.uint8), "here")
-    assert record["decision"] == decision
-    assert row_of(record).moves == (decision in ("MOVE", "VERIFY"))
+    result = examiner.examine(exposure, np.zeros((1, 1, 3), np.uint8), "here")
+    assert result.decision == decision
+    assert result.moves == (decision in ("MOVE", "VERIFY"))
 
 
 def test_tables_made_from_the_csv_are_the_same(measured):
     document = json.loads(measured["json"].read_text())
-    records = read_rows(measured["rows"])
-    again = tables([row_of(record) for record in records], document["dof_um"])
+    again = tables(read_rows(measured["rows"]), document["dof_um"])
     assert json.loads(json.dumps([x.as_json() for x in again])) == document["tables"]
 
 
 def test_csv_keeps_what_a_refit_needs(measured):
     first, *_ = records = read_rows(measured["rows"])
     assert len(records) == len(FRAMES)
-    assert (first["k"], first["sparsity"], first["slide"]) == (3, "ex-sparse", "1")
-    assert first["true_um"] == 3.0
-    assert first["found_um"] == pytest.approx(3.25, abs=1e-4)
-    assert first["patch_defocus_um"] == pytest.approx([3.25] * 3, abs=1e-4)
-    assert first["patch_spread_um"] == pytest.approx([0.3] * 3)
-    assert first["network_um"] == pytest.approx(0.3)
-    assert first["between_um"] == pytest.approx(0.0, abs=1e-6)
-    assert len(first["patch_importance"]) == 3
-    assert first["importance_min"] == pytest.approx(min(first["patch_importance"]), abs=1e-5)
-    assert first["extra"] == {"w040_waves": "0.5"}
+    assert (first.k, first.sparsity, first.slide) == (3, "ex-sparse", "1")
+    assert first.true_um == 3.0
+    assert first.found_um == pytest.approx(3.25, abs=1e-4)
+    assert first.patch_defocus_um == pytest.approx([3.25] * 3, abs=1e-4)
+    assert first.patch_spread_um == pytest.approx([0.3] * 3)
+    assert first.network_um == pytest.approx(0.3)
+    assert first.between_um == pytest.approx(0.0, abs=1e-6)
+    assert len(first.patch_importance) == 3
+    assert first.importance_min == pytest.approx(min(first.patch_importance), abs=1e-5)
+    assert first.extra == {"w040_waves": "0.5"}
     silent = records[4]
-    assert (silent["found_um"], silent["reason"], silent["k"]) == (None, "blank", 0)
-    assert silent["patch_importance"] == []
-    assert records[3]["true_um"] == 0.0
+    assert (silent.found_um, silent.reason, silent.k) == (None, "blank", 0)
+    assert silent.patch_importance == []
+    assert records[3].true_um == 0.0
 
 
 def test_in_focus_is_zero_to_the_last_digit(models, tmp_path):
@@ -190,18 +190,18 @@ def test_in_focus_is_zero_to_the_last_digit(models, tmp_path):
     words = ["evaluate", str(path), "--models", str(models), "--quiet", "--rows", str(out)]
     assert cli.main(words) == 0
     (record,) = read_rows(out)
-    assert record["true_um"] == 0.0
+    assert record.true_um == 0.0
     # a manifest without our own columns: the folder is the condition, each stack a slide
-    assert (record["condition"], record["slide"]) == (tmp_path.name, "s")
+    assert (record.condition, record.slide) == (tmp_path.name, "s")
 
 
 def test_split_and_limit(stacks, models, tmp_path):
     out = tmp_path / "e.csv"
     words = ["evaluate", str(stacks), "--models", str(models), "--quiet", "--rows", str(out)]
     assert cli.main([*words, "--split", "train"]) == 0
-    assert [r["file"][-5] for r in read_rows(out)] == ["g", "j"]
+    assert [r.file[-5] for r in read_rows(out)] == ["g", "j"]
     assert cli.main([*words, "--split", "test", "--limit", "3"]) == 0
-    assert [r["file"][-5] for r in read_rows(out)] == ["a", "e", "i"]
+    assert [r.file[-5] for r in read_rows(out)] == ["a", "e", "i"]
 
 
 def test_a_terminal_sees_tables_and_a_script_sees_json(stacks, models, capsys):
@@ -231,11 +231,11 @@ def test_a_model_that_knows_where_it_was_trained(stacks, tmp_path):
     assert cli.main(["evaluate", str(stacks), "--limit", "2", *words]) == 0
     first = read_rows(out)[0]
     # blue is 30: W040 0.3 waves, novelty 1
-    assert np.array(first["optics"]) == pytest.approx(np.array([[0.3, 0.05, 1.0, 0.1]] * 3))
-    assert first["novelty"] == pytest.approx([1.0] * 3)
-    assert first["photometry"]["background"] > 0
-    assert (first["shift"], first["shift_feature"]) == (pytest.approx(2.0), "novelty")
-    assert first["shift_alarm"] is True
+    assert np.array(first.optics) == pytest.approx(np.array([[0.3, 0.05, 1.0, 0.1]] * 3))
+    assert first.novelty == pytest.approx([1.0] * 3)
+    assert first.photometry["background"] > 0
+    assert (first.shift, first.shift_feature) == (pytest.approx(2.0), "novelty")
+    assert first.shift_alarm is True
     assert line(json.loads(report.read_text()))["alarms"] == 1.0
 
 
@@ -292,19 +292,24 @@ def test_split_needs_its_column(models, tmp_path, capsys):
 
 
 def test_rows_come_back_as_they_were_written(tmp_path):
-    numbers = dict.fromkeys(COLUMNS)
-    record = {**numbers, "condition": "a, \"b\"\n", "group": "g", "slide": "07", "split": "",
-              "stack_id": "s", "file": "f", "z_um": 0.1 + 0.2, "found_um": -1e-17, "reason": "",
-              "decision": "HOLD", "sparsity": "dense", "k": 31, "shift_alarm": False,
-              "shift_feature": "", "optics": [[0.1, 0.2]], "photometry": {"black": 0.5},
-              "patch_spread_um": [1.0, None]}  # fmt: skip
+    result = FrameResult(
+        condition="a, \"b\"\n", group="g", slide="07", stack_id="s", file="f", z_um=0.1 + 0.2,
+        found_um=-1e-17, decision="HOLD", sparsity="dense", k=31, shift_alarm=False,
+        optics=[[0.1, 0.2]], photometry={"black": 0.5}, patch_importance=[], patch_defocus_um=[],
+        patch_spread_um=[1.0, None],
+    )  # fmt: skip
     path = tmp_path / "rows.csv"
     with rows_file(path) as keep:
-        keep(record)
-        keep({**record, "page": 3, "shift_alarm": None})
+        keep(result)
+        keep(dataclasses.replace(result, page=3, shift_alarm=None))
     first, second = read_rows(path)
-    assert first == record
-    assert (second["page"], second["shift_alarm"]) == (3, None)
+    assert first == dataclasses.replace(result, cells=())
+    assert (second.page, second.shift_alarm) == (3, None)
+
+
+def test_every_number_of_a_frame_has_its_column():
+    names = {field.name for field in dataclasses.fields(FrameResult)}
+    assert names == {*COLUMNS, "cells", "decision_reason"}  # those two are of no use in a file
 
 
 @pytest.mark.parametrize(

@@ -8,19 +8,21 @@ import pytest
 from edge.appliance.evaluate.bootstrap import SlideBootstrap
 from edge.appliance.evaluate.metrics import (
     ALL,
-    Row,
     blanks,
     direction_right,
     distance_of,
     tables,
     worst,
 )
+from edge.appliance.frame_result import FrameResult
 
 EVERY = np.ones
 
 
 def row(true, found, half=1.0, slide="1", group="cell dense", condition="clean", **more):
-    return Row(condition, group, slide, true, found, half if found is not None else None, **more)
+    return FrameResult(
+        condition, group, slide, true, found, half if found is not None else None, **more
+    )
 
 
 def line(rows, group=ALL, distance=ALL, condition="clean", dof_um=0.6):
@@ -99,7 +101,7 @@ def test_interval_coverage_and_width():
 
 
 def test_moves_that_end_farther_from_focus():
-    rows = [row(2.0, 5.0, moves=True), row(2.0, -1.0), row(2.0, 1.0, moves=True),
+    rows = [row(2.0, 5.0, decision="MOVE"), row(2.0, -1.0), row(2.0, 1.0, decision="MOVE"),
             row(2.0, None)]  # fmt: skip
     found = line(rows).values
     assert found["moves"] == pytest.approx(2 / 4)
@@ -112,7 +114,8 @@ def test_frames_without_a_truth_are_not_scored():
 
 
 def test_alarms_are_a_share_of_the_frames_that_were_asked():
-    rows = [row(1.0, 1.0, alarm=True), row(1.0, 1.0, alarm=False), row(1.0, None, alarm=True),
+    rows = [row(1.0, 1.0, shift_alarm=True), row(1.0, 1.0, shift_alarm=False),
+            row(1.0, None, shift_alarm=True),
             row(1.0, 1.0)]  # fmt: skip
     assert line(rows).values["alarms"] == pytest.approx(2 / 3)
     assert line([row(1.0, 1.0)]).values["alarms"] is None
@@ -212,11 +215,11 @@ def test_ranges_of_a_table_come_from_its_slides():
 
 
 def test_false_moves_are_counted_on_blank_fields_only():
-    rows = [row(None, 8.0, group="blank", moves=True, slide="1"),
+    rows = [row(None, 8.0, group="blank", decision="MOVE", slide="1"),
             row(None, -3.0, group="blank", slide="2"),
             row(0.0, None, group="blank", slide="3"),
-            row(-6.0, -9.5, group="blank", moves=True, slide="4"),
-            row(2.0, 2.0, moves=True)]  # fmt: skip
+            row(-6.0, -9.5, group="blank", decision="MOVE", slide="4"),
+            row(2.0, 2.0, decision="MOVE")]  # fmt: skip
     (found,) = blanks(rows, resamples=200)
     assert (found.frames, found.answered, found.false_moves) == (4, 3, 2)
     assert found.share == 0.5
@@ -228,6 +231,6 @@ def test_false_moves_are_counted_on_blank_fields_only():
 
 
 def test_the_worst_come_first():
-    rows = [row(1.0, 1.1), row(1.0, -4.0, name="bad"), row(1.0, None), row(None, 9.0),
+    rows = [row(1.0, 1.1), row(1.0, -4.0, stack_id="bad"), row(1.0, None), row(None, 9.0),
             row(0.0, 3.0), row(0.0, 50.0, group="blank")]  # fmt: skip
     assert [r.found_um for r in worst(rows, 2)] == [-4.0, 3.0]

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.appliance.evaluate.rows_file import COLUMNS, harmless, read_rows, rows_file, unharmed
+from edge.appliance.evaluate.rows_file import harmless, read_rows, rows_file, unharmed
+from edge.appliance.frame_result import FrameResult
 from edge.errors import ConfigError
 
 BAD = ("=1+1", "@SUM(A1)", "+1", "-1", "\tx", "\rx", "=cmd|' /C calc'!A0", "'quoted", "''", "'=")
@@ -20,13 +21,13 @@ def test_every_text_comes_back(text: str) -> None:
 
 @pytest.mark.parametrize("text", BAD)
 def test_what_looks_like_a_formula_is_a_text_in_the_file(tmp_path: Path, text: str) -> None:
-    record = {**dict.fromkeys(COLUMNS), "group": text, "slide": text, "true_um": -1.5, "k": 3}
+    result = FrameResult(group=text, slide=text, true_um=-1.5, k=3)
     path = tmp_path / "rows.csv"
     with rows_file(path) as keep:
-        keep(record)
+        keep(result)
     assert b",-1.5," in path.read_bytes()  # a number stays one
     (found,) = read_rows(path)
-    assert (found["group"], found["true_um"], found["k"]) == (text, -1.5, 3)
+    assert (found.group, found.true_um, found.k) == (text, -1.5, 3)
 
 
 @pytest.mark.parametrize("data", [b"\xff\xfe", b"", b"a,b\n1,2\n", b'"' + b"x" * 2_000_000])

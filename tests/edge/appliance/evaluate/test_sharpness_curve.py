@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from edge.appliance.evaluate.metrics import Row, tables
+from edge.appliance.evaluate.metrics import tables
 from edge.appliance.evaluate.sharpness_curve import OFFSETS_UM, curve_text, reached
+from edge.appliance.frame_result import FrameResult
 from edge.errors import ConfigError
 
 #: sharpest in focus, falling to nothing at the ends
@@ -29,7 +30,7 @@ def test_anything_else_is_one_line(cell: str) -> None:
 
 def test_tables_tell_the_sharpness_reached_and_the_interval_near_focus() -> None:
     rows = [
-        Row("c", "g", str(n), true, true + 0.4, half, sharpness=sharp)
+        FrameResult("c", "g", str(n), true, true + 0.4, half, sharpness=sharp)
         for n, (true, half, sharp) in enumerate([(0.5, 0.3, 0.9), (2.0, 0.5, 1.0), (9.0, 0.5, 0.8)])
     ]
     whole = next(line for line in tables(rows, 0.6) if line.group == "all")
