@@ -88,6 +88,29 @@ def missing_elements(text: str) -> list[str]:
         gst.parse_context_free(context)
 
 
+class BufferTimes:
+    """When frames were exposed, by the times of their buffers; `base_ns`: the pipeline's time 0."""
+
+    def __init__(self, options: GstreamerOptions, base_ns: int) -> None:
+        self._at_start = options.stamp == "start"
+        self._imaging, self._base_ns = options.imaging, base_ns
+        self._stamps = HostStamps()
+
+    def of(self, pts: int, arrival_ns: int) -> ExposureTime | None:
+        """Of a buffer of time `pts` (g.NO_TIME: it says none) that came at `arrival_ns`; None: not
+        known well enough to hand out."""
+        exposure_ns, readout_ns = self._imaging.exposure_ns, self._imaging.readout_ns
+        by_arrival = arrived(arrival_ns, exposure_ns, readout_ns)
+        if pts == g.NO_TIME:
+            return by_arrival
+        stamp_ns = self._base_ns + pts
+        if self._at_start:
+            told = started(stamp_ns, exposure_ns, 1_000_000)
+        else:
+            told = arrived(min(arrival_ns, stamp_ns), exposure_ns, readout_ns)
+        return self._stamps.checked(told, by_arrival, arrival_ns)
+
+
 class GstreamerDevice(Device):
     """One running pipeline."""
 
@@ -96,7 +119,6 @@ class GstreamerDevice(Device):
         self._options, self._imaging = options, options.imaging
         self._pipeline: int | None = None
         self._counter, self._last_offset = 0, g.NO_TIME
-        self._stamps = HostStamps()
         try:
             self._pipeline = gst.parse_launch_full(options.pipeline.encode(), None, 1)
         except ConfigError as error:
@@ -148,7 +170,7 @@ class GstreamerDevice(Device):
         self._check()
         if state.value != g.PLAYING:
             raise CameraLost(f"the pipeline did not start within {START_S:g} s")
-        self._base_ns = gst.element_get_base_time(self._pipeline)
+        self._times = BufferTimes(self._options, gst.element_get_base_time(self._pipeline))
 
     def _check(self) -> None:
         """Has the pipeline ended? Its own words are the reason."""
@@ -171,7 +193,7 @@ class GstreamerDevice(Device):
         wanted = self._imaging.pixel_format
         width, height = self._shape(sample)
         pitch = self._pitch(buffer, mapped, width * wanted.channels, height)
-        when = self._time(buffer, arrival_ns)
+        when = self._times.of(buffer.pts, arrival_ns)
         counter = self._count(buffer.offset)
         if buffer.flags & g.FLAG_CORRUPTED or pitch is None or when is None:
             self.incomplete += 1
@@ -231,18 +253,6 @@ class GstreamerDevice(Device):
         self._counter += offset - self._last_offset if numbered else 1
         self._last_offset = offset
         return self._counter
-
-    def _time(self, buffer: g.Buffer, arrival_ns: int) -> ExposureTime | None:
-        exposure_ns, readout_ns = self._imaging.exposure_ns, self._imaging.readout_ns
-        by_arrival = arrived(arrival_ns, exposure_ns, readout_ns)
-        if buffer.pts == g.NO_TIME:
-            return by_arrival
-        stamp_ns = self._base_ns + buffer.pts
-        if self._options.stamp == "start":
-            stamp = started(stamp_ns, exposure_ns, 1_000_000)
-        else:
-            stamp = arrived(min(arrival_ns, stamp_ns), exposure_ns, readout_ns)
-        return self._stamps.checked(stamp, by_arrival, arrival_ns)
 
 
 def _give_back(gst: SimpleNamespace, sample: int, buffer: Any, mapped: g.MapInfo) -> None:

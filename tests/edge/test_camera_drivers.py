@@ -436,16 +436,43 @@ def test_what_gstreamer_says_about_a_missing_sensor(opened: Open) -> None:
         opened(width=None, height=None)
 
 
-@pytest.mark.real_time
-@on("gstreamer")
-def test_which_end_of_the_exposure_a_buffer_s_time_marks(opened: Open) -> None:
-    def least_ns(**options: object) -> int:
-        """On a busy machine a frame that was handed over late says so: the least of a few."""
-        camera = opened(**options)
-        return min(camera.next(WAIT_S).time_uncertainty_ns for _ in range(8))
+MS = 1_000_000
 
-    assert least_ns(timestamp="start") == 1_000_000
-    assert least_ns(timestamp="arrival", readout_ms=8) == 4_000_000
+
+def buffer_times(**changes: object) -> gstreamer.BufferTimes:
+    options = {"source": "test", "rate_hz": 50, **SQUARE, **LIVE, **changes}
+    return gstreamer.BufferTimes(gstreamer.read_options(options), 1000 * MS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "start_ms", "half_ms"),
+    [({"timestamp": "start"}, 500, 1), ({"timestamp": "arrival", "readout_ms": 8}, 492, 4)],
+)
+def test_which_end_of_the_exposure_a_buffer_s_time_marks(
+    changes: dict[str, object], start_ms: int, half_ms: int
+) -> None:
+    """A buffer of time 500 ms, of an exposure of 4 ms, that comes 5 ms later."""
+    told = buffer_times(**changes).of(500 * MS, 1505 * MS)
+    assert told is not None
+    assert told.start_ns == (1000 + start_ms) * MS
+    assert told.end_ns - told.start_ns == 4 * MS
+    assert told.uncertainty_ns == half_ms * MS
+
+
+def test_a_buffer_without_a_time_is_known_by_its_arrival() -> None:
+    told = buffer_times(readout_ms=8).of(gstreamer.g.NO_TIME, 1505 * MS)
+    assert told is not None
+    assert (told.start_ns, told.uncertainty_ns) == (1497 * MS, 4 * MS)
+
+
+@pytest.mark.parametrize("held_up_ms", [0, 4, 40])
+def test_a_buffer_that_was_handed_over_late_says_so(held_up_ms: int) -> None:
+    times = buffer_times(timestamp="start")
+    for number in range(8):
+        told = times.of(20 * number * MS, (1005 + 20 * number) * MS)
+    told = times.of(160 * MS, (1165 + held_up_ms) * MS)
+    assert told is not None
+    assert told.uncertainty_ns == pytest.approx((1 + 0.3 + held_up_ms) * MS)
 
 
 # ---- recorded ------------------------------------------------------------------------------------
