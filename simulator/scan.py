@@ -1,10 +1,11 @@
 """A continuous scan: the slide moves under the objective at full speed while frames are taken.
 
-The strip has a tilt, relief, steps in thickness and blank stretches. Time is real: frames come at
-the camera's rate, the reference firmware's motor turns on the other end of a serial port, and what
-a frame would show is decided by where slide and glass were at its mid-exposure. Rendering a frame
-takes seconds, so what the networks say of one comes either from a model of their measured errors
-(`ModelSensor`), or from the networks themselves on pictures rendered before (`PictureSensor`).
+The strip has a tilt, relief, steps in thickness and blank stretches. Time is real unless a clock is
+given: frames come at the camera's rate, the reference firmware's motor turns on the other end of a
+serial port, and what a frame would show is decided by where slide and glass were at its
+mid-exposure. Rendering a frame takes seconds, so what the networks say of one comes either from a
+model of their measured errors (`ModelSensor`), or from the networks themselves on pictures rendered
+before (`PictureSensor`).
 Nothing is modelled of the smear in x: scanners freeze it with a flash or a line sensor.
 """
 
@@ -69,25 +70,35 @@ class Line:
 
 class ScanCamera(Camera):
     """Exposes every period whether anybody looks or not; the newest frame is handed over once its
-    exposure and transfer are over, older ones count as dropped. Its pixels are a placeholder."""
+    exposure and transfer are over, older ones count as dropped. Its pixels are a placeholder.
 
-    def __init__(self, start_ns: int, period_ms: float, transfer_ms: float = 2.0) -> None:
-        self._start_ns, self._period_ns = start_ns, round(period_ms * 1e6)
+    `clock` (monotonic ns) and `sleep` (s) are the world's, or a test's.
+    """
+
+    def __init__(
+        self,
+        start_ns: int,
+        period_ms: float,
+        transfer_ms: float = 2.0,
+        clock: Callable[[], int] = time.monotonic_ns,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.start_ns, self._period_ns = start_ns, round(period_ms * 1e6)
         self._transfer_ns = round(transfer_ms * 1e6)
+        self._clock, self._sleep = clock, sleep
         self._newest = -1
 
     def next(self, timeout_s: float) -> Frame:
         """See Camera.next."""
-        ready = (time.monotonic_ns() - self._transfer_ns - EXPOSURE_NS - self._start_ns) // (
-            self._period_ns
-        )
+        over_ns = self._clock() - self._transfer_ns - EXPOSURE_NS - self.start_ns
+        ready = over_ns // self._period_ns
         number = max(int(ready), self._newest + 1, 0)
         self.dropped += max(0, number - self._newest - 1)
-        start = self._start_ns + number * self._period_ns
-        wait_s = (start + EXPOSURE_NS + self._transfer_ns - time.monotonic_ns()) / 1e9
+        start = self.start_ns + number * self._period_ns
+        wait_s = (start + EXPOSURE_NS + self._transfer_ns - self._clock()) / 1e9
         if wait_s > max(timeout_s, 1.0):
             raise CameraStalled(f"no frame within {timeout_s:g} s")
-        time.sleep(max(0.0, wait_s))
+        self._sleep(max(0.0, wait_s))
         self._newest = number
         return Frame(_NO_PIXELS, PixelFormat.RGB8, number, start, start + EXPOSURE_NS)
 
@@ -132,18 +143,27 @@ class Stand:
 
 class ModelSensor:
     """A MODEL of the networks, not the networks: the true defocus with an error of `sd_um`, an
-    interval of 1.96 of it, none outside +-25 um, after `latency_ms`."""
+    interval of 1.96 of it, none outside +-25 um, after `latency_ms`. Its clock: as ScanCamera."""
 
-    def __init__(self, stand: Stand, latency_ms: float, sd_um: float = 0.15, seed: int = 0) -> None:
+    def __init__(
+        self,
+        stand: Stand,
+        latency_ms: float,
+        sd_um: float = 0.15,
+        seed: int = 0,
+        clock: Callable[[], int] = time.monotonic_ns,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._stand, self._latency_s, self._sd_um = stand, latency_ms / 1e3, sd_um
+        self._clock, self._sleep = clock, sleep
         self._rng = np.random.default_rng(seed)
 
     def measure(self, frame: Frame, lap: Lap) -> Measurement:
         """See edge.measure.sensor.Measurer."""
-        begin = time.monotonic()
+        begin_ns = self._clock()
         seen = self._stand.look(frame)
         d_um = -seen.error_um + float(self._rng.normal(0.0, self._sd_um))
-        time.sleep(max(0.0, self._latency_s - (time.monotonic() - begin)))
+        self._sleep(max(0.0, self._latency_s - (self._clock() - begin_ns) / 1e9))
         if seen.blank or not abs(d_um) <= 25.0:
             reason = Reason.BLANK if seen.blank else Reason.OUTSIDE_RANGE
             return _nothing(frame, reason)

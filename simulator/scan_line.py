@@ -12,7 +12,7 @@ import numpy as np
 from edge.appliance.config.config_file import read_config
 from edge.appliance.run.realtime import without_collector
 from edge.loop import step
-from edge.rig import build_rig
+from edge.rig import Rig, build_rig
 from edge.settings import Config, ScanSettings
 from edge.state import State
 from firmware_bridge.firmware.host import HostFirmware
@@ -32,6 +32,7 @@ PRELOADED = MechanicsParameters(backlash_um=0.05, repeatability_um=0.1, ringing_
 #: fast enough for the steepest tilt and slow enough that z is known between two reports of it
 GLIDE_UM_S = 150.0
 RUN_IN = 6  # frames until the slope is known; counted apart
+_LEAD_NS = 100_000_000  # until then the parts are put together
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,6 @@ def scan(
 ) -> Scanned:
     """Scan one line; a shutdown ends it."""
     config = config_of(feed_forward, speed_um_s, sign)
-    half_um = config.objective.half_depth_um
     start_um = strip.focus_um(0.0) + start_error_um
     window = {"z_min_um": config.stage.z_min_um, "z_max_um": config.stage.z_max_um}
     with HostFirmware(z_min_nm=0, z_max_nm=400_000, start_nm=round(start_um * 1000)) as firmware:
@@ -95,25 +95,27 @@ def scan(
             "port": firmware.port, "backlash_um": 0.0, "settle_ms": 0, "speed_um_s": z_speed_um_s,
             "assumed_tolerance_um": MAX_STEP_UM, **window,
         })  # fmt: skip
-        begin_ns = time.monotonic_ns() + 500_000_000  # until then the parts are put together
-        line = Line(speed_um_s, begin_ns)
+        line = Line(speed_um_s, 0)
         stand = Stand(strip, glass, line)
-        camera = ScanCamera(begin_ns, period_ms)
-        rig = build_rig(config, camera=camera, stage=stage, path=line)
-        rig.sensor = make_sensor(stand)
+        camera = ScanCamera(0, period_ms)
+        sensor = make_sensor(stand)  # may load networks: before the line begins
+        line.start_ns = camera.start_ns = time.monotonic_ns() + _LEAD_NS
+        rig = build_rig(config, camera=camera, stage=stage, path=line, sensor=sensor)
         try:
             stopping = StopSignals(lambda name: rig.halt(BY + name))
             with stopping, without_collector():
-                return _line(rig, camera, stand, length_mm, half_um)
+                return follow(rig, camera, stand, length_mm)
         finally:
             rig.close()
 
 
-def _line(rig: Any, camera: ScanCamera, stand: Stand, length_mm: float, half_um: float) -> Scanned:
+def follow(rig: Rig, camera: ScanCamera, stand: Stand, length_mm: float) -> Scanned:
+    """Step frame by frame to the line's end, by the rig's own clock; a shutdown ends it."""
+    half_um = rig.config.objective.half_depth_um
     decisions: Counter[str] = Counter()
     totals: list[float] = []
     moves = 0
-    while stand.line.x_um(time.monotonic_ns()) < 1e3 * length_mm:
+    while stand.line.x_um(rig.clock()) < 1e3 * length_mm:
         outcome = step(rig)
         decisions[outcome.decision.value] += 1
         moves += outcome.sent_ns is not None

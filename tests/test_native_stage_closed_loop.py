@@ -30,7 +30,11 @@ def test_an_asi_stage_comes_into_focus() -> None:
     mechanics = Mechanics(axis, SEED)
     with Served(SimulatedAsi(axis)) as served:
         options = {"port": served.port, "axis": "Z", "resolution_um": 0.05, "poll_ms": 10}
-        config = replace(nominal, stage=replace(nominal.stage, driver="asi", options=options))
+        config = replace(
+            nominal,
+            stage=replace(nominal.stage, driver="asi", options=options),
+            loop=replace(nominal.loop, max_age_ms=60_000.0),  # lateness is not tested here
+        )
         rig = build_rig(config, camera=SimulatedCamera(microscope, mechanics))
         here = rig.stage.status().z_um
         rig.stage.move_to(mechanics.motor_for_um(truth.z_focus_um - 14.0), here)

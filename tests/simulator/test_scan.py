@@ -1,7 +1,5 @@
 """The continuous scan's own truth; and that feed-forward helps through the real loop."""
 
-import time
-
 import numpy as np
 import pytest
 
@@ -11,6 +9,7 @@ from edge.latency import Lap
 from edge.measure.aggregate import FocusEstimate, NoFocus, Reason
 from edge.measure.importance import Sparsity
 from edge.measure.sensor import Measurement
+from edge.rig import build_rig
 from simulator.scan import (
     Line,
     ModelSensor,
@@ -20,7 +19,8 @@ from simulator.scan import (
     Stand,
     Strip,
 )
-from simulator.scan_line import scan
+from simulator.scan_line import SPEED_UM_S, config_of, follow, scan
+from tests.support.fake_microscope import MS, Clock, FakeStage
 
 
 class StillGlass:
@@ -34,6 +34,16 @@ class StillGlass:
 
     def height_um(self, time_ns):
         return self.um
+
+
+def passing():
+    """A clock (ns) that passes when somebody sleeps, and that sleep (s)."""
+    clock = Clock()
+
+    def sleep(seconds):
+        clock.now_ns += round(1e9 * seconds)
+
+    return clock, sleep
 
 
 def frame(number=0, start_ns=0):
@@ -59,16 +69,19 @@ def test_the_strip_is_tilt_relief_and_steps():
 
 
 def test_the_camera_exposes_on_its_own_and_counts_what_nobody_took():
-    start = time.monotonic_ns()
-    camera = ScanCamera(start, period_ms=20.0, transfer_ms=1.0)
+    clock, sleep = passing()
+    start = clock()
+    camera = ScanCamera(start, 20.0, transfer_ms=1.0, clock=clock, sleep=sleep)
     first = camera.next(1.0)
     assert (first.frame_id, first.exposure_start_ns) == (0, start)
-    time.sleep(0.09)
-    later = camera.next(1.0)
-    assert later.frame_id >= 4
-    assert camera.dropped == later.frame_id - 1
-    assert later.exposure_start_ns == start + later.frame_id * 20_000_000
-    assert time.monotonic_ns() >= later.exposure_end_ns + 1_000_000
+    assert clock() == start + 2 * MS  # exposed and transferred
+    sleep(0.09)
+    later = camera.next(1.0)  # that of 80 ms: 92 ms have passed
+    assert (later.frame_id, later.exposure_start_ns, camera.dropped) == (4, start + 80 * MS, 3)
+    assert clock() == start + 92 * MS  # it lay there
+    last = camera.next(1.0)
+    assert (last.frame_id, camera.dropped) == (5, 3)
+    assert clock() == start + 102 * MS  # waited for
 
 
 def test_the_model_says_the_truth_less_its_error():
@@ -119,17 +132,50 @@ def test_the_nearest_picture_is_shown_and_the_rest_is_added():
     assert sensor.measure(at_5_mm, Lap()).estimate.reason is Reason.BLANK
 
 
-@pytest.mark.real_time
-def test_feed_forward_helps_through_the_whole_loop():
-    """Real time on a machine that may be busy: a comparison within one run, no share."""
-    found = {
-        on: scan(Strip(), lambda s: ModelSensor(s, 8.0), on, length_mm=12.0) for on in (True, False)
-    }
-    for line in found.values():
-        assert line.ended in ("tracking", "holding")
-        assert line.moves > 5
-        assert sum(line.decisions.values()) >= line.frames
-    assert found[True].p50_um < found[False].p50_um
+class StageGlass:
+    """Mechanics that stand where the fake stage says, play and ringing left out."""
+
+    def __init__(self, stage):
+        self.stage = stage
+
+    def known_until(self, time_ns):
+        return True
+
+    def height_um(self, time_ns):
+        return self.stage.z_at(time_ns).z_um
+
+
+def virtual_line(feed_forward, period_ms=28.6, length_mm=30.0, **strip):
+    """One line through the whole loop, on a clock that passes when somebody sleeps."""
+    clock, sleep = passing()
+    begin_ns, strip = clock() + 500 * MS, Strip(**strip)
+    stage = FakeStage(clock, z_um=strip.focus_um(0.0), travel_ms=8.0, settle_ms=0.0)
+    line = Line(SPEED_UM_S, begin_ns)
+    stand = Stand(strip, StageGlass(stage), line)
+    camera = ScanCamera(begin_ns, period_ms, clock=clock, sleep=sleep)
+    sensor = ModelSensor(stand, 8.0, clock=clock, sleep=sleep)
+    rig = build_rig(config_of(feed_forward, SPEED_UM_S), camera, stage, clock, line, sensor)
+    found = follow(rig, camera, stand, length_mm)
+    rig.close()
+    return found
+
+
+def test_feed_forward_keeps_a_line_in_focus_on_a_clock_of_its_own():
+    with_it, without = virtual_line(True), virtual_line(False)
+    for line in (with_it, without):
+        assert (line.ended, line.missed, line.refused) == ("tracking", 0, {})
+        assert line.frames == sum(line.decisions.values()) == 96  # 30 mm, one each 0.31 mm
+    assert (with_it.share, with_it.p50_um < 0.15) == (1.0, True)
+    # what is lost without it: the rise from one exposure to the next
+    assert (without.share < 0.05, without.p50_um > 0.7) == (True, True)
+
+
+def test_a_line_over_the_reference_firmware():
+    """In real time: how well it is followed is this computer's doing, and is tested above."""
+    line = scan(Strip(), lambda s: ModelSensor(s, 8.0), length_mm=12.0)
+    assert line.ended in ("tracking", "holding")
+    assert sum(line.decisions.values()) >= line.frames > 0
+    assert all(100.0 <= seen.glass_um <= 300.0 for seen in line.seen)
 
 
 def test_a_wrong_sign_ends_the_line():
