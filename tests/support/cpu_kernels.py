@@ -28,7 +28,7 @@ BUILD = HERE.parents[1] / "build" / "kernels"
 COMPILER = os.environ.get("CXX", "g++")
 STRICT = (
     "-std=c++17", "-Wall", "-Wextra", "-Werror", "-Wshadow", "-ffp-contract=off", "-pthread",
-    "-O2", "-g", "-shared", "-fPIC",
+    "-O1", "-shared", "-fPIC",
 )  # fmt: skip
 SANITIZERS = {
     "asan": ("-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
