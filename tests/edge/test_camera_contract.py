@@ -127,10 +127,12 @@ def test_trigger_needs_its_option(camera: Camera) -> None:
 
 
 def test_opening_twice_in_turn(bench: Bench) -> None:
+    frames = []
     for _ in range(2):
         opened = bench.open()
-        opened.next(WAIT_S)
+        frames.append(opened.next(WAIT_S))
         opened.close()
+    assert frames[1].exposure_start_ns > frames[0].exposure_start_ns
 
 
 EIGHT_BIT = [each for each in PixelFormat if each.value.endswith("8")]

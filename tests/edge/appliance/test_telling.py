@@ -54,6 +54,7 @@ def test_nobody_waits_for_a_reader_that_does_not_read(monkeypatch: pytest.Monkey
     with os.fdopen(far, "w") as full:
         monkeypatch.setattr(sys, "stderr", full)
         tell("a line", wait_s=0.01)
+        assert set(os.read(near, 1 << 20)) == set(b"x")
         os.close(near)
 
 

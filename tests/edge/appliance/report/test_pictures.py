@@ -111,6 +111,7 @@ def test_scale_bar_length(um_per_px: float, length_um: float) -> None:
     strip = draw_patches(view_of(ranked({})), um_per_px)[SIDE + 19]
     assert (without[SIDE + 19] == without[SIDE, 0]).all()
     bright = np.flatnonzero((strip == strip[-13]).all(axis=1))
+    assert bright[-1] == SIDE - 13  # its right end stands still
     width = SIDE - 12 - bright[np.r_[True, np.diff(bright) > 1]][-1]  # of the last run
     assert width == max(round(length_um / (um_per_px * 2016 / SIDE)), 1)
 
