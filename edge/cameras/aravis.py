@@ -127,12 +127,15 @@ class AravisDevice(Device):
             raise CameraStalled(f"the camera did not take the trigger: {error}") from error
 
     def close(self) -> None:
-        """See Device.close. Frames still held keep their memory."""
+        """See Device.close. Frames still held keep their memory, and with it Aravis's device: so
+        the camera is let go of by name, or nobody could open it while one is held."""
         camera, self._camera = self._camera, None
         stream, self._stream = self._stream, None
         if camera and stream and self._answers:
             with suppress(CameraLost):  # it cannot be told
                 self._arv.camera_stop_acquisition(camera)
+                if self._gige:
+                    self._arv.gv_device_leave_control(self._device)
         for held in (stream, camera):
             if held:
                 self._arv.unref(held)

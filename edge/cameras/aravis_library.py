@@ -41,6 +41,7 @@ _CHECKED: dict[str, tuple[Any, ...]] = {  # result, arguments before the GError*
     "camera_start_acquisition": (None, Pointer),
     "camera_stop_acquisition": (None, Pointer),
     "camera_gv_auto_packet_size": (c_uint, Pointer),
+    "gv_device_leave_control": (c_bool, Pointer),
     "camera_is_feature_available": (c_bool, Pointer, c_char_p),
     "device_set_string_feature_value": (None, Pointer, c_char_p, c_char_p),
     "device_get_integer_feature_value": (c_uint64, Pointer, c_char_p),

@@ -132,6 +132,7 @@ def test_opening_twice_in_turn(bench: Bench) -> None:
         opened = bench.open()
         frames.append(opened.next(WAIT_S))
         opened.close()
+    # the first is held meanwhile: it keeps its memory, not the camera
     assert frames[1].exposure_start_ns > frames[0].exposure_start_ns
 
 
