@@ -20,6 +20,7 @@ from edge.loop import halt as halt
 from edge.measure.focus_offset import with_offset
 from edge.measure.interval import interval_coefficients
 from edge.measure.sensor import Measurer
+from edge.measure.warm_up import warm_up
 from edge.open_sensor import build_sensor
 from edge.open_stage import calibrated, open_stage_of
 from edge.settings import Config
@@ -106,6 +107,8 @@ def build_rig(
             sensor, nets = sensor_of(config, clock)
         for net in nets:
             opened.callback(net.close)
+        if nets:
+            warm_up(sensor)
         if camera is None:
             camera = open_camera(config.camera.driver, config.camera.options)
         opened.callback(camera.close)

@@ -20,6 +20,7 @@ from edge.optics import Objective
 from edge.rig import HOLD_RULES, build_rig
 from edge.settings import CameraSettings, Config, LoopSettings, ModelSettings, StageSettings
 from edge.state import State
+from engines.onnx_engine import OnnxEngine
 from firmware_bridge.errors import StageError
 from tests.support.fake_microscope import MS, Clock, FakeCamera, FakeStage, frame_at
 from tests.support.tiny_models import CALIBRATED, write_dpn, write_rin
@@ -246,3 +247,36 @@ def test_frame_too_small_shuts_down_with_its_size(models):
 def test_frame_helper_is_sane():
     frame = frame_at(10 * MS)
     assert frame.exposure_start_ns < frame.exposure_mid_ns < frame.exposure_end_ns
+
+
+def test_the_first_frame_is_not_late(models, monkeypatch):
+    """A network's first run takes several times as long as the next ones: it is done before."""
+    clock, warm, infer = Clock(), set(), OnnxEngine.infer
+
+    def slow_once(self, batch):
+        if (self.manifest.name, len(batch)) not in warm:
+            warm.add((self.manifest.name, len(batch)))
+            clock.now_ns += 500 * MS
+        return infer(self, batch)
+
+    monkeypatch.setattr(OnnxEngine, "infer", slow_once)
+    camera = FakeCamera(clock)
+    rig = build_rig(_config(models), camera=camera, stage=FakeStage(clock), clock=clock)
+    pixels = _picture([(row, column) for row in range(9) for column in range(9)])
+    frame = dataclasses.replace(frame_at(clock()), pixels=pixels)
+    monkeypatch.setattr(camera, "next", lambda timeout_s: frame)
+    assert step(rig).decision is Decision.MOVE
+    rig.close()
+
+
+def test_warming_up_teaches_nothing(models):
+    fresh, nets = build_sensor(ModelSettings(*models, threads=1), OBJECTIVE, LoopSettings().classes)
+    clock = Clock()
+    rig = build_rig(_config(models), camera=FakeCamera(clock), stage=FakeStage(clock), clock=clock)
+    assert rig.sensor.budget.patch_ms == fresh.budget.patch_ms
+    assert vars(rig.sensor.order).keys() == vars(fresh.order).keys()
+    for name, value in vars(fresh.order).items():
+        assert callable(value) or vars(rig.sensor.order)[name] == value, name
+    rig.close()
+    for net in nets:
+        net.close()

@@ -1,5 +1,7 @@
 """`sparsefocus run --config F`: the appliance. Frame by frame it keeps the field in focus.
 
+`--demo` runs it on the simulated microscope instead of a file's instrument.
+
 Paced by the camera; what is not needed for the next move is done elsewhere: a status line by a
 thread of its own, statistics in constant memory, no garbage collection in the loop. Ends by itself
 only after a shutdown, which only a person leaves, or after --frames or --seconds.
@@ -11,6 +13,7 @@ second signal does not wait for it). SIGUSR1: the slide was moved to another fie
 from __future__ import annotations
 
 import argparse
+import importlib
 import signal
 import sys
 import threading
@@ -18,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from edge.appliance.config.config_file import read_config, vouched_for
 from edge.appliance.files import add_json, is_standard, write_json
@@ -31,6 +35,7 @@ from edge.errors import ConfigError
 from edge.loop import LATCHED, Outcome, at_rest, step
 from edge.loop import UNCERTAIN as POSITION_UNCERTAIN
 from edge.rig import Rig, build_rig
+from edge.settings import Config
 from edge.state import State
 from firmware_bridge.stop_signals import BY, StopSignals
 
@@ -38,12 +43,17 @@ STOPPED, REFUSED, FAILED, UNCERTAIN = 0, 3, 4, 5
 TERMINAL_S, PIPE_S = 0.5, 10.0  # between two status lines
 MOST_FRAMES = 10**12
 MOST_S = 10**9
+#: reached by name, as drivers are: nothing on the device needs the simulator
+DEMO = "simulator.demo"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's options."""
     add = parser.add_argument
-    add("--config", type=Path, required=True, metavar="F")
+    on = parser.add_mutually_exclusive_group(required=True)
+    on.add_argument("--config", type=Path, metavar="F")
+    what = "on the simulated microscope: no hardware, no calibration and no file is needed"
+    on.add_argument("--demo", action="store_true", help=what)
     add("--frames", type=int, metavar="N", help="end after so many (default: never)")
     add("--seconds", type=float, metavar="S", help="end after so long (default: never)")
     add_json(parser, "the statistics at the end")
@@ -58,15 +68,23 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError(f"--frames {options.frames} must be 1 to {MOST_FRAMES}")
     if options.seconds is not None and not 0 < options.seconds <= MOST_S:
         raise ConfigError(f"--seconds {options.seconds:g} must be above 0 and at most {MOST_S}")
+    if options.demo:
+        with importlib.import_module(DEMO).Demo(options.quiet) as demo:
+            return _run(demo.config, demo.rig, options, demo)
     config = read_config(options.config)
     vouched_for(options.config, config)
-    rig = once_there(lambda: build_rig(config), options.wait)
+    return _run(config, once_there(lambda: build_rig(config), options.wait), options)
+
+
+def _run(config: Config, rig: Rig, options: argparse.Namespace, demo: Any = None) -> int:
     statistics = LoopStatistics()
     begin = time.monotonic()
     try:
         measures = apply(config.realtime)  # after the drivers' threads, which need none of it
         _say_measures(measures, options.quiet)
         with _asked(rig) as asked, _status(statistics, options.quiet), without_collector():
+            if demo is not None:
+                demo.camera.on_new_field = asked.another_field
             status = track(rig, statistics, asked, _end(options, begin))
         if status:
             tell(f"sparsefocus: shut down: {rig.state.reason}")
@@ -78,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
         "ended": rig.state.reason if status else "asked", "latched": latched,
         "dropped_by_the_camera": dropped,
         "realtime": [{"measure": m.name, "done": m.done, "why": m.why} for m in measures],
-        "machine": description(),
+        "machine": description(), **(demo.record() if demo is not None else {}),
     }  # fmt: skip
     return written_last(
         status, lambda: write_json(record, options.json), lambda: _show(statistics, options)
@@ -99,6 +117,10 @@ class Asked:
     def __init__(self) -> None:
         self.stop = ""  # by which signal
         self.new_field = False
+
+    def another_field(self, *_: object) -> None:
+        """Another field lies under the objective from the next frame on."""
+        self.new_field = True
 
 
 def track(
@@ -155,14 +177,11 @@ def _asked(rig: Rig) -> Iterator[Asked]:
         asked.stop = name
         rig.halt(BY + name)
 
-    def moved(*_: object) -> None:
-        asked.new_field = True
-
     with StopSignals(stop, raises=False):
         if threading.current_thread() is not threading.main_thread():
             yield asked  # Python allows handlers in the main thread only
             return
-        before = signal.signal(signal.SIGUSR1, moved)
+        before = signal.signal(signal.SIGUSR1, asked.another_field)
         try:
             yield asked
         finally:

@@ -145,7 +145,14 @@ def made(monkeypatch):
         )
         monkeypatch.setattr(run_verb, "read_config", lambda _: config)
         monkeypatch.setattr(run_verb, "build_rig", lambda _: rig)
-        usual = {"frames": None, "seconds": None, "quiet": False, "json": None, "wait": 0.0}
+        usual = {
+            "frames": None,
+            "seconds": None,
+            "quiet": False,
+            "json": None,
+            "wait": 0.0,
+            "demo": False,
+        }
         return run_verb.run(SimpleNamespace(config="x", **{**usual, **options}))
 
     return run
