@@ -1,6 +1,7 @@
 """Small C functions of ours, compiled on first use with the system's compiler and kept.
 
-Where there is no compiler, or it fails, the caller has another way that gives the same numbers.
+Where there is no compiler, or it fails, a wheel brings them compiled for any processor of its kind;
+without that the caller has another way that gives the same numbers.
 What is kept is named by source, options, compiler and processor, lies in the user's own cache, and
 is not loaded when anybody else could have written it: a shared library is a program.
 """
@@ -27,6 +28,35 @@ TIMEOUT_S = 60.0
 
 def load(source: Path, options: Sequence[str] = ()) -> ctypes.CDLL | None:
     """The compiled source, or None where that cannot be had."""
+    return _for_this_processor(source, options) or _prebuilt(source)
+
+
+def prebuild(source: Path, folder: Path) -> Path:
+    """Compile a source into a package that is being built; CalledProcessError, and OSError without
+    a compiler."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        raise OSError("no C compiler")
+    library = folder / _prebuilt_name(source)
+    words = [compiler, *(x for x in OPTIONS if x != "-march=native"), str(source)]
+    subprocess.run([*words, "-o", str(library)], check=True, capture_output=True, timeout=TIMEOUT_S)
+    return library
+
+
+def _prebuilt(source: Path) -> ctypes.CDLL | None:
+    library = source.parent / _prebuilt_name(source)
+    try:
+        return ctypes.CDLL(str(library)) if library.exists() else None
+    except OSError:
+        return None
+
+
+def _prebuilt_name(source: Path) -> str:
+    """Not scale.so: Python would take that for the module `scale`."""
+    return f"lib{source.stem}.so"
+
+
+def _for_this_processor(source: Path, options: Sequence[str]) -> ctypes.CDLL | None:
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         return None

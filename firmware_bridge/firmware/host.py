@@ -19,21 +19,23 @@ from firmware_bridge.firmware.build import (
     BuildError,
     compile_c,
 )
+from firmware_bridge.firmware.prebuilt import HOST, prebuilt
 from firmware_bridge.firmware.process import START_S, FirmwareProcess
 
 __all__ = ["CORE", "HERE", "HOST", "STRICT", "BuildError", "HostFirmware", "build_host",
            "compile_c"]  # fmt: skip
 
-HOST = ("ports/host/main.c", "ports/host/trace.c", "ports/bench/bench.c")
-
 
 def build_host(sanitize: bool = False, faults: bool = False, folder: Path = HERE) -> Path:
-    """The host firmware's executable, built when needed.
+    """The host firmware's executable, built when needed, unless the package brought it.
 
     `sanitize` adds ASan and UBSan, `faults` the hooks that no release has, `folder` is where the
     sources are.
     """
     options = ("-O1", "-g", *SANITIZE) if sanitize else ("-O2", "-g")
+    plain = not sanitize and not faults and folder == HERE
+    if plain and (program := prebuilt()) is not None:
+        return program
     name = "z-firmware-asan" if sanitize else "z-firmware"
     more = (FAULTS,) if faults else ()
     return compile_c(name, (*CORE, *HOST), (*options, *more), folder=folder)
