@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from edge.appliance import cli
+from firmware_bridge.firmware import build
+from firmware_bridge.firmware.build import BuildError
 from simulator.microscope import Microscope
 from simulator.simulate_verb import NOMINAL
 
@@ -125,6 +127,15 @@ def test_wrong_use_is_one_line_and_exit_2(words, hint, capsys):
     err = capsys.readouterr().err
     assert len(err.splitlines()) == 1
     assert hint in err
+
+
+def test_a_machine_without_compiler_and_prebuilt_firmware_is_told_so(monkeypatch, capsys):
+    def none():
+        raise BuildError("no C compiler: install one")
+
+    monkeypatch.setattr(build, "native_compiler", none)
+    assert cli.main(["simulate", "--fields", "1"]) == 4
+    assert capsys.readouterr().err == "sparsefocus: no C compiler: install one\n"
 
 
 def test_shipped_config_is_good(capsys):

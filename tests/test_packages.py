@@ -12,6 +12,8 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -118,10 +120,9 @@ def test_it_runs_in_an_empty_folder_without_home_compiler_or_name(
         assert run("-c", native).strip() == "True"
     command = ("-m", "edge.appliance.cli")
     assert "0.1.0" in run(*command, "--version")
-    assert "IN_FOCUS" in run(
-        *command, "simulate", "--fields", "1", "--start-um", "4", "--kind", "cell"
-    )
-    picture = ROOT / "engines/models/golden/dpn.jpg"
-    told = run(*command, "focus", str(shutil.copy(picture, tmp_path)))
-    assert "dpn.jpg" in told
+    simulated = ("simulate", "--fields", "1", "--start-um", "4", "--kind", "cell")
+    assert "IN_FOCUS" in run(*command, *simulated)
+    patches = cv2.imread(str(ROOT / "engines/models/golden/dpn.jpg"))
+    cv2.imwrite(str(tmp_path / "field.png"), np.tile(patches, (3, 3, 1)))
+    assert "field.png" in run(*command, "focus", str(tmp_path / "field.png"))
     assert list(empty.iterdir()) == []

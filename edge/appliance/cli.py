@@ -20,6 +20,7 @@ from edge.appliance.files import try_results
 from edge.appliance.telling import flushed, tell
 from edge.errors import CameraStalled, ConfigError, EngineRejected, SparseFocusError
 from firmware_bridge.errors import StageError, StageSilent
+from firmware_bridge.firmware.build import BuildError
 from firmware_bridge.stop_signals import Interrupted
 
 DONE, WRONG_USE, REFUSED, FAILED, UNCERTAIN = 0, 2, 3, 4, 5
@@ -110,6 +111,8 @@ def _run(options: argparse.Namespace) -> int:
         return _say(error, UNCERTAIN if _uncertain(error) else FAILED)
     except SparseFocusError as error:
         return _say(error, UNCERTAIN if _uncertain(error) else REFUSED)
+    except BuildError as error:
+        return _say(str(error).split("\n")[0], FAILED)
     except Interrupted as interrupted:
         return _say(interrupted, SIGNALLED + interrupted.number)
     except KeyboardInterrupt:
