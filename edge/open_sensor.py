@@ -15,10 +15,11 @@ from edge.measure.plain_look import PlainLook
 from edge.measure.preprocess import PAPER, CpuPreprocessor, PatchGrid
 from edge.measure.sensor import CpuMeasurer, Measurer
 from edge.measure.training_range import TrainingRange
+from edge.optics import normalised
 from edge.settings import ModelSettings, Objective
 from engines import engine as engines
 from engines.gpu.ready import gpu_is_ready
-from engines.manifest import Manifest
+from engines.manifest import Family, Manifest
 
 OPTICS_TOLERANCE = 0.03  # relative: NA, magnification and pixel size of the model and the config
 
@@ -37,7 +38,9 @@ def build_sensor(
 
     ConfigError for a budget on the GPU, where a frame's patches are measured at once.
     """
-    on_gpu = models.backend == "gpu" or (models.backend == "auto" and gpu_is_ready())
+    on_gpu = models.backend == "gpu" or (
+        models.backend == "auto" and gpu_is_ready() and _pixels(models, objective) == 1.0
+    )
     if on_gpu and (budget_ms, enough_um) != (None, None):
         raise ConfigError("loop.budget_ms and loop.enough_um need models.backend = cpu")
     if on_gpu:
@@ -56,19 +59,21 @@ def _cpu_sensor(
     dpn = engines.open_engine(models.dpn, models.threads, models.runtime)
     _check(rin.manifest, "rin", objective)
     _check(dpn.manifest, "dpn", objective)
+    here = normalised(objective, dpn.manifest.optics)
     grid = _grid(rin.manifest, dpn.manifest)
     interval_model = IntervalModel.of(dpn.manifest).widened(models.interval_factor)
     training_range = TrainingRange.of(dpn.manifest)
-    preprocess = CpuPreprocessor(models.threads, grid)
+    preprocess = CpuPreprocessor(models.threads, grid, here.pixels)
     defocus = Defocus(dpn, preprocess, budget)
     parts = preprocess, Importance(rin, classes), defocus
     hurried = (budget.budget_ms, enough_um) != (None, None)  # no time for a second look
     order = None if hurried else ColourOrder(defocus.again)
-    looks = PlainLook(grid), order
-    return CpuMeasurer(*parts, interval_model, training_range, budget, enough_um, *looks), (
-        rin,
-        dpn,
+    looks = PlainLook(grid, here.pixels), order
+    enough = None if enough_um is None else enough_um / here.axial_unit
+    sensor = CpuMeasurer(
+        *parts, interval_model, training_range, budget, enough, *looks, here.axial_unit
     )
+    return sensor, (rin, dpn)
 
 
 def _gpu_sensor(
@@ -80,6 +85,11 @@ def _gpu_sensor(
     for manifest, name in zip(manifests, ("rin", "dpn"), strict=True):
         _check(manifest, name, objective)
         manifest.model_bytes()  # the plan was made of these
+    if _pixels(models, objective) != 1.0:
+        raise EngineRejected(
+            f"objective.um_per_px = {objective.um_per_px:g} at NA {objective.na:g} is another pixel"
+            " size than the models'; the GPU takes theirs only, use models.backend = cpu"
+        )
     if (grid := _grid(*manifests)) != PAPER:
         raise EngineRejected(
             f"{manifests[0].folder}: {grid.rows} x {grid.columns} patches; the GPU takes "
@@ -87,7 +97,13 @@ def _gpu_sensor(
         )
     sensor, nets = open_gpu_sensor(*manifests, classes, models.frame_memory)
     sensor.interval_model = sensor.interval_model.widened(models.interval_factor)
+    sensor.axial_unit = normalised(objective, manifests[1].optics).axial_unit
     return sensor, nets
+
+
+def _pixels(models: ModelSettings, objective: Objective) -> float:
+    """Of the models, for one of a frame."""
+    return normalised(objective, Manifest.read(models.dpn).optics).pixels
 
 
 def _grid(rin: Manifest, dpn: Manifest) -> PatchGrid:
@@ -102,10 +118,16 @@ def _grid(rin: Manifest, dpn: Manifest) -> PatchGrid:
 
 
 def _check(manifest: Manifest, name: str, objective: Objective) -> None:
-    """The model must be the one asked for, made for these optics."""
+    """The model must be the one asked for, made for these optics or for a family that has them."""
     here = f"{manifest.folder / manifest.file}"
     if manifest.name != name:
         raise EngineRejected(f"{here}: is a {manifest.name}, not a {name}")
+    family = manifest.optics.family
+    if family is not None:
+        outside = _outside(family, objective)
+        if outside:
+            raise EngineRejected(f"{here}: {outside}; take models for this objective, or calibrate")
+        return
     for key in ("na", "magnification", "um_per_px"):
         model, ours = getattr(manifest.optics, key), getattr(objective, key)
         if not abs(model - ours) <= OPTICS_TOLERANCE * model:
@@ -113,3 +135,21 @@ def _check(manifest: Manifest, name: str, objective: Objective) -> None:
                 f"{here}: made for {key} = {model:g}, objective.{key} = {ours:g} "
                 f"({manifest.optics.objective}); take models for this objective, or calibrate"
             )
+
+
+def _outside(family: Family, objective: Objective) -> str:
+    """Why an objective is none of a family's, with the range; "" when it is one."""
+    per_px = objective.wavelength_um / objective.na  # um per lambda/NA
+    for key, (low, high), unit in (
+        ("na", family.na, 1.0),
+        ("refractive_index", family.refractive_index, 1.0),
+        ("um_per_px", family.pixel, per_px),
+    ):
+        value = getattr(objective, key)
+        if not low * unit <= value <= high * unit:
+            why = "" if key != "um_per_px" else f" ({low:g} to {high:g} lambda/NA)"
+            return (
+                f"objective.{key} = {value:g} is outside {low * unit:.3g} to {high * unit:.3g}"
+                f"{why}, for which these models are made"
+            )
+    return ""

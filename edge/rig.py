@@ -23,6 +23,7 @@ from edge.measure.sensor import Measurer
 from edge.measure.warm_up import warm_up
 from edge.open_sensor import build_sensor
 from edge.open_stage import calibrated, open_stage_of
+from edge.optics import normalised
 from edge.settings import Config
 from edge.state import RunState
 from engines import engine as engines
@@ -152,7 +153,8 @@ def sensor_of(
             f"{config.models.dpn}: calibration.{lacking} is missing: without it a rule that holds "
             "the glass would be off; calibrate the model (training.calibrate), or take another"
         )
-    calibrated_um = nets[1].manifest.optics.range_um
+    optics = nets[1].manifest.optics
+    calibrated_um = optics.range_um * normalised(config.objective, optics).axial_unit
     if config.stage.max_step_um > calibrated_um:
         for net in nets:
             net.close()

@@ -150,10 +150,14 @@ class LoopSettings:
     deadband_um: float | None = key("number", "um; closer to focus than this nothing is moved. "
                                     "Default: a quarter of the depth of field",
                                     0.01, 100, default=None)  # fmt: skip
-    verify_above_um: float = key("number", "um; after a longer move the next frame must confirm it",
-                                 0.1, 100, default=VERIFY_ABOVE_UM)  # fmt: skip
-    max_interval_um: float = key("number", "um; estimates with a wider interval move nothing",
-                                 0.1, 100, default=MAX_INTERVAL_UM)  # fmt: skip
+    verify_above_um: float | None = key("number", "um; after a longer move the next frame must "
+                                        f"confirm it. Default: {VERIFY_ABOVE_UM:g} at 20x/0.75, in "
+                                        "proportion for others",
+                                        0.1, 1000, default=None)  # fmt: skip
+    max_interval_um: float | None = key("number", "um; estimates with a wider interval move "
+                                        f"nothing. Default: {MAX_INTERVAL_UM:g} at 20x/0.75, in "
+                                        "proportion for others",
+                                        0.1, 1000, default=None)  # fmt: skip
     max_age_ms: float | None = key("number", "ms from the exposure's end to the move; older frames "
                                    "move nothing. Default: two frame periods",
                                    1, 10_000, default=None)  # fmt: skip
@@ -171,6 +175,17 @@ class LoopSettings:
     def deadband_for(self, objective: Objective) -> float:
         """Closer to focus than this nothing is moved, in um: as given, or the objective's."""
         return objective.deadband_um if self.deadband_um is None else self.deadband_um
+
+    def verify_above_for(self, objective: Objective) -> float:
+        """A longer move must be confirmed, um: as given, or so much of the objective's axis as
+        looks like the nominal one's."""
+        given = self.verify_above_um
+        return VERIFY_ABOVE_UM * objective.axial_unit if given is None else given
+
+    def max_interval_for(self, objective: Objective) -> float:
+        """Estimates with a wider interval move nothing, um: likewise."""
+        given = self.max_interval_um
+        return MAX_INTERVAL_UM * objective.axial_unit if given is None else given
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,20 @@ class Preprocessing:
     grid: tuple[int, int] = (9, 9)
 
 
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Other instruments whose pictures, brought to the same lambda/NA a pixel, these models may
+    measure; from..to, both allowed. `pixel`: um per pixel times NA over the wavelength, that is,
+    in lambda/NA."""
+
+    na: Range
+    pixel: Range
+    refractive_index: Range
+
+
 @dataclass(frozen=True, slots=True)
 class Optics:
     """The optics the network was trained for, and the distance within which it was calibrated."""
@@ -77,6 +91,7 @@ class Optics:
     w040_waves: tuple[float, float]  # primary spherical aberration at green, from..to
     condenser_sigma: float
     range_um: float  # |defocus| up to this was trained and calibrated
+    family: Family | None = None  # None: this instrument only
 
 
 #: the instrument of the shipped models
@@ -89,6 +104,7 @@ NOMINAL_OPTICS = Optics(
     w040_waves=(0.27, 0.63),
     condenser_sigma=0.7,
     range_um=27.0,  # the 25 of the paper, and room for the error of an estimate there
+    family=Family(na=(0.28, 0.8), pixel=(0.2, 0.7), refractive_index=(1.0, 1.0)),
 )
 
 
@@ -136,6 +152,8 @@ class Manifest:
         """Write the JSON that `read` accepts, whole (UTF-8, sorted as declared here); OSError."""
         values = asdict(self)
         del values["folder"]
+        if values["optics"]["family"] is None:
+            del values["optics"]["family"]
         ordered = {"schema": values.pop("schema"), **values}
         replace_file(Path(path), json.dumps(ordered, indent=2, allow_nan=False) + "\n")
 
@@ -204,14 +222,29 @@ def _optics(keys: Keys) -> Optics:
         w040_waves=tuple(keys.take("w040_waves", lambda v: is_list(v, 2, is_number))),
         condenser_sigma=keys.take("condenser_sigma", is_positive),
         range_um=keys.take("range_um", is_positive),
+        family=_family(keys.object("family")) if keys.has("family") else None,
     )
     keys.done()
     return spec
 
 
+def _family(keys: Keys) -> Family:
+    spec = Family(*(tuple(keys.take(name, _is_range)) for name in _FAMILY))
+    keys.done()
+    return spec
+
+
+_FAMILY = ("na", "pixel", "refractive_index")
+
+
+def _is_range(v: Any) -> bool:
+    return is_list(v, 2, is_positive) and v[0] <= v[1]
+
+
 __all__ = [
     "NOMINAL_OPTICS",
     "EngineRejected",
+    "Family",
     "Input",
     "Manifest",
     "Optics",

@@ -27,6 +27,10 @@ class Keys:
         """Raise EngineRejected with file, key and reason."""
         raise EngineRejected(f"{self.path}: {self.where}{key}: {why}")
 
+    def has(self, key: str) -> bool:
+        """Whether it is there and was not taken yet."""
+        return key in self.left
+
     def take(self, key: str, valid: Callable[[Any], bool]) -> Any:
         """The value of `key`, which must be there and valid."""
         if key not in self.left:

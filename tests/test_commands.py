@@ -88,11 +88,11 @@ def test_focus_takes_the_depth_of_the_camera(pictures, tmp_path, capsys):
 
 def bad_files(folder):
     small = folder / "small.png"
-    cv2.imwrite(str(small), np.zeros((640, 480, 3), np.uint8))
+    cv2.imwrite(str(small), np.zeros((640, 200, 3), np.uint8))
     good = cv2.imencode(".jpg", np.zeros((2048, 2448, 3), np.uint8))[1].tobytes()
     (folder / "truncated.jpg").write_bytes(good[: len(good) // 2])
     (folder / "text.png").write_text("this is no image\n")
-    return {"small.png": "2016", "truncated.jpg": "cut short", "text.png": "", "missing.png": ""}
+    return {"small.png": "224 px", "truncated.jpg": "cut short", "text.png": "", "missing.png": ""}
 
 
 def test_bad_images_are_one_clear_line_and_exit_2(tmp_path, capsys):

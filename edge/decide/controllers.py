@@ -45,8 +45,8 @@ def controller_settings(
         focus_direction=focus_direction,
         deadband_um=loop.deadband_for(objective),
         sharp_um=objective.half_depth_um,
-        verify_above_um=loop.verify_above_um,
-        max_interval_um=loop.max_interval_um,
+        verify_above_um=loop.verify_above_for(objective),
+        max_interval_um=loop.max_interval_for(objective),
         settle_ns=settle_ns,
         max_shots=loop.max_shots,
     )

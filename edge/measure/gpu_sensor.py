@@ -22,6 +22,7 @@ from edge.measure.preprocess import GRID, crop_origin
 from edge.measure.raw_pixels import width_px
 from edge.measure.sensor import Measurement
 from edge.measure.training_range import TrainingRange, worse
+from edge.measure.units import estimate_in_um, patches_in_um
 from engines.engine import Engine
 from engines.gpu.frame import ChoiceRule, GpuFrame, View
 from engines.manifest import Manifest
@@ -32,11 +33,9 @@ class GpuMeasurer:
 
     def __init__(self, gpu: GpuFrame, rule: ClassRule, manifest: Manifest) -> None:
         self._gpu, self._rule = gpu, rule
-        self.interval_model, self.training_range = (
-            IntervalModel.of(manifest),
-            TrainingRange.of(manifest),
-        )
-        self.plain = PlainLook()
+        self.interval_model = IntervalModel.of(manifest)
+        self.training_range = TrainingRange.of(manifest)
+        self.plain, self.axial_unit = PlainLook(), 1.0
         self._outputs = {output.name for output in manifest.outputs} & set(SHAPES)
 
     def measure(self, frame: Frame, lap: Lap) -> Measurement:
@@ -46,8 +45,10 @@ class GpuMeasurer:
         defocus = _defocus(result, ranked, self._outputs)
         photometry = of_sample(result["sample"])
         shift = worse(self.training_range(photometry, defocus), self.plain(frame, defocus.cells))
-        estimate = aggregate(defocus, frame, self.interval_model, shift, photometry)
-        return Measurement(ranked, defocus, lap("aggregate", estimate), shift, photometry)
+        found = aggregate(defocus, frame, self.interval_model, shift, photometry)
+        estimate = lap("aggregate", estimate_in_um(found, self.axial_unit))
+        patches = patches_in_um(defocus, self.axial_unit)
+        return Measurement(ranked, patches, estimate, shift, photometry)
 
 
 def open_gpu_sensor(

@@ -14,7 +14,7 @@ from enum import Enum
 import numpy as np
 import numpy.typing as npt
 
-from edge.measure.preprocess import MAX_PATCHES, Cell, Patches
+from edge.measure.preprocess import MAX_PATCHES, Cell, Inside, Patches
 from engines.engine import Engine
 from engines.manifest import OutputNotFinite
 
@@ -106,9 +106,10 @@ class Importance:
         answer is not finite."""
         grid = self._engine.manifest.preprocessing.grid
         try:
-            return self._engine.infer(patches.small)[0].reshape(grid)
+            scores = self._engine.infer(patches.small)[0].reshape(grid)
         except OutputNotFinite:
             return np.full(grid, np.nan, np.float32)
+        return scores if patches.inside is None else _inside(scores, patches.inside)
 
     def rank(self, scores: npt.NDArray[np.float32]) -> Ranked:
         """Class and top k; equal scores keep reading order. No patch is chosen on NaN."""
@@ -121,3 +122,11 @@ class Importance:
         cells = tuple((int(i) // columns, int(i) % columns) for i in best)
         centroid, left_out = self._rule.centroid(scores), self._rule.left_out(n, k)
         return Ranked(scores, sparsity, k, cells, flat[best], centroid, left_out)
+
+
+def _inside(scores: npt.NDArray[np.float32], inside: Inside) -> npt.NDArray[np.float32]:
+    """Nothing is of importance where the frame has no picture."""
+    there = tuple(slice(*each) for each in inside)
+    only = np.zeros_like(scores)
+    only[there] = scores[there]
+    return only

@@ -26,12 +26,13 @@ class PlainLook:
     whole range, and the interval does not know."""
 
     grid: PatchGrid = PAPER
+    pixels: float = 1.0  # of the models for one of the frame
 
     def __call__(self, frame: Frame, cells: Sequence[Cell]) -> DomainShift | None:
         """None: nothing wrong, or too few patches to tell."""
         if len(cells) < FEWEST_PATCHES:
             return None
-        patches = cut(frame, cells[:PATCHES], self.grid)
+        patches = cut(frame, cells[:PATCHES], self.grid, self.pixels)
         scores = {SMEAR: smear_of(patches) / SMEAR_LIMIT, DIRT: dirt_of(patches) / DIRT_LIMIT}
         feature = max(scores, key=lambda name: scores[name])
         score = scores[feature]

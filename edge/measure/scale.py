@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ Size = tuple[int, int]
 
 CROP_PX, SMALL_PX = 2016, 512  # of the paper's 9 x 9 patches
 BANDS = 4  # of rows; taken by whichever thread is free
+PIECES = 16  # of 32 rows: so little of a resampled crop is still in the processor's own memory
+Fill = Callable[[int, int], None]
 
 
 class Scaler:
@@ -56,24 +59,28 @@ class Scaler:
         """Whether the C function is used."""
         return self._rows is not None
 
-    def __call__(self, crop: U8) -> U8:
-        """See the class. The crop's pixels must lie side by side in a row."""
+    def __call__(self, crop: U8, fill: Fill | None = None) -> U8:
+        """See the class. The crop's pixels must lie side by side in a row. `fill` makes the crop's
+        rows first..last-1, which are scaled while they are at hand."""
         channels = 1 if crop.ndim == 2 else 3
         small = self._small[channels]
         if self._rows is None or crop.strides[1] != channels:
+            if fill is not None:
+                fill(0, len(crop))
             half = self._half[channels]
             cv2.resize(crop, half.shape[1::-1], dst=half, interpolation=cv2.INTER_AREA)
             exact = cv2.INTER_LINEAR_EXACT
             return np.asarray(
                 cv2.resize(half, small.shape[1::-1], dst=small, interpolation=exact), np.uint8
             )
-        self._in_bands(crop, channels, small)
+        self._in_bands(crop, channels, small, fill)
         return small
 
-    def _in_bands(self, crop: U8, channels: int, small: U8) -> None:
+    def _in_bands(self, crop: U8, channels: int, small: U8, fill: Fill | None) -> None:
         rows: Any = self._rows
         source, target = crop.ctypes.data, small.ctypes.data
-        todo = deque(range(BANDS))
+        pieces = BANDS if fill is None else PIECES
+        todo = deque(range(pieces))
 
         def work() -> None:
             while True:
@@ -81,7 +88,9 @@ class Scaler:
                     band = todo.popleft()
                 except IndexError:  # nothing is left to do
                     return
-                first, last = (SMALL_PX * (band + i) // BANDS for i in (0, 1))
+                first, last = (SMALL_PX * (band + i) // pieces for i in (0, 1))
+                if fill is not None:  # every 32 rows are made of 126, and of no others
+                    fill(first * CROP_PX // SMALL_PX, last * CROP_PX // SMALL_PX)
                 rows(source, crop.strides[0], channels, first, last, target)
 
         started = [self._pool.submit(work) for _ in range(self._helpers)]

@@ -19,6 +19,7 @@ from edge.measure.photometry import photometry_of
 from edge.measure.plain_look import PlainLook
 from edge.measure.preprocess import Patches, Preprocessor
 from edge.measure.training_range import DomainShift, TrainingRange, worse
+from edge.measure.units import estimate_in_um, patches_in_um
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class CpuMeasurer:
     enough_um: float | None = None  # an interval as narrow as this needs no more patches
     plain: PlainLook | None = None
     order: ColourOrder | None = None
+    axial_unit: float = 1.0  # um of the instrument for one of the models'
 
     def measure(self, frame: Frame, lap: Lap) -> Measurement:
         """Frame to estimate, in the order of the paper's figure 5."""
@@ -69,7 +71,10 @@ class CpuMeasurer:
         estimate = lap(
             "aggregate", aggregate(defocus, frame, self.interval_model, shift, photometry)
         )
-        return Measurement(ranked, defocus, estimate, shift, photometry)
+        unit = self.axial_unit
+        return Measurement(
+            ranked, patches_in_um(defocus, unit), estimate_in_um(estimate, unit), shift, photometry
+        )
 
     def _looked(
         self, frame: Frame, patches: Patches, defocus: PatchDefocus, shift: DomainShift | None

@@ -30,10 +30,10 @@ def simulated_sensor():
     """The shipped networks, and frames of a simulated field at four heights."""
     import numpy as np
 
-    from edge.appliance.focus.verb import NOMINAL
     from edge.camera import Frame, PixelFormat
     from edge.measure.importance import ClassRule
     from edge.open_sensor import build_sensor
+    from edge.optics import NOMINAL
     from edge.settings import ModelSettings
     from simulator.microscope import Microscope
 

@@ -171,10 +171,32 @@ def test_models_for_nearly_this_objective(models, name, factor):
         ({"magnification": 20 * 1.031}, "magnification"),
     ],
 )
-def test_models_for_another_objective(models, changes, names):
+def test_models_of_one_instrument_alone(tmp_path, changes, names):
+    models = write_rin(tmp_path), write_dpn(tmp_path)
+    for path in models:
+        values = json.loads(path.read_text())
+        del values["optics"]["family"]
+        path.write_text(json.dumps(values))
     objective = dataclasses.replace(OBJECTIVE, **changes)
     config = dataclasses.replace(_config(models), objective=objective)
     with pytest.raises(EngineRejected, match=f"objective.{names} = "):
+        build_rig(config, FakeCamera(Clock()), FakeStage(Clock()))
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"na": 0.95}, "objective.na = 0.95 is outside 0.28 to 0.8"),
+        ({"na": 0.25}, "objective.na = 0.25 is outside 0.28 to 0.8"),
+        ({"um_per_px": 0.1}, r"um_per_px = 0.1 is outside 0.147 to 0.513 \(0.2 to 0.7 lambda/NA\)"),
+        ({"um_per_px": 0.52}, "um_per_px = 0.52 is outside 0.147 to 0.513"),
+        ({"refractive_index": 1.5}, "refractive_index = 1.5 is outside 1 to 1, for which"),
+    ],
+)
+def test_an_objective_outside_the_family(models, changes, says):
+    objective = dataclasses.replace(OBJECTIVE, **changes)
+    config = dataclasses.replace(_config(models), objective=objective)
+    with pytest.raises(EngineRejected, match=says):
         build_rig(config, FakeCamera(Clock()), FakeStage(Clock()))
 
 
@@ -237,10 +259,10 @@ def test_dead_link_does_not_stop_the_shutdown(models):
 
 
 def test_frame_too_small_shuts_down_with_its_size(models):
-    rig = _rig(models, np.zeros((480, 640, 3), np.uint8))
+    rig = _rig(models, np.zeros((200, 640, 3), np.uint8))
     outcome = step(rig)
     assert outcome.decision is Decision.SHUTDOWN
-    assert "640 x 480 px is too small" in outcome.reason
+    assert "a side of 200 px is 200 px" in outcome.reason
     rig.close()
 
 

@@ -121,6 +121,7 @@ def _optics(options: argparse.Namespace, material: Material) -> Optics:
         magnification=magnification,
         um_per_px=material.um_per_px,
         range_um=round(material.range_um, 3),
+        family=None,  # tuned to this one
     )
 
 

@@ -29,13 +29,14 @@ from edge.appliance.evaluate.rows_file import rows_file
 from edge.appliance.evaluate.text import blank_text, condition_text, unscored_text, worst_text
 from edge.appliance.files import add_json, is_standard, write_json
 from edge.appliance.frame_result import FrameResult
+from edge.appliance.objective import AskedObjective, add_objective, objective_of
 from edge.appliance.progress import Progress
 from edge.appliance.report.report import check_folder
 from edge.errors import ConfigError
 from edge.images.zstack import Exposure, read_manifest, read_pixels
 from edge.measure.importance import ClassRule
-from edge.open_sensor import OPTICS_TOLERANCE, build_sensor
-from edge.optics import Objective
+from edge.open_sensor import build_sensor
+from edge.optics import SAME, Objective
 from edge.settings import ModelSettings
 from engines.engine import MODELS
 from engines.manifest import Manifest
@@ -51,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("manifests", nargs="+", type=Path, metavar="MANIFEST", help="manifest.csv of z-stacks")
     add("--models", type=Path, default=MODELS, metavar="DIR", help="rin.json and dpn.json")
+    add_objective(parser)
     add("--split", metavar="NAME", help="only rows whose column `split` says so, as in test")
     add("--limit", type=int, metavar="N", help="at most N frames, evenly over the manifests")
     dof = "|error| that counts as 1 DoF (default: half the objective's depth of field)"
@@ -73,9 +75,11 @@ def run(options: argparse.Namespace) -> int:
         check_folder(options.report)
     items = _chosen(options.manifests, options.split, options.limit)
     models = ModelSettings(rin=options.models / "rin.json", dpn=options.models / "dpn.json")
-    objective = _objective(models.dpn, items)
+    asked = objective_of(options, models.dpn)
+    objective = asked.objective
+    _check_scale(options.um_per_px, items)
     rows = _measure(items, models, objective, options)
-    evaluation = _evaluation(rows, options, models, objective)
+    evaluation = _evaluation(rows, options, models, asked)
     _publish(evaluation, options)
     return 0
 
@@ -97,18 +101,20 @@ def _chosen(manifests: Sequence[Path], split: str | None, limit: int | None) -> 
     return items
 
 
-def _objective(dpn: Path, items: Sequence[Item]) -> Objective:
-    """The objective that the models are for; ConfigError for frames of another scale."""
-    optics = Manifest.read(dpn).optics
-    objective = Objective(optics.na, optics.magnification, optics.um_per_px)
+def _check_scale(asked: float | None, items: Sequence[Item]) -> None:
+    """ConfigError where an option contradicts a manifest."""
     for exposure, _ in items:
-        given, ours = exposure.um_per_px, objective.um_per_px
-        if given is not None and not abs(given - ours) <= OPTICS_TOLERANCE * ours:
+        given = exposure.um_per_px
+        if asked is not None and given is not None and not abs(asked - given) <= SAME * given:
             raise ConfigError(
-                f"{where(exposure)}: um_per_px = {given:g} must be within "
-                f"{OPTICS_TOLERANCE:.0%} of {ours:g}, for which the models are made"
+                f"{where(exposure)}: um_per_px = {given:g} contradicts --um-per-px {asked:g}"
             )
-    return objective
+
+
+def _of_stack(group: Sequence[Item], objective: Objective) -> Objective:
+    """The objective with the pixel size that the stack's manifest tells."""
+    told = group[0][0].um_per_px
+    return objective if told is None else replace(objective, um_per_px=told)
 
 
 def _measure(
@@ -118,7 +124,7 @@ def _measure(
     groups = [list(group) for _, group in itertools.groupby(items, _stack)]
     progress = Progress(len(groups), options.quiet)
     rows: list[FrameResult] = []
-    jobs = [(group, models, objective) for group in groups]
+    jobs = [(group, models, _of_stack(group, objective)) for group in groups]
     try:
         with (
             contextlib.closing(_measured(jobs, options)) as measured,
@@ -158,7 +164,7 @@ def measure_stack(
     return [examiner.examine(e, read_pixels(e), condition) for e, condition in items]
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=4)
 def _examiner(models: ModelSettings, objective: Objective) -> Examiner:
     """Once per process: opening the networks takes longer than measuring a frame."""
     sensor, _ = build_sensor(models, objective, ClassRule())
@@ -174,13 +180,14 @@ def _evaluation(
     rows: list[FrameResult],
     options: argparse.Namespace,
     models: ModelSettings,
-    objective: Objective,
+    asked: AskedObjective,
 ) -> Evaluation:
-    dof_um = objective.half_depth_um if options.dof_um is None else options.dof_um
+    dof_um = asked.objective.half_depth_um if options.dof_um is None else options.dof_um
     hashes = {name: Manifest.read(getattr(models, name)).sha256[:12] for name in ("rin", "dpn")}
     facts = {
         "manifests": ", ".join(map(str, options.manifests)),
         "models": ", ".join(f"{name} {value}" for name, value in hashes.items()),
+        "objective": asked.sentence,
         "split": options.split or "all rows",
         "depth of field": f"{dof_um:.3f} um is 1 DoF; the paper's tables fit {PAPER_DOF_UM:g} um",
         "95 % ranges": f"{RESAMPLES} resamples of slides, seed 0",

@@ -15,6 +15,7 @@ from typing import Any
 from edge.appliance.config.config_file import read_config
 from edge.appliance.files import add_json, is_standard, write_json
 from edge.appliance.frame_result import FrameResult
+from edge.appliance.objective import add_objective, objective_of
 from edge.camera import Frame
 from edge.decide.controllers import SingleFrame
 from edge.errors import ConfigError
@@ -23,18 +24,15 @@ from edge.latency import Lap
 from edge.measure.focus_offset import with_offset
 from edge.measure.sensor import Measurer, measure
 from edge.open_sensor import build_sensor
-from edge.optics import Objective
 from edge.settings import LoopSettings, ModelSettings
-
-#: the shipped models' instrument; another objective is named in a config
-NOMINAL = Objective(na=0.75, magnification=20.0, um_per_px=0.34)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's options."""
     parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE",
-                        help="PNG, TIFF or JPEG, no smaller than the models' crop")  # fmt: skip
+                        help="PNG, TIFF or JPEG, of an objective the models are for")  # fmt: skip
     parser.add_argument("--config", type=Path, help="objective and models from this file")
+    add_objective(parser)
     add_json(parser, "the result")
     parser.add_argument("--bits", type=int, choices=range(8, 17), metavar="N",
                         help="of the camera, 8 to 16, where its files do not say it")  # fmt: skip
@@ -43,7 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure each file; 0, or 2 when a file could not be used (one line each)."""
-    objective, models, loop = _settings(options.config)
+    models, loop, config = ModelSettings(), LoopSettings(), None
+    if options.config is not None:
+        config = read_config(options.config)
+        models, loop = config.models, config.loop
+    asked = objective_of(options, models.dpn, config)
+    objective = asked.objective
     plain, nets = build_sensor(models, objective, loop.classes)
     sensor = with_offset(plain, loop.focus_offset_um)  # as the rig has it
     alone = SingleFrame(loop, objective)
@@ -62,24 +65,8 @@ def run(options: argparse.Namespace) -> int:
     if not options.quiet and not is_standard(options.json):
         _print(rows)
         if rows:
-            print(_assumed(objective, options.config))
+            print(asked.sentence)
     return status
-
-
-def _settings(path: Path | None) -> tuple[Objective, ModelSettings, LoopSettings]:
-    if path is None:
-        return NOMINAL, ModelSettings(), LoopSettings()
-    config = read_config(path)
-    return config.objective, config.models, config.loop
-
-
-def _assumed(objective: Objective, config: Path | None) -> str:
-    """No file says how large its pixels are in a way that can be relied on."""
-    whose = "assumed" if config is None else f"by {config}"
-    return (
-        f"pixel size {whose}: {objective.um_per_px:g} um in the object plane "
-        f"({objective.magnification:g}x / {objective.na:g}); another one makes the answers wrong"
-    )
 
 
 def _measure(path: Path, sensor: Measurer, alone: SingleFrame, bits: int | None) -> dict[str, Any]:

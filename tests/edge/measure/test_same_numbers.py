@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from edge.appliance import cli
-from edge.appliance.focus.verb import NOMINAL
 from edge.camera import Frame, PixelFormat
 from edge.images.image_file import read_image
 from edge.latency import Lap
 from edge.measure.importance import ClassRule
 from edge.measure.preprocess import CpuPreprocessor
 from edge.open_sensor import build_sensor
+from edge.optics import NOMINAL
 from edge.settings import ModelSettings
 from engines.golden import batches
 

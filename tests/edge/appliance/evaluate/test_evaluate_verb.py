@@ -263,14 +263,14 @@ def test_wrong_use_is_one_line_and_exit_2(stacks, models, capsys, more, hints):
 @pytest.mark.parametrize(
     ("cells", "head", "hints"),
     [
-        (("small.png", "", "s", 1.0, "2.0", "0.34"), HEAD[:6], ["small.png", "640 x 640", "2016"]),
-        (("good.png", "", "s", 1.0, "2.0", "0.1"), HEAD[:6], ["good.png", "um_per_px = 0.1"]),
+        (("small.png", "", "s", 1.0, "2.0", "0.34"), HEAD[:6], ["small.png", "a side of 200 px"]),
+        (("good.png", "", "s", 1.0, "2.0", "0.1"), HEAD[:6], ["um_per_px = 0.1", "0.147 to 0.513"]),
         (("gone.png", "", "s", 1.0, "2.0", ""), HEAD[:6], ["gone.png"]),
     ],
 )
 def test_bad_frames_are_one_line_and_exit_2(models, tmp_path, capsys, cells, head, hints):
     write(tmp_path / "good.png", picture(1.0))
-    write(tmp_path / "small.png", np.zeros((640, 640, 3), np.uint8))
+    write(tmp_path / "small.png", np.zeros((200, 640, 3), np.uint8))
     path = manifest(tmp_path, [("good.png", "", "first", 0.0, "2.0", ""), cells], head)
     rows = tmp_path / "e.csv"
     words = ["--models", str(models), "--quiet", "--rows", str(rows)]
