@@ -19,9 +19,11 @@ from edge.appliance.report.focus_record import FieldRecord, View
 from edge.appliance.report.pictures import best_window, thumbnail
 from edge.camera import Camera, Frame, PixelFormat
 from edge.loop import Outcome, focus_field
-from edge.measure.preprocess import centre_crop
+from edge.measure.preprocess import measured_crop
+from edge.optics import normalised
 from edge.rig import Rig, build_rig
 from edge.settings import Config
+from engines.manifest import NOMINAL_OPTICS
 from firmware_bridge.firmware.host import HostFirmware
 from firmware_bridge.firmware.trace import MotorTrace
 from firmware_bridge.stage import open_stage
@@ -29,6 +31,7 @@ from firmware_bridge.stop_signals import BY, StopSignals
 from simulator.camera import SimulatedCamera
 from simulator.mechanics import Mechanics, MechanicsParameters
 from simulator.microscope import SENSOR, Microscope
+from simulator.optics import NOMINAL, Instrument
 
 RANGE_UM = 25.0
 _REST_S = 5.0
@@ -59,11 +62,13 @@ class SimulatedInstrument:
         dirt: float = 1.0,
         shape: tuple[int, int] = SENSOR,
         pictures: bool = False,
+        instrument: Instrument = NOMINAL,
     ) -> None:
+        self._pixels = normalised(config.objective, NOMINAL_OPTICS).pixels
         self._pictures = pictures
         self._config, self._seed, self._inverted = config, seed, inverted
         middle = (config.stage.z_min_um + config.stage.z_max_um) / 2
-        self.microscope = Microscope(seed, shape, slide_z_um=middle, dirt=dirt)
+        self.microscope = Microscope(seed, shape, instrument, slide_z_um=middle, dirt=dirt)
         self._opened = contextlib.ExitStack()
 
     def __enter__(self) -> SimulatedInstrument:
@@ -80,7 +85,9 @@ class SimulatedInstrument:
             direction = -1 if self._inverted else 1
             parameters = replace(MechanicsParameters(), direction=direction)
             self.mechanics = Mechanics(MotorTrace(firmware.trace_path), self._seed, parameters)
-            self.camera = _Watched(SimulatedCamera(self.microscope, self.mechanics), self.mechanics)
+            self.camera = _Watched(
+                SimulatedCamera(self.microscope, self.mechanics), self.mechanics, self._pixels
+            )
             window = {"z_min_um": stage.z_min_um, "z_max_um": stage.z_max_um}
             options = {**window, **stage.options, "port": firmware.port}
             self.rig: Rig = build_rig(
@@ -138,7 +145,7 @@ class SimulatedInstrument:
         for name, z_um in (("end_detail", record.z_final_um),
                            ("sharpest_detail", record.z_focus_um)):  # fmt: skip
             frame = Frame(self.microscope.picture(z_um), PixelFormat.RGB8, 0, 0, 0)
-            crop = centre_crop(frame)
+            crop, _ = measured_crop(frame, pixels=self._pixels)
             setattr(record, name, crop[best_window(record.views[-1], crop.shape)].copy())
 
     def turn_knob(self, height_um: float) -> None:
@@ -180,13 +187,13 @@ class SimulatedInstrument:
 class _Watched(Camera):
     """Passes frames on and keeps a small picture of each, with the true height it was taken at."""
 
-    def __init__(self, camera: Camera, mechanics: Mechanics) -> None:
-        self._camera, self._mechanics = camera, mechanics
+    def __init__(self, camera: Camera, mechanics: Mechanics, pixels: float) -> None:
+        self._camera, self._mechanics, self._pixels = camera, mechanics, pixels
         self.views: dict[int, tuple[npt.NDArray[np.uint8], float]] = {}
 
     def next(self, timeout_s: float) -> Frame:
         frame = self._camera.next(timeout_s)
-        small = thumbnail(centre_crop(frame))
+        small = thumbnail(measured_crop(frame, pixels=self._pixels)[0])
         height = self._mechanics.height_um(frame.exposure_mid_ns)
         self.views[frame.frame_id] = (small, height)
         return frame

@@ -10,8 +10,9 @@ import numpy.typing as npt
 from scipy.interpolate import CubicSpline
 
 from edge.measure.sharpness import gradient_energy
+from edge.optics import Objective
 from simulator.render import Renderer
-from simulator.sharpness import peak_um, planes_um
+from simulator.sharpness import PLANE_STEP_UM, peak_um, planes_um
 from simulator.slide import INFORMATIVE, field_content, grid_corner_px
 from simulator.specimen import GRID, Specimen, patch_edges_px
 
@@ -91,7 +92,10 @@ def find_truth(
     content = field_content(specimen)
     if content is None:
         raise ValueError(f"a field of {specimen.shape} px does not hold the 9 x 9 patches")
-    heights = planes_um((layer.z_um for layer in specimen.layers if layer.content), REACH_UM)
+    scope = renderer.instrument
+    unit = Objective(scope.na, scope.magnification, scope.um_per_px).axial_unit
+    layers = (layer.z_um for layer in specimen.layers if layer.content)
+    heights = planes_um(layers, REACH_UM * unit, PLANE_STEP_UM * unit)
     rows, columns = patch_edges_px(specimen, grid_corner_px(specimen), (GRID, GRID))
     window = slice(rows[0], rows[-1]), slice(columns[0], columns[-1])
     corners = np.ix_(rows - rows[0], columns - columns[0])

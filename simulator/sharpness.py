@@ -20,13 +20,15 @@ PLANE_STEP_UM = 0.5
 REACH_UM = 2.0
 
 
-def planes_um(heights_um: Iterable[float], reach_um: float = REACH_UM) -> F64:
+def planes_um(
+    heights_um: Iterable[float], reach_um: float = REACH_UM, step_um: float = PLANE_STEP_UM
+) -> F64:
     """Heights of the planes to look at for layers at `heights_um`, to `reach_um` beyond them;
     multiples of the step, so that planes of different specimens are the same planes."""
     heights = list(heights_um)
-    low = np.floor((min(heights) - reach_um) / PLANE_STEP_UM)
-    high = np.ceil((max(heights) + reach_um) / PLANE_STEP_UM)
-    return np.asarray(np.arange(low, high + 1) * PLANE_STEP_UM)
+    low = np.floor((min(heights) - reach_um) / step_um)
+    high = np.ceil((max(heights) + reach_um) / step_um)
+    return np.asarray(np.arange(low, high + 1) * step_um)
 
 
 def peak_um(heights_um: F64, energy: npt.NDArray[np.floating]) -> F64:

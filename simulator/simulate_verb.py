@@ -19,6 +19,8 @@ from edge.errors import ConfigError
 from edge.settings import Config
 from edge.state import State
 from simulator.closed_loop import RANGE_UM, Scenario, SimulatedInstrument
+from simulator.optics import NOMINAL as INSTRUMENT
+from simulator.other_instrument import instrument_of, told
 from simulator.slide import KINDS, SPARSITIES
 
 NOMINAL = Path(__file__).with_name("nominal.yaml")
@@ -40,13 +42,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_json(parser, "the numbers")
     add("--quiet", action="store_true", help="no progress, no table")
     add("--dirt", type=float, default=1.0, help="how much dust, bubbles, pen (0 = clean)")
+    scope = parser.add_argument_group("another instrument, its objective told to the runtime")
+    scope.add_argument("--na", type=float, metavar="X", help="of the objective (default: 0.75)")
+    scope.add_argument("--um-per-px", type=float, metavar="X", help="(default: 0.34)")
+    scope.add_argument("--condenser", type=float, metavar="X",
+                       help="its aperture over the objective's (default: 0.7)")  # fmt: skip
     add("--invert-sign", action="store_true", help="wire the motor backwards: must shut down")
 
 
 def run(options: argparse.Namespace) -> int:
     """0 = every field was handled, 3 = the runtime shut down for safety."""
-    config = _config(options.config)
-    scenarios = _scenarios(options)
+    config, instrument, unit = _config(options.config), INSTRUMENT, 1.0
+    given = (options.na, options.um_per_px, options.condenser)
+    if any(value is not None for value in given):
+        instrument, unit = instrument_of(*given)
+        config = told(config, instrument, unit)
+    scenarios = _scenarios(options, unit)
     if options.report is not None:
         check_folder(options.report)
     progress = Progress(len(scenarios), options.quiet)
@@ -60,8 +71,9 @@ def run(options: argparse.Namespace) -> int:
     )
     shown = options.report is not None
     with SimulatedInstrument(
-        config, options.seed, options.invert_sign, options.dirt, pictures=shown
-    ) as bench:
+        config, options.seed, options.invert_sign, options.dirt, pictures=shown,
+        instrument=instrument,
+    ) as bench:  # fmt: skip
         for scenario in scenarios:
             record = bench.focus(scenario)
             session.fields.append(record)
@@ -87,12 +99,13 @@ def _config(path: Path) -> Config:
     return config
 
 
-def _scenarios(options: argparse.Namespace) -> list[Scenario]:
+def _scenarios(options: argparse.Namespace, unit: float = 1.0) -> list[Scenario]:
     """The groups in turn; by default two fields of each of the six and one blank."""
     if options.fields is not None and not 1 <= options.fields <= 10_000:
         raise ConfigError(f"--fields {options.fields} must be within 1..10000")
-    if options.start_um is not None and not abs(options.start_um) <= 60.0:
-        raise ConfigError(f"--start-um {options.start_um} must be within -60..60")
+    most_um = 60.0 * unit
+    if options.start_um is not None and not abs(options.start_um) <= most_um:
+        raise ConfigError(f"--start-um {options.start_um} must be within +-{most_um:g}")
     if not 0.0 <= options.dirt <= 3.0:
         raise ConfigError(f"--dirt {options.dirt} must be within 0..3")
     kinds = (options.kind,) if options.kind else KINDS
@@ -105,7 +118,7 @@ def _scenarios(options: argparse.Namespace) -> list[Scenario]:
     else:
         chosen = list(islice(cycle(groups), options.fields))
     rng = np.random.default_rng([options.seed, 25])
-    starts = rng.uniform(-RANGE_UM, RANGE_UM, len(chosen))
+    starts = rng.uniform(-RANGE_UM, RANGE_UM, len(chosen)) * unit
     if options.start_um is not None:
         starts[:] = options.start_um
     return [Scenario(n, *group, float(starts[n])) for n, group in enumerate(chosen)]
