@@ -7,6 +7,7 @@ reported, errors after which its position is unknown shut the rig down.
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,6 +17,7 @@ import numpy.typing as npt
 
 from edge.camera import Camera, Frame
 from edge.decide.decision import Decision, Hold, LookAgain, Move, Plan, Shutdown
+from edge.decide.reading_scale import Scale
 from edge.errors import CameraStalled, ConfigError, EngineRejected, MoveRefused, MoveUncertain
 from edge.guard import Guard
 from edge.latency import Lap
@@ -50,6 +52,10 @@ class Proposer(Protocol):
     def new_field(self) -> None:
         """Another field, or another scan line, lies under the objective."""
 
+    @property
+    def scale(self) -> Scale | None:
+        """What a reading is worth, as far as the moves told; None where that is not followed."""
+
 
 class Parts(Protocol):
     """What `step` needs of a rig (edge.rig.Rig is one)."""
@@ -80,7 +86,7 @@ class Outcome:
     controller proposed, also when the guard refused it; `sent_ns` is when it was sent, None if
     it was not. `latency_ms` has preprocess, rin, select, dpn (on a GPU instead of these: gpu),
     aggregate, plan, move and total, from the frame's arrival, as far as the frame got. `age_ms`
-    is from mid-exposure to the end.
+    is from mid-exposure to the end. `scale`: what a reading is worth, as known after this frame.
     """
 
     decision: Decision
@@ -93,11 +99,24 @@ class Outcome:
     exposure_end_ns: int | None = None
     latency_ms: Mapping[str, float] | None = None
     age_ms: float | None = None
+    scale: Scale | None = None
 
     @property
     def estimate(self) -> FocusEstimate | NoFocus | None:
         """The estimate, the reason why there is none, or None when no frame was measured."""
         return self.measurement.estimate if self.measurement else None
+
+    @property
+    def interval_um(self) -> float | None:
+        """Half-width of the 95 % interval with what the scale of the readings may be off; None
+        without an estimate."""
+        found = self.estimate
+        if not isinstance(found, FocusEstimate):
+            return None
+        if self.scale is None:
+            return found.interval_um
+        off_um = self.scale.interval * abs(found.defocus_um)
+        return math.hypot(found.interval_um, off_um) / self.scale.value
 
     @property
     def move(self) -> Move | None:
@@ -248,4 +267,5 @@ class _Trace:
             self.frame.exposure_end_ns,
             self.lap.ms,
             (self._rig.clock() - self.frame.exposure_mid_ns) / 1e6,
+            self._rig.controller.scale,
         )

@@ -23,6 +23,8 @@ from firmware_bridge.stage import STAGES
 
 BACKENDS = ("auto", "cpu", "gpu")
 RUNTIMES = ("onnxruntime", "openvino")
+#: drivers whose controller ends every move from one side, past the play, and how far by default
+APPROACHING = {"binary": 2.0, "binary-process": 2.0}
 BY_HAND = "by-hand"  # a person vouches for focus_direction and for the stage's um
 TRAVEL_UM = 100_000  # no microscope's focus drive travels 10 cm
 
@@ -113,6 +115,12 @@ class StageSettings:
     reference_um: float = 0.0
     made_with: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def ends_from_one_side(self) -> bool:
+        """Whether the play is taken up after every move, so that none of it can be lost in it."""
+        usual_um = APPROACHING.get(self.driver, 0.0)
+        return bool(usual_um and self.options.get("backlash_um", usual_um))
+
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
@@ -165,6 +173,14 @@ class LoopSettings:
     focus_offset_um: float = key("number", "um, what you call sharp above the plane where the "
                                  "specimen is sharpest; positive = the objective ends higher (docs/"
                                  "calibration.md)", -10, 10, default=0.0)  # fmt: skip
+    reading_scale: float = key("number", "um that the networks read for each um of defocus, where "
+                               "it is calibrated (docs/any_objective.md); else the moves find it",
+                               0.4, 1.6, default=1.0)  # fmt: skip
+    reading_scale_95: float | None = key("number", "its 95 % half-width. Default: not calibrated",
+                                         0.001, 0.5, default=None)  # fmt: skip
+    hold_outside_training: bool = key("truth", "a field whose first frame lies outside the "
+                                      "training is held, unless reading_scale is calibrated",
+                                      default=False)  # fmt: skip
     budget_ms: float | None = key("number", "ms from a frame's arrival to the command; fewer "
                                   "patches are measured where all take longer. Default: no budget",
                                   1, 10_000, default=None)  # fmt: skip

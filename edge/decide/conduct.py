@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from edge.decide.debts import PATIENCE
 from edge.decide.evidence import CERTAIN, Change, Finding, Reading, averaged, same
 from edge.decide.play import MOST_PLAY_UM, Play
+from edge.decide.reading_scale import ReadingScale
 
 STRIKES = 2
 SIGN = "focus sign contradicts the calibration"
@@ -49,11 +50,20 @@ class _Span:
 class Conduct:
     """`direction` = +1 when a rising z raises the objective, -1 when it lowers it. Not thread-safe.
 
-    What belongs to the stage outlasts a field: strikes, the sign, the play.
+    What belongs to the stage outlasts a field: strikes, the sign, the play. `scale`: what readings
+    are worth; all are given as they were read. `near_um`: as NEAR_UM, of this instrument;
+    `no_play`: the drive ends every move from one side.
     """
 
-    def __init__(self, direction: int) -> None:
-        self._direction = direction
+    def __init__(
+        self,
+        direction: int,
+        scale: ReadingScale | None = None,
+        near_um: float = NEAR_UM,
+        no_play: bool = False,
+    ) -> None:
+        self._direction, self._near_um, self._no_play = direction, near_um, no_play
+        self.scale = scale or ReadingScale()
         self.restart()
 
     def restart(self) -> None:
@@ -62,6 +72,7 @@ class Conduct:
         self.sign_confirmed = False
         self._unjudged = 0  # moves in a row, one a field, after which no frame was seen
         self._readable = 0  # frames since they are too many
+        self.scale.restart()
         self._play = Play()
         self._lost_moves = 0  # in a row
         self._dead: set[bool] = set()  # directions in which more than any play was lost
@@ -82,18 +93,27 @@ class Conduct:
         self._stuck = None
         self._dead.clear()
 
-    def judge(self, before: Reading, after: Reading) -> Judged:
-        """A move for which `before` was the reason, and what was read after it."""
+    def judge(self, before: Reading, after: Reading, ended: bool = False) -> Judged:
+        """A move for which `before` was the reason, and what was read after it. `ended`: the stage
+        reports the place where the move should end; only then it tells what a reading is worth."""
         self._unjudged = self._readable = 0
+        may_be_lost_um = self._play.may_lose_um(before.z_um, after.z_um)
+        judged = self._judged(before, after)
+        if ended and not (judged.struck or judged.lost or judged.disputed or judged.shutdown):
+            raw = Change.between(before, after, self._direction)
+            self.scale.learn(raw, 0.0 if self._no_play else may_be_lost_um)
+        return judged
+
+    def _judged(self, before: Reading, after: Reading) -> Judged:
         span, self._span = self._span, None
         if span is not None and not same(span.last, before):
             span = None  # something else moved the glass, or the specimen, between the two
-        change = Change.between(before, after, self._direction)
+        change = self._change(before, after)
         finding, first, moves = change.finding, before, 1
         if change.engaged:
             self._follows(before, after)
         if span is not None:
-            joint = Change.between(span.first, after, self._direction)
+            joint = self._change(span.first, after)
             if joint.finding is Finding.AGREES:
                 self.strikes, self.sign_confirmed = 0, True
                 return Judged(finding, settled=True)
@@ -105,7 +125,8 @@ class Conduct:
             started, undecided = (span.first, span.undecided) if span else (before, 0)
             self._span = _Span(started, after, undecided + 1)
             return Judged(finding)
-        near = max(abs(first.defocus_um), abs(after.defocus_um)) <= NEAR_UM
+        farthest_um = max(abs(first.defocus_um), abs(after.defocus_um))
+        near = farthest_um / self.scale.value <= self._near_um
         if change.followed or finding is Finding.AGREES:
             self.sign_confirmed = True
         if finding in (Finding.AGREES, Finding.OVERSHOT):
@@ -134,7 +155,7 @@ class Conduct:
             return Judged(Finding.NOTHING)
         if origin is not None and not self.sign_confirmed:
             back = averaged(origin, back)
-        change = Change.between(away, back, self._direction)
+        change = self._change(away, back)
         finding = change.finding
         if change.engaged:
             self._follows(away, back)
@@ -163,6 +184,10 @@ class Conduct:
             return True
         self._unjudged, self._readable = STRIKES - 1, 0
         return False
+
+    def _change(self, before: Reading, after: Reading) -> Change:
+        """Between two readings, in um of travel."""
+        return Change.between(self.scale.worth(before), self.scale.worth(after), self._direction)
 
     def stuck_um(self, upwards: bool) -> float:
         """Motion that was lost in this direction, more than any play; 0 when that way is free."""

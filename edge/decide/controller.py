@@ -16,6 +16,7 @@ from edge.decide.debts import Debts, Owed, place_um
 from edge.decide.decision import Hold, InFocus, LookAgain, Move, Plan, Shutdown
 from edge.decide.evidence import Finding, Reading, improved
 from edge.decide.hunt import Hunt
+from edge.decide.reading_scale import ReadingScale, Scale
 from edge.measure.aggregate import FocusEstimate, NoFocus, Reason
 from edge.settings import MAX_INTERVAL_UM, MAX_SHOTS, SETTLE_MS, VERIFY_ABOVE_UM
 from firmware_bridge.errors import StageRefused
@@ -40,6 +41,14 @@ class ControllerSettings:
     max_interval_um: float = MAX_INTERVAL_UM
     settle_ns: int = round(SETTLE_MS * 1e6)
     max_shots: int = MAX_SHOTS
+    near_um: float = NEAR_UM  # so near focus, networks are biased as much as what they measure
+    axial_unit: float = 1.0  # um of this instrument for one of the nominal (edge.optics)
+    max_step_um: float = math.inf  # a longer way is gone in several moves
+    offset_um: float = 0.0  # that estimates carry above the plane of sharpest detail
+    no_play: bool = False  # the drive ends every move from one side
+    hold_outside: bool = False  # nothing moves on a first frame outside the training
+    reading_scale: float = 1.0  # um read per um, and its 95 % half-width where it is calibrated
+    reading_scale_95: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +75,14 @@ class Controller:
         self._settings = settings
         self._sent_ns = 0
         self._place_um: float | None = None  # where the stage was left
-        self._conduct = Conduct(settings.focus_direction)
+        self._scale = ReadingScale(
+            settings.reading_scale, settings.reading_scale_95, settings.axial_unit
+        )
+        self._conduct = Conduct(
+            settings.focus_direction, self._scale, settings.near_um, settings.no_play
+        )
         self._last: Sent | None = None
-        self._hunt = Hunt(settings.max_shots, settings.sharp_um)
+        self._hunt = Hunt(settings.max_shots, settings.sharp_um, settings.near_um)
         self.restart()
 
     def restart(self) -> None:
@@ -88,6 +102,7 @@ class Controller:
         self._begin_here()
 
     def _begin_here(self) -> None:
+        self._moved_here = False
         self._debts: Debts[Sent] = Debts()
         self._looks = 0  # at frames that show nothing, after the last move
         self._guessed = False  # since a reading last told the direction
@@ -106,6 +121,11 @@ class Controller:
     def strikes(self) -> int:
         """Moves in a row that did not do what was predicted."""
         return self._conduct.strikes
+
+    @property
+    def scale(self) -> Scale:
+        """What a reading is worth, as far as the moves have told (edge.decide.reading_scale)."""
+        return self._scale.told
 
     @property
     def sign_confirmed(self) -> bool:
@@ -153,6 +173,7 @@ class Controller:
         self._looks = 0
         self._sent_ns = sent_ns
         self._hunt.sent()
+        self._moved_here = True
 
     def _unsettled(self, exposure_start_ns: int, status: StageStatus) -> bool:
         if status.moving or status.settled_ns is None:
@@ -166,8 +187,11 @@ class Controller:
         return not stirred and exposure_start_ns < self._sent_ns + START_NS
 
     def _aim(self, estimate: FocusEstimate, z_um: float, z_half_um: float, s: StageStatus) -> Plan:
-        d, limits = estimate.defocus_um, self._settings
-        interval = math.hypot(estimate.interval_um, z_half_um)
+        strange = self._settings.hold_outside and estimate.outside
+        if strange and not (self._moved_here or self._scale.known):
+            return Hold(f"{Reason.OUTSIDE_TRAINING.value}: {estimate.outside}")
+        d, limits = self._true_um(estimate.defocus_um), self._settings
+        interval = math.hypot(estimate.interval_um / self._scale.value, z_half_um)
         if not (math.isfinite(d) and interval <= limits.max_interval_um):
             return Hold("uncertain")
         if abs(d) <= limits.deadband_um:
@@ -178,7 +202,7 @@ class Controller:
             if abs(d) <= limits.sharp_um:  # and need not be
                 self._hunt.found()
                 return InFocus("within-depth-of-field")
-            if not (self.sign_confirmed and interval <= NEAR_UM):
+            if not (self.sign_confirmed and interval <= limits.near_um):
                 return Hold("uncertain")
             if self._guessed:  # no other move would be a better one
                 return InFocus("within-interval")
@@ -189,17 +213,27 @@ class Controller:
         end = self._hunt.end(d, guess)
         if end is not None:
             return end
-        travel_um = limits.focus_direction * self._hunt.travel_um(d)
+        travel_um = limits.focus_direction * self._within_a_step(self._hunt.travel_um(d))
         stuck_um = self._conduct.stuck_um(upwards=travel_um > 0)
         if stuck_um:
             play = f"play: {stuck_um:.1f} um of motion after a reversal moved nothing"
             return Hold(play, enough=True)
         if self._conduct.unproven():
             return Hold("unproven: no frame was seen after the last moves", enough=True)
-        reading = Reading(z_um, d, interval, estimate.exposure_mid_ns)
+        raw = math.hypot(estimate.interval_um, z_half_um)
+        reading = Reading(z_um, estimate.defocus_um, raw, estimate.exposure_mid_ns)
         move = Sent(reading, z_um, z_um + travel_um, verify=large, guess=guess)
         reason = "likely-defocus" if guess else "large-defocus" if large else "defocus"
         return self._propose(move, s, reason)
+
+    def _true_um(self, read_um: float) -> float:
+        """A reading in um that the glass must move; the user's offset is in these already."""
+        value, offset_um = self._scale.value, self._settings.offset_um
+        return read_um if value == 1.0 else (read_um - offset_um) / value + offset_um
+
+    def _within_a_step(self, travel_um: float) -> float:
+        most_um = self._settings.max_step_um
+        return min(max(travel_um, -most_um), most_um)
 
     def _propose(self, move: Sent, status: StageStatus, reason: str) -> Move:
         self._proposed = move
@@ -225,7 +259,8 @@ class Controller:
         if last.rollback:
             judged = self._conduct.returned(last.origin, last.before, now)
         else:
-            judged = self._conduct.judge(last.before, now)
+            ended = abs(z_um - last.target_um) <= slack_um and isinstance(estimate, FocusEstimate)
+            judged = self._conduct.judge(last.before, now, ended)
         self.last_finding = judged.finding
         if judged.shutdown:
             return Shutdown(judged.shutdown)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
+from edge.decide.conduct import NEAR_UM
 from edge.decide.controller import Controller, ControllerSettings
 from edge.decide.decision import Plan
 from edge.decide.tracking import ScanPath, SteadyScan, TrackingController, TrackingSettings
@@ -22,8 +24,11 @@ def controller_of(
     scan, stage = config.scan, config.stage
     if scan is None:
         settle_ns = round(stage.settle_ms * 1e6)
+        by_field = controller_settings(
+            config.loop, config.objective, stage.focus_direction, settle_ns
+        )
         return Controller(
-            controller_settings(config.loop, config.objective, stage.focus_direction, settle_ns)
+            replace(by_field, max_step_um=stage.max_step_um, no_play=stage.ends_from_one_side)
         )
     settings = TrackingSettings(
         focus_direction=stage.focus_direction,
@@ -49,6 +54,12 @@ def controller_settings(
         max_interval_um=loop.max_interval_for(objective),
         settle_ns=settle_ns,
         max_shots=loop.max_shots,
+        near_um=NEAR_UM * objective.axial_unit,
+        axial_unit=objective.axial_unit,
+        offset_um=loop.focus_offset_um,
+        hold_outside=loop.hold_outside_training,
+        reading_scale=loop.reading_scale,
+        reading_scale_95=loop.reading_scale_95,
     )
 
 

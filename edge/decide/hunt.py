@@ -18,8 +18,8 @@ DISPUTES = 2  # small moves in a row that the reading did not answer: it knows n
 class Hunt:
     """`max_shots` moves without reaching focus; nobody sees a difference within `sharp_um`."""
 
-    def __init__(self, max_shots: int, sharp_um: float) -> None:
-        self._max_shots, self._sharp_um = max_shots, sharp_um
+    def __init__(self, max_shots: int, sharp_um: float, near_um: float = NEAR_UM) -> None:
+        self._max_shots, self._sharp_um, self._near_um = max_shots, sharp_um, near_um
         self.found()
 
     def found(self) -> None:
@@ -45,7 +45,7 @@ class Hunt:
 
     def travel_um(self, defocus_um: float) -> float:
         """How far to move for a reading; it is taken for the beginning of a move."""
-        if abs(defocus_um) <= NEAR_UM:
+        if abs(defocus_um) <= self._near_um:
             self._sides.add(defocus_um > 0)
         return defocus_um / self._gain
 
@@ -61,7 +61,7 @@ class Hunt:
             self.found()  # farther off than they disagree, or they agree by now
         over = self._shots >= self._max_shots
         hunted = self._disputes >= DISPUTES or (over and len(self._sides) == 2)
-        if far_um <= NEAR_UM and hunted:
+        if far_um <= self._near_um and hunted:
             self._unsure_um = max(far_um, self._sharp_um)
             return InFocus("readings-disagree")
         if over and far_um <= self._sharp_um:

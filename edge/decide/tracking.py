@@ -96,6 +96,11 @@ class TrackingController:
         self.last_finding: Finding | None = None
         self.new_field()
 
+    @property
+    def scale(self) -> None:
+        """Not followed while the slide moves."""
+        return None
+
     def new_field(self) -> None:
         """Another scan line: the surface is found anew. Strikes stay with the stage."""
         self.surface.forget()

@@ -44,6 +44,7 @@ class FocusEstimate:
     exposure_start_ns: int  # monotonic; the earliest that it can have been
     exposure_mid_ns: int
     spread_um: float  # standard deviation between the patches, from their MAD
+    outside: str = ""  # what lies outside the training (edge.measure.training_range)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,8 @@ def aggregate(
     reason = _doubt(interval_model, median_um, spread, network, k, importance, shift)
     if reason is not None:
         return NoFocus(reason, sparsity, start_ns, mid_ns, median_um, interval)
-    return FocusEstimate(median_um, interval, k, sparsity, start_ns, mid_ns, spread)
+    outside = shift.feature if shift is not None and shift.alarm else ""
+    return FocusEstimate(median_um, interval, k, sparsity, start_ns, mid_ns, spread, outside)
 
 
 def median_and_spread(measured: PatchDefocus) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 stage with travel time and history, a camera whose frames are looked up instead of measured."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -155,6 +155,8 @@ class Eye:
     saturate_um: float = 30.0
     range_um: float = 25.0
     noise: object = None  # callable -> um
+    gain: float = 1.0  # um read for one um of defocus
+    outside: str = ""  # what lies outside the training
     answer: object = None  # a fixed estimate, or a callable(frame)
 
     def __call__(self, frame):
@@ -165,10 +167,10 @@ class Eye:
             return self.answer
         d = self.focus_um - self.sign * self.stage.glass_um
         d = float(np.clip(d, -self.saturate_um, self.saturate_um))
-        d += self.noise() if self.noise else 0.0
+        d = d * self.gain + (self.noise() if self.noise else 0.0)
         if abs(d) > self.range_um:
             return no_focus(Reason.OUTSIDE_RANGE, start, mid, d, self.interval_um)
-        return estimate(d, self.interval_um, start, mid)
+        return replace(estimate(d, self.interval_um, start, mid), outside=self.outside)
 
 
 SETTINGS = ControllerSettings(focus_direction=1, deadband_um=0.5, max_shots=10)

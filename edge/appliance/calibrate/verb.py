@@ -21,13 +21,13 @@ from edge.appliance.calibrate.drive_calibration import DriveCalibration, DriveCa
 from edge.appliance.calibrate.offset import offset_here
 from edge.appliance.calibrate.page import write_page
 from edge.appliance.config.calibration_file import MadeWith
-from edge.appliance.config.config_file import APPROACHING, BY_HAND, calibration_file, read_config
+from edge.appliance.config.config_file import BY_HAND, calibration_file, read_config
 from edge.appliance.files import add_json, is_standard, write_json
 from edge.appliance.report.report import check_folder
 from edge.errors import ConfigError
 from edge.instrument import camera_says, stage_says
 from edge.rig import Rig, build_rig
-from edge.settings import Config
+from edge.settings import APPROACHING, Config
 from firmware_bridge.stop_signals import BY, StopSignals
 
 ADAPT = "training.adapt.verb"

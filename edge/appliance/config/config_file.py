@@ -19,6 +19,7 @@ from edge.errors import ConfigError, OptionError
 from edge.measure.importance import ClassRule
 from edge.optics import Objective
 from edge.settings import (
+    APPROACHING,
     BY_HAND,
     CLASS_KEYS,
     OBJECTIVE_KEYS,
@@ -33,8 +34,6 @@ from edge.settings import (
 )
 from firmware_bridge.stage_options import option_faults
 
-#: drivers whose controller ends every move from one side, past the play (`backlash_um`)
-APPROACHING = ("binary", "binary-process")
 PLAY_MARGIN_UM = 0.5
 
 

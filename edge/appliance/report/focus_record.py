@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -193,6 +193,8 @@ def _frame_json(outcome: Outcome) -> dict[str, Any]:
         "reason": outcome.reason,
         "defocus_um": _finite(getattr(estimate, "defocus_um", None)),
         "interval_um": _finite(getattr(estimate, "interval_um", None)),
+        "interval_with_scale_um": _finite(outcome.interval_um),
+        "scale": asdict(outcome.scale) if outcome.scale else None,
         "target_um": outcome.move.target_um if outcome.move else None,
         "shift": shift_json(outcome.measurement.shift if outcome.measurement else None),
         "latency_ms": dict(outcome.latency_ms) if outcome.latency_ms else None,

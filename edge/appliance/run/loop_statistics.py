@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from typing import Any
 
 from edge.decide.decision import Decision
+from edge.decide.reading_scale import Scale
 from edge.latency import LatencyHistogram
 from edge.loop import LATE, Outcome
 from edge.measure.training_range import FEATURES
@@ -29,6 +31,7 @@ class LoopStatistics:
         self.moves = 0
         self.compared = 0  # with what the model was trained on
         self.outside: Counter[str] = Counter(dict.fromkeys(FEATURES, 0))  # by the furthest
+        self.scale: Scale | None = None  # what a reading is worth
         self.last: Outcome | None = None
         self.latency = {stage: LatencyHistogram() for stage in STAGES}
         self._last_id: int | None = None
@@ -42,6 +45,7 @@ class LoopStatistics:
             return
         self.frames += 1
         self._follow(outcome.frame_id)
+        self.scale = outcome.scale
         self.late += outcome.reason.startswith(LATE)
         self.stale += outcome.decision is Decision.REFUSE and outcome.reason.startswith("stale")
         self.moves += outcome.sent_ns is not None
@@ -81,6 +85,7 @@ class LoopStatistics:
                 "share": round(self.outside_share(), 4),
                 "frames": {name: count for name, count in self.outside.items() if count},
             },
+            "scale": asdict(self.scale) if self.scale else None,
             "latency_ms": {
                 stage: {
                     "p50": round(times.quantile_ms(0.5), 3),
@@ -107,6 +112,10 @@ class LoopStatistics:
                 f"; p50 {total.quantile_ms(0.5):.1f}, p99 {total.quantile_ms(0.99):.1f}, "
                 f"max {total.max_ms:.1f} ms, age {age.quantile_ms(0.5):.0f} ms"
             )
+        if self.scale is not None and (self.scale.jumps or self.scale.value != 1.0):
+            words += f"; a reading is worth {self.scale.value:.2f} +- {self.scale.interval:.2f}"
+            if self.scale.jumps:
+                words += f", changed {self.scale.jumps} times: has the iris been turned?"
         if self.last is not None:
             words += f"; {self.last.decision.value}: {self.last.reason}"
         return words
