@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge.appliance.report.focus_record import FieldRecord, SessionRecord, View
-from edge.decide.decision import Decision, Hold, Move, Schedule
+from edge.decide.decision import Decision, Hold, Move, Plan
 from edge.loop import Outcome
 from edge.measure.aggregate import FocusEstimate, NoFocus, Reason
 from edge.measure.defocus import PatchDefocus
@@ -44,7 +44,7 @@ def outcome(
     reason: str,
     choice: Ranked | None,
     defocus_um: float = 5.0,
-    plan: Schedule | None = None,
+    plan: Plan | None = None,
     frame_id: int = 1,
     at_ms: int = 0,
     sent: bool = True,
