@@ -48,7 +48,8 @@ layers: test-env
 	$(BIN)/lint-imports --config setup.cfg
 
 # Side by side, each file as a whole, so that what its tests share is made once; the long ones first.
-WORKERS ?= 2
+# One more than two cores: tests that keep pace with a firmware mostly wait.
+WORKERS ?= 3
 PYTEST  := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 pytest: test-env firmware board-tools camera-tools tensorrt pycuda

@@ -16,6 +16,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from firmware_bridge.firmware.trace import DEAD_S
+
 
 class MotorTrajectory(Protocol):
     """Where the motor was: the firmware's trace, or a script in a test."""
@@ -81,7 +83,7 @@ class Mechanics:
         index = max(bisect_right(self._times, time_ns) - 1, 0)
         return len(self._times) == 1 or time_ns - self._times[index] >= quiet_ms * 1e6
 
-    def known_until(self, time_ns: int, timeout_s: float = 1.0) -> bool:
+    def known_until(self, time_ns: int, timeout_s: float = DEAD_S) -> bool:
         """Wait until the motor's trace covers `time_ns`; False when it does not get there."""
         deadline = time.monotonic() + timeout_s
         while self._trajectory.now()[0] < time_ns:

@@ -82,14 +82,14 @@ REAL_TIME = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark them, in one place, so that nothing need be written into each. The long ones come first:
-    side by side (make pytest), the last to end must be a short one."""
+    """Mark them, in one place, so that nothing need be written into each. The long ones come first,
+    then those that wait: side by side (make pytest), the last file to end must be a short one."""
     for item in items:
         here = item.path.relative_to(ROOT).as_posix()
         for mark, names in (("long", LONG), ("real_time", REAL_TIME)):
             if any(here == name or here.startswith(f"{name}/") for name in names):
                 item.add_marker(mark)
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    items.sort(key=lambda item: [item.get_closest_marker(m) is None for m in ("long", "real_time")])
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -15,6 +15,7 @@ from types import TracebackType
 import numpy as np
 import numpy.typing as npt
 
+DEAD_S = 5.0  # a firmware that has not had a turn for so long is gone, on a busy computer too
 _HEADER = struct.Struct("<4sIIIQqiIQ")
 _MOVING_PART = struct.Struct("<qiI")  # heartbeat_ns, motor_nm, moves_started
 _ENTRY = np.dtype([("time_ns", "<i8"), ("motor_nm", "<i4"), ("move_id", "<u4")])
@@ -62,7 +63,7 @@ class MotorTrace:
         """Moves begun since the firmware started; a copy of a MOVE does not count."""
         return self._moving_part()[2]
 
-    def wait_until(self, time_ns: int, timeout_s: float = 1.0) -> bool:
+    def wait_until(self, time_ns: int, timeout_s: float = DEAD_S) -> bool:
         """Wait until the trajectory is complete up to `time_ns`; False when it stays behind."""
         deadline = time.monotonic() + timeout_s
         while self.now()[0] < time_ns:
