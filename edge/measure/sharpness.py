@@ -45,11 +45,17 @@ def luminance_of(frame: Frame) -> F32:
 def sharpness(frame: Frame) -> float:
     """Mean gradient energy of the crop less what its noise adds; greater = sharper, never below 0.
 
-    The noise is told by the finest checks of the picture, where optics leaves nothing (Immerkaer,
-    Computer Vision and Image Understanding 64, 1996).
+    The noise is told as `noise_energy` has it.
     """
     luminance = luminance_of(frame)
+    energy = float(gradient_energy(luminance).mean()) - noise_energy(luminance)
+    return energy if math.isfinite(energy) and energy > 0.0 else 0.0
+
+
+def noise_energy(luminance: F32) -> float:
+    """What noise adds to the mean gradient energy of (h, w) float32 luminance, told by the finest
+    checks of the picture, where optics leaves nothing (Immerkaer, Computer Vision and Image
+    Understanding 64, 1996)."""
     checks = luminance[1:, 1:] - luminance[1:, :-1] - luminance[:-1, 1:] + luminance[:-1, :-1]
     noise_sd = _MAD_TO_SD * float(np.median(np.abs(checks[::3, ::3]))) / 2.0
-    energy = float(gradient_energy(luminance).mean()) - _NOISE_GAIN * noise_sd**2
-    return energy if math.isfinite(energy) and energy > 0.0 else 0.0
+    return _NOISE_GAIN * noise_sd**2

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from edge.camera import Frame
 from edge.loop import step
 from edge.measure.preprocess import centre_crop
+from edge.measure.sharpness import LUMINANCE, gradient_energy
 from simulator.closed_loop import Scenario, SimulatedInstrument
 
 U8 = npt.NDArray[np.uint8]
@@ -29,6 +30,7 @@ Ended = tuple[int, float, str]  # images, seconds, how
 COARSE_UM = 5.0
 FINE_UM = 0.3  # a quarter of the depth of field of 20x/0.75
 MOST_COARSE = 24  # pictures uphill; then there is no hill
+_WEIGHTS = np.array([LUMINANCE], np.float32)
 GOLDEN = (math.sqrt(5) - 1) / 2
 MOST_FRAMES = 12  # of our loop on one field
 REST_S = 5.0
@@ -36,7 +38,8 @@ REST_S = 5.0
 
 @dataclass(slots=True)
 class Climb:
-    """How one field ended. `error_um`: objective less best focus, absolute, at the end."""
+    """How one field ended. `error_um`: objective less the sharpest plane, absolute, at the end;
+    `above_um` the same with its sign."""
 
     field: str
     start_um: float
@@ -44,17 +47,13 @@ class Climb:
     seconds: float
     error_um: float
     ended: str
+    above_um: float = math.nan
 
 
 def tenengrad(pixels: U8) -> float:
-    """Mean squared gradient (Sobel, 3 x 3) of the green channel; greater = sharper.
-
-    Source: Krotkov, Focusing, IJCV 1 (1987).
-    """
-    green = np.ascontiguousarray(pixels[..., 1])
-    x = cv2.Sobel(green, cv2.CV_32F, 1, 0)
-    y = cv2.Sobel(green, cv2.CV_32F, 0, 1)
-    return float((cv2.norm(x) ** 2 + cv2.norm(y) ** 2) / green.size)
+    """Mean squared gradient (Sobel, 3 x 3) of the luminance, the measure that defines focus here;
+    greater = sharper. Source: Krotkov, Focusing, IJCV 1 (1987)."""
+    return float(gradient_energy(cv2.transform(np.asarray(pixels, np.float32), _WEIGHTS)).mean())
 
 
 def climb(sharpness: Callable[[float], float], start_um: float) -> float:
@@ -102,9 +101,9 @@ def compare(
             instrument.at_rest()
             images, seconds, ended = focus(instrument)
             _, height_um = instrument.at_rest()
-            error = abs(height_um - truth.z_focus_um)
-            words = f"{kind} {sparsity}"
-            result = Climb(words, scenario.start_um, images, seconds, error, ended)
+            above = height_um - truth.z_focus_um
+            error, words = abs(above), f"{kind} {sparsity}"
+            result = Climb(words, scenario.start_um, images, seconds, error, ended, above)
             ways[name].append(result)
             done(f"{words}, {name}: {images} images, {error:.2f} um")
     return {

@@ -19,7 +19,7 @@ from engines.golden import batches
 from simulator.bench.climb import Climb
 from training.baselines.networks import BASELINES
 from training.baselines.weights import write as write_weights
-from training.paper import climbing, judge, psf
+from training.paper import climbing, judge, psf, zero
 from training.paper.__main__ import _options, asked
 from training.paper.answers import SAME_TIME, Answers, Methods, all_patches, load, save
 from training.paper.choose import (
@@ -95,6 +95,37 @@ def test_rivals_take_the_median_of_the_whole_grid() -> None:
     assert {rows[NAMES[name]].found_um for name in BASELINES} == {51.0}
     held = compared([replace(answered(), found_um=np.nan, interval_um=np.nan)])[0]
     assert (held.found_um, held.interval_um) == (None, None)
+
+
+def test_what_a_rival_learned_as_zero_is_taken_from_its_answers(tmp_path: Path) -> None:
+    """Measured near focus on patches with content, of these very weights, and of no others."""
+    near, far = answered(true_um=5.0), answered(true_um=15.0)
+    grid = {**near.grid_um, "liao": np.where(near.richness > 0.8, 5.6, 80.0).astype(np.float32)}
+    found = zero.shifts([replace(near, grid_um=grid), far])
+    assert found["liao"] == {"um": pytest.approx(0.6), "patches": 10}  # the far frame says nothing
+    (tmp_path / "liao.pt").write_bytes(b"weights")
+    zero.write(found, tmp_path)
+    assert zero.zeros(tmp_path)["liao"] == pytest.approx(0.6)
+    moved = {row.condition: row for row in compared([near], zero.zeros(tmp_path))}
+    assert moved[NAMES["liao"]].found_um == pytest.approx(50.4)
+    assert moved[OURS].found_um == pytest.approx(5.1)  # ours learned this zero
+    (tmp_path / "liao.pt").write_bytes(b"trained again")
+    assert zero.zeros(tmp_path)["liao"] == 0.0
+    (tmp_path / "zero.json").write_text('{"liao": {"um": "much"}}')
+    with pytest.raises(ValueError, match="liao has no finite um"):
+        zero.zeros(tmp_path)
+
+
+def test_slides_that_tell_the_zero_are_not_judged() -> None:
+    assert Job(Path(), MODELS, Path(), count=1, planes=2).domain != zero.CALIBRATION
+
+
+def test_a_constant_offset_of_a_climber_is_told_apart_from_what_it_loses() -> None:
+    ends = [-0.6, -0.5, -0.7, 12.0]
+    fields = [Climb("cell dense", 9.0, 12, 1.0, abs(um), "sharpest", um) for um in ends]
+    told = climbing.as_json({"a way": fields})["a way"]
+    assert isinstance(told, dict)
+    assert (told["constant_um"], told["lost"]) == (-0.6, 1)
 
 
 def test_answers_come_back_from_their_file(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ of 16 px and the height of its focus; importance W* per patch of the grid.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +17,14 @@ from edge.measure.preprocess import PATCH_PX, PatchGrid
 from simulator.slide import INFORMATIVE
 from simulator.specimen import DETAIL_SCALE
 from training.adapt.sharpness import (
+    OCTAVES,
+    STANDS_OUT,
     Place,
     block_energy,
-    locate,
+    dip,
     noise_floor,
-    octaves_for,
+    octave_for,
+    peak,
 )
 from training.conformal import quantile
 from training.labels import BLOCK_PX
@@ -28,11 +32,14 @@ from training.labels import BLOCK_PX
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 U8 = npt.NDArray[np.uint8]
+Find = Callable[[F64, F64], Place | None]
 
-NEAR_UM = 2.0  # detail counts where it is seen this near to focus
-#: energy of detail, against that of the noise, of a patch with W* = 1 - 1/e; set so that patches
-#: above 0.8 are those of the simulator's truth (docs/adaptation.md)
-WORTH = 6.0
+#: detail counts where it is seen this near to focus, or between the two maxima where it reverses
+NEAR_UM = 2.0
+#: energy of detail in the coarsest octave, against that of the noise, of a patch with W* = 1 - 1/e;
+#: set so that patches above 0.8 are those of the simulator's truth (docs/adaptation.md)
+WORTH = 45.0
+REVERSED_WORTH = 5.0  # of the same specimens without their stain: phase alone shows that much less
 BLOCKS = PATCH_PX // BLOCK_PX
 TILT_PATCHES = 8  # a plane needs that many patches
 TILT_UM = 0.3  # across the frame: below it a stack counts as flat
@@ -51,6 +58,7 @@ class Labels:
     own: bool  # whether the manifest named focus_um
     edge: bool
     reversed_contrast: bool
+    octave: int  # that told the focus: 0 = the sensor's own pixel, 1 = half the picture's size, ...
     tilt_um: float  # across the frame
     energy: F32
     height_um: F32
@@ -75,22 +83,32 @@ def label(
     top, left = ((size - crop) // 2 for size, crop in zip(first.shape, grid.crop_px, strict=False))
     planes = [block_energy(first, top, left)]
     planes += [block_energy(read(i), top, left) for i in range(1, len(heights))]
-    octaves = [np.stack(each) for each in zip(*planes, strict=True)]
-    fine, coarse = (octaves[i] for i in octaves_for(octaves))
+    energies = [np.stack([plane.blocks[i] for plane in planes]) for i in range(OCTAVES)]
+    floors = [noise_floor(e, [p.noise[i] for p in planes]) for i, e in enumerate(energies)]
     corner = top // BLOCK_PX, left // BLOCK_PX
-    place, local = _foci(heights, _patches(fine, corner, grid), noise_floor(fine))
+    patches = [
+        np.maximum(_patches(e, corner, grid) - floor, 0.0) / floor
+        for e, floor in zip(energies, floors, strict=True)
+    ]
+    octave = octave_for(patches)
+    find: Find = peak
+    if dip(heights, _common(patches[-1])) is not None:
+        octave, find = OCTAVES - 1, dip
+    place, local = _foci(heights, patches[octave], find)
     focus = place.z_um if focus_um is None else focus_um
-    energy, floor = coarse, noise_floor(coarse)
-    near = _near(heights, focus)
-    visible = _visible(energy, near, floor)
+    near = _near(heights, focus, max(NEAR_UM, place.reach_um))
+    visible = _visible(energies[-1], near, floors[-1])
+    if place.reversed_contrast:
+        visible *= np.float32(WORTH / REVERSED_WORTH)
     richness = _richness(_patches(visible[None], corner, grid)[0])
-    height, tilt_um = _heights(local, richness, corner, energy.shape[1:])
+    height, tilt_um = _heights(local, richness, corner, visible.shape)
     return Labels(
         focus_um=focus,
         measured_um=place.z_um,
         own=focus_um is not None,
         edge=place.edge,
         reversed_contrast=place.reversed_contrast,
+        octave=octave,
         tilt_um=tilt_um,
         energy=np.asarray(visible, np.float32),
         height_um=height,
@@ -107,39 +125,52 @@ def _patches(energy: F32, corner: tuple[int, int], grid: PatchGrid) -> F64:
     return np.asarray(part.reshape(shape).mean(axis=(2, 4)), np.float64)
 
 
-def _foci(z_um: F64, patches: F64, floor: float) -> tuple[Place, F64]:
-    """The stack's focus, and that of each patch (grid), NaN where a patch has none.
+def _weights(curves: F64) -> F64:
+    """How far each patch stands out of the noise, three times the noise at most: a lump of dust on
+    another plane is one patch among many, however strong."""
+    weight = np.minimum(curves.max(axis=0), 3.0)
+    weight[weight < STANDS_OUT] = 0.0
+    return np.asarray(weight, np.float64)
 
-    The stack's is the median of its patches, each weighed by how far it stands out, three times the
-    noise at most: a lump of dust on another plane is one patch among many, however strong.
-    """
-    curves = np.maximum(patches.reshape(len(z_um), -1) - floor, 0.0)
-    weight = np.minimum(curves.max(axis=0) / floor, 3.0)
-    weight[weight < 0.5] = 0.0
+
+def _common(curves: F64) -> F64:
+    """(planes, rows, columns) over the noise -> (planes,): the patches' curves together, each as
+    high as its weight."""
+    height = np.maximum(curves.max(axis=0), 1e-12)
+    return np.asarray((curves / height * _weights(curves)).sum(axis=(1, 2)))
+
+
+def _foci(z_um: F64, curves: F64, find: Find) -> tuple[Place, F64]:
+    """The stack's focus, and that of each patch (grid), NaN where a patch has none. The stack's is
+    the weighted median of its patches."""
+    weight, local = _weights(curves).ravel(), np.full(curves[0].size, np.nan)
+    nowhere = Place(float("nan"), edge=False, reversed_contrast=False)
     if not weight.any():
-        return Place(float("nan"), edge=False, reversed_contrast=False), np.full(
-            patches.shape[1:], np.nan
-        )
-    shape = curves / np.maximum(curves.max(axis=0), 1e-12)
-    common = locate(z_um, shape @ weight)
-    places = [locate(z_um, curves[:, i]) if w else None for i, w in enumerate(weight)]
-    same = np.array([
-        p is not None and not p.edge and p.reversed_contrast == common.reversed_contrast
-        for p in places
-    ])  # fmt: skip
-    local = np.full(len(places), np.nan)
-    local[same] = [p.z_um for p, use in zip(places, same, strict=True) if use and p]
+        return nowhere, local.reshape(curves.shape[1:])
+    common = find(z_um, _common(curves)) or nowhere
+    flat = curves.reshape(len(z_um), -1)
+    for i in np.flatnonzero(weight):
+        place = find(z_um, flat[:, i])
+        if place is not None and not place.edge:
+            local[i] = place.z_um
+    same = np.isfinite(local)
     if not same.any():
-        return common, local.reshape(patches.shape[1:])
-    median = quantile(local[same], weight[same], weight[same].sum() / 2)
-    place = Place(median, common.edge and same.mean() < 0.5, common.reversed_contrast)
-    return place, local.reshape(patches.shape[1:])
+        return common, local.reshape(curves.shape[1:])
+    half = weight[same].sum() / 2
+    # of an even number the mean of the middle two, lest all of them lean downwards
+    middle = 0.5 * (quantile(local[same], weight[same], half)
+                    - quantile(-local[same], weight[same], half))  # fmt: skip
+    place = replace(common, z_um=middle, edge=common.edge and same.mean() < 0.5)
+    return place, local.reshape(curves.shape[1:])
 
 
-def _near(z_um: F64, focus_um: float) -> npt.NDArray[np.intp]:
-    """Planes that show what is in focus: within 2 um, and the nearest in any case."""
+def _near(z_um: F64, focus_um: float, reach_um: float) -> npt.NDArray[np.intp]:
+    """Planes that show what is in focus: within `reach_um`, and the nearest in any case; all where
+    nothing is."""
+    if not math.isfinite(focus_um):
+        return np.arange(len(z_um))
     away = np.abs(z_um - focus_um)
-    return np.flatnonzero(away <= max(NEAR_UM, float(away.min())))
+    return np.flatnonzero(away <= max(reach_um, float(away.min())))
 
 
 def _visible(energy: F32, near: npt.NDArray[np.intp], floor: float) -> F32:

@@ -139,6 +139,8 @@ def _line(stack: Stack) -> str:
         words.append(f"(the manifest's; sharpest at {labels.measured_um:.2f})")
     if labels.reversed_contrast:
         words.append("where contrast is least (it reverses)")
+    if labels.octave:
+        words.append(f"told by detail {2**labels.octave} times as coarse as the pixel")
     if labels.tilt_um:
         words.append(f"tilted by {labels.tilt_um:.1f} um")
     return f"{' '.join(words)}, {labels.informative} of {labels.richness.size} patches with content"

@@ -107,6 +107,19 @@ def _alarms(share: float | None) -> list[str]:
     )
 
 
+def _octaves(record: dict[str, Any]) -> list[str]:
+    """What told the focus of the stacks whose manifest did not."""
+    count: dict[str, int] = {}
+    for stack in (*record["taught"], *record["kept"], *record["held"]):
+        if stack["focus_from"] == "sharpness":
+            place = "least" if stack["reversed_contrast"] else "greatest"
+            octave = stack["octave"]
+            size = "" if not octave else f", of detail {2**octave} times as coarse as the pixel"
+            words = f"{place} gradient energy of luminance{size}"
+            count[words] = count.get(words, 0) + 1
+    return [f"focus of {number} stacks: {words}" for words, number in count.items()]
+
+
 def _length(record: dict[str, Any]) -> str:
     if record["steps"]:
         return f"{record['steps']} steps"
@@ -121,6 +134,7 @@ def _facts(record: dict[str, Any]) -> str:
         f"{len(record['held'])} were held out; judged on {record['judged_on']}",
         f"{rows} x {columns} patches, {record['um_per_px']:g} µm per pixel, z has {sign}, "
         f"calibrated to ±{record['range_um']:.1f} µm",
+        *_octaves(record),
         *_alarms(record["after"]["alarms"]),
         f"{_length(record)}, {record.get('seconds', 0):.0f} s in all",
         *record["left_out"],

@@ -68,6 +68,7 @@ def _stack_facts(stack: Stack) -> dict[str, Any]:
         "focus_from": "manifest" if labels.own else "sharpness",
         "sharpest_z_um": round(labels.measured_um, 3),
         "reversed_contrast": labels.reversed_contrast,
+        "octave": labels.octave,
         "tilt_um": round(labels.tilt_um, 2),
         "informative_patches": labels.informative,
     }

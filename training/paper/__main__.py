@@ -36,6 +36,7 @@ from training.paper.choose import NAMES, OURS, OURS_SAME_TIME, ablated, compared
 from training.paper.judge import Job, judge
 from training.paper.page import Findings, write
 from training.paper.published import GROUPS
+from training.paper.zero import zeros
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,11 +49,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
                   options.seed)  # fmt: skip
         frames = judge(job, options.workers, options.scheduler, options.quiet)
         climbs = climb(options.climb_fields, options.seed, options.quiet)
-        trained = {name: facts(options.weights / f"{file}.pt") for name, file in _files().items()}
+        moved = zeros(options.weights)
+        trained = {
+            name: {**facts(options.weights / f"{file}.pt"), "zero_um": moved[file]}
+            for name, file in _files().items()
+        }
     except (EngineRejected, SparseFocusError, OSError, ValueError) as error:
         print(f"training.paper: {error}", file=sys.stderr)
         return 2
-    rows = compared(frames)
+    rows = compared(frames, moved)
     findings = Findings(
         rows, tables(rows, PAPER_DOF_UM), tables(ablated(frames), PAPER_DOF_UM), climbs,
         {OURS: _shipped(options), **trained}, PAPER_DOF_UM,

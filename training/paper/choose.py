@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from training.baselines.networks import BASELINES
 from training.paper.answers import SAME_TIME, Answers
 
 F64 = npt.NDArray[np.float64]
+Index = npt.NDArray[np.int64]
 THRESHOLD = ClassRule().threshold
 COUNTS = (1, 3, 9, 31)
 
@@ -93,18 +95,29 @@ def _scores(answers: Answers, rank: str) -> F64:
     return np.random.default_rng(words).uniform(size=len(answers.importance))
 
 
-def compared(frames: Sequence[Answers]) -> list[FrameResult]:
-    """Ours and the rivals': what the paper's tables compare."""
+def compared(
+    frames: Sequence[Answers], zero_um: Mapping[str, float] = MappingProxyType({})
+) -> list[FrameResult]:
+    """Ours and the rivals': what the paper's tables compare. `zero_um`: what is taken from the
+    answers of networks that learned another zero (training.paper.zero)."""
     rows = [_row(OURS, a, None if np.isnan(a.found_um) else a.found_um, a.interval_um, a.k)
             for a in frames]  # fmt: skip
     for a in frames:
         chosen = pick(a, Choice())
-        middle_um = median(a.grid_um[SAME_TIME][chosen].astype(np.float64))
+        middle_um = _told(a, SAME_TIME, zero_um, chosen)
         rows.append(_row(OURS_SAME_TIME, a, middle_um, k=len(chosen)))
     for name in BASELINES:
-        rows += [_row(NAMES[name], a, median(a.grid_um[name].astype(np.float64)), k=81)
-                 for a in frames]  # fmt: skip
+        rows += [_row(NAMES[name], a, _told(a, name, zero_um), k=81) for a in frames]
     return rows
+
+
+def _told(
+    a: Answers, name: str, zero_um: Mapping[str, float], patches: Index | None = None
+) -> float | None:
+    """The median of a network's answers on these patches, or on all, less its own zero."""
+    um = a.grid_um[name].astype(np.float64)
+    middle_um = median(um if patches is None else um[patches])
+    return None if middle_um is None else middle_um - zero_um.get(name, 0.0)
 
 
 def ablated(frames: Sequence[Answers]) -> list[FrameResult]:

@@ -25,6 +25,7 @@ Sharpness = Callable[[float], float]
 
 #: coarse to fine: each time a quarter, down to a quarter of the depth of field
 STRIDES_UM = (5.0, 1.25, 0.3)
+LOST_UM = 3.0  # a field that ends farther away climbed another hill
 MOST = 24  # pictures per stride; then there is no hill
 
 
@@ -107,8 +108,16 @@ def run(
     instrument.at_rest()
     images, seconds, ended = focus(instrument)
     _, height_um = instrument.at_rest()
-    error = abs(height_um - truth.z_focus_um)
-    return Climb(f"{kind} {sparsity}", scenario.start_um, images, seconds, error, ended)
+    above = height_um - truth.z_focus_um
+    words = f"{kind} {sparsity}"
+    return Climb(words, scenario.start_um, images, seconds, abs(above), ended, above)
+
+
+def constant_um(fields: Sequence[Climb]) -> float:
+    """Median height above the sharpest plane at the end, of the fields that were not lost: where a
+    focus measure is greatest elsewhere than the one that defines focus, this is how far."""
+    near = [f.above_um for f in fields if abs(f.above_um) <= LOST_UM]
+    return statistics.median(near) if near else 0.0
 
 
 def as_json(results: Mapping[str, Sequence[Climb]]) -> dict[str, object]:
@@ -119,6 +128,8 @@ def as_json(results: Mapping[str, Sequence[Climb]]) -> dict[str, object]:
             "seconds": round(statistics.median(f.seconds for f in fields), 3),
             "median_error_um": round(statistics.median(f.error_um for f in fields), 3),
             "mean_error_um": round(statistics.fmean(f.error_um for f in fields), 3),
+            "constant_um": round(constant_um(fields), 3),
+            "lost": sum(not abs(f.above_um) <= LOST_UM for f in fields),
             "fields": [asdict(f) for f in fields],
         }
         for name, fields in results.items()

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from edge.appliance.progress import Progress
-from training.cases import CASES, load, stage_z_um
+from training.cases import CASES, TEST, load, stage_z_um
 from training.cluster import in_order
 from training.fields import STEP_UM
 from training.paper.answers import Answers, Methods, save
@@ -32,6 +32,7 @@ class Job:
     count: int
     planes: int
     seed: int = 1
+    domain: int = TEST
 
     def path(self, slide: int) -> Path:
         """The file of a slide's answers."""
@@ -55,10 +56,10 @@ def judge(
 def judge_slide(job: Job, slide: int, group: str) -> str:
     """Render and judge one slide; returns a line for people. May be run again."""
     methods = _methods(job.models, job.weights)
-    field = load(CASE, job.seed, slide, group)
+    field = load(CASE, job.seed, slide, group, job.domain)
     truth = field.truth
     rows = []
-    for z_um in stage_z_um(CASE, job.seed, slide, job.planes, truth.z_focus_um):
+    for z_um in stage_z_um(CASE, job.seed, slide, job.planes, truth.z_focus_um, job.domain):
         first, second = field.picture(z_um), field.picture(z_um + STEP_UM)
         true_um = truth.z_focus_um - z_um
         rows.append(methods(first, second, true_um, truth.richness, group, slide))

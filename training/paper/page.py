@@ -135,9 +135,19 @@ def _climbs(climbs: Mapping[str, Sequence[Climb]]) -> str:
         errors = sorted(f["error_um"] for f in row["fields"])
         rows[name] = [
             f"{row['images']:g}", f"{row['seconds']:.2f}", f"{row['median_error_um']:.2f}",
-            f"{row['mean_error_um']:.2f}", f"{errors[-1]:.2f}", str(len(errors)),
+            f"{row['mean_error_um']:.2f}", f"{errors[-1]:.2f}", f"{row['constant_um']:+.2f}",
+            str(row["lost"]), str(len(errors)),
         ]  # fmt: skip
-    heads = ("images", "seconds", "median error, um", "mean", "worst", "fields")
+    heads = (
+        "images",
+        "seconds",
+        "median error, um",
+        "mean",
+        "worst",
+        "constant offset",
+        f"lost (over {climbing.LOST_UM:g} um)",
+        "fields",
+    )
     if not rows:
         return '<p class="card">Left out (--climb-fields 0).</p>'
     return tables.plain("Medians per focus; seconds without rendering.", "way", heads, rows)
@@ -147,11 +157,11 @@ def _trained(trained: Mapping[str, Mapping[str, Any]]) -> str:
     rows = {
         name: [
             f"{f['parameters'] / 1e6:.2f} M", f"{f['core_minutes']:g}",
-            f"{f['samples'] / 1e3:.0f} k",
+            f"{f['samples'] / 1e3:.0f} k", f"{f.get('zero_um', 0.0):+.2f}",
         ]
         for name, f in trained.items()
     }  # fmt: skip
-    heads = ("parameters", "core minutes", "samples")
+    heads = ("parameters", "core minutes", "samples", "taken from its answers, um")
     return tables.plain("One thread each, the same pool of slides.", "network", heads, rows)
 
 
