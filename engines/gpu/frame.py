@@ -1,6 +1,6 @@
 """A whole frame on the GPU: pixels in, one small struct out.
 
-    copy -> prepare -> RIN -> select -> gather -> DPN -> aggregate -> copy back
+    copy -> prepare -> RIN -> select -> gather -> DPN -> collect -> copy back
 
 The host waits once. How many patches a frame has is known only on the GPU, so the DPN runs on as
 many as the last frame needed; when the struct says that this one needs more, the second half is
@@ -20,11 +20,11 @@ import numpy.typing as npt
 from engines.errors import EngineRejected, GpuFailed
 from engines.gpu.cuda import Cuda, Pinned, Repeated
 from engines.gpu.tensorrt_engine import TensorRtEngine
-from engines.kernels.launch import AGGREGATE, FORMATS, SELECT
+from engines.kernels.launch import COLLECT, FORMATS, SELECT
 from engines.kernels.result import RESULT
 
 MEMORY = ("copy", "mapped")
-STAGES = ("copy", "preprocess", "rin", "select", "gather", "dpn", "aggregate")
+STAGES = ("copy", "preprocess", "rin", "select", "gather", "dpn", "collect")
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +197,7 @@ class GpuFrame:
         dpn.enqueue(slots)
         self._mark("dpn")
         cuda.launch(
-            AGGREGATE,
+            COLLECT,
             defocus_um=dpn.answers["defocus_um"],
             spread_um=dpn.answers["spread_um"],
             optics=dpn.answers.get("optics"),
@@ -206,7 +206,7 @@ class GpuFrame:
             result=self._result,
         )
         cuda.copy_out(self._back.array, self._result)
-        self._mark("aggregate")
+        self._mark("collect")
 
 
 def _nothing(_: str) -> None:

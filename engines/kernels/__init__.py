@@ -10,7 +10,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 HEADER = "pixels.cuh"
-FILES = ("preprocess.cu", "gather.cu", "select.cu", "aggregate.cu")
+FILES = ("preprocess.cu", "gather.cu", "select.cu", "collect.cu")
 
 
 def source(folder: Path = HERE) -> str:

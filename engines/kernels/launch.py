@@ -31,15 +31,13 @@ _CTYPES: Mapping[str, Any] = {"P": ctypes.c_void_p, "i": ctypes.c_int, "f": ctyp
 @dataclass(frozen=True, slots=True)
 class Kernel:
     """One kernel. `parameters`: (C type, name) in order; `block`: its threads; `covers`: threads
-    in x and y that have work; `per_slot`: z counts patches; `barriers`: its threads wait for
-    each other, and it runs as one block."""
+    in x and y that have work; `per_slot`: z counts patches. No thread waits for another."""
 
     name: str
     parameters: tuple[tuple[str, str], ...]
     block: Shape
     covers: tuple[int, int]
     per_slot: bool = False
-    barriers: bool = False
 
     @property
     def letters(self) -> str:
@@ -102,8 +100,8 @@ SELECT = Kernel(
     (96, 1, 1),
     (GRID * GRID, 1),
 )
-AGGREGATE = Kernel(
-    "aggregate",
+COLLECT = Kernel(
+    "collect",
     (
         ("const float *", "defocus_um"),
         ("const float *", "spread_um"),
@@ -114,12 +112,11 @@ AGGREGATE = Kernel(
     ),
     (32, 1, 1),
     (MOST, 1),
-    barriers=True,
 )
 
 KERNELS: Mapping[str, Kernel] = {
     kernel.name: kernel
-    for kernel in (*map(_prepare, _KINDS), *map(_gather, _KINDS), SELECT, AGGREGATE)
+    for kernel in (*map(_prepare, _KINDS), *map(_gather, _KINDS), SELECT, COLLECT)
 }
 
 
@@ -151,7 +148,7 @@ FORMATS: Mapping[str, PixelKernels] = {
 }
 
 __all__ = [
-    "AGGREGATE",
+    "COLLECT",
     "FORMATS",
     "KERNELS",
     "LETTERS",

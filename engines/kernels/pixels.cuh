@@ -18,10 +18,6 @@ enum {
 
 // All that the host needs of a frame, in one copy. engines/kernels/result.py names the fields.
 struct Result {
-    double median_um;     // of the k defoci; NaN when nothing was measured or an answer is not finite
-    double between_um;    // 1.4826 times their median absolute deviation
-    double network_um;    // median of the network's own k spreads
-    double importance;    // mean of the k chosen scores
     float scores[CELLS];
     float chosen[MOST];   // the best scores, falling; the first k are the choice
     float defocus_um[MOST];

@@ -11,10 +11,6 @@ GRID, MOST, SAMPLE = 9, 31, 64
 
 RESULT = np.dtype(
     [
-        ("median_um", "<f8"),  # + means: raise the objective; NaN when there is no answer
-        ("between_um", "<f8"),  # 1.4826 * median absolute deviation of the defoci
-        ("network_um", "<f8"),  # median of the network's own spreads
-        ("importance", "<f8"),  # mean of the chosen scores
         ("scores", "<f4", (GRID, GRID)),
         ("chosen", "<f4", (MOST,)),  # the best scores, falling; the choice is the first k
         ("defocus_um", "<f4", (MOST,)),  # the first `slots` of these four are of this frame

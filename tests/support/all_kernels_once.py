@@ -37,7 +37,7 @@ def choice_and_medians(cpu):
             cpu.select(rng.random((9, 9), np.float32), ClassRule(0.5), result)
             result[0]["k"] = k
             optics = rng.random((slots, 4), np.float32)
-            cpu.aggregate(result, *rng.random((2, slots), np.float32), optics, optics[:, 0].copy())
+            cpu.collect(result, *rng.random((2, slots), np.float32), optics, optics[:, 0].copy())
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import numpy as np
 from edge.measure.preprocess import crop_origin
 from edge.measure.raw_pixels import width_px
 from engines import kernels
-from engines.kernels.launch import AGGREGATE, FORMATS, KERNELS, SELECT
+from engines.kernels.launch import COLLECT, FORMATS, KERNELS, SELECT
 from engines.kernels.result import RESULT
 from tests.support.patience import PATIENCE_S
 
@@ -27,12 +27,11 @@ SHIM = HERE / "cuda_on_cpu.h"
 BUILD = HERE.parents[1] / "build" / "kernels"
 COMPILER = os.environ.get("CXX", "g++")
 STRICT = (
-    "-std=c++17", "-Wall", "-Wextra", "-Werror", "-Wshadow", "-ffp-contract=off", "-pthread",
-    "-O1", "-shared", "-fPIC",
+    "-std=c++17", "-Wall", "-Wextra", "-Werror", "-Wshadow", "-ffp-contract=off", "-O1",
+    "-shared", "-fPIC",
 )  # fmt: skip
 SANITIZERS = {
     "asan": ("-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
-    "tsan": ("-fsanitize=thread",),
 }
 
 
@@ -40,12 +39,11 @@ def _caller(kernel):
     types = [c_type for c_type, _ in kernel.parameters]
     declared = ", ".join(f"{c_type} a{i}" for i, c_type in enumerate(types))
     given = ", ".join(f"a{i}" for i in range(len(types)))
-    run = "march" if kernel.barriers else "walk"
-    return _packed(kernel, run) + (
+    return _packed(kernel) + (
         f"static_assert(std::is_same<decltype({kernel.name}), void({', '.join(types)})>::value,"
         f' "{kernel.name} is not what launch.py says");\n'
         f'extern "C" void run_{kernel.name}(const Index *shape, {declared})\n'
-        f"{{ {run}(shape[0], shape[1], [&] {{ {kernel.name}({given}); }}); }}\n"
+        f"{{ walk(shape[0], shape[1], [&] {{ {kernel.name}({given}); }}); }}\n"
     )
 
 
@@ -64,7 +62,7 @@ REACH = {
 MAY_BE_NULL = ("optics", "novelty")
 
 
-def _packed(kernel, run):
+def _packed(kernel):
     """The kernel called as a CUDA driver does: by one buffer of packed arguments, in which
     addresses are the GPU's and `here` says where they lie; 1 + its place for a wrong one."""
     fields = " ".join(f"{c_type} {name};" for c_type, name in kernel.parameters)
@@ -84,7 +82,7 @@ def _packed(kernel, run):
         f'extern "C" int packed_{kernel.name}'
         f"(const unsigned *shape, const char *bytes, void *(*here)(unsigned long, size_t)) {{\n"
         f"{struct} p; std::memcpy(&p, bytes, packed_size_{kernel.name});\n{places}"
-        f"{run}({{shape[0], shape[1], shape[2]}}, {{shape[3], shape[4], shape[5]}},"
+        f"walk({{shape[0], shape[1], shape[2]}}, {{shape[3], shape[4], shape[5]}},"
         f" [&] {{ {kernel.name}({given}); }});\nreturn 0; }}\n"
     )
 
@@ -171,10 +169,10 @@ class CpuKernels:
             result=result,
         )
 
-    def aggregate(self, result, defocus_um, spread_um, optics=None, novelty=None):
+    def collect(self, result, defocus_um, spread_um, optics=None, novelty=None):
         """Medians of float32 arrays of as many slots as they have."""
         self.launch(
-            AGGREGATE,
+            COLLECT,
             defocus_um=defocus_um,
             spread_um=spread_um,
             optics=optics,

@@ -37,7 +37,7 @@ def test_no_kernel_spills_and_every_block_fits(which):
     for name, used in built.usage.items():
         x, y, z = KERNELS[name].block
         assert 0 < used.registers * x * y * z <= 65536, name
-        assert (used.shared > 0) == KERNELS[name].barriers, name
+        assert used.shared == 0, name
     assert built.cubin.startswith(b"\x7fELF")
     assert f".target {built.arch}" in built.ptx
 

@@ -38,7 +38,7 @@ def wrong_steps(cpu):
         result[0]["cells"][: len(CELLS)] = CELLS
         if not np.array_equal(cpu.gather(frame, result, len(CELLS)), cut):
             wrong.add("gather")
-    return wrong | _wrong_choice(cpu) | _wrong_medians(cpu)
+    return wrong | _wrong_choice(cpu) | _wrong_answers(cpu)
 
 
 def _wrong_choice(cpu):
@@ -50,16 +50,16 @@ def _wrong_choice(cpu):
     return {"select"} if cells != list(ranked.cells) else set()
 
 
-def _wrong_medians(cpu):
-    values = np.float32([4.0, -2.0, 1.0, 3.5])
-    result = new_result()
-    result[0]["k"], result[0]["chosen"] = 4, 0.5
-    cpu.aggregate(result, values, values[::-1].copy())
-    exact = values.astype(float)
-    middle = np.median(exact)
-    right = middle, 1.4826 * np.median(np.abs(exact - middle))
-    got = result[0]["median_um"], result[0]["between_um"]
-    return {"aggregate"} if got != right else set()
+def _wrong_answers(cpu):
+    values = np.float32([4.0, -2.0, 1.0, np.inf])
+    finite = []
+    for k in (3, 4):
+        result = new_result()
+        result[0]["k"] = k
+        cpu.collect(result, values, np.ones(4, np.float32))
+        finite.append(int(result[0]["answers_finite"]))
+    same = np.array_equal(result[0]["defocus_um"][:4], values)
+    return set() if same and finite == [1, 0] else {"collect"}
 
 
 def test_the_kernels_as_they_are_are_right():
@@ -97,8 +97,18 @@ def test_the_kernels_as_they_are_are_right():
         ),
         pytest.param("> threshold", ">= threshold", {"select"}, id="threshold"),
         pytest.param("(a == b && i < j)", "(a == b && i > j)", {"select"}, id="ties"),
-        pytest.param("rank == (k - 1) / 2", "rank == k / 2 + 1", {"aggregate"}, id="median"),
-        pytest.param("1.4826 * ", "1.4826f * ", {"aggregate"}, id="precision"),
+        pytest.param(
+            "all_finite(defocus_um, k)",
+            "all_finite(defocus_um, slots)",
+            {"collect"},
+            id="all slots",
+        ),
+        pytest.param(
+            "defocus_um[lane] = defocus_um[lane]",
+            "defocus_um[lane] = spread_um[lane]",
+            {"collect"},
+            id="other output",
+        ),
     ],
 )
 def test_a_wrong_kernel_is_seen(old, new, steps):

@@ -1,5 +1,5 @@
-"""The kernels under AddressSanitizer, UBSan and ThreadSanitizer, and that these see what they are
-for: a lost bounds check, a read behind the frame, a lost barrier."""
+"""The kernels under AddressSanitizer and UBSan, and that these see what they are for: a lost bounds
+check, a read behind the frame."""
 
 import pytest
 
@@ -10,11 +10,6 @@ SCRIPT = "all_kernels_once.py"
 
 def test_nothing_is_touched_outside_its_memory():
     status, out, errors = sanitized(SCRIPT, build(sanitize="asan"), "asan", "pixels")
-    assert (status, out) == (0, "done\n"), errors
-
-
-def test_no_two_threads_of_a_block_race():
-    status, out, errors = sanitized(SCRIPT, build(sanitize="tsan"), "tsan")
     assert (status, out) == (0, "done\n"), errors
 
 
@@ -37,24 +32,8 @@ def test_memory_errors_are_seen(old, new, parts):
     assert "AddressSanitizer" in errors or "runtime error" in errors
 
 
-@pytest.mark.parametrize("which", [0, 1])
-def test_a_lost_barrier_is_seen(which):
-    barriers = ("values[lane] = own;\n    __syncthreads();", "__syncthreads();  // the next")
-    change = (barriers[which], barriers[which].replace("__syncthreads();", ""))
-    status, _, errors = sanitized(SCRIPT, build([change], sanitize="tsan"), "tsan")
-    assert status != 0
-    assert "ThreadSanitizer: data race" in errors
-
-
-def test_a_barrier_that_not_all_threads_meet_is_seen():
-    change = ("if (k > 0 && finite) {", "if (k > 0 && finite && lane < k) {")
-    status, _, errors = sanitized(SCRIPT, build([change], sanitize="asan"), "asan")
-    assert status != 0
-    assert "cuda_on_cpu: a thread" in errors
-
-
-def test_a_barrier_where_none_was_announced_is_seen():
+def test_a_barrier_is_seen():
     change = ("result->scores[cell] = own;", "__syncthreads(); result->scores[cell] = own;")
     status, _, errors = sanitized(SCRIPT, build([change], sanitize="asan"), "asan")
     assert status != 0
-    assert "a barrier in a kernel that is said to have none" in errors
+    assert "cuda_on_cpu: a barrier" in errors
