@@ -22,7 +22,7 @@ from firmware_bridge.conformance.suite import BENCH_CHECKS, CHECKS
 from firmware_bridge.conformance.test_host import ConformanceHost
 from firmware_bridge.firmware.build import HERE
 from tests.mutation.c_mutants import Mutant, mutants
-from tests.mutation.court import Question, judge, measured
+from tests.mutation.court import Question, by_worth, judge, measured
 from tests.mutation.fates import Fates, Log, verdict
 from tests.support.core_bed import Bed
 from tests.support.virtual_board import VirtualBoard
@@ -104,7 +104,7 @@ def _fate(bed: Bed, mutant: Mutant, asked: Sequence[Question]) -> str:
 
 
 def _asked(library: Path, asked: Sequence[Question]) -> str:
-    fate = judge(partial(os.environ.__setitem__, "VIRTUAL_CORE", str(library)), asked)
+    fate = judge(partial(os.environ.__setitem__, "VIRTUAL_CORE", str(library)), by_worth(asked))
     library.unlink()
     return fate
 

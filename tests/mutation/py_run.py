@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutation.court import Question, judge, measured
+from tests.mutation.court import Question, by_worth, judge, measured
 from tests.mutation.fates import Fates, Log, verdict
 from tests.mutation.live import Lines, exchange
 from tests.mutation.py_mutants import mutants
@@ -69,7 +69,7 @@ class Run:
                 if self._only and mutant.line not in self._only:
                     continue
                 here = {(file, line) for line in together.get(mutant.line, ())}
-                mine = quickest(q for q, seen in asked if not here or here & seen)
+                mine = quickest(file, (q for q, seen in asked if not here or here & seen))
                 ask = partial(judge, partial(exchange, ROOT / file, mutant.text), mine)
                 self.fates.append((mutant, self._log.fate(mutant, ask)))
             fates = Counter("noticed" if fate else "survived"
@@ -100,10 +100,11 @@ def _facts(question: Question, watched: Lines) -> tuple[float, list[Line]]:
     return cost_s, sorted(watched.seen)
 
 
-def quickest(questions: Iterable[Question]) -> list[Question]:
-    """Those that promise most, as many as there is time for."""
+def quickest(file: str, questions: Iterable[Question]) -> list[Question]:
+    """The file's own tests, then those that promise most, as many as there is time for."""
+    own = f"/test_{Path(file).stem}"
     most, left_s = [], ALL_S
-    for question in sorted(questions, key=lambda q: -q.worth):
+    for question in sorted(by_worth(questions), key=lambda q: own not in q.name):
         left_s -= question.cost_s
         if left_s < 0:
             break
