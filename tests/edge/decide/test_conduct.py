@@ -199,3 +199,13 @@ def test_a_return_within_wide_intervals_is_judged_by_both_looks_at_the_origin():
     conduct.strike(Finding.NOTHING)
     judged = conduct.returned(at(0, 4, half), at(4, 8, half), at(0, 4, half))
     assert judged.shutdown.endswith("predicted (too little change)")
+
+
+def test_a_glass_that_follows_in_neither_direction_ends_it():
+    conduct = confirmed()
+    down = [conduct.judge(at(z, 20), at(z - 7, 20)) for z in (10, 3)]
+    assert [one.shutdown for one in down] == ["", ""]
+    assert conduct.stuck_um(upwards=False) == 14.0
+    up = [conduct.judge(at(z, 20), at(z + 7, 20)) for z in (-4, 3)]
+    assert up[0].shutdown == ""
+    assert up[1].shutdown == "the glass follows in neither direction: 14.0 um were lost"

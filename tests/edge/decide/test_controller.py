@@ -413,3 +413,41 @@ def test_small_corrections_are_damped_by_what_the_last_two_readings_showed():
     bench.send(plan)
     assert isinstance(bench.see(0.1), InFocus)
     assert bench.controller.strikes == 0
+
+
+def test_a_hand_on_the_knob_takes_a_move_out_of_judgement_once_the_sign_is_sure():
+    bench = confirmed()
+    bench.send(bench.see(1.0))
+    bench.stage._path.append((bench.clock(), 5.0, 40.0))
+    assert bench.see(8.0).decision is Decision.VERIFY
+    assert (bench.controller.last_finding, bench.controller.strikes) == (None, 0)
+
+
+def test_a_way_on_which_more_than_any_play_was_lost_is_closed():
+    bench = confirmed()
+    for _ in range(6):
+        plan = bench.see(-3.5)
+        if isinstance(plan, Hold):
+            break
+        bench.send(plan)
+    assert plan.reason == "play: 14.0 um of motion after a reversal moved nothing"
+    assert bench.see(3.5).decision is Decision.MOVE
+
+
+def test_blind_where_it_came_from_as_well_is_no_witness_against_the_sign():
+    bench = Bench()
+    bench.send(bench.see(12.0))
+    bench.send(blind(bench)[1])
+    assert isinstance(bench.show(no_focus), LookAgain)
+    plan = bench.see(12.0)
+    assert plan.decision is Decision.VERIFY
+    assert bench.controller.strikes == 0
+
+
+def test_a_small_move_is_not_taken_back_for_blindness():
+    bench = Bench()
+    bench.send(bench.see(3.0))
+    for _ in range(LOOKS - 1):
+        assert bench.show(no_focus) == LookAgain("look-again: blank")
+    assert bench.show(no_focus) == Hold("blank")
+    assert bench.see(3.0, 5.0) == Hold("uncertain")

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from edge.decide.controllers import SingleFrame
+from edge.decide.controller import Controller, ControllerSettings
+from edge.decide.controllers import SingleFrame, controller_of
+from edge.decide.tracking import SteadyScan, TrackingController, TrackingSettings
+from edge.guard import GuardLimits, TrackingLimits, limits_of
 from edge.optics import Objective
-from edge.settings import LoopSettings
-from tests.support.fake_microscope import estimate, no_focus
+from edge.settings import (
+    CameraSettings,
+    Config,
+    LoopSettings,
+    ModelSettings,
+    ScanSettings,
+    StageSettings,
+)
+from tests.support.fake_microscope import Clock, estimate, no_focus
 
 OBJECTIVE = Objective(na=0.75, magnification=20, um_per_px=0.34)
 
@@ -41,3 +51,56 @@ def test_the_deadband_is_the_objectives_unless_it_is_given():
     assert LoopSettings(deadband_um=2.0).deadband_for(OBJECTIVE) == 2.0
     wide = SingleFrame(LoopSettings(deadband_um=2.0), OBJECTIVE)
     assert wide.plan(estimate(1.9, 0.1, 1, 1)).decision.value == "IN_FOCUS"
+
+
+LOOP = LoopSettings(deadband_um=0.7, verify_above_um=6.0, max_interval_um=3.0, max_shots=7)
+STAGE = StageSettings(
+    "binary", -200.0, 300.0, -1, max_step_um=21.0, settle_ms=8.0, max_moves_per_s=9
+)
+SCAN = ScanSettings(
+    scan_speed_um_s=900.0, max_step_um=4.0, max_blur_um=0.4, max_uncertainty_um=0.2,
+    max_interval_um=1.25, lead_ms=17.0, predict_um=0.55, feed_forward=False,
+)  # fmt: skip
+
+
+def config(scan: ScanSettings | None = None, **loop: float) -> Config:
+    return Config(
+        camera=CameraSettings("recorded", 40.0),
+        stage=STAGE,
+        objective=OBJECTIVE,
+        models=ModelSettings(),
+        loop=LoopSettings(**loop) if loop else LOOP,
+        scan=scan,
+    )
+
+
+def test_field_by_field_where_the_config_has_no_scan() -> None:
+    controller = controller_of(config(), Clock())
+    assert isinstance(controller, Controller)
+    assert controller._settings == ControllerSettings(
+        focus_direction=-1, deadband_um=0.7, sharp_um=OBJECTIVE.half_depth_um,
+        verify_above_um=6.0, max_interval_um=3.0, settle_ns=8_000_000, max_shots=7,
+    )  # fmt: skip
+
+
+def test_along_a_line_where_it_has_one() -> None:
+    clock = Clock()
+    controller = controller_of(config(SCAN), clock)
+    assert isinstance(controller, TrackingController)
+    assert controller._settings == TrackingSettings(
+        focus_direction=-1, period_ms=40.0, max_step_um=4.0, lead_ms=17.0, max_interval_um=1.25,
+        predict_um=0.55, feed_forward=False,
+    )  # fmt: skip
+    assert (controller._path, controller._clock) == (SteadyScan(900.0), clock)
+    path = SteadyScan(5.0)
+    steered = controller_of(config(SCAN), clock, path)
+    assert isinstance(steered, TrackingController)
+    assert steered._path is path
+
+
+def test_what_the_guard_allows_is_what_the_config_says() -> None:
+    assert limits_of(config(max_age_ms=77.0)) == GuardLimits(
+        z_min_um=-200.0, z_max_um=300.0, focus_direction=-1, max_step_um=21.0, max_age_ms=77.0,
+        settle_ms=8.0, max_moves_per_s=9, tracking=None,
+    )  # fmt: skip
+    assert limits_of(config(SCAN)).tracking == TrackingLimits(4.0, 0.4, 0.2)

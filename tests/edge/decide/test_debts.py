@@ -124,3 +124,9 @@ def test_the_next_roll_back_begins_anew():
     debts.paid(0.0)
     assert debts.blind_there_only
     assert [debts.forbids_large() for _ in range(PATIENCE + 1)] == [True] * PATIENCE + [False]
+
+
+def test_a_move_after_a_roll_back_takes_the_ban_with_it():
+    debts = rolled_back()
+    debts.paid(3.0)
+    assert debts.forbids_large()
