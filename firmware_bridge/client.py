@@ -119,7 +119,8 @@ class Client:
                 silent = status is not None and now > lost_at
                 if status is not None and not silent and condition(status):
                     return status
-                late = (silent or now >= deadline) and now < max(deadline, lost_at) + BEHIND_S
+                ends = max(deadline, lost_at) if silent else deadline
+                late = (silent or now >= deadline) and now < ends + BEHIND_S
                 if late and self.exchange.behind():
                     self.changed.wait(LOOK_S)
                     continue

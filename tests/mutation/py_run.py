@@ -29,12 +29,12 @@ DOCUMENT = ROOT / "docs/mutation.md"
 DECIDE = ("evidence", "conduct", "play", "debts", "hunt", "controller", "controllers", "tracking",
           "focus_surface")  # fmt: skip
 BRIDGE = ("tests/firmware_bridge/test_client.py", "tests/firmware_bridge/test_client_doubts.py",
-          "tests/firmware_bridge/test_exchange.py",
+          "tests/firmware_bridge/test_history.py",
           "tests/firmware_bridge/test_clock_and_history.py")  # fmt: skip
 #: what is changed -> whose tests are asked
 ROOMS: dict[tuple[str, ...], tuple[str, ...]] = {
     tuple(f"edge/decide/{name}.py" for name in DECIDE): (
-        "tests/edge/decide", "tests/edge/test_flipped_sign.py",
+        *(f"tests/edge/decide/test_{name}.py" for name in DECIDE),
     ),
     ("edge/guard.py", "edge/state.py"): (
         "tests/edge/test_guard.py", "tests/edge/test_guard_edges.py", "tests/edge/test_state.py",

@@ -174,10 +174,10 @@ def virtual_client(script: Script = obliging, *, handshake: bool = True) -> Iter
     made: list[VirtualTime] = []
 
     class Conditions:
-        def Condition(self) -> VirtualTime:  # noqa: N802 - threading's name
+        def Condition(self) -> VirtualTime:
             return made[-1]
 
-        def Event(self) -> None:  # noqa: N802 - replaced at once
+        def Event(self) -> None:
             return None
 
     class Clock:
