@@ -68,7 +68,7 @@ def test_the_first_status_is_waited_for_and_no_longer_than_half_a_second(
     talk: VirtualClient,
 ) -> None:
     began_s = talk.time.monotonic()
-    with pytest.raises(LinkLost, match="^no STATUS since the handshake$"):
+    with pytest.raises(LinkLost, match=r"^no STATUS since the handshake$"):
         talk.client.newest()
     assert talk.time.monotonic() - began_s == pytest.approx(0.5, abs=1e-6)
     talk.time.after(0.49, talk.tell_status)
@@ -128,7 +128,7 @@ def test_three_sends_each_waited_for_twice_as_long(talk: VirtualClient) -> None:
     patience_s = talk.client.exchange.round_trip.timeout_s
     talk.line.mute = True
     began_s = talk.time.monotonic()
-    with pytest.raises(StageUncertain, match="^Sync: no answer to 3 sends$"):
+    with pytest.raises(StageUncertain, match=r"^Sync: no answer to 3 sends$"):
         talk.client.request(m.Sync(5, 6), m.SyncAck)
     assert talk.time.monotonic() - began_s == pytest.approx(7 * patience_s)
     assert not talk.client.exchange._pending
@@ -176,13 +176,13 @@ def test_trouble_ends_a_request_at_once(talk: VirtualClient) -> None:
     talk.time.after(0.001, lambda: exchange.fail(LinkLost("pulled out")))
     talk.time.after(0.002, lambda: exchange.fail(StageUncertain("later")))
     began_s = talk.time.monotonic()
-    with pytest.raises(LinkLost, match="^pulled out$"):
+    with pytest.raises(LinkLost, match=r"^pulled out$"):
         talk.client.request(m.Sync(5, 6), m.SyncAck)
     assert talk.time.monotonic() - began_s == pytest.approx(0.001)
     talk.time.pass_s(1.0)
     heard = len(talk.line.heard)
     for again in range(2):
-        with pytest.raises(LinkLost, match="^pulled out$") as caught:
+        with pytest.raises(LinkLost, match=r"^pulled out$") as caught:
             talk.client.request(m.Sync(5, again), m.SyncAck)
         assert caught.value.__cause__ is exchange.trouble
     assert len(talk.line.heard) == heard
@@ -255,17 +255,17 @@ def test_hello_is_asked_again_every_heartbeat(talk: VirtualClient) -> None:
 def test_a_firmware_that_refuses_hello_as_such_speaks_another_protocol() -> None:
     with virtual_client(handshake=False) as talk:
         talk.line.script = lambda message, seq: [m.Nack(1, m.Reason.MALFORMED, BOOT)]
-        with pytest.raises(ProtocolError, match="^the firmware does not understand HELLO: ") as e:
+        with pytest.raises(ProtocolError, match=r"^the firmware does not understand HELLO: ") as e:
             talk.client.handshake(AXIS)
         assert "MALFORMED" in str(e.value)
 
 
 def test_nobody_there_and_another_tongue() -> None:
     with virtual_client(silent, handshake=False) as talk:
-        with pytest.raises(LinkLost, match="^no firmware answers on this port$"):
+        with pytest.raises(LinkLost, match=r"^no firmware answers on this port$"):
             talk.client.handshake(AXIS)
         talk.time.after(0.01, lambda: talk.line.tell(m.SyncAck(1, 2), version=9))
-        with pytest.raises(ProtocolError, match="^the peer answers in another protocol$"):
+        with pytest.raises(ProtocolError, match=r"^the peer answers in another protocol$"):
             talk.client.handshake(AXIS)
         # what was counted before does not count for the next one
         with pytest.raises(LinkLost, match="no firmware answers"):
@@ -275,7 +275,7 @@ def test_nobody_there_and_another_tongue() -> None:
 def test_a_lost_link_is_not_mended_by_a_handshake_and_a_restart_is(talk: VirtualClient) -> None:
     first = talk.client.session
     talk.tell_status(boot_id=BOOT + 1)
-    with pytest.raises(StageUncertain, match="^the controller restarted: its position is unknown"):
+    with pytest.raises(StageUncertain, match=r"^the controller restarted: its position is unknown"):
         talk.client.check()
     talk.client.handshake(AXIS)
     assert first != talk.client.session != 0
