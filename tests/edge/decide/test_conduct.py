@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge.decide.conduct import NEAR_UM, SIGN, STRIKES, UNPROVEN_UM, Conduct
+from edge.decide.conduct import NEAR_UM, SIGN, STRIKES, UNPROVEN_UM, Conduct, Judged
 from edge.decide.evidence import Finding, Reading
 from edge.decide.play import MOST_PLAY_UM
 
@@ -209,3 +209,102 @@ def test_a_glass_that_follows_in_neither_direction_ends_it():
     up = [conduct.judge(at(z, 20), at(z + 7, 20)) for z in (-4, 3)]
     assert up[0].shutdown == ""
     assert up[1].shutdown == "the glass follows in neither direction: 14.0 um were lost"
+
+
+def closed_downwards():
+    """14 um of motion were lost on the way back."""
+    conduct = confirmed()
+    for z in (10, 3):
+        conduct.judge(at(z, 20), at(z - 7, 20))
+    assert (conduct.stuck_um(upwards=False), conduct.stuck_um(upwards=True)) == (14.0, 0.0)
+    return conduct
+
+
+def test_a_hand_on_the_knob_opens_a_closed_way():
+    conduct = closed_downwards()
+    conduct.moved_by_another()
+    assert conduct.stuck_um(upwards=False) == 0.0
+    for z in (0, 7):
+        judged = conduct.judge(at(z, 20), at(z + 7, 20))
+    assert judged.shutdown == ""  # what was dead before is not known any more
+
+
+def test_another_field_opens_a_closed_way():
+    conduct = closed_downwards()
+    conduct.new_field()
+    assert conduct.stuck_um(upwards=False) == 0.0
+
+
+@pytest.mark.parametrize(("half", "moves"), [(0.9, 2), (0.96, 3)])
+def test_as_many_undecided_moves_as_it_takes_are_judged_together(half, moves):
+    """Of moves of 1 um nothing is seen: short beyond 1.5 times the noise of the two ends."""
+    conduct = confirmed()
+    for z in range(10, 9 + moves):
+        assert conduct.judge(at(z, 20, half), at(z + 1, 20, half)) == Judged(Finding.NOTHING)
+    last = conduct.judge(at(9 + moves, 20, half), at(10 + moves, 20, half))
+    assert (last.finding, last.moves) == (Finding.SHORT, moves)
+
+
+def test_too_much_over_two_moves_says_nothing():
+    """Sharp ends, and a middle that nobody could read well."""
+    conduct = confirmed()
+    assert conduct.judge(at(10, 20, 0.1), at(11, 17, 5.0)).finding is Finding.NOTHING
+    assert conduct.judge(at(11, 17, 5.0), at(12, 14, 0.1)).finding is Finding.NOTHING
+
+
+@pytest.mark.parametrize(("before", "after"), [((0, -20), (-18, 2)), ((0, 2), (18, -20))])
+def test_far_on_either_side_no_gain_is_believed(before, after):
+    assert Conduct(1).judge(at(*before), at(*after)) == Judged(Finding.AGREES)
+
+
+def test_near_is_3_um_and_no_farther():
+    assert Conduct(1).judge(at(0, 3.0), at(2, 0.2)).gain == pytest.approx(1.4)
+    assert Conduct(1).judge(at(0, 3.01), at(2, 0.2)).gain == 1.0
+    assert (NEAR_UM, STRIKES, UNPROVEN_UM) == (3.0, 2, 8.0)
+    assert SIGN == "focus sign contradicts the calibration"
+
+
+def test_what_confirms_the_sign():
+    for before, after, finding in (
+        (at(0, 20), at(10, 16), Finding.SHORT),  # it followed, if only a part of the way
+        (at(0, 5), at(0.3, 4.65), Finding.AGREES),  # as predicted, though hardly beyond the noise
+    ):
+        conduct = Conduct(1)
+        assert conduct.judge(before, after).finding is finding
+        assert conduct.sign_confirmed
+    conduct = Conduct(1)
+    assert conduct.judge(at(0, 20), at(10, 17)).finding is Finding.SHORT
+    assert not conduct.sign_confirmed
+
+
+def test_two_moves_judged_together_are_one_strike_once_the_sign_is_sure():
+    conduct = confirmed()
+    assert conduct.judge(at(14, 20, 3.9), at(18, 24, 3.9)) == Judged(Finding.NOTHING)
+    judged = conduct.judge(at(18, 24, 3.9), at(23, 28, 3.9))
+    assert judged == Judged(Finding.OPPOSITE, struck=True, moves=2)
+    assert conduct.strikes == 1
+
+
+def test_every_judgement_counts_its_moves():
+    conduct = confirmed()
+    assert conduct.judge(at(10, 20), at(14, 7)) == Judged(Finding.OVERSHOT, gain=3.0)
+    assert conduct.judge(at(14, 2), at(13, 3)) == Judged(Finding.AGREES)
+    near = conduct.judge(at(13, 1.0), at(14, 2.0))
+    assert near == Judged(Finding.OPPOSITE, disputed=True)
+    # the play that a reversal left to be taken up excuses it
+    assert conduct.judge(at(14, 20), at(24, 16)) == Judged(Finding.SHORT)
+    assert conduct.judge(at(40, 20), at(44, 26)) == Judged(Finding.OPPOSITE, struck=True)
+    assert Judged(Finding.NOTHING).moves == 1
+
+
+def test_after_a_roll_back_nothing_is_compared_with_what_was_before():
+    conduct = confirmed()
+    assert conduct.judge(at(10, 20), at(14, 26)).struck
+    conduct.returned(None, at(14, 26), at(10, 26))
+    assert conduct.judge(at(10, 26), at(14, 22)).finding is Finding.AGREES
+
+
+def test_a_roll_back_to_where_nothing_was_read_is_judged_by_its_end():
+    conduct = Conduct(1)
+    assert conduct.returned(None, at(12, 3), at(0, 15)).finding is Finding.AGREES
+    assert conduct.sign_confirmed

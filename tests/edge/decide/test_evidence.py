@@ -138,6 +138,8 @@ def test_a_change_too_large_for_the_move():
 def test_gain_is_what_was_seen_over_what_was_moved_within_bounds():
     assert change(1.0, 2.0).gain(near=True) == pytest.approx(2.0)
     assert change(1.0, 0.7).gain(near=True) == 1.0
+    assert change(1.0, 1.4).gain(near=True) == pytest.approx(1.4)
+    assert change(1.0, 1.4).gain(near=False) == 1.0
     assert change(1.0, 9.0).gain(near=True) == MOST_GAIN
     assert change(8.0, 11.0).gain(near=False) == 1.0
     assert change(8.0, 16.0).gain(near=False) == pytest.approx(2.0)  # too much by any measure
@@ -181,6 +183,7 @@ def test_on_a_border_nothing_is_certain():
     assert not Change(4.0, 7.5, 5.0).engaged
     assert Change(100.0, 35.0, 5.0).engaged
     assert not Change(100.0, 35.0, 5.0).followed
+    assert not Change(10.0, 5.0, 5.0).followed  # half the travel, and no more than the noise
     assert Change(4.0, 5.0, 5.0).motionless
     assert not Change(4.0, -2.0, 5.0).motionless
     assert not Change(40.0, -5.0, 5.0).motionless

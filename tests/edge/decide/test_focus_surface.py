@@ -128,3 +128,98 @@ def test_a_step_must_come_twice_alike():
     assert not surface.read(7 * PITCH_UM, 206.0, 0.2)
     assert surface.read(8 * PITCH_UM, 206.1, 0.2)
     assert surface.slope_um_per_mm == pytest.approx(0.0, abs=0.05)
+
+
+class ByHand:
+    """The same filter in the textbook's scalars: z, slope, and the covariance a, b, c."""
+
+    def __init__(self, x, z, sd):
+        self.x, self.z, self.slope, self.a, self.b, self.c = x, z, 0.0, sd**2, 0.0, 25e-6
+
+    def carry(self, x):
+        dx, mm = x - self.x, abs(x - self.x) / 1e3
+        self.a += 2 * dx * self.b + dx**2 * self.c + 0.01 * mm
+        self.b += dx * self.c
+        self.c += 0.15e-3**2 * mm
+        self.z += self.slope * dx
+        self.x = x
+        return self
+
+    def read(self, x, z, sd):
+        self.carry(x)
+        off, gain = z - self.z, self.a / (self.a + sd**2)
+        slope_gain = self.b / (self.a + sd**2)
+        self.z, self.slope = self.z + gain * off, self.slope + slope_gain * off
+        self.c -= slope_gain * self.b
+        self.a, self.b = self.a * (1 - gain), self.b * (1 - gain)
+
+
+def readings_of_a_scan(count):
+    """Unequal distances, turned once, of unequal certainty."""
+    x = [0.0, 300.0, 650.0, 900.0, 1400.0, 1100.0, 500.0, 450.0][:count]
+    sds = [0.1, 0.2, 0.05, 0.3, 0.1, 0.15, 0.1, 0.2]
+    return [(at, 200.0 + 2e-3 * at + 0.1 * (-1) ** i, sds[i]) for i, at in enumerate(x)]
+
+
+@pytest.mark.parametrize("count", range(1, 9))
+def test_it_is_the_textbooks_filter(count):
+    first, *more = readings_of_a_scan(count)
+    surface, hand = FocusSurface(), ByHand(*first)
+    assert surface.read(first[0], first[1], 1.96 * first[2]) is True
+    for x, z, sd in more:
+        assert surface.read(x, z, 1.96 * sd) is True
+        hand.read(x, z, sd)
+    assert (surface.readings, surface.known) == (count, True)
+    assert surface.slope_um_per_mm == pytest.approx(1e3 * hand.slope)
+    for ahead in (700.0, -200.0, hand.x):
+        expected = surface.at(ahead)
+        by_hand = ByHand(0, 0, 0)
+        by_hand.__dict__.update(hand.__dict__)
+        by_hand.carry(ahead)
+        assert expected.z_um == pytest.approx(by_hand.z, rel=1e-12)
+        assert expected.interval_um == pytest.approx(1.96 * math.sqrt(by_hand.a), rel=1e-9)
+
+
+@pytest.mark.parametrize("slope", [0.0, 2e-3])
+@pytest.mark.parametrize(("sds", "followed"), [(3.99, True), (4.01, False)])
+@pytest.mark.parametrize("side", [1, -1])
+def test_a_step_is_one_where_two_readings_agree(slope, sds, followed, side):
+    """Within what both are uncertain by, and the height may have wandered since it was known."""
+    surface, hand = FocusSurface(), ByHand(0.0, 200.0, 0.02)
+    surface.read(0.0, 200.0, 1.96 * 0.02)
+    for x in range(250, 2001, 250):
+        surface.read(x, 200.0 + slope * x, 1.96 * 0.02)
+        hand.read(x, 200.0 + slope * x, 0.02)
+    assert surface.read(2250.0, 230.0, 1.96 * 0.3) is False
+    apart = sds * math.sqrt(0.3**2 + 0.4**2 + 0.01 * 0.5)
+    z = 230.0 + hand.slope * 250 + side * apart
+    assert surface.read(2500.0, z, 1.96 * 0.4) is followed
+    assert surface.readings == 9 + followed
+    if followed:
+        hand.carry(2500.0)
+        hand.z, hand.a, hand.b = z, 0.4**2, 0.0
+    hand.carry(3000.0)
+    ahead = surface.at(3000.0)
+    assert ahead.z_um == pytest.approx(hand.z, rel=1e-12)
+    assert ahead.interval_um == pytest.approx(1.96 * math.sqrt(hand.a), rel=1e-9)
+
+
+def test_what_was_set_aside_is_forgotten_by_a_good_reading_a_step_and_another_line():
+    surface, _ = scanned([200.0] * 6)
+    far = 6 * PITCH_UM
+    assert surface.read(far, 230.0, 0.2) is False
+    assert surface.read(far, 200.0, 0.2) is True
+    assert surface.read(far, 230.0, 0.2) is False  # the one before counts no more
+    assert surface.read(far, 230.0, 0.2) is True
+    assert surface.read(far, 200.0, 0.2) is False  # nor does what became a step
+    surface.forget()
+    assert surface.read(far, 100.0, 0.2) is True
+    assert surface.read(far, 200.0, 0.2) is False
+
+
+def test_before_the_first_reading_every_number_says_so():
+    surface = FocusSurface()
+    assert (surface.readings, surface.slope_um_per_mm) == (0, 0.0)
+    assert math.isnan(surface.at(0.0).z_um)
+    with pytest.raises(ValueError, match=r"^no reading: z = 1.0 um within nan um at x = 3.0 um$"):
+        surface.read(3.0, 1.0, math.nan)
