@@ -133,7 +133,7 @@ class _Edits:
                 yield from ((*self._span(test), "True") for test in ifs)
             case ast.Call():
                 yield from self._call(node)
-            case ast.Return(value=value) if value is not None and not _is_none(value):
+            case ast.Return(value=value) if value is not None and not _is_word(value):
                 yield (*self._span(value), "None")
             case ast.Break():
                 yield (*self._span(node), "continue")
@@ -207,5 +207,6 @@ class _Edits:
             yield (*self._span(node), "pass")
 
 
-def _is_none(value: ast.expr) -> bool:
-    return isinstance(value, ast.Constant) and value.value is None
+def _is_word(value: ast.expr) -> bool:
+    """None, True or False: the last two are exchanged for each other, which says more."""
+    return isinstance(value, ast.Constant) and (value.value is None or value.value in (True, False))

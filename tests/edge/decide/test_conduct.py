@@ -308,3 +308,88 @@ def test_a_roll_back_to_where_nothing_was_read_is_judged_by_its_end():
     conduct = Conduct(1)
     assert conduct.returned(None, at(12, 3), at(0, 15)).finding is Finding.AGREES
     assert conduct.sign_confirmed
+
+
+def test_a_roll_back_of_a_sure_sign_is_judged_by_its_own_reading():
+    conduct = confirmed()
+    assert conduct.returned(at(10, 20), at(14, 22), at(10, 26)) == Judged(Finding.AGREES)
+    # the nut is pushed downwards now: up from here 3 um may be lost
+    assert conduct.judge(at(10, 26), at(13, 26)) == Judged(Finding.SHORT, lost=True)
+
+
+def test_what_a_roll_back_proves_nothing_of():
+    conduct = confirmed()
+    assert conduct.returned(None, at(10, 20), at(6, 20)) == Judged(Finding.SHORT)  # lost in play
+    assert conduct.sign_confirmed
+    unproven = Conduct(1).returned(None, at(4, 20), at(0, 20))
+    assert unproven == Judged(Finding.SHORT, struck=True)
+
+
+@pytest.mark.parametrize(
+    ("to", "seen"),
+    [
+        (-4, 0.0),  # 14 um at once: more than any play
+        (6, 0.35),  # a little was seen, hardly beyond the noise: it is not motionless
+        (6, -0.3),
+        (-4, 0.9),  # of 2 um that the play leaves, less than half
+    ],
+)
+def test_what_play_does_not_excuse(to, seen):
+    judged = confirmed().judge(at(10, 20), at(to, 20 + seen))
+    assert (judged.finding, judged.struck, judged.lost) == (Finding.SHORT, True, False)
+
+
+@pytest.mark.parametrize(("to", "seen", "lost"), [(-1, 0.0, True), (-4, 1.0, False)])
+def test_what_play_excuses_once_the_sign_is_sure(to, seen, lost):
+    judged = confirmed().judge(at(10, 20), at(to, 20 + seen))
+    assert judged == Judged(Finding.SHORT, lost=lost)
+
+
+def test_play_is_excused_by_its_half_or_by_the_noise():
+    assert confirmed().judge(at(10, 20), at(-4, 21.2)) == Judged(Finding.SHORT)
+    assert confirmed().judge(at(10, 20, 2), at(-6, 20, 2)) == Judged(Finding.SHORT, lost=True)
+
+
+def test_before_the_sign_is_sure_lost_motion_is_a_strike_and_more_than_8_um_the_last():
+    conduct = Conduct(1)
+    first = conduct.judge(at(0, 20), at(5, 20))
+    assert first == Judged(Finding.SHORT, struck=True, lost=True)
+    assert conduct.judge(at(5, 20), at(10, 20)) == Judged(
+        Finding.SHORT, struck=True,
+        shutdown="2 moves in a row did not do what was predicted (too little change)",
+    )  # fmt: skip
+    other = Conduct(1)
+    other.judge(at(0, 20), at(5, 20))
+    beyond = other.judge(at(5, 20), at(14, 20))
+    assert (beyond.lost, beyond.struck, beyond.shutdown != "") == (False, True, True)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "seen"),
+    [
+        (3, -4, 0.35),  # something was seen
+        (9, 14, 0.0),  # 5 um are no play's end
+        (3, 15, 0.0),  # nor are 12
+    ],
+)
+def test_which_way_is_not_closed(first, second, seen):
+    conduct = confirmed()
+    assert conduct.judge(at(10, 20), at(first, 20)).lost
+    side = 1 if second < first else -1
+    judged = conduct.judge(at(first, 20), at(second, 20 + side * seen))
+    assert (judged.struck, judged.lost) == (True, False)
+    assert conduct.stuck_um(True) == conduct.stuck_um(False) == 0.0
+
+
+def test_a_way_that_follows_again_is_not_dead_any_more():
+    conduct = closed_downwards()
+    assert conduct.judge(at(-4, 20), at(-14, 30)).finding is Finding.AGREES
+    assert conduct.judge(at(-14, 30), at(-7, 30)).lost
+    judged = conduct.judge(at(-7, 30), at(0, 30))
+    assert (judged.lost, judged.shutdown) == (True, "")
+    assert conduct.stuck_um(upwards=True) == 14.0
+
+
+def test_after_a_closed_way_the_other_begins_anew():
+    judged = closed_downwards().judge(at(-4, 20), at(10, 20))
+    assert (judged.struck, judged.lost, judged.shutdown) == (True, False, "")
