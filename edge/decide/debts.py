@@ -50,7 +50,7 @@ class Debts(Generic[M]):
     def __init__(self) -> None:
         self._owed: Owed[M] | None = None
         self._released: M | None = None
-        self._left_um: float | None = None  # where the last roll-back, or a move after it, led
+        self._rolled_back = False
         self._blindly = False  # it was made because nothing could be read
         self._readable = 0
         self._blind_here = False
@@ -86,29 +86,24 @@ class Debts(Generic[M]):
     def paid(self, target_um: float) -> None:
         """A move was sent, to `target_um`."""
         if self._owed is not None and self._owed.back.target_um == target_um:
-            self._left_um, self._blindly = target_um, self._owed.blind is not None
+            self._rolled_back, self._blindly = True, self._owed.blind is not None
             self._readable, self._blind_here = 0, False
-        elif self._left_um is not None:
-            self._left_um = target_um
         self._owed = None
 
     def blind_here_too(self) -> None:
         """Nothing can be read where a blind roll-back led to: it was not the place."""
         self._blind_here = True
         if self._blindly:
-            self._left_um = None
+            self._rolled_back = False
 
     def in_focus(self) -> None:
         """Focus is found: what was only not seen is forgotten."""
         if self._blindly:
-            self._left_um = None
+            self._rolled_back = False
 
     def forbids_large(self) -> bool:
         """Whether a large move was taken back here, so that another is not made in this field."""
-        if self._left_um is None:
+        if not self._rolled_back:
             return False
         self._readable += 1
-        if self._blindly and self._readable > PATIENCE:
-            self._left_um = None
-            return False
-        return True
+        return not (self._blindly and self._readable > PATIENCE)

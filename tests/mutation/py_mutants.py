@@ -104,6 +104,8 @@ class _Edits:
                 left_alone = (ast.Import, ast.ImportFrom, ast.Assert, ast.FormattedValue)
                 if not isinstance(child, ast.AST) or isinstance(child, left_alone):
                     continue
+                if isinstance(child, ast.Call) and ast.unparse(child.func) == "TypeVar":
+                    continue
                 if isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant):
                     continue  # a docstring, or `...`
                 if isinstance(node, ast.JoinedStr):

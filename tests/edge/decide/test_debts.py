@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from edge.decide.debts import PATIENCE, PLACE_UM, Debts, Owed, place_um
+from edge.decide.debts import OWED_NS, PATIENCE, PLACE_UM, Debts, Owed, place_um
 
 MOVE, BACK = SimpleNamespace(target_um=12.0), SimpleNamespace(target_um=0.0)
 
@@ -130,3 +130,7 @@ def test_a_move_after_a_roll_back_takes_the_ban_with_it():
     debts = rolled_back()
     debts.paid(3.0)
     assert debts.forbids_large()
+
+
+def test_the_numbers_themselves():
+    assert (OWED_NS, PLACE_UM, PATIENCE) == (10_000_000_000, 1.0, 20)

@@ -1,5 +1,7 @@
 """How a field's moves end: in focus where readings contradict each other, else held."""
 
+import pytest
+
 from edge.decide.conduct import NEAR_UM, Judged
 from edge.decide.debts import PATIENCE
 from edge.decide.decision import Hold, InFocus
@@ -104,3 +106,45 @@ def test_motion_lost_in_the_play_is_no_shot():
     hunt.heard(Judged(Finding.SHORT, lost=True, moves=2))
     hunt.sent()
     assert hunt.end(1.0) is None
+
+
+def unsure(at_um):
+    """Two disputed moves: the readings disagree by `at_um`, or by the depth of field."""
+    hunt = hunted([2.0, 1.5], DISPUTED)
+    assert hunt.end(at_um) == DISAGREE
+    return hunt
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_readings_that_agree_twenty_times_are_believed(side):
+    hunt = unsure(side * 1.0)
+    assert [hunt.end(side * 0.9) for _ in range(20)] == [DISAGREE] * 20
+    assert hunt.end(side * 0.9) is None
+    again = unsure(side * 1.0)
+    for _ in range(3):  # each change of side begins the count anew
+        assert [again.end(side * 0.9) for _ in range(19)] == [DISAGREE] * 19
+        assert again.end(-side * 0.9) == DISAGREE
+    assert [again.end(-side * 0.9) for _ in range(19)] == [DISAGREE] * 19
+    assert again.end(-side * 0.9) is None
+
+
+def test_a_reading_of_zero_is_below_focus():
+    hunt = unsure(-1.0)
+    assert [hunt.end(d) for d in (0.0, -0.5) * 10] == [DISAGREE] * 20
+    assert hunt.end(0.0) is None
+    hunt = hunted([0.0, -1.0, -0.5, -0.4])  # one side, not both
+    assert hunt.end(-1.0) == MAX_SHOTS
+
+
+def test_within_the_depth_of_field_readings_may_always_disagree():
+    hunt = unsure(0.1)
+    assert hunt.end(0.6) == DISAGREE
+    assert hunt.end(0.61) is None
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_small_is_3_um_and_no_more(side):
+    assert hunted([3.0, -3.0, 2.0, -2.0]).end(side * 3.0) == DISAGREE
+    assert hunted([side * 9.0, side * 8.0, -side * 3.1, side * 7.0]).end(1.0) == MAX_SHOTS
+    assert hunted([side * 9.0, side * 8.0, -side * 3.0, side * 3.0]).end(1.0) == DISAGREE
+    assert hunted([2.0, 1.5], DISPUTED).end(side * 3.01) is None

@@ -82,7 +82,7 @@ def test_blank_fields_are_crossed_held_or_in_focus():
     assert isinstance(plan, Predict)
     assert (plan.target_um, plan.assumed_um, plan.reason) == (198.0, 193.0, "predict: blank")
     assert plan.decision is Decision.PREDICT
-    assert line.see(11, 3.0, interval=1.6).reason == "predict: uncertain"
+    assert line.see(11, 7.0, interval=1.6).reason == "predict: uncertain"
     line.goes_to(200.0 - 0.1)
     assert isinstance(line.see(12), InFocus)
     assert line.see(400) == Hold("blank, and the surface is not known")

@@ -207,9 +207,9 @@ def test_a_lower_speed_in_force_and_a_start_while_braking() -> None:
     twins.rest()
 
 
-def test_random_histories() -> None:
-    dice = random.Random(5)
-    for _ in range(40):
+def histories(seed: int, count: int) -> None:
+    dice = random.Random(seed)
+    for _ in range(count):
         limits = dice.choice((USUAL, USUAL, ODD_STEP, HIGH, LOW))
         middle = (limits.hard_min_nm + limits.hard_max_nm) // 2
         backlash = dice.choice((0, 40 * limits.nm_per_step, -40 * limits.nm_per_step, 20_000))
@@ -224,3 +224,12 @@ def test_random_histories() -> None:
                 twins.halt()
             twins.ticks(dice.choice((0, 1, 17, 60, 140)))
         twins.rest()
+
+
+def test_a_few_random_histories() -> None:
+    """What most mistakes are seen by at once."""
+    histories(1, 3)
+
+
+def test_random_histories() -> None:
+    histories(5, 40)
