@@ -64,7 +64,7 @@ def objective_of(
     word = "assumed"
     if config is not None:
         base, word = config.objective, "by the config"
-    given = {name: getattr(options, name) for name in OPTIONS}
+    given = {name: getattr(options, name, None) for name in OPTIONS}
     for name, value in given.items():
         if value is not None:
             _check(name, value, given["refractive_index"] or base.refractive_index)

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.camera import Frame, PixelFormat
-from edge.measure.preprocess import developed_crop
+from edge.measure.preprocess import PAPER, check_pixels, developed, developed_crop, is_plain
+from edge.measure.raw_pixels import width_px
 
 F32 = npt.NDArray[np.float32]
 
@@ -35,7 +36,12 @@ def gradient_energy(luminance: F32) -> F32:
 def luminance_of(frame: Frame) -> F32:
     """(h, w) float32 luminance of the frame's crop, in grey levels; a grey camera's own grey.
     ConfigError as edge.measure.preprocess.centre_crop."""
-    crop, pixel_format = developed_crop(frame)
+    check_pixels(frame)
+    size = frame.pixels.shape[0], width_px(frame)
+    if is_plain(frame, PAPER, 1.0):
+        crop, pixel_format = developed_crop(frame)
+    else:  # a smaller sensor: all of it
+        crop, pixel_format = developed(frame, (0, 0), size)
     if crop.ndim == 2:
         return crop.astype(np.float32)
     weights = LUMINANCE if pixel_format is PixelFormat.RGB8 else LUMINANCE[::-1]

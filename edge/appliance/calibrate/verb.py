@@ -3,6 +3,8 @@
 --config F: by moving and looking, sign, um per unit, play, linear range, best focus and interval of
 the drive that the config names, into the signed file that `stage.calibration` names.
 --sharp-here F: what a person calls sharp, from a picture focused by eye.
+--known-steps MANIFEST: what a reading is worth and what is called sharp, from pictures at known
+heights.
 --zstacks MANIFEST --out MODELS: adapt the networks to an instrument from its through-focus stacks
 (training.adapt, with the extra `train`).
 """
@@ -12,22 +14,34 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TextIO
 
 from edge.appliance.calibrate.drive_calibration import DriveCalibration, DriveCalibrator
+from edge.appliance.calibrate.fit import Look
+from edge.appliance.calibrate.known_steps import known_steps
 from edge.appliance.calibrate.offset import offset_here
 from edge.appliance.calibrate.page import write_page
 from edge.appliance.config.calibration_file import MadeWith
 from edge.appliance.config.config_file import BY_HAND, calibration_file, read_config
 from edge.appliance.files import add_json, is_standard, write_json
+from edge.appliance.objective import objective_of
 from edge.appliance.report.report import check_folder
+from edge.camera import Frame, PixelFormat
 from edge.errors import ConfigError
+from edge.images.zstack import Exposure, read_manifest, read_pixels, stacks
 from edge.instrument import camera_says, stage_says
+from edge.latency import Lap
+from edge.measure.aggregate import FocusEstimate
+from edge.measure.importance import ClassRule
+from edge.measure.sensor import Measurer
+from edge.measure.sharpness import sharpness
+from edge.open_sensor import build_sensor
 from edge.rig import Rig, build_rig
-from edge.settings import APPROACHING, Config
+from edge.settings import APPROACHING, Config, ModelSettings
 from firmware_bridge.stop_signals import BY, StopSignals
 
 ADAPT = "training.adapt.verb"
@@ -41,14 +55,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--sharp-here", type=Path, metavar="F",
                       help="nothing moves: the picture that a person brought into focus by eye "
                       "tells loop.focus_offset_um")  # fmt: skip
+    what.add_argument("--known-steps", type=Path, metavar="MANIFEST",
+                      help="nothing moves: pictures at known heights tell loop.reading_scale and "
+                      "loop.focus_offset_um")  # fmt: skip
     what.add_argument("--zstacks", type=Path, metavar="MANIFEST", help="the networks, from stacks")
     add("--hold-out", nargs="+", default=[], metavar="STACK", help="of --zstacks: to judge by")
     add("--out", type=Path, metavar="MODELS", help="of --zstacks: folder for the adapted models")
     add("--minutes", type=float, default=12.0, help="of --zstacks: core minutes to train")
     add("--steps", type=int, default=0, help="instead of --minutes: the same on every machine")
-    add("--um-per-px", type=float, metavar="X", help="of --zstacks, where the manifest is silent")
-    add("--na", type=float, metavar="X", help="of --zstacks: the objective's (default: shipped)")
-    add("--magnification", type=float, metavar="X", help="of --zstacks: likewise")
+    add("--um-per-px", type=float, metavar="X", help="of stacks, where the manifest is silent")
+    add("--na", type=float, metavar="X", help="of stacks: the objective's (default: shipped)")
+    add("--magnification", type=float, metavar="X", help="of stacks: likewise")
     add_json(parser, "what was found")
     add("--report", type=Path, metavar="DIR", help="write a page with a picture")
     add("--quiet", action="store_true", help="say nothing but the result")
@@ -62,6 +79,8 @@ def run(options: argparse.Namespace) -> int:
         return _adapt(options)
     if options.sharp_here is not None:
         return _sharp_here(options)
+    if options.known_steps is not None:
+        return _known_steps(options)
     if options.out is not None or options.hold_out:
         raise ConfigError("--out and --hold-out belong to --zstacks")
     return _instrument(options)
@@ -118,6 +137,46 @@ def _sharp_here(options: argparse.Namespace) -> int:
     print(f"loop: {{focus_offset_um: {offset.focus_offset_um:.2f}}}  # +- "
           f"{offset.focus_offset_95_um:.2f} um, {offset.frames} frames", file=out)  # fmt: skip
     return 0
+
+
+def _known_steps(options: argparse.Namespace) -> int:
+    """Pictures of fields at known heights; scale and offset for the config."""
+    exposures = read_manifest(options.known_steps)
+    told = exposures[0].um_per_px
+    if options.um_per_px is None and told is not None:
+        options.um_per_px = told
+    models = ModelSettings()
+    asked = objective_of(options, models.dpn)
+    sensor, nets = build_sensor(models, asked.objective, ClassRule())
+    try:
+        fields = [looks_of(sensor, field) for field in stacks(exposures).values()]
+    finally:
+        for net in nets:
+            net.close()
+    found = known_steps(fields, asked.objective.axial_unit)
+    write_json({"file": str(options.known_steps), **asdict(found)}, options.json)
+    out = sys.stderr if is_standard(options.json) else sys.stdout
+    offset = (
+        "" if found.focus_offset_um is None else (f", focus_offset_um: {found.focus_offset_um:.2f}")
+    )
+    print(f"loop: {{reading_scale: {found.reading_scale:.3f}, "
+          f"reading_scale_95: {found.reading_scale_95:.3f}{offset}}}", file=out)  # fmt: skip
+    print(
+        f"# {found.looks} pictures, scatter {found.scatter_um:.2f} um; {asked.sentence}", file=out
+    )
+    return 0
+
+
+def looks_of(sensor: Measurer, field: Sequence[Exposure]) -> list[Look]:
+    """What is read on each picture of a field; those without an answer are left out."""
+    looks = []
+    for exposure in field:
+        frame = Frame(read_pixels(exposure), PixelFormat.RGB8, 1, 0, 0)
+        estimate = sensor.measure(frame, Lap()).estimate
+        if isinstance(estimate, FocusEstimate):
+            looks.append(Look(exposure.z_um, estimate.defocus_um, estimate.interval_um,
+                              sharpness(frame), "known"))  # fmt: skip
+    return looks
 
 
 def open_play(config: Config) -> Config:
