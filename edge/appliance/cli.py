@@ -58,6 +58,7 @@ VERBS: dict[str, tuple[str, str]] = {
         "edge.appliance.selftest.verb",
         "the engines against the CPU reference, and their latency, on this machine",
     ),
+    "init": ("edge.appliance.config.init", "write a first config, by questions or by --yes"),
     "build-engines": (
         "engines.build.command",
         "TensorRT plans of the networks, for this GPU",

@@ -28,8 +28,9 @@ HEAD = """# Every key of the config file
 
 Made from the code that reads them (`python -m edge.appliance.config.reference`); a test fails when
 they differ. Both bounds are allowed values. An unknown, repeated, missing or impossible key stops
-the start with file, line and limit. An example with remarks:
-[examples/scanner.yaml](../examples/scanner.yaml).
+the start with file, line and limit. `sparsefocus init` writes one with a remark at every key, and
+[sparsefocus.schema.json](sparsefocus.schema.json) beside it, for editors.
+An example: [examples/scanner.yaml](../examples/scanner.yaml).
 """
 
 #: section -> what it is, its dataclass

@@ -35,6 +35,7 @@ def test_every_verb_is_here():
     assert {words.split()[0] for words in WORDS} == set(cli.VERBS) - {
         "check-config",
         "build-engines",
+        "init",
     }
 
 
