@@ -67,7 +67,7 @@ def test_without_a_sharpest_picture_there_is_a_scale_and_no_offset():
         ([field(0.8, z=(-5, 0, 5, 6))], 2.0, "4 over 12 um of one field are the least"),
         ([field(-0.8)], 1.0, r"read -0.80 um for each um .*does a greater z lower the objective"),
         ([field(1.7)], 1.0, r"read \+1.70 um for each um of defocus, 0.4 to 1.6 can be believed"),
-        ([field(0.8, z=(-4, -3, 3, 4), noise=1.2)], 1.0, r"the scale is .*more pictures"),
+        ([field(0.8, z=(-6, -3, 3, 6), noise=2.0)], 1.0, r"the scale is .*more pictures"),
     ],
 )
 def test_what_does_not_tell_a_scale_is_refused(fields, unit, says):
