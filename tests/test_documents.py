@@ -13,6 +13,7 @@ import pytest
 from edge.appliance import cli
 
 ROOT = Path(__file__).parents[1]
+MOST_WORDS = 25  # of a sentence, on average over a document
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 #: files of tests and of people's own machines have no documents of ours
 DOCUMENTS = sorted(
@@ -28,6 +29,22 @@ def test_links_lead_somewhere(path: Path) -> None:
         t for t in LINK.findall(path.read_text("utf-8")) if not t.startswith(("http", "mailto"))
     ]
     assert [target for target in targets if not (path.parent / target).exists()] == []
+
+
+def sentences(text: str) -> list[list[str]]:
+    """The words of each sentence, without code, tables, headings and the targets of links."""
+    text = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+    text = "\n".join(line for line in text.splitlines() if not line.startswith(("|", "#", "!")))
+    text = re.sub(r"\]\([^)]*\)", "]", text)
+    paragraphs = re.split(r"\n\s*\n", re.sub(r"^[-*\d.]+ ", "\n\n", text, flags=re.M))
+    parts = [part for each in paragraphs for part in re.split(r"(?<=[.!?])\s+", each.strip())]
+    return [words for part in parts if len(words := part.split()) > 2]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_sentences_are_short(path: Path) -> None:
+    lengths = [len(words) for words in sentences(path.read_text("utf-8"))]
+    assert sum(lengths) <= MOST_WORDS * len(lengths), sum(lengths) / len(lengths)
 
 
 def test_every_decision_is_in_the_index() -> None:
