@@ -90,7 +90,9 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         cli.parse(["--version"])
     assert stop.value.code == 0
-    assert re.fullmatch(r"sparsefocus (\d+\.\d+\.\d+|not installed)\n", capsys.readouterr().out)
+    told = capsys.readouterr().out
+    networks = r"\(rin [0-9a-f]{12}, dpn [0-9a-f]{12}\)"
+    assert re.fullmatch(rf"sparsefocus (\d+\.\d+\.\d+|not installed) {networks}\n", told)
 
 
 def test_make_targets_of_the_documents_exist() -> None:

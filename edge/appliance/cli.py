@@ -9,16 +9,19 @@ needs the simulator.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import importlib
 import logging
 import signal
 import sys
 from collections.abc import Sequence
 from importlib import metadata
+from pathlib import Path
 
 from edge.appliance.files import try_results
 from edge.appliance.telling import flushed, tell
 from edge.errors import CameraStalled, ConfigError, EngineRejected, SparseFocusError
+from engines.engine import MODELS
 from firmware_bridge.errors import StageError, StageSilent
 from firmware_bridge.firmware.build import BuildError
 from firmware_bridge.stop_signals import Interrupted
@@ -58,6 +61,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "edge.appliance.selftest.verb",
         "the engines against the CPU reference, and their latency, on this machine",
     ),
+    "doctor": (
+        "edge.appliance.selftest.doctor",
+        "what is here, what is missing, and what to do about it",
+    ),
     "init": ("edge.appliance.config.init", "write a first config, by questions or by --yes"),
     "build-engines": (
         "engines.build.command",
@@ -85,7 +92,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         epilog="exit status: 0 done, 2 wrong use or config, 3 refused for safety, 4 hardware, "
         "5 the stage's position is uncertain",
     )
-    parser.add_argument("--version", action="version", version=f"sparsefocus {_version()}")
+    told = _version() if "--version" in words else ""
+    parser.add_argument("--version", action="version", version=f"sparsefocus {told}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     wanted = next((word for word in words if word in VERBS), None)
     for verb, (_, summary) in VERBS.items():
@@ -96,10 +104,21 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 
 def _version() -> str:
+    """Of the program, and of the networks it ships: the first 12 digits of their files' SHA-256."""
     try:
-        return metadata.version("sparsefocus-edge")
+        version = metadata.version("sparsefocus-edge")
     except metadata.PackageNotFoundError:  # a tree that was not installed
-        return "not installed"
+        version = "not installed"
+    names = ("rin", "dpn")
+    hashes = (f"{name} {_sha256(MODELS / f'{name}.onnx')[:12]}" for name in names)
+    return f"{version} ({', '.join(hashes)})"
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return "is missing"
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -28,6 +28,7 @@ WORDS = {
     "camera find": [],
     "camera check": ["--config", "no.yaml"],
     "selftest": [],
+    "doctor": [],
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from edge.appliance import cli
-from edge.appliance.config import init
+from edge.appliance.config import init, verb
 from edge.appliance.config.config_file import read_config
 from edge.appliance.config.schema import NAME, schema
 from edge.appliance.config.strict_yaml import read_yaml
@@ -25,6 +25,12 @@ STAGE_KNOWS = {
 }  # fmt: skip
 CAMERA_KNOWS = {"aravis": {"device": "192.168.1.20"},
                 "gstreamer": {"source": "test", "width": "2448", "height": "2048"}}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Opening the networks is no part of this."""
+    monkeypatch.setattr(verb, "sensor_of", lambda _: (None, ()))
 
 
 def stage_words(driver: str) -> list[str]:
