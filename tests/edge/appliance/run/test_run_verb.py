@@ -3,11 +3,12 @@
 import hashlib
 import json
 import os
+import pty
+import re
 import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -327,22 +328,25 @@ def picture(folder, defocus_um):
     cv2.imwrite(str(folder / "a.png"), pixels[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
 
 
-def started(instrument, *words):
+def started(instrument, *words, stderr=subprocess.PIPE):
     command = [sys.executable, "-m", "edge.appliance.cli", "run", "--config",
                str(instrument.config), *words]  # fmt: skip
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True)
 
 
 def test_a_signal_ends_it_cleanly_and_the_statistics_are_written(instrument, tmp_path):
     picture(instrument.folder, None)
-    process = started(instrument, "--json", str(tmp_path / "run.json"))
-    # it is running when the realtime measures were said
-    said = process.stderr.readline()
-    assert said.startswith("sparsefocus: cores")
-    time.sleep(1.0)
+    terminal, far = pty.openpty()  # there its status line comes every half second
+    process = started(instrument, "--json", str(tmp_path / "run.json"), stderr=far)
+    os.close(far)
+    said = b""
+    while not re.search(rb"[1-9]\d* frames", said):
+        said += os.read(terminal, 4096)
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=PATIENCE_S)
-    assert process.returncode == 0, err
+    out, _ = process.communicate(timeout=PATIENCE_S)
+    os.close(terminal)
+    assert said.startswith(b"sparsefocus: cores")
+    assert process.returncode == 0
     record = json.loads((tmp_path / "run.json").read_text())
     assert record["frames"] > 0
     assert (record["moves"], record["exit"], record["ended"]) == (0, 0, "asked")
@@ -353,7 +357,7 @@ def test_a_signal_ends_it_cleanly_and_the_statistics_are_written(instrument, tmp
 
 def test_what_does_not_answer_to_moves_ends_it_for_safety(instrument, tmp_path):
     picture(instrument.folder, 6)  # always 6 um away, wherever the objective goes
-    process = started(instrument, "--quiet", "--seconds", "60", "--json", str(tmp_path / "r.json"))
+    process = started(instrument, "--quiet", "--seconds", "900", "--json", str(tmp_path / "r.json"))
     _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 3, err
     record = json.loads((tmp_path / "r.json").read_text())
