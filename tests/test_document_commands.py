@@ -75,7 +75,7 @@ BY_HAND = {
 COMMAND = re.compile(r"(sparsefocus [a-z]|python3? |make [a-z]|sudo |torchrun )")
 
 SCANNER = """
-camera: {{driver: recorded, period_ms: 30, options: {{folder: "{folder}"}}}}
+camera: {{driver: recorded, period_ms: 30, options: {{folder: "{folder}", repeat: true}}}}
 stage:
   driver: binary
   z_min_um: 100
@@ -129,7 +129,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     noise = np.random.default_rng(1).integers(180, 220, (2016, 2016, 3), np.uint8)
     for name in ("frame.png", "field.png", "stacks/a.png", "pictures/a.png"):
         cv2.imwrite(str(folder / name), noise)
-    (folder / "stacks/manifest.csv").write_text("file,stack_id,z_um,focus_z_um\na.png,s,0,1\n")
+    (folder / "stacks/manifest.csv").write_text(
+        "file,page,stack_id,z_um,focus_z_um,um_per_px\na.png,,s,0,1,0.34\n"
+    )
     board = HostFirmware(z_min_nm=0, z_max_nm=9_100_000, start_nm=1_190_000)
     with board:
         text = SCANNER.format(folder=folder / "pictures", port=board.port)

@@ -19,7 +19,7 @@ LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 DOCUMENTS = sorted(
     path
     for path in {*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("*/*.md")}
-    if path.parts[len(ROOT.parts)] not in ("build", "mutants", "report", "runs")
+    if path.parts[len(ROOT.parts)] not in ("build", "mutants", "report", "runs", ".pytest_cache")
 )
 
 
