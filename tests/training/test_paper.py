@@ -99,8 +99,8 @@ def test_rivals_take_the_median_of_the_whole_grid() -> None:
 
 def test_what_a_rival_learned_as_zero_is_taken_from_its_answers(tmp_path: Path) -> None:
     """Measured near focus on patches with content, of these very weights, and of no others."""
-    near, far = answered(true_um=5.0), answered(true_um=15.0)
-    grid = {**near.grid_um, "liao": np.where(near.richness > 0.8, 5.6, 80.0).astype(np.float32)}
+    near, far = answered(true_um=2.0), answered(true_um=15.0)
+    grid = {**near.grid_um, "liao": np.where(near.richness > 0.8, 2.6, 80.0).astype(np.float32)}
     found = zero.shifts([replace(near, grid_um=grid), far])
     assert found["liao"] == {"um": pytest.approx(0.6), "patches": 10}  # the far frame says nothing
     (tmp_path / "liao.pt").write_bytes(b"weights")

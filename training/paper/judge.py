@@ -33,6 +33,7 @@ class Job:
     planes: int
     seed: int = 1
     domain: int = TEST
+    near: int = 0  # pictures more within 3 um of focus
 
     def path(self, slide: int) -> Path:
         """The file of a slide's answers."""
@@ -59,7 +60,9 @@ def judge_slide(job: Job, slide: int, group: str) -> str:
     field = load(CASE, job.seed, slide, group, job.domain)
     truth = field.truth
     rows = []
-    for z_um in stage_z_um(CASE, job.seed, slide, job.planes, truth.z_focus_um, job.domain):
+    for z_um in stage_z_um(
+        CASE, job.seed, slide, job.planes, truth.z_focus_um, job.domain, job.near
+    ):
         first, second = field.picture(z_um), field.picture(z_um + STEP_UM)
         true_um = truth.z_focus_um - z_um
         rows.append(methods(first, second, true_um, truth.richness, group, slide))

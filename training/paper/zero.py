@@ -4,9 +4,10 @@
 
 The rivals in `training/baselines/trained` learned the former zero, the best focus of the absorption
 (docs/decisions/0011). Their answers are moved by one number each: the median of answer less truth
-over patches with content (W* above 0.8) near focus, on slides of the calibration domain, which
-nothing here was trained on and nothing is judged on. That takes any constant error from a rival,
-also one of its own, and so is never to its disadvantage; what differs from slide to slide stays.
+over patches with content (W* above 0.8) within 3 um of focus, on slides of the calibration domain
+that nothing here was trained on and nothing is judged on. That takes any constant error from a
+rival, also one of its own, and so is never to its disadvantage; what differs from slide to slide
+stays.
 The numbers go into `zero.json` beside the weights, each with the digest of the weights that it
 belongs to.
 """
@@ -32,14 +33,13 @@ from engines.manifest import EngineRejected
 from simulator.slide import INFORMATIVE
 from training.baselines.networks import BASELINES
 from training.baselines.weights import TRAINED
-from training.cases import CALIBRATION
+from training.cases import CALIBRATION, NEAR_UM
 from training.cluster import add_arguments
 from training.paper.answers import SAME_TIME, Answers
 from training.paper.judge import Job, judge
 
 FILE = "zero.json"
-NEAR_UM = 10.0  # beyond, a rival's errors hide half a micrometre
-SEED, PLANES = 11, 5  # every second height of +-25 um lies near
+SEED, PLANES, NEAR = 11, 1, 3  # one height anywhere, three near focus
 
 
 def shifts(frames: Sequence[Answers]) -> dict[str, dict[str, float]]:
@@ -103,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with tempfile.TemporaryDirectory() as folder:
             job = Job(Path(folder), MODELS, options.weights, options.slides, PLANES, SEED,
-                      CALIBRATION)  # fmt: skip
+                      CALIBRATION, NEAR)  # fmt: skip
             frames = judge(job, options.workers, options.scheduler, options.quiet)
         measured = shifts(frames)
         path = write(measured, options.weights)
