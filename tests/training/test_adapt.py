@@ -261,6 +261,15 @@ def test_stacks_that_cannot_teach_are_refused(tmp_path, one):
     )
 
 
+def test_planes_too_far_apart_to_teach_are_refused(tmp_path, one):
+    """Of a thick object at low power: the networks' distances end at 60 um."""
+    away, images = one
+    wide = {"a": (20.0 * away, images)}
+    assert "'a': 3 of 13 planes lie within 55 um of focus, as far as the networks" in refused(
+        made.write(tmp_path, wide)
+    )
+
+
 def test_a_field_without_content_is_refused(tmp_path):
     away = np.arange(-12.0, 12.1, 2.0)
     empty = made.pictures(made.field(8, coverage="blank"), away)

@@ -162,6 +162,12 @@ def _fault(stack: Stack) -> str | None:
             "the focus may lie outside; take planes on both sides, or name focus_z_um"
         )
     away = [stack.defocus_um(plane) for plane in stack.planes]
+    near = sum(abs(d) <= REACH_UM for d in away)
+    if near < LEAST_PLANES:
+        return (
+            f"{here}: {near} of {len(away)} planes lie within {REACH_UM:g} um of focus, as far as "
+            f"the networks reach: {LEAST_PLANES} are the least"
+        )
     for side, count in (
         ("below", sum(d > CLEAR_UM for d in away)),
         ("above", sum(d < -CLEAR_UM for d in away)),
