@@ -113,7 +113,7 @@ def test_stalls_hold_and_then_shut_down():
     rig.camera.stalls = MAX_STALLS
     outcomes = [step(rig) for _ in range(MAX_STALLS)]
     assert outcomes[-1].decision is Decision.SHUTDOWN
-    assert rig.stage.stops == 1
+    assert rig.stage.stops == 0  # at rest: a stop latches it, for a fault that is not its own
 
 
 def test_stalls_count_in_a_row():
@@ -156,6 +156,26 @@ def test_broken_engine_or_camera_shuts_down(error):
 
     eye.answer = broken
     assert step(rig).decision is Decision.SHUTDOWN
+    assert rig.stage.stops == 0  # at rest: a stop latches it, for a fault that is not its own
+
+
+@pytest.mark.parametrize("what", ["camera", "engine", "axis that does not answer"])
+def test_an_axis_that_is_not_known_to_rest_is_stopped_whatever_is_gone(what):
+    rig, eye = microscope(focus_um=6.0)
+    rig.stage.travel_ms = 1e6
+    assert step(rig).move is not None
+    rig.camera.stalls = MAX_STALLS
+    if what == "engine":
+        rig.camera.stalls = 0
+
+        def broken(frame):
+            raise GpuFailed("a")
+
+        eye.answer = broken
+    elif what != "camera":
+        rig.stage.travel_ms, rig.stage.fail_status = 1.0, LinkLost("silent")
+    outcomes = [step(rig) for _ in range(max(1, rig.camera.stalls))]
+    assert outcomes[-1].decision is Decision.SHUTDOWN
     assert rig.stage.stops == 1
 
 
