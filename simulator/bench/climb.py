@@ -53,7 +53,8 @@ class Climb:
 def tenengrad(pixels: U8) -> float:
     """Mean squared gradient (Sobel, 3 x 3) of the luminance, the measure that defines focus here;
     greater = sharper. Source: Krotkov, Focusing, IJCV 1 (1987)."""
-    return float(gradient_energy(cv2.transform(np.asarray(pixels, np.float32), _WEIGHTS)).mean())
+    luminance = cv2.transform(np.asarray(pixels, np.float32), _WEIGHTS)
+    return float(gradient_energy(np.asarray(luminance, np.float32)).mean())
 
 
 def climb(sharpness: Callable[[float], float], start_um: float) -> float:

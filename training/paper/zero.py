@@ -69,7 +69,8 @@ def zeros(weights: Path) -> dict[str, float]:
         um = entry.get("um", 0.0) if isinstance(entry, dict) else math.nan
         if not (isinstance(um, float | int) and math.isfinite(um)):
             raise ValueError(f"{path}: {name} has no finite um")
-        known[name] = float(um) if entry.get("sha256") == _digest(weights, name) else 0.0
+        same = isinstance(entry, dict) and entry.get("sha256") == _digest(weights, name)
+        known[name] = float(um) if same else 0.0
     return known
 
 

@@ -90,7 +90,7 @@ def _then(driver: str, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _key(how: Key, default: Any) -> dict[str, Any]:
-    plain: dict[str, Any] = {
+    by_kind: dict[str, dict[str, Any]] = {
         "number": {"type": "number", "minimum": how.low, "maximum": how.high},
         "integer": {"type": "integer", "minimum": how.low, "maximum": how.high},
         "integers": {"type": "array", "uniqueItems": True,
@@ -100,9 +100,9 @@ def _key(how: Key, default: Any) -> dict[str, Any]:
         "path": {"type": "string", "minLength": 1},
         "word_or_path": {"type": "string", "minLength": 1},
         "options": {"type": "object"},
-    }[how.kind]  # fmt: skip
+    }  # fmt: skip
     shown = isinstance(default, (bool, int, float, str)) and default != ""
-    return {"description": how.text, **plain, **({"default": default} if shown else {})}
+    return {"description": how.text, **by_kind[how.kind], **({"default": default} if shown else {})}
 
 
 def _option(option: Option) -> dict[str, Any]:

@@ -45,4 +45,4 @@ def libraries() -> Iterator[Finding]:
         yield Finding("OpenCV", MISSING, wrong, "see the line")
         return
     cv2 = importlib.import_module("cv2")
-    yield Finding("OpenCV", OK, f"{cv2.__version__}, {Path(cv2.__file__).parent}")
+    yield Finding("OpenCV", OK, f"{cv2.__version__}, {Path(str(cv2.__file__)).parent}")
