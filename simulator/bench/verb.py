@@ -193,7 +193,7 @@ def table(record: Mapping[str, Any]) -> str:
     for name, goal in record["targets"].items():
         sign = ">=" if "at_least" in goal else "<="
         limit = goal.get("at_least", goal.get("at_most"))
-        value = "none" if goal["found"] is None else f"{goal['latency_ms']:.3g}"
+        value = "none" if goal["found"] is None else f"{goal['found']:.3g}"
         met = "met" if goal["met"] else "MISSED"
         lines.append(f"{met:<7}{name}: {value} ({sign} {limit:.3g})")
     load = record["machine"]["load_average"][0]
