@@ -6,7 +6,6 @@ reported, errors after which its position is unknown shut the rig down.
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from edge.guard import Guard
 from edge.latency import Lap
 from edge.measure.aggregate import FocusEstimate, NoFocus
 from edge.measure.sensor import Measurement, Measurer, measure
-from edge.state import RunState
+from edge.state import RunState, halt
 from firmware_bridge.errors import StageError, StageSilent, StageUncertain
 from firmware_bridge.stage import Stage
 
@@ -194,26 +193,6 @@ def _said_nothing(outcome: Outcome) -> bool:
     if outcome.decision is not Decision.HOLD:
         return False
     return not (isinstance(outcome.plan, Hold) and outcome.plan.enough)
-
-
-def halt(state: RunState, stage: Stage, reason: str) -> None:
-    """Shut down for `reason`; stop the axis unless it is known to rest (a stop latches it).
-
-    Once only: whatever shut down before has told the axis. The state changes first: a move that
-    another thread is sending meanwhile is either seen here or stopped by the guard. A dead line
-    cannot be told to stop, and raises nothing.
-    """
-    if state.shutdown(reason, stop=False) and not at_rest(stage):
-        with contextlib.suppress(StageError, OSError):
-            stage.stop()
-
-
-def at_rest(stage: Stage) -> bool:
-    """Whether the axis answers, and says that it rests."""
-    try:
-        return not stage.status().moving
-    except (StageError, OSError):
-        return False
 
 
 class _Trace:

@@ -15,7 +15,6 @@ from edge.measure.plain_look import PlainLook
 from edge.measure.preprocess import PAPER, CpuPreprocessor, PatchGrid
 from edge.measure.sensor import CpuMeasurer, Measurer
 from edge.measure.training_range import TrainingRange
-from edge.optics import normalised
 from edge.settings import ModelSettings, Objective
 from engines import engine as engines
 from engines.gpu.ready import gpu_is_ready
@@ -59,7 +58,7 @@ def _cpu_sensor(
     dpn = engines.open_engine(models.dpn, models.threads, models.runtime)
     _check(rin.manifest, "rin", objective)
     _check(dpn.manifest, "dpn", objective)
-    here = normalised(objective, dpn.manifest.optics)
+    here = objective.normalised(dpn.manifest.optics)
     grid = _grid(rin.manifest, dpn.manifest)
     interval_model = IntervalModel.of(dpn.manifest).widened(models.interval_factor)
     training_range = TrainingRange.of(dpn.manifest)
@@ -97,13 +96,13 @@ def _gpu_sensor(
         )
     sensor, nets = open_gpu_sensor(*manifests, classes, models.frame_memory)
     sensor.interval_model = sensor.interval_model.widened(models.interval_factor)
-    sensor.axial_unit = normalised(objective, manifests[1].optics).axial_unit
+    sensor.axial_unit = objective.normalised(manifests[1].optics).axial_unit
     return sensor, nets
 
 
 def _pixels(models: ModelSettings, objective: Objective) -> float:
     """Of the models, for one of a frame."""
-    return normalised(objective, Manifest.read(models.dpn).optics).pixels
+    return objective.normalised(Manifest.read(models.dpn).optics).pixels
 
 
 def _grid(rin: Manifest, dpn: Manifest) -> PatchGrid:

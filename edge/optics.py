@@ -67,6 +67,10 @@ class Objective:
         """um per pixel in lambda/NA."""
         return self.um_per_px * self.na / self.wavelength_um
 
+    def normalised(self, models: Optics) -> Normalised:
+        """From here to models' optics; see `normalised`."""
+        return normalised(self, models)
+
     def object_um(self, pixels: float) -> float:
         """Length in the object plane of `pixels` in the image."""
         return pixels * self.um_per_px

@@ -16,16 +16,14 @@ from edge.decide.tracking import ScanPath, TrackingController
 from edge.errors import ConfigError
 from edge.guard import Guard, limits_of
 from edge.instrument import camera_says, check_same
-from edge.loop import halt as halt
 from edge.measure.focus_offset import with_offset
 from edge.measure.interval import interval_coefficients
 from edge.measure.sensor import Measurer
 from edge.measure.warm_up import warm_up
 from edge.open_sensor import build_sensor
 from edge.open_stage import calibrated, open_stage_of
-from edge.optics import normalised
 from edge.settings import Config
-from edge.state import RunState
+from edge.state import RunState, halt
 from engines import engine as engines
 from firmware_bridge.errors import StageError
 from firmware_bridge.stage import Stage
@@ -154,7 +152,7 @@ def sensor_of(
             "the glass would be off; calibrate the model (training.calibrate), or take another"
         )
     optics = nets[1].manifest.optics
-    calibrated_um = optics.range_um * normalised(config.objective, optics).axial_unit
+    calibrated_um = optics.range_um * config.objective.normalised(optics).axial_unit
     if config.stage.max_step_um > calibrated_um:
         for net in nets:
             net.close()

@@ -5,9 +5,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from enum import Enum
+
+from firmware_bridge.errors import StageError
+from firmware_bridge.stage import Stage
 
 
 class State(str, Enum):
@@ -77,3 +81,23 @@ class RunState:
         with self._lock:
             if self._state is State.SHUTDOWN:
                 self._state, self.reason = State.READY, ""
+
+
+def halt(state: RunState, stage: Stage, reason: str) -> None:
+    """Shut down for `reason`; stop the axis unless it is known to rest (a stop latches it).
+
+    Once only: whatever shut down before has told the axis. The state changes first: a move that
+    another thread is sending meanwhile is either seen here or stopped by the guard. A dead line
+    cannot be told to stop, and raises nothing.
+    """
+    if state.shutdown(reason, stop=False) and not at_rest(stage):
+        with contextlib.suppress(StageError, OSError):
+            stage.stop()
+
+
+def at_rest(stage: Stage) -> bool:
+    """Whether the axis answers, and says that it rests."""
+    try:
+        return not stage.status().moving
+    except (StageError, OSError):
+        return False

@@ -32,11 +32,11 @@ from edge.appliance.telling import tell, written_last
 from edge.appliance.waiting import add_wait, once_there
 from edge.decide.decision import Decision, Shutdown
 from edge.errors import ConfigError
-from edge.loop import LATCHED, Outcome, at_rest, step
+from edge.loop import LATCHED, Outcome, step
 from edge.loop import UNCERTAIN as POSITION_UNCERTAIN
 from edge.rig import Rig, build_rig
 from edge.settings import Config
-from edge.state import State
+from edge.state import State, at_rest
 from firmware_bridge.stop_signals import BY, StopSignals
 
 STOPPED, REFUSED, FAILED, UNCERTAIN = 0, 3, 4, 5

@@ -22,9 +22,8 @@ from edge.appliance.waiting import add_wait, once_there
 from edge.errors import ConfigError, MoveRefused, MoveUncertain
 from edge.guard import Guard, limits_of
 from edge.open_stage import open_stage_of
-from edge.rig import halt
 from edge.settings import Config
-from edge.state import RunState
+from edge.state import RunState, halt
 from firmware_bridge.conformance import verb as conformance
 from firmware_bridge.errors import StageError, StageRefused, StageUncertain
 from firmware_bridge.stage import Stage, StageStatus
