@@ -124,5 +124,6 @@ def test_it_runs_in_an_empty_folder_without_home_compiler_or_name(
     assert "IN_FOCUS" in run(*command, *simulated)
     patches = cv2.imread(str(ROOT / "engines/models/golden/dpn.jpg"))
     cv2.imwrite(str(tmp_path / "field.png"), np.tile(patches, (3, 3, 1)))
+    (tmp_path / "field.png").chmod(0o644)
     assert "field.png" in run(*command, "focus", str(tmp_path / "field.png"))
     assert list(empty.iterdir()) == []
