@@ -16,7 +16,7 @@ from typing import Any
 
 from edge.camera import Camera, Frame, PixelFormat
 from edge.cameras.options import Options
-from edge.errors import CameraStalled
+from edge.errors import CameraStalled, ConfigError
 from firmware_bridge.firmware.trace import MotorTrace
 from simulator.mechanics import Mechanics
 from simulator.microscope import Microscope
@@ -43,8 +43,14 @@ def open_simulated(
 ) -> SimulatedCamera:
     """The driver behind `camera.driver: simulated`: one field over a running host firmware.
 
-    `trace` is the file in which that firmware publishes its motor's trajectory.
+    `trace` is the file in which that firmware publishes its motor's trajectory; ConfigError where
+    there is none.
     """
+    if not Path(trace).exists():
+        raise ConfigError(
+            f"camera.options.trace = {trace}: no running firmware shows its motor there; "
+            "without one: `sparsefocus run --demo`, or `sparsefocus simulate`"
+        )
     microscope = Microscope(seed)
     microscope.load_field(kind, sparsity, number=0)
     return SimulatedCamera(microscope, Mechanics(MotorTrace(Path(trace)), seed), exposure_ms)

@@ -16,7 +16,9 @@ import pytest
 
 from edge.appliance import cli
 from edge.camera import Frame, PixelFormat
+from edge.errors import ConfigError
 from simulator import demo
+from simulator.camera import open_simulated
 from simulator.demo import FIELDS, FRAMES, DemoCamera
 
 
@@ -69,6 +71,11 @@ def test_a_file_or_the_demo_and_not_both(capsys: pytest.CaptureFixture[str]) -> 
             cli.main(words)
         assert refused.value.code == 2
     assert "--demo" in capsys.readouterr().err
+
+
+def test_a_simulated_camera_without_its_firmware_says_what_to_do_instead() -> None:
+    with pytest.raises(ConfigError, match=r"none: no running firmware .* `sparsefocus run --demo`"):
+        open_simulated(trace="none")
 
 
 @pytest.mark.long
