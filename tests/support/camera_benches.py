@@ -44,7 +44,9 @@ class Bench:
     parts: dict[str, Any] = field(default_factory=dict)
 
     def open(self, **changes: Any) -> Camera:
-        return open_camera(self.driver, {**self.options, **changes})
+        """With these options changed; None takes one out."""
+        given = {**self.options, **changes}
+        return open_camera(self.driver, {k: v for k, v in given.items() if v is not None})
 
 
 def missing(driver: str) -> str:
