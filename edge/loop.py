@@ -21,7 +21,7 @@ from edge.errors import CameraStalled, ConfigError, EngineRejected, MoveRefused,
 from edge.guard import Guard
 from edge.latency import Lap
 from edge.measure.aggregate import FocusEstimate, NoFocus
-from edge.measure.sensor import Measurement, Measurer, measure
+from edge.measure.sensor import Measurement, Measurer, measure, second_look
 from edge.state import RunState, halt
 from firmware_bridge.errors import StageError, StageSilent, StageUncertain
 from firmware_bridge.stage import Stage
@@ -84,8 +84,9 @@ class Outcome:
     `frame_id`, times and `measurement` are None when no frame came. `plan` is what the
     controller proposed, also when the guard refused it; `sent_ns` is when it was sent, None if
     it was not. `latency_ms` has preprocess, rin, select, dpn (on a GPU instead of these: gpu),
-    aggregate, plan, move and total, from the frame's arrival, as far as the frame got. `age_ms`
-    is from mid-exposure to the end. `scale`: what a reading is worth, as known after this frame.
+    plain_look, aggregate, plan, move and total, from the frame's arrival, as far as the frame got;
+    second_look comes after the move and is in no total. `age_ms` is from mid-exposure to the move.
+    `scale`: what a reading is worth, as known after this frame.
     """
 
     decision: Decision
@@ -143,6 +144,7 @@ def step(rig: Parts) -> Outcome:
         trace.sent_ns = sent_ns = trace.lap("move", rig.guard.send(plan, frame))
         if sent_ns is not None:
             rig.controller.sent(sent_ns)
+        trace.look_again(frame, seen)
     except MoveRefused as refused:
         if refused.reason.lower() == LATCHED:  # for good: only a person clears it
             return trace.end(Decision.SHUTDOWN, f"{LATCHED}: {refused.detail}")
@@ -205,11 +207,17 @@ class _Trace:
         self.seen: Measurement | None = None
         self.plan: Plan | None = None
         self.sent_ns: int | None = None
+        self.done_ns: int | None = None
 
     def arrived(self, frame: Frame) -> Frame:
         self._rig.stalls = 0
         self.lap.restart()
         return frame
+
+    def look_again(self, frame: Frame, seen: Measurement) -> None:
+        """What may be asked of a frame once its move is on its way."""
+        self.done_ns = self._rig.clock()
+        self.seen = self.lap.after("second_look", second_look(self._rig.sensor, frame, seen))
 
     def lateness_ms(self) -> float | None:
         """How old the frame is when that is too old to act on (H8), else None."""
@@ -245,6 +253,6 @@ class _Trace:
             self.frame.exposure_start_ns,
             self.frame.exposure_end_ns,
             self.lap.ms,
-            (self._rig.clock() - self.frame.exposure_mid_ns) / 1e6,
+            ((self.done_ns or self._rig.clock()) - self.frame.exposure_mid_ns) / 1e6,
             self._rig.controller.scale,
         )

@@ -32,7 +32,7 @@ PATCHES = 6
 #: log of the odds per unit of each witness; fitted on simulated slides of thirteen stains
 SPREAD, NOVELTY, GREEN = 3.1, 2.4, 1.5
 BEYOND_DOUBT = 4.0  # log of the odds
-LIMIT = 2.0  # of one frame
+LIMIT = 2.0  # from here on it rings
 ASK_AGAIN = 50  # frames between two looks once the order is known
 _NEW_UM = 0.5  # an answer that differs by less, from the same patches, is the same look
 
@@ -89,22 +89,25 @@ class ColourOrder:
         green = self._network(np.ascontiguousarray(np.repeat(patches[..., 1:2], 3, axis=3)))
         evidence = evidence_of(measured, len(patches), exchanged, green)
         evidence *= len(patches) / PATCHES  # a lone patch says less
+        if evidence <= -LIMIT:
+            self._passed = ASK_AGAIN  # a contradiction: the next new picture is asked at once
         limit = 2 * BEYOND_DOUBT  # so that a camera that was mended is believed again
         self._sum = min(limit, max(-limit, self._sum + evidence))
         return evidence
 
 
-def swapped(order: ColourOrder, evidence: float) -> DomainShift | None:
-    """The alarm of a camera whose colours look exchanged, or of one frame (of evidence `evidence`)
-    on which they do; None: nothing speaks for it.
+def swapped(order: ColourOrder) -> DomainShift | None:
+    """The alarm of a camera whose colours look exchanged; None: too little speaks for it. One frame
+    is enough where nothing is known yet, and not where many spoke for the contrary: a camera's
+    order does not change from frame to frame.
 
     It does not hold: near focus a specimen's own phase colours its edges too, and a session of four
     right frames was taken for exchanged ones.
     """
     if order.order is Order.SWAPPED:
         return DomainShift(-order.evidence / BEYOND_DOUBT, FEATURE, alarm=True, hold=False)
-    if evidence <= -LIMIT:
-        return DomainShift(-evidence / LIMIT, FEATURE, alarm=True, hold=False)
+    if order.evidence <= -LIMIT:
+        return DomainShift(-order.evidence / LIMIT, FEATURE, alarm=True, hold=False)
     return None
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from edge.camera import Frame
 from edge.latency import Lap
 from edge.measure.aggregate import FocusEstimate
-from edge.measure.sensor import Measurement, Measurer
+from edge.measure.sensor import Measurement, Measurer, second_look
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,10 @@ class OffsetSensor:
             return measurement
         defocus_um = measurement.estimate.defocus_um + self.offset_um
         return replace(measurement, estimate=replace(measurement.estimate, defocus_um=defocus_um))
+
+    def second_look(self, frame: Frame, seen: Measurement) -> Measurement:
+        """See edge.measure.sensor.LooksAgain."""
+        return second_look(self.inner, frame, seen)
 
 
 def with_offset(sensor: Measurer, offset_um: float) -> Measurer:

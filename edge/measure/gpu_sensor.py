@@ -39,12 +39,13 @@ class GpuMeasurer:
         self._outputs = {output.name for output in manifest.outputs} & set(SHAPES)
 
     def measure(self, frame: Frame, lap: Lap) -> Measurement:
-        """Frame to estimate. The lap has "gpu" for all that runs there, and "aggregate"."""
+        """Frame to estimate. The lap has "gpu" (all that runs there), "plain_look", "aggregate"."""
         result = lap("gpu", self._gpu(view(frame)))
         ranked = _ranked(result, self._rule)
         defocus = _defocus(result, ranked, self._outputs)
         photometry = of_sample(result["sample"])
-        shift = worse(self.training_range(photometry, defocus), self.plain(frame, defocus.cells))
+        shift = self.training_range(photometry, defocus)
+        shift = worse(shift, lap("plain_look", self.plain(frame, defocus.cells)))
         found = aggregate(defocus, frame, self.interval_model, shift, photometry)
         estimate = lap("aggregate", estimate_in_um(found, self.axial_unit))
         patches = patches_in_um(defocus, self.axial_unit)

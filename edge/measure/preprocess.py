@@ -117,7 +117,10 @@ class Patches:
 
 
 class Preprocessor(ABC):
-    """The contract; an implementation owns its buffers and reuses them for every frame."""
+    """The contract; an implementation owns its buffers and reuses them for every frame. `grid`: how
+    it cuts a frame."""
+
+    grid: PatchGrid
 
     @abstractmethod
     def __call__(self, frame: Frame) -> Patches:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from typing import Protocol, runtime_checkable
 
 from edge.camera import Frame
 from edge.latency import Lap
 from edge.measure.aggregate import FocusEstimate, NoFocus, aggregate
+from edge.measure.best_patches import cut
 from edge.measure.budget import PatchBudget
 from edge.measure.colour_order import PATCHES as ORDER_PATCHES
 from edge.measure.colour_order import ColourOrder, swapped
@@ -17,7 +18,7 @@ from edge.measure.importance import Importance, Ranked
 from edge.measure.interval import IntervalModel
 from edge.measure.photometry import photometry_of
 from edge.measure.plain_look import PlainLook
-from edge.measure.preprocess import Patches, Preprocessor
+from edge.measure.preprocess import PATCH_PX, Preprocessor
 from edge.measure.training_range import DomainShift, TrainingRange, worse
 from edge.measure.units import estimate_in_um, patches_in_um
 
@@ -40,6 +41,14 @@ class Measurer(Protocol):
 
     def measure(self, frame: Frame, lap: Lap) -> Measurement:
         """Frame to estimate; the lap gets the stages' times."""
+
+
+@runtime_checkable
+class LooksAgain(Protocol):
+    """A Measurer that may look at a frame once more, for what moves nothing and only rings."""
+
+    def second_look(self, frame: Frame, seen: Measurement) -> Measurement:
+        """`seen`, with what the second look adds to its shift."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +76,8 @@ class CpuMeasurer:
         enough = self._enough(frame, photometry)
         defocus = lap("dpn", self.defocus(patches, ranked, enough))  # signed um, one per patch
         shift = self.training_range(photometry, defocus)  # how far outside the training
-        shift = self._looked(frame, patches, defocus, shift)
+        plain = self.plain(frame, defocus.cells) if self.plain else None
+        shift = worse(shift, lap("plain_look", plain))  # smear and sharp dirt
         estimate = lap(
             "aggregate", aggregate(defocus, frame, self.interval_model, shift, photometry)
         )
@@ -76,19 +86,15 @@ class CpuMeasurer:
             ranked, patches_in_um(defocus, unit), estimate_in_um(estimate, unit), shift, photometry
         )
 
-    def _looked(
-        self, frame: Frame, patches: Patches, defocus: PatchDefocus, shift: DomainShift | None
-    ) -> DomainShift | None:
-        """What is seen besides: smear, sharp dirt, exchanged colours."""
-        if self.plain is not None:
-            shift = worse(shift, self.plain(frame, defocus.cells))
+    def second_look(self, frame: Frame, seen: Measurement) -> Measurement:
+        """Exchanged colours: now and then the DPN is asked twice more."""
         if self.order is None:
-            return shift
-        found = 0.0
-        if self.order.due(defocus):
-            best = self.preprocess.gather(patches, defocus.cells[:ORDER_PATCHES])
-            found = self.order.look(best, defocus)
-        return worse(shift, swapped(self.order, found))
+            return seen
+        said = patches_in_um(seen.patches, 1.0 / self.axial_unit)  # as the DPN says it
+        if self.order.due(said):
+            best = cut(frame, said.cells[:ORDER_PATCHES], self.preprocess.grid)
+            self.order.look(best.reshape(-1, PATCH_PX, PATCH_PX, 3), said)
+        return replace(seen, shift=worse(seen.shift, swapped(self.order)))
 
     def _enough(self, frame: Frame, photometry: Mapping[str, float]) -> Enough | None:
         if self.enough_um is None:
@@ -105,3 +111,13 @@ class CpuMeasurer:
 def measure(sensor: Measurer, frame: Frame, lap: Lap) -> Measurement:
     """Frame to estimate, on whatever the sensor runs on."""
     return sensor.measure(frame, lap)
+
+
+def second_look(sensor: Measurer, frame: Frame, seen: Measurement) -> Measurement:
+    """What may be asked once the move is on its way; `seen` as it is where nothing is asked."""
+    return sensor.second_look(frame, seen) if isinstance(sensor, LooksAgain) else seen
+
+
+def measure_in_full(sensor: Measurer, frame: Frame, lap: Lap) -> Measurement:
+    """Both looks at once: for a picture that moves nothing."""
+    return lap.after("second_look", second_look(sensor, frame, measure(sensor, frame, lap)))

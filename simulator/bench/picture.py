@@ -11,8 +11,8 @@ from edge.appliance.report.plot import Axis
 
 WIDTH, LEFT, RIGHT = 860.0, 150.0, 790.0
 PITCH = 24
-STAGES = ("preprocess", "rin", "select", "dpn", "aggregate", "plan", "move")
-COLOURS = ("#56b4e9", "#0072b2", "#999999", "#d55e00", "#cc79a7", "#f0e442", "#009e73")
+STAGES = ("preprocess", "rin", "select", "dpn", "plain_look", "aggregate", "plan", "move")
+COLOURS = ("#56b4e9", "#0072b2", "#999999", "#d55e00", "#56705c", "#cc79a7", "#f0e442", "#009e73")
 NAMES = {
     "ours": "this loop, whole",
     "onnx": "ONNX Runtime, plain",

@@ -8,6 +8,8 @@ from edge.decide.decision import Decision
 from edge.errors import ConfigError, EngineRejected
 from edge.loop import MAX_STALLS, MAX_UNSETTLED, NOTHING, focus_field, step
 from edge.measure.aggregate import Reason
+from edge.measure.focus_offset import with_offset
+from edge.measure.training_range import DomainShift
 from edge.state import State
 from engines.errors import GpuFailed
 from firmware_bridge.errors import LinkLost, StageRefused, StageSilent, StageUncertain
@@ -38,7 +40,8 @@ def test_latency_has_every_stage():
     rig, _ = microscope()
     outcome = step(rig)
     assert list(outcome.latency_ms) == [
-        "preprocess", "rin", "select", "dpn", "aggregate", "plan", "move", "total",
+        "preprocess", "rin", "select", "dpn", "plain_look", "aggregate", "plan", "move",
+        "second_look", "total",
     ]  # fmt: skip
     assert outcome.age_ms == pytest.approx(2.0)
 
@@ -330,3 +333,44 @@ def test_what_is_refused_for_good_ends_the_field_at_once():
     rig, _ = microscope(limits=tight, focus_um=8.0)
     assert [o.decision for o in focus_field(rig)] == [Decision.REFUSE]
     assert rig.guard.refused["outside-window"] == 1
+
+
+class TwoLooks:
+    """A measurer that takes 5 ms to look again, and notes what the stage was told by then."""
+
+    def __init__(self, rig, fail=None):
+        self.rig, self.inner, self.moves, self.fail = rig, rig.sensor, [], fail
+
+    def measure(self, frame, lap):
+        return self.inner.measure(frame, lap)
+
+    def second_look(self, frame, seen):
+        if self.fail:
+            raise self.fail
+        self.moves.append(len(self.rig.stage.moves))
+        self.rig.clock.now_ns += 5 * MS
+        return dataclasses.replace(seen, shift=DomainShift(3.0, "colour order", True, False))
+
+
+@pytest.mark.parametrize("offset_um", [0.0, 0.2])
+def test_a_frame_is_looked_at_again_once_its_move_is_on_its_way(offset_um):
+    rig, _ = microscope(focus_um=3.0)
+    looks = TwoLooks(rig)
+    rig.sensor = with_offset(looks, offset_um)
+    outcome = step(rig)
+    assert (outcome.decision, looks.moves) == (Decision.MOVE, [1])
+    assert outcome.measurement.shift.feature == "colour order"
+    assert outcome.latency_ms["second_look"] == pytest.approx(5.0)
+    assert outcome.latency_ms["total"] == pytest.approx(0.0)  # nobody waited for it
+    assert outcome.age_ms == pytest.approx(2.0)
+    assert step(rig).decision is Decision.IN_FOCUS
+    assert len(looks.moves) == 2  # also of a frame that moves nothing
+
+
+def test_a_second_look_that_fails_shuts_down_and_hides_no_move():
+    rig, _ = microscope(focus_um=3.0)
+    rig.sensor = TwoLooks(rig, EngineRejected("gone"))
+    outcome = step(rig)
+    assert outcome.decision is Decision.SHUTDOWN
+    assert outcome.move.target_um == pytest.approx(3.0)
+    assert outcome.sent_ns is not None

@@ -32,7 +32,15 @@ def picture():
 
 
 def _laps(total):
-    ms = {"preprocess": 1.0, "rin": 2.0, "select": 0.5, "dpn": 3.0, "aggregate": 0.5, "plan": 0.25}
+    ms = {
+        "preprocess": 1.0,
+        "rin": 2.0,
+        "select": 0.5,
+        "dpn": 3.0,
+        "plain_look": 0.0,
+        "aggregate": 0.5,
+        "plan": 0.25,
+    }
     return {**ms, "move": 0.75, "total": total}
 
 

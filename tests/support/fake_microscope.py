@@ -184,7 +184,7 @@ class FakeMeasurer:
     eye: Eye
 
     def measure(self, frame, lap):
-        for name in ("preprocess", "rin", "select", "dpn"):
+        for name in ("preprocess", "rin", "select", "dpn", "plain_look"):
             lap(name, None)
         return Measurement(RANKED, PATCHES, lap("aggregate", self.eye(frame)))
 

@@ -12,7 +12,7 @@ from edge.camera import Camera, Frame
 from edge.errors import CameraLost, CameraStalled
 from edge.latency import Lap
 from edge.measure.colour_order import LIMIT, ColourOrder, Order
-from edge.measure.sensor import Measurer
+from edge.measure.sensor import Measurer, measure_in_full
 
 BACK_S = 30.0  # how long a camera that went away is waited for
 LOOK_S = 0.1
@@ -106,7 +106,7 @@ def colours_of(camera: Camera, sensor: Measurer, order: ColourOrder, timeout_s: 
         frame = camera.next(timeout_s)
         if frame.pixel_format.value.startswith("Mono"):
             return "grey"
-        sensor.measure(frame, Lap())
+        measure_in_full(sensor, frame, Lap())
         if order.order is not Order.UNKNOWN:
             break
     if order.evidence <= -LIMIT:

@@ -15,7 +15,7 @@ from edge.decide.controllers import SingleFrame
 from edge.errors import ConfigError
 from edge.images.zstack import Exposure
 from edge.latency import Lap
-from edge.measure.sensor import Measurer, measure
+from edge.measure.sensor import Measurer, measure_in_full
 from edge.optics import Objective
 from edge.settings import LoopSettings
 
@@ -38,7 +38,7 @@ class Examiner:
         now = monotonic_ns()
         try:
             frame = Frame(pixels, PixelFormat.RGB8, 1, now, now)
-            measurement = measure(self._sensor, frame, Lap())
+            measurement = measure_in_full(self._sensor, frame, Lap())
         except ConfigError as error:
             raise ConfigError(f"{where(exposure)}: {error}") from error
         plan = self._alone.plan(measurement.estimate)

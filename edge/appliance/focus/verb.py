@@ -22,7 +22,7 @@ from edge.errors import ConfigError
 from edge.images.image_file import as_frame, printable, read_picture
 from edge.latency import Lap
 from edge.measure.focus_offset import with_offset
-from edge.measure.sensor import Measurer, measure
+from edge.measure.sensor import Measurer, measure_in_full
 from edge.open_sensor import build_sensor
 from edge.settings import LoopSettings, ModelSettings
 
@@ -75,7 +75,7 @@ def _measure(path: Path, sensor: Measurer, alone: SingleFrame, bits: int | None)
     now = monotonic_ns()
     lap = Lap()
     try:
-        measurement = measure(sensor, Frame(pixels, pixel_format, 1, now, now), lap)
+        measurement = measure_in_full(sensor, Frame(pixels, pixel_format, 1, now, now), lap)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
     file = {"file": str(path), "picture": 1, "pictures": picture.pictures}

@@ -18,7 +18,7 @@ from edge.appliance.report.focus_record import FieldRecord
 from edge.appliance.report.plot import Axis
 
 #: the loop's stages in the order in which a frame passes them
-STAGES = ("preprocess", "rin", "select", "dpn", "gpu", "aggregate", "plan", "move")
+STAGES = ("preprocess", "rin", "select", "dpn", "gpu", "plain_look", "aggregate", "plan", "move")
 F64 = npt.NDArray[np.float64]
 MAX_POINTS = 600  # of a trace: more than a screen shows
 

@@ -13,7 +13,10 @@ from edge.loop import LATE, Outcome
 from edge.measure.training_range import FEATURES
 
 #: of a step, and "age": from mid-exposure to the end
-STAGES = ("preprocess", "rin", "select", "dpn", "gpu", "aggregate", "plan", "move", "total", "age")
+STAGES = (
+    "preprocess", "rin", "select", "dpn", "gpu", "plain_look", "aggregate", "plan", "move",
+    "second_look", "total", "age",
+)  # fmt: skip
 
 
 class LoopStatistics:

@@ -17,6 +17,7 @@ from edge.measure.colour_order import (
 )
 from edge.measure.defocus import PatchDefocus
 from edge.measure.importance import Sparsity
+from edge.measure.sensor import measure_in_full
 
 PATCHES = np.random.default_rng(0).integers(0, 256, (6, 224, 224, 3)).astype(np.uint8)
 
@@ -72,15 +73,41 @@ def test_frames_settle_it_together(network, says):
         looks += 1
         assert looks < 6
     assert order.order is says
-    alarm = swapped(order, 0.0)
+    alarm = swapped(order)
     assert (alarm is not None and alarm.alarm and alarm.score >= 1) == (says is Order.SWAPPED)
     assert alarm is None or not alarm.hold  # four right frames were once taken for exchanged ones
 
 
-def test_one_frame_can_be_enough_for_the_alarm():
+@pytest.mark.parametrize(("before", "rings"), [(0.0, True), (2 * BEYOND_DOUBT, False)])
+def test_one_frame_is_enough_where_no_other_spoke(before, rings):
+    """Of a camera whose order many frames showed to be right, it is a false alarm."""
+    order = ColourOrder(WRONG)
+    order._sum = before
+    assert order.look(PATCHES, measured(-5.0)) <= -LIMIT
+    assert (swapped(order) is not None) == rings
+    assert rings or order.due(measured(4.0, cell=1))  # and asked for again at once
+
+
+@pytest.mark.parametrize(("evidence", "rings"), [(-LIMIT, True), (-LIMIT + 0.01, False)])
+def test_from_where_it_rings(evidence, rings):
     order = ColourOrder(RIGHT)
-    assert swapped(order, -LIMIT).alarm
-    assert swapped(order, -LIMIT + 0.01) is None
+    order._sum = evidence
+    alarm = swapped(order)
+    assert (alarm is not None) == rings
+    assert not rings or (alarm.alarm, alarm.hold, alarm.score) == (True, False, 1.0)
+
+
+def test_a_camera_whose_colours_are_exchanged_meanwhile_is_found_out():
+    order = ColourOrder(RIGHT)
+    for n in range(8):
+        order.look(PATCHES, measured(cell=n))
+    order._network, frames = WRONG, 0
+    while swapped(order) is None:
+        frames += 1
+        new = measured(-5.0, cell=100 + frames)
+        if order.due(new):
+            order.look(PATCHES, new)
+    assert frames <= ASK_AGAIN + 6
 
 
 def test_the_same_picture_again_is_no_new_evidence():
@@ -132,13 +159,13 @@ def test_frames_of_exchanged_colours_ring_the_alarm(simulated_sensor):
     """The shipped networks on a simulated slide: as it is it is silent, exchanged it rings."""
     sensor, frames = simulated_sensor
     for frame in frames(exchanged=False):
-        seen = sensor.measure(frame, Lap())
+        seen = measure_in_full(sensor, frame, Lap())
         assert seen.shift is None or seen.shift.feature != "colour order"
     assert sensor.order.order is not Order.SWAPPED
     rung = 0
     sensor.order._sum = 0.0
     for frame in frames(exchanged=True):
-        seen = sensor.measure(frame, Lap())
+        seen = measure_in_full(sensor, frame, Lap())
         rung += seen.shift is not None and seen.shift.alarm
     assert sensor.order.order is Order.SWAPPED
     assert rung >= 2

@@ -11,7 +11,7 @@ from edge.appliance.selftest.text import as_page, as_text, verdict
 from edge.measure.preprocess import CpuPreprocessor
 from engines.onnx_engine import OnnxEngine
 
-STAGES = {"preprocess", "rin", "select", "dpn", "aggregate", "total"}
+STAGES = {"preprocess", "rin", "select", "dpn", "plain_look", "aggregate", "total"}
 
 
 def test_on_the_cpu(tmp_path, capsys):
