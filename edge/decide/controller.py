@@ -56,7 +56,8 @@ class Sent:
     """A move under judgement. `before` is None when it left a place where nothing was readable.
 
     `origin`: of a roll-back, what was read before at the place where it leads. `guess`: made near
-    focus by a reading whose interval holds zero as well.
+    focus by a reading whose interval holds zero as well. `led_by_um`: the interval of the reading
+    that it follows all the way; None where it does not.
     """
 
     before: Reading | None
@@ -66,6 +67,7 @@ class Sent:
     rollback: bool = False
     origin: Reading | None = None
     guess: bool = False
+    led_by_um: float | None = None
 
 
 class Controller:
@@ -106,6 +108,7 @@ class Controller:
         self._debts: Debts[Sent] = Debts()
         self._looks = 0  # at frames that show nothing, after the last move
         self._guessed = False  # since a reading last told the direction
+        self._led_by_um: float | None = None  # to where the glass stands
         self._hunt.found()
 
     def _moved_by_another(self) -> None:
@@ -169,6 +172,7 @@ class Controller:
         self._last, self._proposed = self._proposed, None
         assert self._last is not None
         self._place_um, self._guessed = self._last.target_um, self._last.guess
+        self._led_by_um = self._last.led_by_um
         self._debts.paid(self._last.target_um)
         self._looks = 0
         self._sent_ns = sent_ns
@@ -210,7 +214,7 @@ class Controller:
         large = abs(d) > limits.verify_above_um
         if large and self._debts.forbids_large():
             return Hold("rolled-back", enough=True)
-        end = self._hunt.end(d, guess)
+        end = self._hunt.end(d, guess or self._here_together(d, interval))
         if end is not None:
             return end
         travel_um = limits.focus_direction * self._within_a_step(self._hunt.travel_um(d))
@@ -222,9 +226,23 @@ class Controller:
             return Hold("unproven: no frame was seen after the last moves", enough=True)
         raw = math.hypot(estimate.interval_um, z_half_um)
         reading = Reading(z_um, estimate.defocus_um, raw, estimate.exposure_mid_ns)
-        move = Sent(reading, z_um, z_um + travel_um, verify=large, guess=guess)
+        all_the_way = abs(travel_um) == abs(self._hunt.travel_um(d))
+        move = Sent(
+            reading, z_um, z_um + travel_um, verify=large, guess=guess,
+            led_by_um=interval if all_the_way else None,
+        )  # fmt: skip
         reason = "likely-defocus" if guess else "large-defocus" if large else "defocus"
         return self._propose(move, s, reason)
+
+    def _here_together(self, d: float, interval: float) -> bool:
+        """Whether the reading that led here and this one, weighted by their certainty, put focus
+        here: within both intervals together, or no farther off than anybody sees."""
+        led = self._led_by_um
+        if led is None or abs(d) > self._settings.near_um:
+            return False
+        both = math.hypot(led, interval)
+        together_um = abs(d) * (led / both) ** 2
+        return together_um <= max(led * interval / both, self._settings.sharp_um)
 
     def _true_um(self, read_um: float) -> float:
         """A reading in um that the glass must move; the user's offset is in these already."""

@@ -50,8 +50,8 @@ class Hunt:
         return defocus_um / self._gain
 
     def end(self, defocus_um: float, guess: bool = False) -> Plan | None:
-        """How the hunt ends at this reading, or None: another move is allowed. `guess`: its
-        interval holds zero."""
+        """How the hunt ends at this reading, or None: another move is allowed. `guess`: zero is
+        within its interval, or within that of the last two readings together."""
         far_um = abs(defocus_um)
         if self._unsure_um:
             self._frames = self._frames + 1 if (defocus_um > 0) is self._side else 1

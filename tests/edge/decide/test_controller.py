@@ -116,6 +116,29 @@ def test_near_focus_the_best_guess_is_made_once():
     assert bench.see(2.0, 1.4).reason == "defocus"  # the specimen has moved
 
 
+@pytest.mark.parametrize(
+    ("d", "interval", "end"),
+    [
+        (0.8, 0.6, InFocus("within-interval")),  # 0.51 +- 0.48 together with 0.0 +- 0.8
+        (0.9, 0.3, Hold("max-shots")),  # 0.79 +- 0.28: the last reading had no say
+        (3.1, 3.05, Hold("max-shots")),  # too far out to be left there
+    ],
+)
+def test_the_last_moves_end_where_both_readings_put_focus(d, interval, end):
+    bench = Bench(sharp_um=0.6, max_shots=2)
+    bench.send(bench.see(4.0))
+    bench.send(bench.see(1.5, 0.8))
+    plan = bench.see(d, interval)
+    assert (type(plan), plan.reason) == (type(end), end.reason)
+
+
+def test_a_move_that_was_cut_to_a_step_leads_nowhere_yet():
+    bench = Bench(sharp_um=0.6, max_shots=2, max_step_um=2.0)
+    bench.send(bench.see(4.8, 0.8))
+    bench.send(bench.see(2.8, 0.8))
+    assert bench.see(0.8, 0.6).reason == "max-shots"
+
+
 def test_no_guess_is_made_far_out_of_wide_readings_or_with_an_unproven_sign():
     bench = confirmed()
     assert bench.see(2.9, 3.1) == Hold("uncertain")
