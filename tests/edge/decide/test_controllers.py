@@ -80,6 +80,7 @@ def test_field_by_field_where_the_config_has_no_scan() -> None:
     assert controller._settings == ControllerSettings(
         focus_direction=-1, deadband_um=0.7, sharp_um=OBJECTIVE.half_depth_um,
         verify_above_um=6.0, max_interval_um=3.0, settle_ns=8_000_000, max_shots=7,
+        max_step_um=21.0, no_play=True,  # our own firmware ends every move from one side
     )  # fmt: skip
 
 
