@@ -71,10 +71,6 @@ class Objective:
         """From here to models' optics; see `normalised`."""
         return normalised(self, models)
 
-    def object_um(self, pixels: float) -> float:
-        """Length in the object plane of `pixels` in the image."""
-        return pixels * self.um_per_px
-
 
 @dataclass(frozen=True, slots=True)
 class Normalised:

@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 
 DEAD_S = 5.0  # a firmware that has not had a turn for so long is gone, on a busy computer too
-_HEADER = struct.Struct("<4sIIIQqiIQ")
 _MOVING_PART = struct.Struct("<qiI")  # heartbeat_ns, motor_nm, moves_started
 _ENTRY = np.dtype([("time_ns", "<i8"), ("motor_nm", "<i4"), ("move_id", "<u4")])
 _ENTRIES_AT = 64
@@ -44,14 +43,14 @@ class MotorTrace:
         The motor holds motor_nm[i] from times_ns[i] until times_ns[i + 1]. The first call starts
         with the position at the start of the firmware, unless the ring has gone round since.
         """
-        times, motor, _ = self._read()
-        return times, motor
-
-    def read_new_moves(
-        self,
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.uint32]]:
-        """As `read_new`, with the number of the move that each entry belongs to."""
-        return self._read()
+        end = self._count()
+        entries = self._copy(self._read_count, end)
+        overwritten = max(0, self._count() - self.capacity + 1 - self._read_count)
+        if overwritten:  # the writer lapped us, before or while we copied
+            self.lost += overwritten
+            entries = entries[max(0, len(entries) - (end - self._read_count - overwritten)) :]
+        self._read_count = end
+        return entries["time_ns"], entries["motor_nm"]
 
     def now(self) -> tuple[int, int]:
         """(heartbeat_ns, motor_nm): the newest moment the trajectory covers, and the position."""
@@ -97,16 +96,6 @@ class MotorTrace:
             after = struct.unpack_from("<Q", self._map, _UPDATE_AT)[0]
             if before == after and before % 2 == 0:
                 return heartbeat_ns, motor_nm, moves
-
-    def _read(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.uint32]]:
-        end = self._count()
-        entries = self._copy(self._read_count, end)
-        overwritten = max(0, self._count() - self.capacity + 1 - self._read_count)
-        if overwritten:  # the writer lapped us, before or while we copied
-            self.lost += overwritten
-            entries = entries[max(0, len(entries) - (end - self._read_count - overwritten)) :]
-        self._read_count = end
-        return entries["time_ns"], entries["motor_nm"], entries["move_id"]
 
     def _copy(self, begin: int, end: int) -> npt.NDArray[np.void]:
         slots = np.arange(max(begin, end - self.capacity), end) % self.capacity

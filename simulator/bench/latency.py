@@ -14,7 +14,6 @@ from simulator.bench.frames import Pictures
 
 #: the loop's stages that are not one of the two networks
 OUTSIDE = ("preprocess", "select", "plain_look", "aggregate", "plan", "move")
-NETWORKS = ("rin", "dpn")
 TO_ESTIMATE = ("preprocess", "rin", "select", "dpn", "plain_look", "aggregate")
 WARM_UP = 4  # frames that are not counted
 

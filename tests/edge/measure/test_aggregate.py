@@ -323,4 +323,3 @@ def test_depth_of_field_is_the_papers():
     assert objective.depth_of_field_um == pytest.approx(1.21, abs=0.01)
     assert 0.57 <= objective.half_depth_um <= 0.67
     assert objective.deadband_um == objective.half_depth_um / 2
-    assert objective.object_um(224) == pytest.approx(76.16)
