@@ -16,7 +16,7 @@ from edge.decide.decision import Move
 from edge.errors import MoveRefused, MoveUncertain
 from edge.guard import Guard
 from edge.state import RunState
-from firmware_bridge.errors import StageUncertain
+from firmware_bridge.errors import StageSilent, StageUncertain
 from firmware_bridge.stage import StageStatus
 from tests.support.fake_microscope import LIMITS, MS, Clock, FakeStage
 
@@ -194,3 +194,36 @@ def test_uncertain_tells_why():
         MoveUncertain, match=re.compile("^shut down while the move was being sent$")
     ):
         send(b)
+
+
+def refused(b, **sent):
+    with pytest.raises(MoveRefused) as caught:
+        send(b, **sent)
+    return caught.value.reason
+
+
+def test_a_coarse_stage_is_given_half_a_micrometre_and_no_more():
+    b = bench(max_step_um=25.0)
+    b.stage.resolution_um = 3.0
+    assert refused(b, target=25.5001) == "step"
+    assert send(b, target=25.5, frame_id=1) is not None
+
+
+@pytest.mark.parametrize("most", [1, 0])
+def test_a_move_a_second_comes_after_a_second_to_the_nanosecond(most):
+    b = bench(max_moves_per_s=most)
+    assert b.guard.send_by_hand(1.0) is not None
+    b.clock.now_ns += 999_999_999
+    with pytest.raises(MoveRefused, match="more than 1 moves in a second"):
+        b.guard.send_by_hand(2.0)
+    b.clock.now_ns += 1
+    assert b.guard.send_by_hand(2.0) is not None
+
+
+def test_a_stage_that_fell_silent_at_rest_refuses():
+    b = bench()
+    b.stage.status = lambda: (_ for _ in ()).throw(StageSilent("no STATUS"))
+    with pytest.raises(MoveRefused, match="no STATUS") as caught:
+        send(b)
+    assert caught.value.reason == "stage-silent"
+    assert (b.guard.refused["stage-silent"], b.stage.asked) == (1, ())

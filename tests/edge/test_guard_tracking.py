@@ -151,3 +151,11 @@ def test_no_input_moves_the_glass_outside_the_window_or_too_far(target, assumed,
     assert abs(made - stage._path[0][1]) <= 5.1
     assert abs(way) <= 0.5
     assert sure <= 0.3
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_way_within_the_exposure_is_blur_whichever_way_it_went(side):
+    guard, stage, clock = bench()
+    start_ns = clock()
+    stage.where = lambda time_ns: ZAt(side * 0.3e-6 * (time_ns - start_ns), 0.01)
+    assert refusal(guard, clock, says="the stage moved 0.60 um within") == "blurred"

@@ -39,6 +39,7 @@ ROOMS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("edge/guard.py", "edge/state.py"): (
         "tests/edge/test_guard.py", "tests/edge/test_guard_edges.py", "tests/edge/test_state.py",
         "tests/edge/test_guard_by_hand.py", "tests/edge/test_guard_tracking.py",
+        "tests/edge/decide/test_controllers.py",
     ),
     ("firmware_bridge/client.py", "firmware_bridge/exchange.py", "firmware_bridge/history.py"):
         BRIDGE,
