@@ -79,14 +79,15 @@ class MotionModel:
         self.approach = 0 if self.up != before else min(self.approach, abs(dip_nm) * Q8)
         return True
 
+    def rest(self) -> int:
+        """Where it would stand if it braked from now on."""
+        way = way_to_rest(max(0, abs(self.velocity) - self.accel), self.accel)
+        return self.place + (way if self.velocity > 0 else -way)
+
     def dips(self, target_nm: int) -> bool:
         """Whether the way to the target turns: it would end from the wrong side, or too short."""
         dip = abs(self.settings.backlash_nm) * Q8
-        rest = self.place
-        if self.velocity:
-            sign = 1 if self.velocity > 0 else -1
-            rest += sign * way_to_rest(max(0, abs(self.velocity) - self.accel), self.accel)
-        ahead = (target_nm * Q8 - rest) * self.up
+        ahead = (target_nm * Q8 - self.rest()) * self.up
         return dip > 0 and (ahead < 0 or self.approach + ahead < dip)
 
     def allows(self, target_nm: int) -> bool:

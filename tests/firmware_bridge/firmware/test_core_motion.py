@@ -176,6 +176,19 @@ def test_turned_in_mid_move() -> None:
                 twins.rest()
 
 
+def test_where_it_would_rest_is_known_to_the_nanometre() -> None:
+    """What lies behind that place is turned for, and what lies ahead is not."""
+    for backlash in (2_000, -2_000):
+        for target in (5_030_000, 4_970_000):
+            twins = Twins(USUAL, 5_000_000, backlash_nm=backlash)
+            assert twins.start(target)
+            while twins.model.moves():
+                twins.ticks(1)
+                rest_nm = twins.model.rest() // 256
+                for near in (-2_000, -1, 0, 1, 2_000):
+                    twins.asked(rest_nm + near)
+
+
 def test_braked_and_halted() -> None:
     for stop in (Twins.brake, Twins.halt):
         for after in (0, 1, 2, 57, 150, 320):
