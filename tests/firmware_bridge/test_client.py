@@ -388,3 +388,17 @@ def test_what_hello_applied_must_be_what_was_asked() -> None:
         with pytest.raises(ProtocolError) as caught:
             talk.client.handshake(asked)
         assert str(caught.value) == "the firmware applied 1001..2000 nm, settling 7 ms"
+
+
+def test_the_first_loss_is_the_one_that_is_told(talk: VirtualClient) -> None:
+    talk.tell_status(boot_id=BOOT + 1)
+    talk.tell_status(session=talk.client.session ^ 1)
+    with pytest.raises(StageUncertain, match="restarted"):
+        talk.client.check()
+
+
+def test_a_line_that_is_lost_during_hello_is_lost() -> None:
+    with virtual_client(silent, handshake=False) as talk:
+        talk.time.after(0.01, lambda: talk.client.exchange.fail(LinkLost("pulled out")))
+        with pytest.raises(LinkLost, match=r"^pulled out$"):
+            talk.client.handshake(AXIS)
