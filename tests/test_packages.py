@@ -10,7 +10,9 @@ import sys
 import sysconfig
 import tarfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
@@ -91,19 +93,24 @@ def anybody() -> list[str]:
     return [sys.executable]
 
 
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder that others may read: pytest closes its own to them."""
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
 @pytest.mark.long
 def test_it_runs_in_an_empty_folder_without_home_compiler_or_name(
-    packages: tuple[Path, Path], tmp_path: Path
+    packages: tuple[Path, Path], place: Path
 ) -> None:
-    site, empty = tmp_path / "site", tmp_path / "empty"
+    site, empty = place / "site", place / "empty"
     words = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-compile",
              "--disable-pip-version-check", "--target", str(site), str(packages[1])]  # fmt: skip
     subprocess.run(words, check=True, timeout=170)
     empty.mkdir(mode=0o777)
     empty.chmod(0o777)
-    for folder in (tmp_path, *tmp_path.parents):  # pytest's own are closed to others
-        if folder.is_relative_to("/tmp") and folder != Path("/tmp"):
-            folder.chmod(0o755)
     libraries = sysconfig.get_path("purelib")
     environment = {"PATH": "", "PYTHONPATH": f"{site}:{libraries}", "OMP_NUM_THREADS": "1"}
 
@@ -123,7 +130,7 @@ def test_it_runs_in_an_empty_folder_without_home_compiler_or_name(
     simulated = ("simulate", "--fields", "1", "--start-um", "4", "--kind", "cell")
     assert "IN_FOCUS" in run(*command, *simulated)
     patches = cv2.imread(str(ROOT / "engines/models/golden/dpn.jpg"))
-    cv2.imwrite(str(tmp_path / "field.png"), np.tile(patches, (3, 3, 1)))
-    (tmp_path / "field.png").chmod(0o644)
-    assert "field.png" in run(*command, "focus", str(tmp_path / "field.png"))
+    cv2.imwrite(str(place / "field.png"), np.tile(patches, (3, 3, 1)))
+    (place / "field.png").chmod(0o644)
+    assert "field.png" in run(*command, "focus", str(place / "field.png"))
     assert list(empty.iterdir()) == []

@@ -90,8 +90,10 @@ class HostFirmware(FirmwareProcess):
         if boot_id is not None:
             arguments["--boot-id"] = boot_id
         command = [str(program), *(str(word) for pair in arguments.items() for word in pair)]
+        pipe = subprocess.PIPE
+        # a terminal's Ctrl-C is for the runtime, which stops the axis: a board would not hear it
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
         )
         self.bench_port = ""
         self.port, self.boot_id = self._first_line()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import struct
@@ -82,6 +83,12 @@ def test_core_needs_no_library(tmp_path: Path) -> None:
         "_GLOBAL_OFFSET_TABLE_",
         "__stack_chk_fail",
     }
+
+
+def test_a_terminals_ctrl_c_is_not_for_it() -> None:
+    """The runtime that is told to end stops the axis, and must still find it there."""
+    with HostFirmware() as firmware:
+        assert os.getpgid(firmware._process.pid) != os.getpgid(0)
 
 
 def test_ends_with_its_parent() -> None:
