@@ -38,6 +38,7 @@ RUN: dict[str, tuple[str, tuple[int, ...], bool]] = {
     r"sparsefocus run --demo": ("--seconds 2", (0,), True),
     r"sparsefocus run --config scanner\.yaml": ("--seconds 2", (0,), True),
     r"python build_engines\.py --dry-run": ("", (0, 4), True),  # 4: no TensorRT here
+    r"sparsefocus build-engines --dry-run": ("", (0, 4), True),
     r"python -m firmware_bridge\.c_header": ("", (0,), False),
 }
 #: the command begins like this -> the tests that run the same verb or module

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from edge.appliance.config import calibration_file
-from edge.appliance.config.strict_yaml import WRONG, Section, read_yaml
+from edge.appliance.config.strict_yaml import WRONG, Section
+from edge.appliance.config.yaml_file import read_yaml
 from edge.camera import check_options
 from edge.errors import ConfigError, OptionError
 from edge.measure.importance import ClassRule

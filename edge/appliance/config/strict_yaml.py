@@ -20,9 +20,6 @@ import yaml
 from edge.errors import ConfigError, ConfigFaults
 from edge.settings import Key
 
-SIZE_LIMIT = 64 * 1024
-DEPTH_LIMIT = 8
-
 _NUMBER = re.compile(r"[-+]?(0|[1-9]\d{0,15})(\.\d{0,15})?([eE][-+]?\d{1,3})?", re.ASCII)
 _TRUTH = re.compile("true|false")
 _INTEGER = re.compile(r"[-+]?(0|[1-9]\d{0,15})", re.ASCII)
@@ -71,7 +68,7 @@ class Section:
     def reject(self, node: yaml.Node | None, key: str, why: str) -> NoReturn:
         """Raise a Fault `file:line: section.key why`."""
         line = (node.start_mark if node is not None else self._mark).line + 1
-        where = ".".join(part for part in (self.name, _printable(key)) if part)
+        where = ".".join(part for part in (self.name, printable(key)) if part)
         raise Fault(line, f"{self.file}:{line}: {where} {why}".replace("  ", " "))
 
     def keep(self, node: yaml.Node | None, key: str, why: str) -> None:
@@ -264,54 +261,6 @@ class Section:
         return self._text(node, key)
 
 
-def read_yaml(path: Path) -> Section:
-    """The top level of a file. ConfigError when it is not one plain YAML mapping."""
-    try:
-        with open(path, "rb") as file:
-            data = file.read(SIZE_LIMIT + 1)
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(f"{path}: the config cannot be read: {why}") from error
-    if len(data) > SIZE_LIMIT:
-        raise ConfigError(f"{path}: the config must be at most {SIZE_LIMIT} bytes")
-    try:
-        text = data.decode("utf-8")
-        _check_plain(path, text)
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise ConfigError(f"{path}:{line}: the config must be UTF-8 text") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(_yaml_error(path, error)) from error
-    if node is None:
-        raise ConfigError(f"{path}:1: the config is empty")
-    return Section(Path(path), "", node)
-
-
-def _check_plain(path: Path, text: str) -> None:
-    """Refuse tags, anchors and deep nesting while they are still a stream of events."""
-    depth = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        line = event.start_mark.line + 1 if event.start_mark else 1
-        if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
-            depth += 1
-        elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
-            depth -= 1
-        if depth > DEPTH_LIMIT:
-            raise ConfigError(f"{path}:{line}: nested deeper than {DEPTH_LIMIT} levels")
-        if getattr(event, "anchor", None) is not None:
-            raise ConfigError(f"{path}:{line}: anchors and aliases (&, *) are not allowed")
-        if getattr(event, "tag", None) is not None:
-            raise ConfigError(f"{path}:{line}: tags (!) are not allowed")
-
-
-def _yaml_error(path: Path, error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    line = f":{mark.line + 1}" if mark else ""
-    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "not YAML"
-    return f"{path}{line}: {' '.join(_printable(str(problem)).split())}"
-
-
 def _plain(node: yaml.Node, pattern: re.Pattern[str]) -> bool:
     return (
         isinstance(node, yaml.ScalarNode)
@@ -323,9 +272,10 @@ def _plain(node: yaml.Node, pattern: re.Pattern[str]) -> bool:
 def _shown(node: yaml.Node) -> str:
     if not isinstance(node, yaml.ScalarNode):
         return "a list" if isinstance(node, yaml.SequenceNode) else "a section"
-    text = _printable(node.value)
+    text = printable(node.value)
     return f"'{text}'" if node.style or not text else text
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """Of foreign text, what a line of an error can show."""
     return "".join(c if c.isprintable() else "?" for c in text[:60])

@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from edge.appliance.config.config_file import read_config
-from edge.appliance.config.strict_yaml import SIZE_LIMIT
+from edge.appliance.config.yaml_file import SIZE_LIMIT
 from edge.errors import ConfigError
 from edge.settings import Config, LoopSettings, ModelSettings, RealtimeSettings
 

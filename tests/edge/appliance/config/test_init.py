@@ -13,8 +13,8 @@ from edge.appliance import cli
 from edge.appliance.config import init, verb
 from edge.appliance.config.config_file import read_config
 from edge.appliance.config.schema import NAME, schema
-from edge.appliance.config.strict_yaml import read_yaml
 from edge.appliance.config.template import scalar
+from edge.appliance.config.yaml_file import read_yaml
 from firmware_bridge.stage import STAGES
 from firmware_bridge.stage_options import STAGE_OPTIONS
 
