@@ -269,6 +269,9 @@ class Controller:
         last = self._last
         if last is None:
             return None
+        if now is None and self._as_predicted(estimate, last, z_um):
+            self._last = None
+            return InFocus("as-predicted")
         if now is None:
             return self._blind(last, _why(estimate), z_um, slack_um, s, estimate.exposure_mid_ns)
         self._last = None
@@ -288,6 +291,20 @@ class Controller:
         if (last.verify or isinstance(estimate, NoFocus)) and not improved(last.before, now):
             return self._take_back(last, now, judged, s)
         return None
+
+    def _as_predicted(self, estimate: FocusEstimate | NoFocus, last: Sent, z_um: float) -> bool:
+        """Whether a frame outside the training, which by itself would tell nothing, shows the focus
+        that the reading before the move put here. It says nothing about the stage."""
+        before = last.before
+        strange = isinstance(estimate, NoFocus) and estimate.reason is Reason.OUTSIDE_TRAINING
+        if not (strange and self.sign_confirmed) or before is None or last.rollback:
+            return False
+        travel_um = self._settings.focus_direction * (z_um - before.z_um)
+        left_um = self._true_um(before.defocus_um) - travel_um
+        here_um = self._true_um(estimate.rejected_um)
+        both_um = math.hypot(before.interval_um, estimate.interval_um)
+        near = abs(here_um) <= self._settings.near_um  # False for what is not a number
+        return near and max(abs(left_um), abs(here_um - left_um)) <= both_um
 
     def _reading(
         self, estimate: FocusEstimate | NoFocus, z_um: float, z_half_um: float

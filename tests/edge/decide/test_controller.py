@@ -139,6 +139,35 @@ def test_a_move_that_was_cut_to_a_step_leads_nowhere_yet():
     assert bench.see(0.8, 0.6).reason == "max-shots"
 
 
+def strange(bench, d, interval=0.4):
+    return bench.show(no_focus, Reason.OUTSIDE_TRAINING, d=d, interval=interval)
+
+
+def test_a_strange_frame_that_shows_the_predicted_focus_lets_the_move_stand():
+    """A shred in focus was taken for sharp dirt, and a good move of 8 um was taken back."""
+    bench = confirmed()
+    bench.send(bench.see(8.3, 0.6))
+    assert strange(bench, -0.2) == InFocus("as-predicted")
+    assert strange(bench, -0.2) == Hold("outside-training")  # by itself it tells nothing
+    assert bench.controller.strikes == 0
+
+
+@pytest.mark.parametrize("d", [-0.8, 5.0, math.nan])
+def test_a_strange_frame_that_shows_something_else_is_blind(d):
+    bench = confirmed()
+    bench.send(bench.see(8.3, 0.6))
+    plans = [strange(bench, d) for _ in range(LOOKS)]
+    assert {type(plan) for plan in plans[:-1]} == {LookAgain}
+    assert plans[-1].reason == "roll-back: unreadable"
+
+
+def test_a_strange_frame_confirms_no_sign():
+    bench = Bench(sharp_um=0.6)
+    bench.send(bench.see(8.3, 0.6))
+    assert type(strange(bench, -0.2)) is LookAgain
+    assert not bench.controller.sign_confirmed
+
+
 def test_no_guess_is_made_far_out_of_wide_readings_or_with_an_unproven_sign():
     bench = confirmed()
     assert bench.see(2.9, 3.1) == Hold("uncertain")
