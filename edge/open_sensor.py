@@ -37,9 +37,7 @@ def build_sensor(
 
     ConfigError for a budget on the GPU, where a frame's patches are measured at once.
     """
-    on_gpu = models.backend == "gpu" or (
-        models.backend == "auto" and gpu_is_ready() and _pixels(models, objective) == 1.0
-    )
+    on_gpu = models.backend == "gpu" or (models.backend == "auto" and gpu_is_ready())
     if on_gpu and (budget_ms, enough_um) != (None, None):
         raise ConfigError("loop.budget_ms and loop.enough_um need models.backend = cpu")
     if on_gpu:
@@ -84,11 +82,6 @@ def _gpu_sensor(
     for manifest, name in zip(manifests, ("rin", "dpn"), strict=True):
         _check(manifest, name, objective)
         manifest.model_bytes()  # the plan was made of these
-    if _pixels(models, objective) != 1.0:
-        raise EngineRejected(
-            f"objective.um_per_px = {objective.um_per_px:g} at NA {objective.na:g} is another pixel"
-            " size than the models'; the GPU takes theirs only, use models.backend = cpu"
-        )
     if (grid := _grid(*manifests)) != PAPER:
         raise EngineRejected(
             f"{manifests[0].folder}: {grid.rows} x {grid.columns} patches; the GPU takes "
@@ -96,13 +89,10 @@ def _gpu_sensor(
         )
     sensor, nets = open_gpu_sensor(*manifests, classes, models.frame_memory)
     sensor.interval_model = sensor.interval_model.widened(models.interval_factor)
-    sensor.axial_unit = objective.normalised(manifests[1].optics).axial_unit
+    here = objective.normalised(manifests[1].optics)
+    sensor.axial_unit, sensor.pixels = here.axial_unit, here.pixels
+    sensor.plain = PlainLook(pixels=here.pixels)
     return sensor, nets
-
-
-def _pixels(models: ModelSettings, objective: Objective) -> float:
-    """Of the models, for one of a frame."""
-    return objective.normalised(Manifest.read(models.dpn).optics).pixels
 
 
 def _grid(rin: Manifest, dpn: Manifest) -> PatchGrid:

@@ -7,7 +7,10 @@ aggregate, interval.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
+import numpy.typing as npt
 
 from edge.camera import Frame
 from edge.errors import EngineRejected
@@ -18,13 +21,21 @@ from edge.measure.importance import ClassRule, Ranked
 from edge.measure.interval import IntervalModel
 from edge.measure.photometry import of_sample
 from edge.measure.plain_look import PlainLook
-from edge.measure.preprocess import GRID, crop_origin
+from edge.measure.preprocess import (
+    GRID,
+    PAPER,
+    axes_of,
+    check_pixels,
+    crop_origin,
+    is_plain,
+)
 from edge.measure.raw_pixels import width_px
+from edge.measure.resample import Axis
 from edge.measure.sensor import Measurement
 from edge.measure.training_range import TrainingRange, worse
 from edge.measure.units import estimate_in_um, patches_in_um
 from engines.engine import Engine
-from engines.gpu.frame import ChoiceRule, GpuFrame, View
+from engines.gpu.frame import ChoiceRule, GpuFrame, ResampledCrop, View
 from engines.manifest import Manifest
 
 
@@ -35,12 +46,12 @@ class GpuMeasurer:
         self._gpu, self._rule = gpu, rule
         self.interval_model = IntervalModel.of(manifest)
         self.training_range = TrainingRange.of(manifest)
-        self.plain, self.axial_unit = PlainLook(), 1.0
+        self.plain, self.axial_unit, self.pixels = PlainLook(), 1.0, 1.0
         self._outputs = {output.name for output in manifest.outputs} & set(SHAPES)
 
     def measure(self, frame: Frame, lap: Lap) -> Measurement:
         """Frame to estimate. The lap has "gpu" (all that runs there), "plain_look", "aggregate"."""
-        result = lap("gpu", self._gpu(view(frame)))
+        result = lap("gpu", self._gpu(view(frame, self.pixels)))
         ranked = _ranked(result, self._rule)
         defocus = _defocus(result, ranked, self._outputs)
         photometry = of_sample(result["sample"])
@@ -70,12 +81,22 @@ def open_gpu_sensor(
     return sensor, (rin_net, dpn_net)
 
 
-def view(frame: Frame) -> View:
-    """What the kernels need to know of a frame; ConfigError as
-    edge.measure.preprocess.crop_origin."""
-    top, left = crop_origin(frame)
-    pixels = np.ascontiguousarray(frame.pixels)
-    return View(pixels, frame.pixel_format.value, width_px(frame), left, top)
+def view(frame: Frame, pixels: float = 1.0) -> View:
+    """What the kernels need to know of a frame; `pixels`: of the models for one of the frame.
+    ConfigError as edge.measure.preprocess.crop_origin and axes_of."""
+    memory, name = np.ascontiguousarray(frame.pixels), frame.pixel_format.value
+    check_pixels(frame)
+    if is_plain(frame, PAPER, pixels):
+        top, left = crop_origin(frame)
+        return View(memory, name, width_px(frame), left, top)
+    rows, columns = axes_of(frame, PAPER, pixels)
+    crop = ResampledCrop(_table(rows), _table(columns), (rows.cells, columns.cells))
+    return View(memory, name, width_px(frame), 0, 0, crop)
+
+
+@lru_cache(maxsize=8)
+def _table(axis: Axis) -> npt.NDArray[np.int32]:
+    return np.ascontiguousarray(np.column_stack([axis.first, axis.weights]), np.int32)
 
 
 def _ranked(result: np.void, rule: ClassRule) -> Ranked:

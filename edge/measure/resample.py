@@ -35,7 +35,7 @@ _STRIP = 64  # rows that NumPy does at once
 _EXACT = 1e-9  # of a pixel
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # one for each side and factor: `axis_of` keeps them
 class Axis:
     """One way, rows or columns: which pixels of a frame make each of the crop's, and their weights.
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from engines.errors import EngineRejected, GpuFailed
 from engines.gpu.cuda import Cuda, Pinned, Repeated
 from engines.gpu.tensorrt_engine import TensorRtEngine
-from engines.kernels.launch import COLLECT, FORMATS, SELECT
+from engines.kernels.launch import COLLECT, FORMATS, MASK, SELECT
 from engines.kernels.result import RESULT
 
 MEMORY = ("copy", "mapped")
@@ -28,20 +28,38 @@ STAGES = ("copy", "preprocess", "rin", "select", "gather", "dpn", "collect")
 
 
 @dataclass(frozen=True, slots=True)
+class ResampledCrop:
+    """Of each row and column of the crop: the frame's first pixel, then the weights, (2016, 1 +
+    taps) int32 each; `inside`: rows and columns of patches, each from..to, that the frame holds."""
+
+    rows: npt.NDArray[np.int32]
+    columns: npt.NDArray[np.int32]
+    inside: tuple[tuple[int, int], tuple[int, int]]
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """What differs from crop to crop."""
+        return self.rows.tobytes(), self.columns.tobytes(), self.inside
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """A frame as kernels see it: `pixels` C-contiguous uint8, rows first; `pixel_format` by its
-    GenICam name; `left`, `top`: of the crop, px."""
+    GenICam name; `left`, `top`: of the crop, px; `resampled`: how the crop is made of a frame of
+    another pixel size or size, None = it is a part of it."""
 
     pixels: npt.NDArray[np.uint8]
     pixel_format: str
     width: int
     left: int
     top: int
+    resampled: ResampledCrop | None = None
 
     @property
     def kind(self) -> tuple[Any, ...]:
         """What must not change while the same memory and graphs are used."""
-        return self.pixels.shape, self.pixel_format, self.width, self.left, self.top
+        own = self.pixels.shape, self.pixel_format, self.width, self.left, self.top
+        return own if self.resampled is None else (*own, self.resampled.kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +95,8 @@ class GpuFrame:
         self._device = 0
         self._work: dict[tuple[str, int], Repeated] = {}
         self._slots = min(dpn.sizes)
+        self._tables: list[int | Pinned] = []
+        self._inside: tuple[tuple[int, int], tuple[int, int]] | None = None
         self._mark: Callable[[str], None] = _nothing
 
     def __call__(self, view: View) -> np.void:
@@ -142,8 +162,10 @@ class GpuFrame:
             self._cuda.release(*gone)
             self._pinned = self._cuda.pin(view.pixels.nbytes, mapped)
             self._device = 0 if mapped else self._cuda.allocate(view.pixels.nbytes)
-        self._kind = view.kind
+        self._cuda.release(*self._tables)
+        self._tables, self._inside, self._kind = [], None, view.kind
         self._format = FORMATS[view.pixel_format]
+        self._prepare, self._gather = self._format.prepare, self._format.gather
         self._view = {
             "frame": self._pinned.address if mapped else self._device,
             "width": view.width,
@@ -153,6 +175,23 @@ class GpuFrame:
             "top": view.top,
             "red": self._format.red,
         }
+        if view.resampled is not None:
+            self._resample(view.resampled)
+
+    def _resample(self, crop: ResampledCrop) -> None:
+        """The other kernels, and their tables to the GPU."""
+        self._prepare = self._format.prepare_resampled
+        self._gather = self._format.gather_resampled
+        del self._view["left"], self._view["top"]
+        for name, taps, table in (("rows", "row_taps", crop.rows),
+                                  ("columns", "column_taps", crop.columns)):  # fmt: skip
+            pinned = self._cuda.pin(table.nbytes)
+            pinned.array[:] = np.ascontiguousarray(table).reshape(-1).view(np.uint8)
+            there = self._cuda.allocate(table.nbytes)
+            self._tables += [pinned, there]
+            self._cuda.copy_in(there, pinned.array)
+            self._view[name], self._view[taps] = there, table.shape[1] - 1
+        self._inside = crop.inside
 
     def _work_for(self, name: str, slots: int) -> Repeated:
         key = (name, slots)
@@ -173,10 +212,14 @@ class GpuFrame:
         if self._device:
             cuda.copy_in(self._device, self._pinned.array)
         self._mark("copy")
-        cuda.launch(self._format.prepare, **self._view, small=rin.given, result=self._result)
+        cuda.launch(self._prepare, **self._view, small=rin.given, result=self._result)
         self._mark("preprocess")
         rin.enqueue(1)
         self._mark("rin")
+        if self._inside is not None:
+            (top, bottom), (left, right) = self._inside
+            edges = {"top": top, "bottom": bottom, "left": left, "right": right}
+            cuda.launch(MASK, scores=rin.answers["importance"], **edges)
         cuda.launch(
             SELECT,
             scores=rin.answers["importance"],
@@ -190,9 +233,7 @@ class GpuFrame:
 
     def _enqueue_patches(self, slots: int) -> None:
         cuda, dpn = self._cuda, self._dpn
-        cuda.launch(
-            self._format.gather, slots, **self._view, result=self._result, patches=dpn.given
-        )
+        cuda.launch(self._gather, slots, **self._view, result=self._result, patches=dpn.given)
         self._mark("gather")
         dpn.enqueue(slots)
         self._mark("dpn")

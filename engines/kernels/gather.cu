@@ -31,3 +31,20 @@ GATHER(gather_rgb8, Interleaved)
 GATHER(gather_bayer8, Bayer<Byte>)
 GATHER(gather_bayer10p, Bayer<Packed<10>>)
 GATHER(gather_bayer12p, Bayer<Packed<12>>)
+
+#define GATHER_RESAMPLED(name, ...)                                                              \
+    extern "C" __global__ void name(const u8 *frame, int width, int height, int pitch, int red,  \
+                                    const int *rows, int row_taps, const int *columns,           \
+                                    int column_taps, const Result *result, u8 *patches)          \
+    {                                                                                            \
+        gather<Resampled<__VA_ARGS__>>({frame, width, height, pitch, red, rows, columns,         \
+                                        row_taps, column_taps}, 0, 0, result, patches);          \
+    }
+
+GATHER_RESAMPLED(gather_resampled_mono8, Grey<Byte>)
+GATHER_RESAMPLED(gather_resampled_mono10p, Grey<Packed<10>>)
+GATHER_RESAMPLED(gather_resampled_mono12p, Grey<Packed<12>>)
+GATHER_RESAMPLED(gather_resampled_rgb8, Interleaved)
+GATHER_RESAMPLED(gather_resampled_bayer8, Bayer<Byte>)
+GATHER_RESAMPLED(gather_resampled_bayer10p, Bayer<Packed<10>>)
+GATHER_RESAMPLED(gather_resampled_bayer12p, Bayer<Packed<12>>)

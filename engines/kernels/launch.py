@@ -20,6 +20,8 @@ LETTERS: Mapping[str, str] = {
     "const u8 *": "P",
     "u8 *": "P",
     "const float *": "P",
+    "float *": "P",
+    "const int *": "P",
     "Result *": "P",
     "const Result *": "P",
     "int": "i",
@@ -87,6 +89,39 @@ def _gather(kind: str) -> Kernel:
     return Kernel(f"gather_{kind}", parameters, (32, 8, 1), (PATCH_PX, PATCH_PX), True)
 
 
+_RESAMPLED_VIEW = (
+    *(each for each in _VIEW if each[1] not in ("left", "top")),
+    ("const int *", "rows"),
+    ("int", "row_taps"),
+    ("const int *", "columns"),
+    ("int", "column_taps"),
+)
+
+
+def _prepare_resampled(kind: str) -> Kernel:
+    parameters = (*_RESAMPLED_VIEW, ("u8 *", "small"), ("Result *", "result"))
+    covers = (SMALL_PX, SMALL_PX)
+    return Kernel(f"prepare_resampled_{kind}", parameters, (32, 8, 1), covers)
+
+
+def _gather_resampled(kind: str) -> Kernel:
+    parameters = (*_RESAMPLED_VIEW, ("const Result *", "result"), ("u8 *", "patches"))
+    covers = (PATCH_PX, PATCH_PX)
+    return Kernel(f"gather_resampled_{kind}", parameters, (32, 8, 1), covers, True)
+
+
+MASK = Kernel(
+    "mask_scores",
+    (
+        ("float *", "scores"),
+        ("int", "top"),
+        ("int", "bottom"),
+        ("int", "left"),
+        ("int", "right"),
+    ),
+    (96, 1, 1),
+    (GRID * GRID, 1),
+)
 SELECT = Kernel(
     "select_patches",
     (
@@ -114,23 +149,33 @@ COLLECT = Kernel(
     (MOST, 1),
 )
 
+_WAYS = (_prepare, _gather, _prepare_resampled, _gather_resampled)
 KERNELS: Mapping[str, Kernel] = {
     kernel.name: kernel
-    for kernel in (*map(_prepare, _KINDS), *map(_gather, _KINDS), SELECT, COLLECT)
+    for kernel in (*(way(kind) for way in _WAYS for kind in _KINDS), SELECT, COLLECT, MASK)
 }
 
 
 @dataclass(frozen=True, slots=True)
 class PixelKernels:
-    """The two kernels of a pixel format, and their `red` argument (pixels.cuh, struct Frame)."""
+    """The kernels of a pixel format, those for frames of another pixel size or size, and their
+    `red` argument (pixels.cuh, struct Frame)."""
 
     prepare: Kernel
     gather: Kernel
+    prepare_resampled: Kernel
+    gather_resampled: Kernel
     red: int
 
 
 def _pair(kind: str, red: int = 0) -> PixelKernels:
-    return PixelKernels(KERNELS[f"prepare_{kind}"], KERNELS[f"gather_{kind}"], red)
+    return PixelKernels(
+        KERNELS[f"prepare_{kind}"],
+        KERNELS[f"gather_{kind}"],
+        KERNELS[f"prepare_resampled_{kind}"],
+        KERNELS[f"gather_resampled_{kind}"],
+        red,
+    )
 
 
 #: GenICam pixel format -> its kernels
@@ -152,6 +197,7 @@ __all__ = [
     "FORMATS",
     "KERNELS",
     "LETTERS",
+    "MASK",
     "SELECT",
     "Kernel",
     "PixelKernels",

@@ -37,6 +37,9 @@ struct Frame {
     const u8 *bytes;
     int width, height, pitch;  // px, px, bytes per row
     int red;  // RGB8 0, BGR8 2; Bayer: x + 2 * y of the red pixel in the top left 2 x 2
+    // Resampled only. Of each row and column of the crop: the frame's first, then the weights.
+    const int *rows = 0, *columns = 0;
+    int row_taps = 0, column_taps = 0;
 };
 
 struct Rgb {
@@ -105,5 +108,33 @@ template <class Sample> struct Bayer {
         int corners = (Sample::at(frame, left, up) + Sample::at(frame, right, up)
                        + Sample::at(frame, left, down) + Sample::at(frame, right, down) + 2) >> 2;
         return red_row ? Rgb{own, green, corners} : Rgb{corners, green, own};
+    }
+};
+
+// A frame at the models' pixel size (edge.measure.resample): x and y are the crop's. The weights add up
+// to 256 each way, and a pixel is rounded once.
+template <class Source> struct Resampled {
+    static __device__ int rounded(int sum)
+    {
+        sum >>= 16;
+        return sum < 0 ? 0 : sum > 255 ? 255 : sum;
+    }
+
+    static __device__ Rgb at(const Frame &frame, int x, int y)
+    {
+        const int *row = frame.rows + y * (frame.row_taps + 1);
+        const int *column = frame.columns + x * (frame.column_taps + 1);
+        Rgb sum = {1 << 15, 1 << 15, 1 << 15};
+        for (int i = 0; i < frame.row_taps; i++)
+            for (int j = 0; j < frame.column_taps; j++) {
+                int weight = row[1 + i] * column[1 + j];
+                if (weight == 0)
+                    continue;
+                Rgb pixel = Source::at(frame, column[0] + j, row[0] + i);
+                sum.red += weight * pixel.red;
+                sum.green += weight * pixel.green;
+                sum.blue += weight * pixel.blue;
+            }
+        return {rounded(sum.red), rounded(sum.green), rounded(sum.blue)};
     }
 };

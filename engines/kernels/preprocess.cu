@@ -66,3 +66,20 @@ PREPARE(prepare_rgb8, Interleaved)
 PREPARE(prepare_bayer8, Bayer<Byte>)
 PREPARE(prepare_bayer10p, Bayer<Packed<10>>)
 PREPARE(prepare_bayer12p, Bayer<Packed<12>>)
+
+#define PREPARE_RESAMPLED(name, ...)                                                             \
+    extern "C" __global__ void name(const u8 *frame, int width, int height, int pitch, int red,  \
+                                    const int *rows, int row_taps, const int *columns,           \
+                                    int column_taps, u8 *small, Result *result)                  \
+    {                                                                                            \
+        prepare<Resampled<__VA_ARGS__>>({frame, width, height, pitch, red, rows, columns,        \
+                                         row_taps, column_taps}, 0, 0, small, result);           \
+    }
+
+PREPARE_RESAMPLED(prepare_resampled_mono8, Grey<Byte>)
+PREPARE_RESAMPLED(prepare_resampled_mono10p, Grey<Packed<10>>)
+PREPARE_RESAMPLED(prepare_resampled_mono12p, Grey<Packed<12>>)
+PREPARE_RESAMPLED(prepare_resampled_rgb8, Interleaved)
+PREPARE_RESAMPLED(prepare_resampled_bayer8, Bayer<Byte>)
+PREPARE_RESAMPLED(prepare_resampled_bayer10p, Bayer<Packed<10>>)
+PREPARE_RESAMPLED(prepare_resampled_bayer12p, Bayer<Packed<12>>)

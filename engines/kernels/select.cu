@@ -46,3 +46,15 @@ extern "C" __global__ void select_patches(const float *scores, float threshold, 
         result->k = finite ? wanted(above, dense, sparse, ex_sparse) : 0;
     }
 }
+
+// Nothing is of importance outside rows top..bottom-1 and columns left..right-1: there the frame has
+// no picture (edge.measure.importance).
+extern "C" __global__ void mask_scores(float *scores, int top, int bottom, int left, int right)
+{
+    int cell = blockIdx.x * blockDim.x + threadIdx.x;
+    if (cell >= CELLS)
+        return;
+    int row = cell / GRID, column = cell % GRID;
+    if (row < top || row >= bottom || column < left || column >= right)
+        scores[cell] = 0.0f;
+}

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
+from edge.measure.gpu_sensor import view
 from edge.measure.preprocess import crop_origin
 from edge.measure.raw_pixels import width_px
 from engines import kernels
-from engines.kernels.launch import COLLECT, FORMATS, KERNELS, SELECT
+from engines.kernels.launch import COLLECT, FORMATS, KERNELS, MASK, SELECT
 from engines.kernels.result import RESULT
 from tests.support.patience import PATIENCE_S
 
@@ -54,6 +55,8 @@ REACH = {
     "result": "sizeof(Result)",
     "patches": "(size_t)shape[2] * PATCH * PATCH * 3",
     "scores": "CELLS * 4",
+    "rows": "(size_t)CROP * (p.row_taps + 1) * 4",
+    "columns": "(size_t)CROP * (p.column_taps + 1) * 4",
     "defocus_um": "p.slots * 4",
     "spread_um": "p.slots * 4",
     "optics": "p.slots * 16",
@@ -156,6 +159,29 @@ class CpuKernels:
         self.launch(used.gather, slots, block, result=result, patches=patches, **view)
         return patches
 
+    def prepare_resampled(self, frame, pixels, result):
+        """As `prepare`, of a frame with `pixels` of the models for one of its own."""
+        small = np.zeros((512, 512, 3), np.uint8)
+        used = FORMATS[frame.pixel_format.value]
+        seen = _resampled_view(frame, pixels, used.red)
+        self.launch(used.prepare_resampled, small=small, result=result, **seen)
+        return small
+
+    def gather_resampled(self, frame, pixels, result, slots):
+        """As `gather`, likewise."""
+        patches = np.zeros((slots, 224, 224, 3), np.uint8)
+        used = FORMATS[frame.pixel_format.value]
+        seen = _resampled_view(frame, pixels, used.red)
+        self.launch(used.gather_resampled, slots, result=result, patches=patches, **seen)
+        return patches
+
+    def mask(self, scores, inside):
+        """Scores (9, 9) float32, those outside rows and columns of patches set to 0."""
+        (top, bottom), (left, right) = inside
+        out = np.ascontiguousarray(scores, np.float32).copy()
+        self.launch(MASK, scores=out, top=top, bottom=bottom, left=left, right=right)
+        return out
+
     def select(self, scores, rule, result):
         """Choose by an edge ClassRule."""
         dense, sparse, ex_sparse = rule.k_by_class
@@ -185,6 +211,21 @@ class CpuKernels:
 def new_result():
     """A Result of 0xAB bytes: what a kernel leaves out is seen."""
     return np.frombuffer(bytearray(b"\xab" * RESULT.itemsize), RESULT)
+
+
+def _resampled_view(frame, pixels, red):
+    seen = view(frame, pixels)
+    return {
+        "frame": seen.pixels,
+        "width": seen.width,
+        "height": seen.pixels.shape[0],
+        "pitch": seen.pixels.strides[0],
+        "red": red,
+        "rows": seen.resampled.rows,
+        "row_taps": seen.resampled.rows.shape[1] - 1,
+        "columns": seen.resampled.columns,
+        "column_taps": seen.resampled.columns.shape[1] - 1,
+    }
 
 
 def _view(frame, red):

@@ -84,7 +84,7 @@ def settings(models, backend, **more):
     return ModelSettings(*paths, threads=1, backend=backend, **more)
 
 
-def opened(models, backend="gpu", precision="fp16-flag", every=True, **more):
+def opened(models, backend="gpu", precision="fp16-flag", every=True, um_per_px=0.34, **more):
     """What edge.rig builds: (sensor, engines)."""
     from edge.measure.importance import ClassRule
     from edge.open_sensor import build_sensor
@@ -95,7 +95,7 @@ def opened(models, backend="gpu", precision="fp16-flag", every=True, **more):
         folder = Path(tempfile.mkdtemp(dir=os.environ["STAND_IN_SCRATCH"]))
         write_plans(models, folder, precision)
         gpu_open.open_gpu.__defaults__ = (folder,)
-    objective = Objective(na=0.75, magnification=20.0, um_per_px=0.34)
+    objective = Objective(na=0.75, magnification=20.0, um_per_px=um_per_px)
     return build_sensor(settings(models, backend, **more), objective, ClassRule(every=every))
 
 
@@ -129,12 +129,12 @@ def measured(sensor, frames):
     return [described(sensor.measure(frame, Lap())) for _, frame in frames]
 
 
-def compare(models, frames, precision="fp16-flag", rounds=1, every=True, **more):
+def compare(models, frames, precision="fp16-flag", rounds=1, every=True, um_per_px=0.34, **more):
     """Every frame by both ways, `rounds` times by the GPU's."""
     frames = list(frames_of(frames))
-    sensor, nets = opened(models, "cpu", every=every)
+    sensor, nets = opened(models, "cpu", every=every, um_per_px=um_per_px)
     cpu = measured(sensor, frames)
-    sensor, nets = opened(models, "gpu", precision, every, **more)
+    sensor, nets = opened(models, "gpu", precision, every, um_per_px, **more)
     gpu = [measured(sensor, frames) for _ in range(rounds)]
     graph = sensor._gpu.graph
     for net in nets:
@@ -148,6 +148,11 @@ def compare(models, frames, precision="fp16-flag", rounds=1, every=True, **more)
 
 def copied(models, frames):
     return compare(models, frames)
+
+
+def other_pixels(models, frames):
+    """Of an objective with finer pixels, a second time by the graphs."""
+    return compare(models, frames, rounds=2, um_per_px=0.272)
 
 
 def mapped(models, frames):

@@ -165,6 +165,15 @@ def test_formats_sizes_and_graphs(gpu, tiny, painted):
     assert found["live"] == NOTHING
 
 
+def test_another_pixel_size_as_on_the_cpu(gpu, tiny, painted):
+    """Frames of every kind and size of an objective with finer pixels: none holds 9 x 9 patches."""
+    found = gpu.run("other_pixels", tiny, painted)
+    assert max(frame["k"] for frame in found["cpu"]) > 3
+    assert _problems(found) == []
+    assert found["graph_launches"] > 0
+    assert found["live"] == NOTHING
+
+
 @pytest.mark.parametrize("refuse", [False, True])
 def test_a_graph_does_what_plain_launches_do(gpu, tiny, grey, refuse):
     more = {"STAND_IN_NO_GRAPH": "1"} if refuse else {}

@@ -259,8 +259,12 @@ def test_sizes_and_layout_are_alike_everywhere(cpu):
 
 def test_every_camera_format_has_its_kernels():
     assert set(FORMATS) == {pixel_format.value for pixel_format in PixelFormat}
-    used = {k.name for f in FORMATS.values() for k in (f.prepare, f.gather)}
-    assert used | {"select_patches", "collect"} == set(KERNELS)
+    used = {
+        k.name
+        for f in FORMATS.values()
+        for k in (f.prepare, f.gather, f.prepare_resampled, f.gather_resampled)
+    }
+    assert used | {"select_patches", "collect", "mask_scores"} == set(KERNELS)
 
 
 def test_arguments_are_packed_by_name():
