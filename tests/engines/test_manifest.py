@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines.manifest import EngineRejected, Manifest
+from engines.engine import MODELS
+from engines.manifest import NOMINAL_OPTICS, EngineRejected, Manifest
 from tests.support.tiny_models import write_dpn
 
 
@@ -19,6 +20,33 @@ def path(tmp_path):
 def scratch(tmp_path_factory):
     path = write_dpn(tmp_path_factory.mktemp("fuzz"))
     return path, path.read_text()
+
+
+@pytest.mark.parametrize("name", ["rin", "dpn"])
+def test_what_ships_tells_its_family(name):
+    assert Manifest.read(MODELS / f"{name}.json").optics == NOMINAL_OPTICS
+
+
+@pytest.mark.parametrize(
+    ("family", "names"),
+    [
+        ({"na": [0.3, 0.8], "pixel": [0.2, 0.7]}, "family.refractive_index: is missing"),
+        ({"na": [0.8, 0.3], "pixel": [0.2, 0.7], "refractive_index": [1, 1]}, "family.na"),
+        ({"na": 1, "pixel": [0.2, 0.7], "refractive_index": [1, 1]}, "family.na"),
+    ],
+)
+def test_a_family_is_read_strictly(path, family, names):
+    _change(path, lambda v: v["optics"].update(family=family))
+    with pytest.raises(EngineRejected, match=names):
+        Manifest.read(path)
+
+
+def test_a_model_of_one_instrument_has_none(path):
+    _change(path, lambda v: v["optics"].pop("family"))
+    manifest = Manifest.read(path)
+    assert manifest.optics.family is None
+    manifest.write(path)
+    assert "family" not in path.read_text()
 
 
 def _change(path, change):
