@@ -51,10 +51,10 @@ extern "C" __global__ void select_patches(const float *scores, float threshold, 
 // no picture (edge.measure.importance).
 extern "C" __global__ void mask_scores(float *scores, int top, int bottom, int left, int right)
 {
-    int cell = blockIdx.x * blockDim.x + threadIdx.x;
-    if (cell >= CELLS)
+    int place = blockIdx.x * blockDim.x + threadIdx.x;
+    if (place >= CELLS)
         return;
-    int row = cell / GRID, column = cell % GRID;
+    int row = place / GRID, column = place % GRID;
     if (row < top || row >= bottom || column < left || column >= right)
-        scores[cell] = 0.0f;
+        scores[place] = 0.0f;
 }
