@@ -22,10 +22,10 @@ from edge.appliance.calibrate.fit import (
     sharpest_um,
 )
 from edge.camera import Frame
-from edge.errors import SparseFocusError
+from edge.errors import CameraLost, CameraStalled, SparseFocusError
 from edge.guard import Guard
 from edge.latency import Lap
-from edge.measure.aggregate import FocusEstimate
+from edge.measure.aggregate import FocusEstimate, NoFocus
 from edge.measure.sensor import Measurer
 from edge.measure.sharpness import sharpness
 from firmware_bridge.stage import Stage
@@ -41,6 +41,7 @@ LEAST_SCALE, MOST_SCALE = 0.2, 5.0  # um per unit: beyond it the config has anot
 MOST_SCATTER_UM = 0.8
 MOST_OFFSET_UM = 1.5  # a focus measure may well peak a um off where contrast is best
 WAIT_S = 10.0
+TRIES = 4  # frames at one place, until one can be read
 FRAMES = 60  # to wait for one that was exposed at rest
 
 
@@ -83,14 +84,15 @@ class DriveCalibrator:
     looks: list[Look] = field(default_factory=list)
 
     def run(self) -> DriveCalibration:
-        """CalibrationRefused with a reason; errors of camera, guard and stage pass through."""
+        """CalibrationRefused with a reason; errors of camera, guard and stage pass through. The
+        stage is brought back to where it stood unless the error is its own."""
         start_um = self.stage.status().z_um
         try:
             return self._run(start_um)
         except ValueError as error:
             self._to(start_um)
             raise CalibrationRefused(str(error)) from error
-        except CalibrationRefused:
+        except (CalibrationRefused, CameraStalled):
             self._to(start_um)
             raise
 
@@ -201,9 +203,7 @@ class DriveCalibrator:
         self.stage.wait(WAIT_S)
 
     def _look(self, part: str) -> Look:
-        frame = self._frame_at_rest()
-        measurement = self.sensor.measure(frame, Lap())
-        estimate = measurement.estimate
+        frame, estimate = self._readable()
         z_um = self.stage.status().z_um
         if not isinstance(estimate, FocusEstimate):
             why = estimate.reason.value
@@ -217,6 +217,23 @@ class DriveCalibrator:
         self.looks.append(look)
         self.say(f"{part}: z {z_um:.2f} um, defocus {look.defocus_um:+.2f} um")
         return look
+
+    def _readable(self) -> tuple[Frame, FocusEstimate | NoFocus]:
+        """A frame that tells a defocus, or the last of a few that do not: one that is dark, or does
+        not come, says nothing about the stage."""
+        for again in reversed(range(TRIES)):
+            try:
+                frame = self._frame_at_rest()
+            except CameraLost:
+                raise
+            except CameraStalled:
+                if not again:
+                    raise
+                continue
+            estimate = self.sensor.measure(frame, Lap()).estimate
+            if isinstance(estimate, FocusEstimate):
+                break
+        return frame, estimate
 
     def _frame_at_rest(self) -> Frame:
         """A frame whose exposure began after the axis had settled."""

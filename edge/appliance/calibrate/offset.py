@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from edge.appliance.calibrate.drive_calibration import WAIT_S, CalibrationRefused
 from edge.camera import Frame
+from edge.errors import CameraLost, CameraStalled
 from edge.latency import Lap
 from edge.measure.aggregate import FocusEstimate
 from edge.measure.sensor import Measurer
@@ -36,7 +37,14 @@ def offset_here(sensor: Measurer, next_frame: Callable[[float], Frame]) -> Offse
     estimates: list[FocusEstimate] = []
     why = "no frame"
     for _ in range(FRAMES):
-        estimate = sensor.measure(next_frame(WAIT_S), Lap()).estimate
+        try:
+            frame = next_frame(WAIT_S)
+        except CameraLost:
+            raise
+        except CameraStalled as stalled:  # one frame less
+            why = str(stalled)
+            continue
+        estimate = sensor.measure(frame, Lap()).estimate
         if isinstance(estimate, FocusEstimate):
             estimates.append(estimate)
         else:

@@ -12,14 +12,18 @@ import pytest
 from edge.appliance import cli
 from edge.appliance.calibrate import drive_calibration as calibration
 from edge.appliance.calibrate import verb as calibrate_verb
-from edge.appliance.calibrate.drive_calibration import CalibrationRefused, DriveCalibrator
+from edge.appliance.calibrate.drive_calibration import (
+    TRIES,
+    CalibrationRefused,
+    DriveCalibrator,
+)
 from edge.appliance.calibrate.fit import Look, fit_line, linear_range_um, nut_of, sharpest_um
 from edge.appliance.calibrate.page import write_page
 from edge.appliance.calibrate.verb import open_play, result_of
 from edge.appliance.config import calibration_file
 from edge.appliance.config.config_file import read_config
 from edge.camera import Frame, PixelFormat
-from edge.errors import ConfigError, MoveRefused
+from edge.errors import CameraLost, CameraStalled, ConfigError, MoveRefused
 from edge.guard import Guard, GuardLimits
 from edge.measure.aggregate import FocusEstimate, NoFocus, Reason
 from edge.measure.importance import Sparsity
@@ -81,6 +85,8 @@ class Sight:
         self.drive, self.noise_um, self.offset_um = drive, noise_um, offset_um
         self.rng = np.random.default_rng(seed)
         self.blind = self.flat = False
+        self.spoilt = {}  # look -> "dark", or what the camera raises instead
+        self.looks = -1
         self.interval_um = 0.3
         self.saturate_um = math.inf
 
@@ -88,11 +94,14 @@ class Sight:
         return self.drive.glass_um - FOCUS_UM
 
     def next(self, timeout_s):
+        self.looks += 1
+        if isinstance(self.spoilt.get(self.looks), Exception):
+            raise self.spoilt[self.looks]
         # the picture tells its sharpness in its own grey levels
         return Frame(np.zeros((1, 1), np.uint8), PixelFormat.MONO8, 1, 10**9, 10**9 + 1)
 
     def measure(self, frame, lap):
-        if self.blind:
+        if self.blind or self.looks in self.spoilt:
             estimate = NoFocus(Reason.BLANK, Sparsity.BLANK, 1, 1)
             return Measurement(None, None, estimate)
         d = -self.error_um() + self.offset_um
@@ -148,6 +157,36 @@ def test_how_far_the_networks_are_right_is_found(monkeypatch):
     here = bench(monkeypatch, start_um=202.5)
     here.sight.saturate_um = 9.0
     assert 5.0 < here.run().linear_range_um < 10.0
+
+
+@pytest.mark.parametrize("spoilt", ["dark", CameraStalled("none")])
+@pytest.mark.parametrize("which", [{0}, {5, 6, 7}, set(range(0, 60, 3))])
+def test_a_few_frames_that_show_nothing_end_no_calibration(monkeypatch, spoilt, which):
+    here = bench(monkeypatch)
+    here.sight.spoilt = dict.fromkeys(which, spoilt)
+    assert here.run().um_per_unit == pytest.approx(1.0, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "error"),
+    [("dark", CalibrationRefused), (CameraStalled("none"), CameraStalled)],
+)
+def test_more_than_a_few_in_a_row_do(monkeypatch, spoilt, error):
+    here = bench(monkeypatch)
+    here.sight.spoilt = dict.fromkeys(range(6, 6 + TRIES), spoilt)
+    start_um = here.drive.z_um
+    with pytest.raises(error):
+        here.run()
+    assert here.drive.z_um == pytest.approx(start_um, abs=0.1)  # brought back
+
+
+def test_a_camera_that_is_lost_is_not_asked_again(monkeypatch):
+    here = bench(monkeypatch)
+    here.sight.spoilt = {3: CameraLost("unplugged")}
+    with pytest.raises(CameraLost):
+        here.run()
+    assert here.sight.looks == 3
+    assert here.drive.z_um == pytest.approx(200.0, abs=0.1)  # brought back
 
 
 def refused(here, words):

@@ -11,6 +11,7 @@ import pytest
 from edge.appliance.calibrate.drive_calibration import CalibrationRefused
 from edge.appliance.calibrate.offset import FRAMES, offset_here
 from edge.camera import Frame, PixelFormat
+from edge.errors import CameraStalled
 from edge.latency import Lap
 from edge.measure.aggregate import FocusEstimate, NoFocus, Reason
 from edge.measure.defocus import PatchDefocus
@@ -62,3 +63,14 @@ def test_frames_without_an_estimate_do_not_count() -> None:
 def test_an_offset_that_hides_a_mistake_is_refused() -> None:
     with pytest.raises(CalibrationRefused, match=r"read \+14.0 um here, 10 um is the most"):
         offset_here(Reads([14.0]), camera())
+
+
+def test_a_frame_that_does_not_come_is_one_frame_less() -> None:
+    came = itertools.count()
+
+    def every_other(timeout_s: float) -> Frame:
+        if next(came) % 2:
+            raise CameraStalled("none")
+        return FRAME
+
+    assert offset_here(Reads([1.0]), every_other).frames == 4
