@@ -56,6 +56,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 def test_the_sdist_has_all_that_git_has(packages: tuple[Path, Path]) -> None:
     """Who packages it tests it, reads it and builds it from there."""
     with tarfile.open(packages[0]) as archive:
@@ -65,6 +66,7 @@ def test_the_sdist_has_all_that_git_has(packages: tuple[Path, Path]) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 def test_the_wheel_has_every_file_of_its_packages_and_the_c_compiled(
     packages: tuple[Path, Path],
 ) -> None:
@@ -102,6 +104,7 @@ def place() -> Iterator[Path]:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 def test_it_runs_in_an_empty_folder_without_home_compiler_or_name(
     packages: tuple[Path, Path], place: Path
 ) -> None:

@@ -79,6 +79,7 @@ def test_a_simulated_camera_without_its_firmware_says_what_to_do_instead() -> No
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 def test_it_focuses_and_ctrl_c_ends_it(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "edge.appliance.cli", "run", "--demo"]
     record = tmp_path / "demo.json"
