@@ -15,6 +15,7 @@ from firmware_bridge.errors import (
     StageSilent,
     StageUncertain,
 )
+from firmware_bridge.exchange import Exchange
 from tests.support.scripted_firmware import BOOT, hello_ack, obliging
 from tests.support.virtual_client import AXIS, VirtualClient, virtual_client
 
@@ -299,6 +300,8 @@ def test_a_handshake_says_bye_to_the_session_before_and_forgets_it(talk: Virtual
     assert {one.session for _, one in talk.line.heard[heard + 2 :] if isinstance(one, m.Sync)} == {
         talk.client.session
     }
+    syncs = [one for _, one in talk.line.heard[heard + 2 :] if isinstance(one, m.Sync)]
+    assert {one.token for one in syncs} == {0}  # a heartbeat's has another
     assert talk.client.history.newest is None
     assert not talk.client.exposures
 
@@ -402,3 +405,27 @@ def test_a_line_that_is_lost_during_hello_is_lost() -> None:
         talk.time.after(0.01, lambda: talk.client.exchange.fail(LinkLost("pulled out")))
         with pytest.raises(LinkLost, match=r"^pulled out$"):
             talk.client.handshake(AXIS)
+
+
+def test_sessions_and_tokens_are_any_number_of_32_bits_but_0(
+    talk: VirtualClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for chosen, number in ((lambda below: below - 1, 2**32 - 1), (lambda below: 0, 1)):
+        monkeypatch.setattr("firmware_bridge.client.secrets.randbelow", chosen)
+        talk.client.handshake(AXIS)
+        assert talk.client.session == number
+        (sent,) = beats(talk.client, talk, 1)
+        assert sent == m.Sync(number, number)
+        talk.client.exchange.closing._is_set = False  # type: ignore[attr-defined]
+
+
+def test_before_a_handshake_nothing_is_known_and_both_threads_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with virtual_client(handshake=False) as talk:
+        assert talk.client.history.newest is None
+        assert (talk.client.session, talk.client.awaited_id) == (0, 0)
+        started: list[str] = []
+        monkeypatch.setattr(Exchange, "run", lambda self, name, body: started.append(name))
+        Client(talk.line)
+        assert started == ["z-reader", "z-heartbeat"]

@@ -88,10 +88,16 @@ def _become(old: types.FunctionType, new: types.FunctionType) -> None:
     if old.__code__ != new.__code__:
         old.__code__ = new.__code__
     defaults = zip(old.__defaults__ or (), new.__defaults__ or (), strict=True)
-    if any(isinstance(b, PLAIN) and a != b for a, b in defaults):
+    if any(_differ(a, b) for a, b in defaults):
         old.__defaults__ = new.__defaults__
     if old.__kwdefaults__ != new.__kwdefaults__:
         old.__kwdefaults__ = new.__kwdefaults__
+
+
+def _differ(old: Any, new: Any) -> bool:
+    if isinstance(new, types.FunctionType) and isinstance(old, types.FunctionType):
+        return old.__code__ != new.__code__
+    return isinstance(new, PLAIN) and bool(old != new)
 
 
 def _everywhere(name: str, old: Any, new: Any) -> None:
