@@ -9,16 +9,16 @@ moves of the glass (H3, H7 of the safety case). A frame that shows nothing is lo
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
-from edge.decide.conduct import NEAR_UM, SIGN, Conduct, Judged
+from edge.decide.conduct import SIGN, Conduct, Judged
+from edge.decide.controller_settings import ControllerSettings
 from edge.decide.debts import Debts, Owed, place_um
 from edge.decide.decision import Hold, InFocus, LookAgain, Move, Plan, Shutdown
 from edge.decide.evidence import Finding, Reading, improved
 from edge.decide.hunt import Hunt
 from edge.decide.reading_scale import ReadingScale, Scale
+from edge.decide.sent import Sent, as_predicted, here_together
 from edge.measure.aggregate import FocusEstimate, NoFocus, Reason
-from edge.settings import MAX_INTERVAL_UM, MAX_SHOTS, SETTLE_MS, VERIFY_ABOVE_UM
 from firmware_bridge.errors import StageRefused
 from firmware_bridge.stage import Stage, StageStatus
 
@@ -27,47 +27,6 @@ START_NS = 500_000_000  # a stage that has not stirred this long after a move wi
 #: frames that show nothing after a large move, before it is taken back; and how many where the
 #: return is to tell something, because no move has confirmed the sign yet
 LOOKS, LOOKS_UNPROVEN = 5, 24
-
-
-@dataclass(frozen=True, slots=True)
-class ControllerSettings:
-    """`focus_direction`: +1 when a rising z raises the objective, -1 when it lowers it, 0 when
-    it was not calibrated (then the guard refuses every move)."""
-
-    focus_direction: int
-    deadband_um: float
-    sharp_um: float = 0.0  # half the depth of field: closer than this nobody sees a difference
-    verify_above_um: float = VERIFY_ABOVE_UM
-    max_interval_um: float = MAX_INTERVAL_UM
-    settle_ns: int = round(SETTLE_MS * 1e6)
-    max_shots: int = MAX_SHOTS
-    near_um: float = NEAR_UM  # so near focus, networks are biased as much as what they measure
-    axial_unit: float = 1.0  # um of this instrument for one of the nominal (edge.optics)
-    max_step_um: float = math.inf  # a longer way is gone in several moves
-    offset_um: float = 0.0  # that estimates carry above the plane of sharpest detail
-    no_play: bool = False  # the drive ends every move from one side
-    hold_outside: bool = False  # nothing moves on a first frame outside the training
-    reading_scale: float = 1.0  # um read per um, and its 95 % half-width where it is calibrated
-    reading_scale_95: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """A move under judgement. `before` is None when it left a place where nothing was readable.
-
-    `origin`: of a roll-back, what was read before at the place where it leads. `guess`: made near
-    focus by a reading whose interval holds zero as well. `led_by_um`: the interval of the reading
-    that it follows all the way; None where it does not.
-    """
-
-    before: Reading | None
-    from_um: float
-    target_um: float
-    verify: bool
-    rollback: bool = False
-    origin: Reading | None = None
-    guess: bool = False
-    led_by_um: float | None = None
 
 
 class Controller:
@@ -214,7 +173,7 @@ class Controller:
         large = abs(d) > limits.verify_above_um
         if large and self._debts.forbids_large():
             return Hold("rolled-back", enough=True)
-        end = self._hunt.end(d, guess or self._here_together(d, interval))
+        end = self._hunt.end(d, guess or here_together(self._led_by_um, d, interval, limits))
         if end is not None:
             return end
         travel_um = limits.focus_direction * self._within_a_step(self._hunt.travel_um(d))
@@ -233,16 +192,6 @@ class Controller:
         )  # fmt: skip
         reason = "likely-defocus" if guess else "large-defocus" if large else "defocus"
         return self._propose(move, s, reason)
-
-    def _here_together(self, d: float, interval: float) -> bool:
-        """Whether the reading that led here and this one, weighted by their certainty, put focus
-        here: within both intervals together, or no farther off than anybody sees."""
-        led = self._led_by_um
-        if led is None or abs(d) > self._settings.near_um:
-            return False
-        both = math.hypot(led, interval)
-        together_um = abs(d) * (led / both) ** 2
-        return together_um <= max(led * interval / both, self._settings.sharp_um)
 
     def _true_um(self, read_um: float) -> float:
         """A reading in um that the glass must move; the user's offset is in these already."""
@@ -269,10 +218,11 @@ class Controller:
         last = self._last
         if last is None:
             return None
-        if now is None and self._as_predicted(estimate, last, z_um):
-            self._last = None
-            return InFocus("as-predicted")
         if now is None:
+            trusted = self.sign_confirmed  # such a frame says nothing about the stage
+            if trusted and as_predicted(last, estimate, z_um, self._settings, self._true_um):
+                self._last = None
+                return InFocus("as-predicted")
             return self._blind(last, _why(estimate), z_um, slack_um, s, estimate.exposure_mid_ns)
         self._last = None
         if last.before is None:
@@ -291,20 +241,6 @@ class Controller:
         if (last.verify or isinstance(estimate, NoFocus)) and not improved(last.before, now):
             return self._take_back(last, now, judged, s)
         return None
-
-    def _as_predicted(self, estimate: FocusEstimate | NoFocus, last: Sent, z_um: float) -> bool:
-        """Whether a frame outside the training, which by itself would tell nothing, shows the focus
-        that the reading before the move put here. It says nothing about the stage."""
-        before = last.before
-        strange = isinstance(estimate, NoFocus) and estimate.reason is Reason.OUTSIDE_TRAINING
-        if not (strange and self.sign_confirmed) or before is None or last.rollback:
-            return False
-        travel_um = self._settings.focus_direction * (z_um - before.z_um)
-        left_um = self._true_um(before.defocus_um) - travel_um
-        here_um = self._true_um(estimate.rejected_um)
-        both_um = math.hypot(before.interval_um, estimate.interval_um)
-        near = abs(here_um) <= self._settings.near_um  # False for what is not a number
-        return near and max(abs(left_um), abs(here_um - left_um)) <= both_um
 
     def _reading(
         self, estimate: FocusEstimate | NoFocus, z_um: float, z_half_um: float
