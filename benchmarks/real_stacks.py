@@ -102,8 +102,10 @@ def own_focus(planes: Sequence[Exposure]) -> Labels | None:
     return label([p.z_um for p in planes], lambda i: read_pixels(planes[i]), grid, None)
 
 
-def evaluated(instrument: Instrument, manifest: Path, models: Path, scratch: Path) -> Row:
-    """What `evaluate` made of it."""
+def evaluated(
+    known: Mapping[str, Labels | None], manifest: Path, models: Path, scratch: Path
+) -> Row:
+    """What `evaluate` made of it; `known`: what each stack says of itself."""
     rows = scratch / "rows.csv"
     status, said = sparsefocus("evaluate", manifest, "--models", models, "--rows", rows)
     if status:
@@ -112,8 +114,7 @@ def evaluated(instrument: Instrument, manifest: Path, models: Path, scratch: Pat
         records = list(csv.DictReader(file))
     answers = [r for r in records if r["found_um"]]
     towards = away = 0
-    for name, planes in instrument.stacks.items():
-        labels = own_focus(planes)
+    for name, labels in known.items():
         if labels is None or not math.isfinite(labels.measured_um):
             continue
         for record in (r for r in answers if r["stack_id"] == name):
@@ -154,11 +155,11 @@ def _short(said: str, scratch: Path) -> str:
     return said.replace(f"{scratch}/", "")[:SAID]
 
 
-def sharpest(instrument: Instrument) -> list[Row]:
+def sharpest(instrument: Instrument, known: Mapping[str, Labels | None]) -> list[Row]:
     """Per stack: where it is sharpest by its own pictures, and in which octave."""
     rows: list[Row] = []
     for name, planes in instrument.stacks.items():
-        labels = own_focus(planes)
+        labels = known[name]
         row: Row = {"stack": name, "planes": len(planes)}
         if labels is not None and math.isfinite(labels.measured_um):
             row |= {
@@ -179,10 +180,11 @@ def measure(manifests: Sequence[Path], models: Path, minutes: float) -> list[Row
                 scratch = Path(folder)
                 own = copied(instrument, scratch)
                 height, width = instrument.size_px
+                known = {name: own_focus(planes) for name, planes in instrument.stacks.items()}
                 row: Row = {
                     "name": instrument.name, "frame_px": [width, height],
-                    "um_per_px": instrument.um_per_px, "stacks": sharpest(instrument),
-                    "evaluate": evaluated(instrument, own, models, scratch),
+                    "um_per_px": instrument.um_per_px, "stacks": sharpest(instrument, known),
+                    "evaluate": evaluated(known, own, models, scratch),
                 }  # fmt: skip
                 if minutes:
                     row["calibrate"] = adapted(instrument, own, minutes, scratch)
