@@ -151,8 +151,8 @@ def adapted(instrument: Instrument, manifest: Path, minutes: float, scratch: Pat
 
 
 def _short(said: str, scratch: Path) -> str:
-    """Without the scratch folder's name."""
-    return said.replace(f"{scratch}/", "")[:SAID]
+    """Without the names of folders on this machine."""
+    return said.replace(f"{scratch}/", "").replace(f"{MODELS.parent.parent}/", "")[:SAID]
 
 
 def sharpest(instrument: Instrument, known: Mapping[str, Labels | None]) -> list[Row]:

@@ -66,7 +66,9 @@ def zeros(weights: Path) -> dict[str, float]:
     known = {}
     for name in (SAME_TIME, *BASELINES):
         entry = kept.get(name, {}) if isinstance(kept, dict) else None
-        um = entry.get("um", 0.0) if isinstance(entry, dict) else math.nan
+        if not isinstance(entry, dict):
+            raise ValueError(f"{path}: {name} has no finite um")
+        um = entry.get("um", 0.0)
         if not (isinstance(um, float | int) and math.isfinite(um)):
             raise ValueError(f"{path}: {name} has no finite um")
         same = isinstance(entry, dict) and entry.get("sha256") == _digest(weights, name)
