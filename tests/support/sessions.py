@@ -17,8 +17,8 @@ from edge.measure.sensor import Measurement
 
 SIDE = 252  # 28 px per patch
 MS = 1_000_000
-LATENCY = {"preprocess": 2.0, "rin": 9.0, "select": 0.1, "dpn": 20.0, "aggregate": 0.1,
-           "plan": 0.1, "move": 3.0, "total": 34.3}  # fmt: skip
+LATENCY = {"preprocess": 2.0, "rin": 9.0, "select": 0.1, "dpn": 20.0, "plain_look": 0.2,
+           "aggregate": 0.1, "plan": 0.1, "move": 3.0, "total": 34.5}  # fmt: skip
 
 
 @dataclass(slots=True)
