@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,13 @@ REAL_TIME = (
     "tests/training/test_closed_loop_eval.py",
     "tests/training/test_closed_loop_judge.py",
 )
+
+
+def pytest_configure() -> None:
+    """As in a terminal, also under `nohup`: a hang-up that is ignored stays ignored by the product,
+    and the tests of it would wait for ever. Children inherit this."""
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
