@@ -35,6 +35,8 @@ CREST = 0.8  # of a peak: planes above it are fitted, three at least
 #: of contrast reversal in the coarsest octave: the dip, against the lower maximum beside it, and
 #: that maximum, against the higher one. A stain's own absorption fills the dip
 DIP, TWIN = 0.6, 0.7
+#: or a dip so deep that no absorption can be in it; real unstained yeast has maxima of 0.65 and 1
+DEEP, DEEP_TWIN = 0.2, 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +110,21 @@ def peak(z_um: F64, curve: F64) -> Place:
 
 def dip(z_um: F64, curve: F64) -> Place | None:
     """The least between two maxima of like height, None where there is none."""
-    tops = _maxima(curve)
-    if len(tops) < 2:
-        return None
-    low, high = sorted(sorted(tops, key=lambda i: -curve[i])[:2])
-    least = low + int(np.argmin(curve[low : high + 1]))
-    lower, higher = sorted((curve[low], curve[high]))
-    if lower < TWIN * higher or curve[least] > DIP * lower:
-        return None
+    best, *others = sorted(_maxima(curve), key=lambda i: -curve[i]) or [0]
+    for other in others:  # a maximum's own flank has ripples: the next highest may be one
+        low, high = sorted((best, other))
+        least = low + int(np.argmin(curve[low : high + 1]))
+        if _reverses(curve[least], curve[other], curve[best]):
+            return _dip_at(z_um, curve, low, least, high)
+    return None
+
+
+def _reverses(least: float, lower: float, higher: float) -> bool:
+    alike = lower >= TWIN * higher and least <= DIP * lower
+    return alike or (lower >= DEEP_TWIN * higher and least <= DEEP * lower)
+
+
+def _dip_at(z_um: F64, curve: F64, low: int, least: int, high: int) -> Place:
     focus = _vertex(z_um, -curve, least)
     reach = max(focus - float(z_um[low]), float(z_um[high]) - focus)
     return Place(focus, edge=False, reversed_contrast=True, reach_um=reach)

@@ -149,7 +149,7 @@ def test_decisions_are_those_of_the_loop(monkeypatch, defocus, half, decision):
         ranked = Ranked(np.zeros((9, 9), np.float32), Sparsity.DENSE, 0, (), nothing)
         return Measurement(ranked, patches, estimate)
 
-    monkeypatch.setattr(examiner_module, "measure", measure)
+    monkeypatch.setattr(examiner_module, "measure_in_full", measure)
     examiner = examiner_module.Examiner(None, Objective(0.75, 20.0, 0.34))
     exposure = Exposure(Path("f.png"), None, "s", 1.0, None, None)
     result = examiner.examine(exposure, np.zeros((1, 1, 3), np.uint8), "here")
