@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from unittest.mock import patch
 
 import pytest
 
@@ -419,13 +420,12 @@ def test_sessions_and_tokens_are_any_number_of_32_bits_but_0(
         talk.client.exchange.closing._is_set = False  # type: ignore[attr-defined]
 
 
-def test_before_a_handshake_nothing_is_known_and_both_threads_run(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_before_a_handshake_nothing_is_known_and_both_threads_run() -> None:
     with virtual_client(handshake=False) as talk:
         assert talk.client.history.newest is None
         assert (talk.client.session, talk.client.awaited_id) == (0, 0)
         started: list[str] = []
-        monkeypatch.setattr(Exchange, "run", lambda self, name, body: started.append(name))
-        Client(talk.line)
+        # inside, and undone inside: another order would leave the virtual client's for ever
+        with patch.object(Exchange, "run", lambda self, name, body: started.append(name)):
+            Client(talk.line)
         assert started == ["z-reader", "z-heartbeat"]
