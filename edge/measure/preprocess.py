@@ -118,9 +118,10 @@ class Patches:
 
 class Preprocessor(ABC):
     """The contract; an implementation owns its buffers and reuses them for every frame. `grid`: how
-    it cuts a frame."""
+    it cuts a frame; `pixels`: of the models for one of the frame."""
 
     grid: PatchGrid
+    pixels: float = 1.0
 
     @abstractmethod
     def __call__(self, frame: Frame) -> Patches:

@@ -92,7 +92,8 @@ class CpuMeasurer:
             return seen
         said = patches_in_um(seen.patches, 1.0 / self.axial_unit)  # as the DPN says it
         if self.order.due(said):
-            best = cut(frame, said.cells[:ORDER_PATCHES], self.preprocess.grid)
+            made = self.preprocess
+            best = cut(frame, said.cells[:ORDER_PATCHES], made.grid, made.pixels)
             self.order.look(best.reshape(-1, PATCH_PX, PATCH_PX, 3), said)
         return replace(seen, shift=worse(seen.shift, swapped(self.order)))
 

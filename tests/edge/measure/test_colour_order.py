@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edge.camera import Frame, PixelFormat
 from edge.latency import Lap
 from edge.measure.colour_order import (
     ASK_AGAIN,
@@ -17,7 +18,8 @@ from edge.measure.colour_order import (
 )
 from edge.measure.defocus import PatchDefocus
 from edge.measure.importance import Sparsity
-from edge.measure.sensor import measure_in_full
+from edge.measure.preprocess import CpuPreprocessor
+from edge.measure.sensor import CpuMeasurer, Measurement, measure_in_full
 
 PATCHES = np.random.default_rng(0).integers(0, 256, (6, 224, 224, 3)).astype(np.uint8)
 
@@ -169,3 +171,28 @@ def test_frames_of_exchanged_colours_ring_the_alarm(simulated_sensor):
         rung += seen.shift is not None and seen.shift.alarm
     assert sensor.order.order is Order.SWAPPED
     assert rung >= 2
+
+
+class Witness(ColourOrder):
+    """Keeps what it is shown."""
+
+    def due(self, measured):
+        return True
+
+    def look(self, patches, measured):
+        self.shown = patches.copy()
+        return 0.0
+
+
+@pytest.mark.parametrize("pixels", [1.0, 0.8])
+def test_the_second_look_is_at_the_patches_that_were_measured(pixels):
+    """Also where the frame is resampled: the frame's own pixels show another part of it."""
+    picture = np.random.default_rng(4).integers(0, 256, (2600, 2600, 3), np.uint8)
+    frame, cells = Frame(picture, PixelFormat.RGB8, 0, 0, 0), ((4, 4), (2, 6))
+    preprocess, order = CpuPreprocessor(1, pixels=pixels), Witness(lambda patches: None)
+    measured = preprocess.gather(preprocess(frame), cells).copy()
+    nothing = np.zeros(2, np.float32)
+    patches = PatchDefocus(nothing, nothing, nothing, cells, Sparsity.SPARSE, True)
+    sensor = CpuMeasurer(preprocess, None, None, None, order=order)
+    sensor.second_look(frame, Measurement(None, patches, None))
+    np.testing.assert_array_equal(order.shown, measured)
