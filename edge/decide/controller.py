@@ -63,11 +63,9 @@ class Controller:
         self._begin_here()
 
     def _begin_here(self) -> None:
-        self._moved_here = False
+        self._led_here: Sent | None = None  # the last move to where the glass stands
         self._debts: Debts[Sent] = Debts()
         self._looks = 0  # at frames that show nothing, after the last move
-        self._guessed = False  # since a reading last told the direction
-        self._led_by_um: float | None = None  # to where the glass stands
         self._hunt.found()
 
     def _moved_by_another(self) -> None:
@@ -130,13 +128,11 @@ class Controller:
         """The guard sent the last proposal: from now on it is under judgement."""
         self._last, self._proposed = self._proposed, None
         assert self._last is not None
-        self._place_um, self._guessed = self._last.target_um, self._last.guess
-        self._led_by_um = self._last.led_by_um
+        self._led_here, self._place_um = self._last, self._last.target_um
         self._debts.paid(self._last.target_um)
         self._looks = 0
         self._sent_ns = sent_ns
         self._hunt.sent()
-        self._moved_here = True
 
     def _unsettled(self, exposure_start_ns: int, status: StageStatus) -> bool:
         if status.moving or status.settled_ns is None:
@@ -151,7 +147,7 @@ class Controller:
 
     def _aim(self, estimate: FocusEstimate, z_um: float, z_half_um: float, s: StageStatus) -> Plan:
         strange = self._settings.hold_outside and estimate.outside
-        if strange and not (self._moved_here or self._scale.known):
+        if strange and not (self._led_here or self._scale.known):
             return Hold(f"{Reason.OUTSIDE_TRAINING.value}: {estimate.outside}")
         d, limits = self._true_um(estimate.defocus_um), self._settings
         interval = math.hypot(estimate.interval_um / self._scale.value, z_half_um)
@@ -167,16 +163,18 @@ class Controller:
                 return InFocus("within-depth-of-field")
             if not (self.sign_confirmed and interval <= limits.near_um):
                 return Hold("uncertain")
-            if self._guessed:  # no other move would be a better one
+            if self._led_here and self._led_here.guess:  # no other move would be a better one
                 return InFocus("within-interval")
         guess = not interval <= abs(d)
         large = abs(d) > limits.verify_above_um
         if large and self._debts.forbids_large():
             return Hold("rolled-back", enough=True)
-        end = self._hunt.end(d, guess or here_together(self._led_by_um, d, interval, limits))
+        end = self._hunt.end(d, guess or here_together(self._led_here, d, interval, limits))
         if end is not None:
             return end
-        travel_um = limits.focus_direction * self._within_a_step(self._hunt.travel_um(d))
+        wanted_um = self._hunt.travel_um(d)
+        step_um = self._within_a_step(wanted_um)
+        travel_um = limits.focus_direction * step_um
         stuck_um = self._conduct.stuck_um(upwards=travel_um > 0)
         if stuck_um:
             play = f"play: {stuck_um:.1f} um of motion after a reversal moved nothing"
@@ -185,10 +183,9 @@ class Controller:
             return Hold("unproven: no frame was seen after the last moves", enough=True)
         raw = math.hypot(estimate.interval_um, z_half_um)
         reading = Reading(z_um, estimate.defocus_um, raw, estimate.exposure_mid_ns)
-        all_the_way = abs(travel_um) == abs(self._hunt.travel_um(d))
         move = Sent(
             reading, z_um, z_um + travel_um, verify=large, guess=guess,
-            led_by_um=interval if all_the_way else None,
+            led_by_um=interval if step_um == wanted_um else None,
         )  # fmt: skip
         reason = "likely-defocus" if guess else "large-defocus" if large else "defocus"
         return self._propose(move, s, reason)

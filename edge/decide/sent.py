@@ -30,10 +30,11 @@ class Sent:
     led_by_um: float | None = None
 
 
-def here_together(led_by_um: float | None, read_um: float, interval_um: float,
+def here_together(led_here: Sent | None, read_um: float, interval_um: float,
                   settings: ControllerSettings) -> bool:  # fmt: skip
     """Whether the reading that led here and this one, weighted by their certainty, put focus here:
     within both intervals together, or no farther off than anybody sees."""
+    led_by_um = None if led_here is None else led_here.led_by_um
     if led_by_um is None or abs(read_um) > settings.near_um:
         return False
     both_um = math.hypot(led_by_um, interval_um)
