@@ -26,8 +26,9 @@ from tests.mutation.py_mutants import mutants
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs/mutation.md"
-DECIDE = ("evidence", "conduct", "play", "debts", "hunt", "controller", "controllers", "tracking",
-          "focus_surface")  # fmt: skip
+DECIDE = ("evidence", "conduct", "play", "debts", "hunt", "sent", "controller_settings",
+          "controller", "controllers", "tracking", "focus_surface", "reading_scale",
+          "drive_evidence")  # fmt: skip
 BRIDGE = ("tests/firmware_bridge/test_client.py", "tests/firmware_bridge/test_client_doubts.py",
           "tests/firmware_bridge/test_history.py",
           "tests/firmware_bridge/test_clock_and_history.py")  # fmt: skip
