@@ -12,16 +12,19 @@ import argparse
 import contextlib
 import os
 import re
+import select
 import shutil
 import subprocess
 import sys
 import time
 import tty
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from firmware_bridge.firmware.build import CORE, FAULTS, BuildError, compile_c
 from firmware_bridge.firmware.process import START_S, FirmwareProcess
+from firmware_bridge.framing import Frame, FrameReader, encode_frame
+from firmware_bridge.messages import PROTOCOL_VERSION
 
 GCC, QEMU = "arm-none-eabi-gcc", "qemu-system-arm"
 INSTALL = "apt install qemu-system-arm gcc-arm-none-eabi"
@@ -36,6 +39,9 @@ OPTIONS = (
 _LIBGCC = "-lgcc"  # 64-bit division, nothing else
 _BOOT = 0x2000FC00  # ports/mps2_an385/mps2.ld, main.c
 _BOOT_MAGIC = 0x5346424F
+#: what no message has: the core answers it with a NACK, in any state, and changes nothing
+_NO_MESSAGE = 0x7F
+_ASK_AGAIN_S = 2.0
 
 
 def missing_tools() -> str:
@@ -96,7 +102,10 @@ class QemuFirmware(FirmwareProcess):
             ports = re.findall(r"char device redirected to (\S+)", text)
             if len(ports) == 2:
                 self._hold(*ports)
-                return ports[0], ports[1]
+                if self._answers():
+                    return ports[0], ports[1]
+                text = f"no answer from the board in {START_S:.0f} s"
+                break
         self.close()
         raise RuntimeError(f"QEMU did not start: {text.strip()}")
 
@@ -106,6 +115,37 @@ class QemuFirmware(FirmwareProcess):
             far_side = os.open(port, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
             tty.setraw(far_side)
             self._held.append(far_side)
+
+    def _answers(self) -> bool:
+        """Wait until both lines are answered: QEMU names its ptys before the processor runs, and
+        throws away what the board says before it has seen that somebody holds the far side."""
+        line, bench = self._held
+        frames = FrameReader()
+        seq = 0
+
+        def ask_line() -> None:
+            nonlocal seq
+            seq += 1
+            os.write(line, encode_frame(Frame(PROTOCOL_VERSION, _NO_MESSAGE, seq, b"")))
+
+        def line_answered(data: bytes) -> bool:  # the newest: no late answer is left in the line
+            return any(frame.seq == seq for frame in frames.feed(data))
+
+        return self._wait(line, ask_line, line_answered) and self._wait(
+            bench, lambda: os.write(bench, b"?"), lambda data: data.endswith(b"\n")
+        )
+
+    def _wait(
+        self, line: int, ask: Callable[[], object], answered: Callable[[bytes], bool]
+    ) -> bool:
+        ends = time.monotonic() + START_S
+        while time.monotonic() < ends and self.running():
+            ask()
+            again = time.monotonic() + _ASK_AGAIN_S
+            while (left := again - time.monotonic()) > 0.0 and self.running():
+                if select.select([line], [], [], left)[0] and answered(os.read(line, 4096)):
+                    return True
+        return False
 
     def close(self) -> None:
         """End it; safe to call twice."""
