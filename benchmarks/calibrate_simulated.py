@@ -21,8 +21,8 @@ from edge.appliance.calibrate.page import write_page
 from edge.appliance.calibrate.verb import calibrate, open_play, result_of, sentence
 from edge.appliance.config import calibration_file
 from edge.appliance.config.config_file import read_config
+from edge.instrument import calibrated
 from edge.loop import focus_field
-from edge.open_stage import calibrated
 from edge.rig import build_rig
 from edge.settings import Config
 from firmware_bridge.firmware.host import HostFirmware

@@ -1,8 +1,9 @@
-"""Which stage and which camera these are: a calibration belongs to one instrument.
+"""Which stage and which camera these are, and the stage that the config names, opened.
 
-Sign, scale and play are of one drive, the interval is of one camera. Two microscopes of the same
-make have the same config but for a port; so what a calibration was made with is asked from the
-devices themselves and compared with what they say when they are opened again.
+A calibration belongs to one instrument: sign, scale and play are of one drive, the interval is of
+one camera. Two microscopes of the same make have the same config but for a port; so what a
+calibration was made with is asked from the devices themselves and compared with what they say when
+they are opened again.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ from typing import Any
 
 from edge.camera import Camera
 from edge.errors import ConfigError
-from firmware_bridge.stage import Stage
+from edge.settings import StageSettings
+from firmware_bridge.stage import STAGES, Stage, open_stage
+from firmware_bridge.stage_options import StageOptionError, check_options
+from firmware_bridge.stages.scaled import ScaledStage, to_units
 
 
 def stage_says(stage: Stage) -> dict[str, Any]:
@@ -48,3 +52,41 @@ def check_same(made_with: Mapping[str, Any], says: Mapping[str, Any], what: str)
                 f"the calibration was made with another {what}: {name} {value!r}, here "
                 f"{says.get(name)!r}; calibrate this one"
             )
+
+
+def calibrated(stage: Stage, settings: StageSettings) -> Stage:
+    """The stage in um of focus, where the calibration found that its own um is another."""
+    if settings.um_per_unit == 1.0 or isinstance(stage, ScaledStage):
+        return stage
+    return ScaledStage(stage, settings.um_per_unit, settings.reference_um)
+
+
+def open_stage_of(settings: StageSettings, stop_first: bool = False) -> Stage:
+    """Open the stage that the config names, in um of focus for whoever opens it.
+
+    The window, which is in um of focus, goes to the driver and its firmware in their own um, so
+    that a dip of theirs stays inside it, too. ConfigError for its options and for another stage
+    than that of the calibration, StageError otherwise. `stop_first`: see `open_stage`; who only
+    wants to stop it is not asked which one it is.
+    """
+    if settings.driver not in STAGES:
+        raise ConfigError(
+            f"stage.driver = {settings.driver!r} must be one of {', '.join(sorted(STAGES))}"
+        )
+    ends = settings.z_min_um, settings.z_max_um
+    low, high = (to_units(end, settings.um_per_unit, settings.reference_um) for end in ends)
+    window = {"z_min_um": low, "z_max_um": high}
+    try:
+        check_options(settings.driver, settings.options)
+    except StageOptionError as error:
+        raise ConfigError(f"stage.options.{error.key} {error.why}") from error
+    stage = open_stage(settings.driver, {**window, **settings.options}, stop_first)
+    try:
+        if not stop_first:
+            check_same(settings.made_with, stage_says(stage), "stage")
+    except ConfigError:
+        stage.close()
+        raise
+    if settings.um_per_unit == 1.0:
+        return stage
+    return ScaledStage(stage, settings.um_per_unit, settings.reference_um, ends)

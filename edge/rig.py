@@ -15,13 +15,12 @@ from edge.decide.controllers import controller_of
 from edge.decide.tracking import ScanPath, TrackingController
 from edge.errors import ConfigError
 from edge.guard import Guard, limits_of
-from edge.instrument import camera_says, check_same
+from edge.instrument import calibrated, camera_says, check_same, open_stage_of
 from edge.measure.focus_offset import with_offset
 from edge.measure.interval import interval_coefficients
 from edge.measure.sensor import Measurer
 from edge.measure.warm_up import warm_up
 from edge.open_sensor import build_sensor
-from edge.open_stage import calibrated, open_stage_of
 from edge.settings import Config
 from edge.state import RunState, halt
 from engines import engine as engines

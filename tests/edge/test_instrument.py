@@ -15,8 +15,7 @@ from edge.appliance.config import calibration_file
 from edge.appliance.config.calibration_file import MadeWith
 from edge.appliance.config.config_file import read_config
 from edge.errors import ConfigError
-from edge.instrument import camera_says, check_same, stage_says
-from edge.open_stage import calibrated, open_stage_of
+from edge.instrument import calibrated, camera_says, check_same, open_stage_of, stage_says
 from firmware_bridge.stage import Identity
 from firmware_bridge.stages.scaled import ScaledStage
 from simulator.controllers.axis import SimulatedAxis

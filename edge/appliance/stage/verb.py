@@ -21,7 +21,7 @@ from edge.appliance.stage.asi_service import AsiService, GuardedAxis
 from edge.appliance.waiting import add_wait, once_there
 from edge.errors import ConfigError, MoveRefused, MoveUncertain
 from edge.guard import Guard, limits_of
-from edge.open_stage import open_stage_of
+from edge.instrument import open_stage_of
 from edge.settings import Config
 from edge.state import RunState, halt
 from firmware_bridge.conformance import verb as conformance

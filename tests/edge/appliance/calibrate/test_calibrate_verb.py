@@ -25,10 +25,10 @@ from edge.appliance.config.config_file import read_config
 from edge.camera import Frame, PixelFormat
 from edge.errors import CameraLost, CameraStalled, ConfigError, MoveRefused
 from edge.guard import Guard, GuardLimits
+from edge.instrument import calibrated
 from edge.measure.aggregate import FocusEstimate, NoFocus, Reason
 from edge.measure.importance import Sparsity
 from edge.measure.sensor import Measurement
-from edge.open_stage import calibrated
 from edge.state import RunState
 from firmware_bridge.errors import StageRefused
 from firmware_bridge.stage import Stage, StageStatus, ZAt
