@@ -17,7 +17,7 @@ from edge.decide.decision import Hold, InFocus, LookAgain, Move, Plan, Shutdown
 from edge.decide.evidence import Finding, Reading, improved
 from edge.decide.hunt import Hunt
 from edge.decide.reading_scale import ReadingScale, Scale
-from edge.decide.sent import Sent, as_predicted, here_together
+from edge.decide.sent import FINE, Sent, as_predicted, together
 from edge.measure.aggregate import FocusEstimate, NoFocus, Reason
 from firmware_bridge.errors import StageRefused
 from firmware_bridge.stage import Stage, StageStatus
@@ -153,15 +153,17 @@ class Controller:
         interval = math.hypot(estimate.interval_um / self._scale.value, z_half_um)
         if not (math.isfinite(d) and interval <= limits.max_interval_um):
             return Hold("uncertain")
-        if abs(d) <= limits.deadband_um:
+        d, interval, fine = together(self._led_here, d, interval, limits)
+        if abs(d) <= limits.deadband_um * (FINE if fine else 1.0):
             self._debts.in_focus()
             self._hunt.found()
             return InFocus()
         if not interval <= abs(d):  # which way is not known
-            if abs(d) <= limits.sharp_um:  # and need not be
+            guessed = self.sign_confirmed and interval <= limits.near_um
+            if abs(d) <= limits.sharp_um and not (fine and guessed):  # and need not be
                 self._hunt.found()
                 return InFocus("within-depth-of-field")
-            if not (self.sign_confirmed and interval <= limits.near_um):
+            if not guessed:
                 return Hold("uncertain")
             if self._led_here and self._led_here.guess:  # no other move would be a better one
                 return InFocus("within-interval")
@@ -169,7 +171,7 @@ class Controller:
         large = abs(d) > limits.verify_above_um
         if large and self._debts.forbids_large():
             return Hold("rolled-back", enough=True)
-        end = self._hunt.end(d, guess or here_together(self._led_here, d, interval, limits))
+        end = self._hunt.end(d, guess)
         if end is not None:
             return end
         wanted_um = self._hunt.travel_um(d)
@@ -184,7 +186,7 @@ class Controller:
         raw = math.hypot(estimate.interval_um, z_half_um)
         reading = Reading(z_um, estimate.defocus_um, raw, estimate.exposure_mid_ns)
         move = Sent(
-            reading, z_um, z_um + travel_um, verify=large, guess=guess,
+            reading, z_um, z_um + travel_um, verify=large, guess=guess, fine=fine,
             led_by_um=interval if step_um == wanted_um else None,
         )  # fmt: skip
         reason = "likely-defocus" if guess else "large-defocus" if large else "defocus"

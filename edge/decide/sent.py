@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edge.decide.controller_settings import ControllerSettings
-from edge.decide.evidence import Reading
+from edge.decide.evidence import CERTAIN, Reading
 from edge.measure.aggregate import FocusEstimate, NoFocus, Reason
+
+FINE = 0.5  # of the deadband: what two readings together tell is worth a move from there on
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +18,9 @@ class Sent:
     """A move under judgement. `before` is None when it left a place where nothing was readable.
 
     `origin`: of a roll-back, what was read before at the place where it leads. `guess`: made near
-    focus by a reading whose interval holds zero as well. `led_by_um`: the interval of the reading
-    that it follows all the way; None where it does not.
+    focus by a reading whose interval holds zero as well. `fine`: made by two readings together,
+    the one that led to its start among them. `led_by_um`: the interval of what it follows all the
+    way; None where it does not.
     """
 
     before: Reading | None
@@ -27,19 +30,28 @@ class Sent:
     rollback: bool = False
     origin: Reading | None = None
     guess: bool = False
+    fine: bool = False
     led_by_um: float | None = None
 
 
-def here_together(led_here: Sent | None, read_um: float, interval_um: float,
-                  settings: ControllerSettings) -> bool:  # fmt: skip
-    """Whether the reading that led here and this one, weighted by their certainty, put focus here:
-    within both intervals together, or no farther off than anybody sees."""
+def together(
+    led_here: Sent | None, read_um: float, interval_um: float, settings: ControllerSettings
+) -> tuple[float, float, bool]:
+    """What this reading and the one that led here say together of how far focus is, and the
+    interval of both, um: near focus each errs by as much as it measures, and the first said 0.
+    Weighted by certainty; the reading alone where the two contradict each other.
+
+    The last: whether a first correction by both may be made, which is worth a move sooner than
+    one by a single reading is (`FINE`). Not after a guess: that was one already.
+    """
     led_by_um = None if led_here is None else led_here.led_by_um
-    if led_by_um is None or abs(read_um) > settings.near_um:
-        return False
+    if led_here is None or led_by_um is None or not abs(read_um) <= settings.near_um:
+        return read_um, interval_um, False
     both_um = math.hypot(led_by_um, interval_um)
-    together_um = abs(read_um) * (led_by_um / both_um) ** 2
-    return together_um <= max(led_by_um * interval_um / both_um, settings.sharp_um)
+    if not 0.0 < abs(read_um) <= CERTAIN * both_um:
+        return read_um, interval_um, False
+    first = not (led_here.fine or led_here.guess)
+    return read_um * (led_by_um / both_um) ** 2, led_by_um * interval_um / both_um, first
 
 
 def as_predicted(
