@@ -21,7 +21,7 @@ F32 = npt.NDArray[np.float32]
 BLOCK_PX = 16
 #: grey levels squared: structure that a block must have, and the noise of either band
 _LEAST_COARSE, _NOISE = 2.0, 0.02
-_FEWEST_BLOCKS = 24
+_FEWEST_BLOCKS = 64  # a lone cell's few tell how it lies, and no more
 FEWEST_PATCHES = 4
 _LOW, _MIDDLE = 0.1, 0.5
 
