@@ -46,6 +46,28 @@ def debris(shape: tuple[int, int], um_per_px: float, rng: Rng, count: int) -> La
     return Layer(float(height), dyes, None, content=False)
 
 
+def particles(shape: tuple[int, int], um_per_px: float, rng: Rng, count: int) -> Layer:
+    """Grains without any inside, on the specimen's plane or up to 16 um off: pigment, wear, salt.
+    They differ from cells by what they lack only, a nucleus in a cytoplasm."""
+    colour = ("neutral", "dab", "haematoxylin")[int(rng.choice(3, p=(0.5, 0.35, 0.15)))]
+    amount, phase = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    refracts = rng.uniform(-1.0, 2.5) * (rng.uniform() < 0.7)
+    softness = float(np.exp(rng.uniform(np.log(0.1), np.log(2.0))))
+    largest = rng.uniform(2.0, 9.0)
+    for _ in range(count):
+        outline = draw_outline(
+            rng, um_per_px, float(np.exp(rng.uniform(np.log(0.6), np.log(largest)))),
+            rng.uniform(1.0, 2.0), rng.uniform(0.03, 0.2), edge_um=softness,
+        )  # fmt: skip
+        grain = outline.inside * np.float32(rng.uniform(0.15, 1.6))
+        top, left = int(rng.integers(shape[0])), int(rng.integers(shape[1]))
+        max_stamp(amount, np.asarray(grain, np.float32), top, left)
+        add_stamp(phase, np.asarray(grain * np.float32(refracts), np.float32), top, left)
+    near = rng.uniform() < 0.4  # as far off as the specimen is thick
+    height = rng.uniform(0.0, 2.0 if near else 16.0) * rng.choice((-1.0, 1.0))
+    return Layer(float(height), {colour: amount}, phase if refracts else None, content=False)
+
+
 def bubbles(shape: tuple[int, int], um_per_px: float, rng: Rng, count: int) -> Layer:
     """Air under the cover slip: dark rims that refract, clear inside, 5 to 35 um up."""
     amount, phase = np.zeros(shape, np.float32), np.zeros(shape, np.float32)

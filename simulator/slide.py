@@ -32,6 +32,9 @@ INFORMATIVE = 0.8
 #: chance of each distractor at dirt = 1: about half of the fields carry at least one
 DIRT = {"dust": 0.30, "debris": 0.20, "bubbles": 0.08, "pen": 0.06, "fold": 0.10}
 
+#: grains on the specimen's own plane: only where a mapping of chances names them
+PARTICLES = "particles"
+
 #: a specimen's phase goes from none to this many times the usual; on this share of the slides it is
 #: negative, and half as much
 MOST_PHASE, NEGATIVE_PHASE = 2.0, 0.08
@@ -254,8 +257,9 @@ def _chances(dirt: float | Mapping[str, float], kind: str) -> Mapping[str, float
     """Chance of each distractor that may come; cells do not fold unless a mapping says so."""
     if isinstance(dirt, Mapping):
         for name, chance in dirt.items():
-            if name not in DIRT or not 0.0 <= chance <= 1.0:
-                raise ValueError(f"dirt: no chance {chance!r} of {name!r}; 0..1 of {list(DIRT)}")
+            if name not in (*DIRT, PARTICLES) or not 0.0 <= chance <= 1.0:
+                names = [*DIRT, PARTICLES]
+                raise ValueError(f"dirt: no chance {chance!r} of {name!r}; 0..1 of {names}")
         return dirt
     return {name: dirt * share for name, share in DIRT.items() if name != "fold" or kind != "cell"}
 
@@ -278,6 +282,9 @@ def _dirt(
         out.append(distractors.dust(shape, um_per_px, rng, 1 + int(rng.poisson(40 * mm2))))
     if comes("debris"):
         out.append(distractors.debris(shape, um_per_px, rng, 1 + int(rng.poisson(60 * mm2))))
+    if comes("particles"):
+        many = float(np.exp(rng.uniform(np.log(4.0), np.log(120.0))))
+        out.append(distractors.particles(shape, um_per_px, rng, 1 + int(rng.poisson(many * mm2))))
     if comes("bubbles"):
         out.append(distractors.bubbles(shape, um_per_px, rng, 1 + int(rng.poisson(5 * mm2))))
     if comes("pen"):

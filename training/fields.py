@@ -7,18 +7,20 @@ rendered at twice the pixel size and resized as the runtime does.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from simulator.optics import NOMINAL, SlideOptics
+from simulator.optics import NOMINAL, Instrument, SlideOptics
 from simulator.photograph import Photographs
 from simulator.render import Renderer, expose
 from simulator.slide import (
     DIRT,
     KINDS,
+    PARTICLES,
     TEXTURE,
     SlideVariation,
     draw_variation,
@@ -39,7 +41,9 @@ STEP_UM = 2.0
 COVERAGE = {"dense": 0.25, "sparse": 0.30, "ex-sparse": 0.45}
 #: of photographs, which are hardest where they fill the field
 TEXTURE_COVERAGE = {"dense": 0.50, "sparse": 0.25, "ex-sparse": 0.25}
-RIN_COVERAGE = {"dense": 0.20, "sparse": 0.25, "ex-sparse": 0.35, "blank": 0.20}
+RIN_COVERAGE = {"dense": 0.15, "sparse": 0.20, "ex-sparse": 0.35, "blank": 0.30}
+#: chance of grains on a RIN's field, and on an empty one
+GRAINS, GRAINS_ALONE = 0.35, 0.7
 #: the RIN's field: 9 patches of 76.16 um at twice the nominal pixel, before the last resize
 RIN_FIELD_PX = 1008
 #: optics well beyond the calibrated range, on this share of the slides: the DPN learns to tell them
@@ -58,6 +62,9 @@ NOISY, LESS_CHARGE = 0.15, (1.5, 5.0)
 #: share of a DPN's pictures that went through JPEG 4:2:0, and its quality
 PACKED, JPEG_QUALITY = 0.12, (75, 96)
 TEXTURE_SHARE = 0.5  # of the specimens, when there are photographs
+#: aperture of the condenser over the objective's: as it is set by the book, and on this share of
+#: the instruments as somebody left it
+CONDENSER, ANY_CONDENSER, ANY_SHARE = (0.65, 0.75), (0.4, 0.95), 0.35
 
 
 def draw_slide(rng: Rng) -> SlideVariation:
@@ -74,6 +81,12 @@ def draw_slide(rng: Rng) -> SlideVariation:
         return variation
     wide = SlideOptics(float(rng.uniform(*WIDE_W040)), float(rng.uniform(*WIDE_COLOUR)))
     return dataclasses.replace(variation, optics=wide)
+
+
+def draw_instrument(rng: Rng) -> Instrument:
+    """The nominal instrument with a condenser of its own."""
+    span = ANY_CONDENSER if rng.uniform() < ANY_SHARE else CONDENSER
+    return dataclasses.replace(NOMINAL, condenser_sigma=float(rng.uniform(*span)))
 
 
 def vary_phase(specimen: Specimen, rng: Rng) -> None:
@@ -138,6 +151,7 @@ def dpn_fields(
     heights: int = 5,
     dirt: float = 1.5,
     above_um: Sequence[float] = (0.0,),
+    instrument: Instrument = NOMINAL,
 ) -> Iterator[Field]:
     """One specimen at `heights` random z, each with its truth on blocks (see `pack_label`); at
     each z a picture for every entry of `above_um`, taken that much higher."""
@@ -153,7 +167,7 @@ def dpn_fields(
         photographs,
     )  # fmt: skip
     vary_phase(specimen, rng)
-    renderer = Renderer(specimen, variation.optics)
+    renderer = Renderer(specimen, variation.optics, instrument)
     energy, sharpness = block_label(specimen, renderer)
     for _ in range(heights):
         height = draw_delta(rng)
@@ -163,21 +177,31 @@ def dpn_fields(
 
 
 def pair_fields(
-    rng: Rng, photographs: Photographs | None = None, heights: int = 3, dirt: float = 1.5
+    rng: Rng,
+    photographs: Photographs | None = None,
+    heights: int = 3,
+    dirt: float = 1.5,
+    instrument: Instrument = NOMINAL,
 ) -> Iterator[Field]:
     """As `dpn_fields`, each height twice: there and STEP_UM higher, for methods that look twice."""
-    yield from dpn_fields(rng, photographs, heights, dirt, (0.0, STEP_UM))
+    yield from dpn_fields(rng, photographs, heights, dirt, (0.0, STEP_UM), instrument)
 
 
 def rin_fields(
-    rng: Rng, photographs: Photographs | None = None, heights: int = 3, dirt: float = 1.5
+    rng: Rng,
+    photographs: Photographs | None = None,
+    heights: int = 3,
+    dirt: float = 1.5,
+    instrument: Instrument = NOMINAL,
 ) -> Iterator[Field]:
     """One whole crop at `heights` random z within +-30 um; label = delta and 81 W*."""
     variation = draw_slide(rng)
     coverage = str(rng.choice(list(RIN_COVERAGE), p=list(RIN_COVERAGE.values())))
     kind = draw_kind(rng, photographs) if coverage != "blank" else KINDS[0]
     deltas = [float(d) for d in rng.uniform(-30.0, 30.0, heights)]
-    yield from render_crop(kind, coverage, rng, variation, deltas, dirt, photographs)
+    chances = dirt_chances(dirt, kind)
+    chances[PARTICLES] = GRAINS_ALONE if coverage == "blank" else GRAINS
+    yield from render_crop(kind, coverage, rng, variation, deltas, chances, photographs, instrument)
 
 
 def render_crop(
@@ -186,11 +210,12 @@ def render_crop(
     rng: Rng,
     variation: SlideVariation,
     deltas_um: Sequence[float],
-    dirt: float,
+    dirt: float | Mapping[str, float],
     photographs: Photographs | None = None,
+    instrument: Instrument = NOMINAL,
 ) -> Iterator[Field]:
     """A whole crop at each delta as the RIN sees it: (512, 512, 3) uint8 and label (82,)."""
-    instrument = dataclasses.replace(NOMINAL, um_per_px=2.0 * NOMINAL.um_per_px)
+    instrument = dataclasses.replace(instrument, um_per_px=2.0 * NOMINAL.um_per_px)
     shape = (RIN_FIELD_PX, RIN_FIELD_PX)
     specimen = make_specimen(
         kind, coverage, shape, instrument.um_per_px, rng, variation, dirt, photographs
@@ -215,4 +240,16 @@ def average_four(variation: SlideVariation) -> SlideVariation:
     )
 
 
-FIELDS = {"dpn": dpn_fields, "pairs": pair_fields, "rin": rin_fields}
+class MakesFields(Protocol):
+    """The pictures of one specimen with their labels."""
+
+    def __call__(
+        self,
+        rng: Rng,
+        photographs: Photographs | None = None,
+        *,
+        instrument: Instrument = NOMINAL,
+    ) -> Iterator[Field]: ...
+
+
+FIELDS: dict[str, MakesFields] = {"dpn": dpn_fields, "pairs": pair_fields, "rin": rin_fields}

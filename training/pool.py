@@ -15,8 +15,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from simulator.optics import NOMINAL
 from simulator.photograph import Photographs
-from training.fields import FIELDS
+from training.fields import FIELDS, draw_instrument
 from training.labels import FIELD_PX, LABELS
 from training.malloc_tuning import keep_memory
 from training.photo_variation import VariedPhotographs
@@ -26,6 +27,8 @@ U8 = npt.NDArray[np.uint8]
 
 #: first word of every seed: no slide is shared between what trains and what judges
 TRAINING, VALIDATION = 1, 2
+#: specimens under one condenser, whose transfer takes a second to integrate
+PER_INSTRUMENT = 25
 
 
 class Pool:
@@ -87,9 +90,12 @@ def fill(
     stop: list[int] = []
     signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
     end, written, index = time.monotonic() + seconds, first, 0
+    instrument = NOMINAL
     while time.monotonic() < end and not stop:
         rng = np.random.default_rng([TRAINING, seed, index])
-        for image, label in FIELDS[kind](rng, photographs):
+        if index % PER_INSTRUMENT == 0:
+            instrument = draw_instrument(rng)
+        for image, label in FIELDS[kind](rng, photographs, instrument=instrument):
             pool.write(written, image, label)
             written += 1
         index += 1

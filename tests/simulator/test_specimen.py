@@ -15,6 +15,7 @@ from simulator.slide import (
     CLASS_RANGE,
     DIRT,
     KINDS,
+    PARTICLES,
     TEXTURE,
     draw_variation,
     field_content,
@@ -91,10 +92,10 @@ def drawn_dirt(dirt, kind: str = "tissue", seed: int = 0):
     return [layer for layer in specimen.layers if not layer.content]
 
 
-@pytest.mark.parametrize("name", list(DIRT))
+@pytest.mark.parametrize("name", [*DIRT, PARTICLES])
 def test_a_distractor_can_be_forced_alone(name, monkeypatch):
     made = []
-    for other in DIRT:
+    for other in (*DIRT, PARTICLES):
         maker = getattr(distractors, other)
         monkeypatch.setattr(
             distractors, other, lambda *a, m=maker, n=other: (made.append(n), m(*a))[1]
@@ -148,6 +149,7 @@ def test_distractors_are_no_content():
     dirt = [
         distractors.dust(shape, 0.34, rng, 20),
         distractors.debris(shape, 0.34, rng, 20),
+        distractors.particles(shape, 0.34, rng, 20),
         distractors.bubbles(shape, 0.34, rng, 3),
         distractors.pen(shape, 0.34, rng),
     ]

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edge.measure.sharpness import gradient_energy
-from simulator.optics import SlideOptics
+from simulator.optics import Instrument, SlideOptics
 from simulator.render import Renderer
 from simulator.slide import DIRT, draw_variation, make_specimen
 from simulator.specimen import patch_content
 from training.augment import dpn_batch, recolour, relight, rin_batch, turn
-from training.fields import dirt_chances, draw_delta, draw_slide, photograph, vary_phase
+from training.fields import (
+    ANY_CONDENSER,
+    CONDENSER,
+    FIELDS,
+    Field,
+    dirt_chances,
+    draw_delta,
+    draw_instrument,
+    draw_slide,
+    photograph,
+    vary_phase,
+)
 from training.labels import (
     BLOCKS,
     LABELS,
@@ -24,7 +38,7 @@ from training.labels import (
     window_correction,
     window_label,
 )
-from training.pool import TRAINING, VALIDATION, Pool
+from training.pool import PER_INSTRUMENT, TRAINING, VALIDATION, Pool, fill
 
 
 def flat_label(delta_um: float, height_um: float = 0.0) -> np.ndarray:
@@ -69,6 +83,39 @@ def test_a_windows_truth_is_where_its_picture_is_sharpest() -> None:
     sharpest = heights[int(np.argmax(energy))]
     assert abs(sharpest) > 0.2  # not the plane of best contrast of the absorption
     assert window_correction(label, 224, 6, 10) == pytest.approx(sharpest - 1.5, abs=0.1)
+
+
+def test_condensers_are_set_by_the_book_and_as_somebody_left_them() -> None:
+    rng = np.random.default_rng(0)
+    apertures = np.array([draw_instrument(rng).condenser_sigma for _ in range(400)])
+    assert ANY_CONDENSER[0] < apertures.min() < 0.45
+    assert 0.90 < apertures.max() < ANY_CONDENSER[1]
+    by_the_book = (apertures > CONDENSER[0]) & (apertures < CONDENSER[1])
+    assert by_the_book.mean() == pytest.approx(0.65 + 0.35 * 0.1 / 0.55, abs=0.06)
+
+
+def test_a_pool_changes_the_instrument_now_and_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool, apertures = Pool.create(tmp_path, 4, "rin"), list[float]()
+
+    def fields(
+        rng: np.random.Generator, photographs: None = None, *, instrument: Instrument
+    ) -> Iterator[Field]:
+        apertures.append(instrument.condenser_sigma)
+        if len(apertures) == 2 * PER_INSTRUMENT:
+            os.kill(os.getpid(), signal.SIGTERM)
+        yield np.zeros((512, 512, 3), np.uint8), np.zeros(LABELS["rin"], np.float32)
+
+    monkeypatch.setitem(FIELDS, "rin", fields)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert fill(pool, "rin", 0, 60.0) == 2 * PER_INSTRUMENT
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    first, second = apertures[:PER_INSTRUMENT], apertures[PER_INSTRUMENT:]
+    assert len({*first}) == len({*second}) == 1
+    assert first[0] != second[0]
 
 
 def test_every_object_has_its_own_phase_for_its_absorption() -> None:
