@@ -36,13 +36,14 @@ SCHEMA = 1
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One input: `shape` with "k" or -1 where the batch size is free; NHWC, RGB, uint8."""
+    """One input, uint8 pixels as NHWC, RGB: `shape` with "k" or -1 where the batch size is free."""
 
     name: str
     shape: tuple[int | str, ...]
-    dtype: str = "uint8"
-    layout: str = "NHWC"
-    channels: str = "RGB"
+
+
+#: what every input is. Earlier manifests say it of each; one that says anything else is refused
+INPUTS_ARE = {"dtype": "uint8", "layout": "NHWC", "channels": "RGB"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,13 +176,10 @@ class Manifest:
 
 
 def _input(keys: Keys) -> Input:
-    spec = Input(
-        name=keys.take("name", is_text),
-        shape=tuple(keys.take("shape", is_shape)),
-        dtype=keys.take("dtype", lambda v: v == "uint8"),
-        layout=keys.take("layout", lambda v: v == "NHWC"),
-        channels=keys.take("channels", lambda v: v == "RGB"),
-    )
+    spec = Input(keys.take("name", is_text), tuple(keys.take("shape", is_shape)))
+    for key, value in INPUTS_ARE.items():
+        if keys.has(key) and keys.take(key, lambda _: True) != value:
+            keys.reject(key, f'every input is "{value}"; leave this out')
     keys.done()
     return spec
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engines.errors import EngineRejected
-from engines.manifest import Input, Output
+from engines.manifest import INPUTS_ARE, Input, Output
 
 Shape = tuple["int | str", ...]
 
@@ -28,7 +28,7 @@ def agree(model: Path, actual: Iterable[Tensor], wanted: Sequence[Input | Output
         raise EngineRejected(f"{model}: has {sorted(tensors)}, manifest {wanted}")
     for spec in wanted:
         tensor = tensors[spec.name]
-        dtype = spec.dtype if isinstance(spec, Input) else "float32"
+        dtype = INPUTS_ARE["dtype"] if isinstance(spec, Input) else "float32"
         if tensor.dtype != dtype or not _compatible(tensor.shape, spec.shape):
             raise EngineRejected(
                 f"{model}: {spec.name} is {tensor.dtype}{list(tensor.shape)}, "

@@ -53,7 +53,7 @@ def describe(wishes: Wishes) -> Iterator[str]:
         rest = " x ".join(map(str, given.shape[1:]))
         sizes = ", ".join(map(str, PROFILES[model.name]))
         yield f"{model.name}: {wishes.models / model.file}, {model.sha256[:12]}..., as promised"
-        yield f"{model.name}:   input {given.name} {given.dtype} k x {rest}, profiles k = {sizes}"
+        yield f"{model.name}:   input {given.name} uint8 k x {rest}, profiles k = {sizes}"
         if trt is not None:
             yield f"{model.name}:   precision {_precision(trt, wishes)}"
         else:
