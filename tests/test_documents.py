@@ -47,6 +47,37 @@ def test_sentences_are_short(path: Path) -> None:
     assert sum(lengths) <= MOST_WORDS * len(lengths), sum(lengths) / len(lengths)
 
 
+#: a measured number, of at least two digits that count: 0.17 and 13.2, not 0.5
+MEASURED = re.compile(r"(?<![\w.])(?:[1-9]\d*\.\d+|0\.0*[1-9]\d+)(?![\w.]*\d)")
+IN_A_ROW = 3  # one or two may be equal by chance
+
+
+def rows_of_numbers(text: str) -> set[tuple[str, ...]]:
+    """Every three different measured numbers that follow each other, whatever stands between."""
+    numbers = MEASURED.findall(text)
+    rows = (numbers[start : start + IN_A_ROW] for start in range(len(numbers)))
+    return {tuple(row) for row in rows if len(set(row)) == IN_A_ROW}
+
+
+def test_a_number_stands_in_one_document() -> None:
+    """A result that is copied is renewed in one place and forgotten in the other: link to it."""
+    home: dict[tuple[str, ...], str] = {}
+    twice = []
+    for path in DOCUMENTS:
+        name = path.relative_to(ROOT).as_posix()
+        for row in rows_of_numbers(path.read_text("utf-8")):
+            if home.setdefault(row, name) != name:
+                twice.append(f"{home[row]} and {name}: {', '.join(row)}")
+    assert twice == []
+
+
+def test_a_row_that_was_copied_would_be_seen() -> None:
+    card = "| dense | 0.17 (0.12-0.27) | 100 | 0.96 |"
+    copied = "On dense slides 0.17 um (0.12 to 0.27), 96 %."
+    assert rows_of_numbers(card) & rows_of_numbers(copied)
+    assert not rows_of_numbers(card) & rows_of_numbers("0.17, 0.96 and 0.5 by chance; TensorRT 10.13.3.9")
+
+
 def test_every_decision_is_in_the_index() -> None:
     index = (ROOT / "docs/decisions/README.md").read_text("utf-8")
     listed = re.findall(r"\((\d{4}-[\w-]+\.md)\)", index)
