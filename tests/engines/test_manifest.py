@@ -66,7 +66,8 @@ def test_round_trip(path):
 
 
 def test_what_every_input_is_need_not_be_said_and_is_written_no_more(path):
-    manifest, formerly = Manifest.read(path), {"dtype": "uint8", "layout": "NHWC", "channels": "RGB"}
+    manifest = Manifest.read(path)
+    formerly = {"dtype": "uint8", "layout": "NHWC", "channels": "RGB"}
     _change(path, lambda v: v["inputs"][0].update(formerly))
     assert Manifest.read(path) == manifest
     manifest.write(path)
