@@ -47,9 +47,9 @@ class FocusSurface:
 
     def forget(self) -> None:
         """Another line, or another slide: nothing is known."""
-        self._x_um = math.nan
-        self._state: F64 = np.zeros(2)
-        self._covariance: F64 = np.zeros((2, 2))
+        self._x_um: float  # of the newest reading; these three are from the first one on
+        self._state: F64
+        self._covariance: F64
         self._aside: tuple[float, float, float] | None = None  # x, z, sd
         self.readings = 0
 
@@ -61,7 +61,7 @@ class FocusSurface:
     @property
     def slope_um_per_mm(self) -> float:
         """The slope now; 0 before there are two readings."""
-        return 1e3 * float(self._state[1])
+        return 1e3 * float(self._state[1]) if self.known else 0.0
 
     def at(self, x_um: float) -> Expected:
         """What to expect at `x_um`; infinitely uncertain before the first reading."""

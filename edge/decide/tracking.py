@@ -105,9 +105,9 @@ class TrackingController:
         """Another scan line: the surface is found anew. Strikes stay with the stage."""
         self.surface.forget()
         self._drive.new_line()
-        self._anchor: Reading | None = None  # since which a correction is looked at
-        self._rested = 0  # readings at rest since the last correction
         self._before: tuple[Reading, float] | None = None  # the last reading, and its x
+        self._anchor: Reading  # since which a correction is looked at; from the first on
+        self._rested = 0  # readings at rest since the last correction
 
     def sent(self, sent_ns: int) -> None:
         """Nothing to note: where the stage was at each exposure is asked of the stage."""
@@ -190,14 +190,12 @@ class TrackingController:
         periods = max(1, math.ceil(made_ms / self._settings.period_ms))
         return self._path.x_um(mid_ns + round(periods * self._settings.period_ms * 1e6))
 
-    def _watch(self, now: Reading, x_um: float, last: tuple[Reading, float] | None) -> None:
+    def _watch(self, before: Reading, now: Reading, same_place: bool) -> None:
         """Count the corrections in a row after which focus is farther off than it was. A reading of
         the stage at rest ends the row: it shows what the surface does by itself."""
         anchor = self._anchor
-        if anchor is None or last is None:
-            self._anchor = now
-        elif abs(now.z_um - last[0].z_um) < REST_UM:
-            if x_um != last[1]:  # the same frame once more shows nothing new
+        if abs(now.z_um - before.z_um) < REST_UM:
+            if not same_place:  # the same frame once more shows nothing new
                 self._anchor, self._rested = now, self._rested + 1
                 if self._drive.doubt <= DOUBT or self._rested >= LOOKS_AT_REST:
                     self._away = 0
@@ -214,10 +212,11 @@ class TrackingController:
         that explains most is taken, so that a tilt is never held against the sign.
         """
         last, self._before = self._before, (now, x_um)
-        self._watch(now, x_um, last)
         if last is None:
+            self._anchor = now
             return None
         before, before_x_um = last
+        self._watch(before, now, same_place=x_um == before_x_um)
         moved_um = self._settings.focus_direction * (now.z_um - before.z_um)
         if abs(moved_um) < self._settings.judge_um:
             return None

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from edge.decide.focus_surface import FocusSurface, SurfaceNoise
+from edge.decide.focus_surface import SD_PER_INTERVAL, FocusSurface, SurfaceNoise
 
 PITCH_UM = 314.0  # 11 mm/s at 35 frames per second
 
@@ -113,6 +113,18 @@ def test_four_standard_deviations_are_believed_and_not_more(sds, believed):
     assert surface.read(6 * PITCH_UM, ahead.z_um + sds * sd, 0.2) is believed
 
 
+def test_exactly_four_standard_deviations_are_believed():
+    sd, other = 0.2 * SD_PER_INTERVAL, 0.3 * SD_PER_INTERVAL
+    for side in (1, -1):
+        surface = FocusSurface()
+        surface.read(0.0, 0.0, 0.2)
+        assert surface.read(0.0, side * 4.0 * math.sqrt(sd**2 + other**2), 0.3) is True
+        surface = FocusSurface()
+        surface.read(0.0, 99.0, 0.2)
+        assert surface.read(0.0, 0.0, 0.2) is False
+        assert surface.read(0.0, side * 4.0 * math.hypot(other, sd, 0.0), 0.3) is True  # a step
+
+
 def test_after_one_reading_the_slope_may_be_any_that_a_slide_has():
     surface, noise = FocusSurface(), SurfaceNoise()
     surface.read(0.0, 200.0, 0.196)
@@ -183,23 +195,24 @@ def test_it_is_the_textbooks_filter(count):
 @pytest.mark.parametrize("slope", [0.0, 2e-3])
 @pytest.mark.parametrize(("sds", "followed"), [(3.99, True), (4.01, False)])
 @pytest.mark.parametrize("side", [1, -1])
-def test_a_step_is_one_where_two_readings_agree(slope, sds, followed, side):
+@pytest.mark.parametrize("way", [1, -1])
+def test_a_step_is_one_where_two_readings_agree(slope, sds, followed, side, way):
     """Within what both are uncertain by, and the height may have wandered since it was known."""
     surface, hand = FocusSurface(), ByHand(0.0, 200.0, 0.02)
     surface.read(0.0, 200.0, 1.96 * 0.02)
-    for x in range(250, 2001, 250):
+    for x in range(250 * way, 2001 * way, 250 * way):
         surface.read(x, 200.0 + slope * x, 1.96 * 0.02)
         hand.read(x, 200.0 + slope * x, 0.02)
-    assert surface.read(2250.0, 230.0, 1.96 * 0.3) is False
+    assert surface.read(2250.0 * way, 230.0, 1.96 * 0.3) is False
     apart = sds * math.sqrt(0.3**2 + 0.4**2 + 0.01 * 0.5)
-    z = 230.0 + hand.slope * 250 + side * apart
-    assert surface.read(2500.0, z, 1.96 * 0.4) is followed
+    z = 230.0 + hand.slope * 250 * way + side * apart
+    assert surface.read(2500.0 * way, z, 1.96 * 0.4) is followed
     assert surface.readings == 9 + followed
     if followed:
-        hand.carry(2500.0)
+        hand.carry(2500.0 * way)
         hand.z, hand.a, hand.b = z, 0.4**2, 0.0
-    hand.carry(3000.0)
-    ahead = surface.at(3000.0)
+    hand.carry(3000.0 * way)
+    ahead = surface.at(3000.0 * way)
     assert ahead.z_um == pytest.approx(hand.z, rel=1e-12)
     assert ahead.interval_um == pytest.approx(1.96 * math.sqrt(hand.a), rel=1e-9)
 
