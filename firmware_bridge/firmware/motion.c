@@ -148,10 +148,9 @@ static bool needs_dip(const struct af_motion *m, int64_t target_nm)
     if (m->settings.backlash_nm == 0) {
         return false;
     }
-    if (ahead_q8 < 0) {
-        return true; /* it must go back at some point */
-    }
-    return (m->approach_q8 + ahead_q8) < backlash_q8(m); /* 0 while it moves the other way */
+    /* what it has come is never more than the backlash, and 0 while it moves the other way: true
+     * of every target that lies behind */
+    return (m->approach_q8 + ahead_q8) < backlash_q8(m);
 }
 
 bool af_motion_allows(const struct af_motion *m, int64_t target_nm)

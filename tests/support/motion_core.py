@@ -59,8 +59,8 @@ class MotionCore:
         core = self._core = ctypes.CDLL(str(library or build_virtual()))
         for name in ("configure", "moves", "allows", "descends", "ascends"):
             getattr(core, f"af_motion_{name}").restype = ctypes.c_bool
-        self.state = _Motion(phase=77, velocity_q8=77, accel_q8=77, approach_q8=77,
-                             settle_ticks=77)  # fmt: skip
+        other = (77,) * len(_Motion._fields_[2:])  # nothing may be left of what was there before
+        self.state = _Motion(_Limits(), _Settings(*5 * [77]), *other)
         self._at = ctypes.byref(self.state)
         core.af_motion_init(self._at, ctypes.byref(_Limits(*astuple(limits))), start_nm)
 
@@ -97,6 +97,11 @@ class MotionCore:
 
     def between_nm(self, since_us: int) -> int:
         return int(self._core.af_motion_between_nm(self._at, since_us))
+
+    @property
+    def settings(self) -> Settings:
+        """Those in force."""
+        return Settings(*(getattr(self.state.settings, name) for name, _ in _Settings._fields_))
 
     @property
     def position_nm(self) -> int:

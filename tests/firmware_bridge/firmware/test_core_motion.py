@@ -17,6 +17,7 @@ TOP, BOTTOM = 2**31 - 1, -(2**31)
 ODD_STEP = Limits(-1_000_000, 1_000_000, 37, 300_000, 1_000_000)
 HIGH = Limits(TOP - 4_000_000, TOP - 100, 50, 2_000_000, 20_000_000)
 LOW = Limits(BOTTOM + 100, BOTTOM + 4_000_000, 64, 2_000_000, 20_000_000)
+WIDE = Limits(BOTTOM, TOP, 50, 2_000_000, 20_000_000)
 FAST = Limits(-2_000_000_000, 2_000_000_000, 1_000, 2_000_000_000, 2_000_000_000)
 SLOW = Limits(-1_000, 1_000, 1, 40, 3_000)  # an acceleration that is rounded up to the smallest
 AXES = (USUAL, ODD_STEP, HIGH, LOW, FAST, SLOW)
@@ -28,7 +29,7 @@ class Twins:
     def __init__(self, limits: Limits, start_nm: int, **settings: int) -> None:
         self.limits = limits
         self.core, self.model = MotionCore(limits, start_nm), MotionModel(limits, start_nm)
-        self.same()
+        self.same_settings()
         self.configure(z_min_nm=limits.hard_min_nm, z_max_nm=limits.hard_max_nm,
                        speed_nm_s=limits.speed_nm_s, **settings)  # fmt: skip
 
@@ -36,17 +37,24 @@ class Twins:
         wanted = replace(self.model.settings, **changes)
         taken = self.core.configure(wanted)
         assert taken == self.model.configure(wanted), wanted
-        self.same()
+        self.same_settings()
         return taken
+
+    def same_settings(self) -> None:
+        core, model = self.core, self.model
+        assert core.settings == model.settings
+        assert core.state.speed_q8 == model.settings.speed_nm_s * 256 // 1000
+        assert core.state.accel_q8 == model.accel
+        self.same()
 
     def same(self) -> None:
         state, model = self.core.state, self.model
         assert (
             state.position_q8, state.velocity_q8, state.approach_q8, state.phase, state.goal_nm,
-            state.target_nm, self.core.position_nm, self.core.moves(),
+            state.target_nm, state.settle_ticks, self.core.position_nm, self.core.moves(),
         ) == (
             model.place, model.velocity, model.approach, model.phase, model.goal_nm,
-            model.target_nm, model.position_nm, model.moves(),
+            model.target_nm, model.settle, model.position_nm, model.moves(),
         )  # fmt: skip
 
     def asked(self, target_nm: int) -> bool:
@@ -103,6 +111,59 @@ def test_a_move_its_dip_and_its_rest() -> None:
             assert twins.start(target)
             twins.rest()
             assert twins.core.position_nm == nearest(target, 50)
+
+
+def test_every_axis_at_boot_and_a_short_way() -> None:
+    for limits in AXES:
+        middle = (limits.hard_min_nm + limits.hard_max_nm) // 2
+        twins = Twins(limits, middle, backlash_nm=3 * limits.nm_per_step, settle_ms=2)
+        for target in (middle + 7 * limits.nm_per_step, middle):
+            twins.start(target)
+            twins.rest()
+
+
+def test_fast_and_far_beyond_32_bits_of_arithmetic() -> None:
+    """20 mm in 20 ticks: ways, goals and places times 256 need more."""
+    twins = Twins(FAST, 0)
+    for target in (20_000_000, -20_000_000):
+        assert twins.start(target)
+        twins.rest()
+
+
+def test_a_backlash_of_nearly_the_whole_axis() -> None:
+    for backlash, place in ((9_000_000, 9_600_000), (-9_000_000, 400_000)):
+        twins = Twins(USUAL, place, backlash_nm=backlash)
+        for off in (-50, 0, 50):
+            assert twins.asked(place + off)
+
+
+def test_a_turn_beyond_32_bits_is_outside_every_window() -> None:
+    for backlash, target in ((-1_000, TOP - 10), (1_000, BOTTOM + 10)):
+        twins = Twins(WIDE, 0, backlash_nm=backlash)
+        assert not twins.asked(target)
+
+
+def test_what_needs_no_turn_may_end_where_one_would_leave_the_window() -> None:
+    twins = Twins(USUAL, 5_000_000, backlash_nm=2_000)
+    assert twins.start(5_003_000)
+    twins.rest()
+    assert twins.configure(z_min_nm=5_002_000, z_max_nm=5_004_000)
+    assert twins.asked(5_003_050)
+    assert not twins.asked(5_002_950)  # that has to come from below
+    assert twins.configure(z_min_nm=5_000_000)
+    assert twins.asked(5_002_950)
+    assert not twins.asked(5_004_050)
+
+
+def test_who_stands_is_not_braked() -> None:
+    twins = Twins(USUAL, 5_000_000, settle_ms=3)
+    twins.brake()
+    twins.halt()
+    assert twins.start(5_000_050)
+    twins.rest()
+    twins.brake()
+    twins.halt()
+    twins.ticks(2)
 
 
 def test_every_axis_from_end_to_end() -> None:
