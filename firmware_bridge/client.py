@@ -115,22 +115,21 @@ class Client:
             while True:
                 self.exchange.raise_trouble()
                 status, now = self.history.newest, time.monotonic()
-                lost_at = self._status_ns / 1e9 + LINK_TIMEOUT_S
-                silent = status is not None and now > lost_at
-                if status is not None and not silent and condition(status):
+                over: StageError | None = None
+                if status is not None and now > self._status_ns / 1e9 + LINK_TIMEOUT_S:
+                    over = self._silence(status)
+                elif status is not None and condition(status):
                     return status
-                ends = max(deadline, lost_at) if silent else deadline
-                late = (silent or now >= deadline) and now < ends + BEHIND_S
-                if late and self.exchange.behind():
-                    self.changed.wait(LOOK_S)
-                    continue
-                if status is not None and silent:
-                    raise self._silence(status)
-                if now >= deadline:
+                elif now >= deadline:
+                    over = StageUncertain(f"still not done after {timeout_s:g} s")
                     if status is None:
-                        raise LinkLost("no STATUS since the handshake")
-                    raise StageUncertain(f"still not done after {timeout_s:g} s")
-                self.changed.wait(min(deadline - now, LINK_TIMEOUT_S))
+                        over = LinkLost("no STATUS since the handshake")
+                if over is None:
+                    self.changed.wait(min(deadline - now, LINK_TIMEOUT_S))
+                elif now < deadline + BEHIND_S and self.exchange.behind():
+                    self.changed.wait(LOOK_S)
+                else:
+                    raise over
 
     def _silence(self, newest: m.Status) -> LinkLost:
         """At rest with nothing under way: who is silent may come back, and is asked on."""
@@ -143,8 +142,7 @@ class Client:
 
     def close(self) -> None:
         """End the session and the threads, close the line; safe to call twice."""
-        if not self.exchange.closing.is_set():
-            self._say_bye()
+        self._say_bye()
         self.exchange.close()
 
     # ---- handshake ----------------------------------------------------------------------------
@@ -186,7 +184,7 @@ class Client:
             raise NotConnected("no firmware answers on this port") from error
 
     def _say_bye(self) -> None:
-        if self.session and self.exchange.trouble is None:
+        if self.session:
             with suppress(StageError):  # then it ends by itself, a second after our last frame
                 self.request(m.Bye(self.session), m.ByeAck)
         self.session = 0
@@ -219,7 +217,7 @@ class Client:
             self._lose("the controller restarted: its position is unknown")
 
     def _note_status(self, status: m.Status, received_ns: int) -> None:
-        if self._boot_id is None or not self.session:
+        if not self.session:
             return  # left over from before the handshake, or after the end
         if status.boot_id != self._boot_id:
             self._lose("the controller restarted: its position is unknown")

@@ -88,6 +88,32 @@ def test_a_condition_is_waited_for_until_its_time(talk: VirtualClient) -> None:
     assert talk.time.monotonic() - began_s == pytest.approx(0.5, abs=0.021)
 
 
+def test_a_wait_ends_at_its_deadline_and_not_a_nanosecond_later(talk: VirtualClient) -> None:
+    talk.tell_status()
+    began_ns, waits = talk.time.now_ns, talk.time.waits
+    with pytest.raises(StageUncertain):
+        talk.client.wait_for(lambda s: False, 0.25)
+    assert talk.time.now_ns - began_ns == 250_000_000
+    assert talk.time.waits == waits + 1
+    talk.line.late = True  # two seconds later at most, to the look
+    began_ns = talk.time.now_ns
+    for number in range(1, 6):
+        talk.time.after(0.4 * number, lambda n=number: talk.tell_status(5_000 + n))
+    with pytest.raises(StageUncertain):
+        talk.client.wait_for(lambda s: False, 0.25)
+    assert talk.time.now_ns - began_ns == 2_250_000_000
+
+
+def test_before_its_deadline_a_wait_does_not_look_whether_the_reader_is_late(
+    talk: VirtualClient,
+) -> None:
+    talk.line.late = True
+    talk.time.after(0.49, talk.tell_status)
+    waits = talk.time.waits
+    talk.client.newest()
+    assert talk.time.waits == waits + 1
+
+
 def test_a_wait_ends_when_the_line_falls_silent(talk: VirtualClient) -> None:
     talk.tell_status(flags=m.Flag.MOVING)
     began_s = talk.time.monotonic()
@@ -242,7 +268,8 @@ def test_a_predecessor_is_waited_for_a_second_and_a_half(talk: VirtualClient) ->
     began_s = talk.time.monotonic()
     with pytest.raises(StageRefused, match="OTHER_SESSION"):
         talk.client.handshake(AXIS)
-    assert talk.time.monotonic() - began_s == pytest.approx(1.5, abs=0.06)
+    # the last time at 1.5 s, and heard as busy 50 ms later
+    assert talk.time.monotonic() - began_s == pytest.approx(1.55, abs=1e-9)
     assert talk.client.session == 0
 
 
@@ -376,8 +403,35 @@ def test_no_heartbeat_before_a_session() -> None:
 
 def test_heartbeats_whose_answers_are_lost_are_forgotten(talk: VirtualClient) -> None:
     talk.line.mute = True
-    assert len(beats(talk.client, talk, 200)) == 200
-    assert len(talk.client._syncs) <= 65
+    kept: list[int] = []
+    talk.client._may_beat = lambda: bool(kept.append(len(talk.client._syncs))) or True
+    assert len(beats(talk.client, talk, 133)) == 133
+    assert kept == [*range(66), *range(1, 66), 1, 2]
+
+
+def test_an_answer_after_the_next_heartbeat_sets_the_clock_as_well(talk: VirtualClient) -> None:
+    clock: list[tuple[int, int, int]] = []
+    talk.client.clock.add = lambda *times: clock.append(times)  # type: ignore[method-assign]
+    talk.line.delay_s = 0.12
+    began_ns = talk.time.now_ns
+    beats(talk.client, talk, 5)
+    assert [sent for sent, _, _ in clock] == [began_ns + n * 50_000_000 for n in (1, 2, 3)]
+
+
+def test_the_heartbeat_begins_again_when_it_may_and_with_a_session(talk: VirtualClient) -> None:
+    """One turn without it does not end it."""
+    turns = iter((False, True, False, True, True))
+    talk.client._may_beat = lambda: next(turns)
+    assert len(beats(talk.client, talk, 5)) == 3
+    talk.client.exchange.closing._is_set = False  # type: ignore[attr-defined]
+    talk.client._may_beat = lambda: True
+    session, talk.client.session = talk.client.session, 0
+
+    def begin() -> None:
+        talk.client.session = session
+
+    talk.time.after(0.12, begin)
+    assert [one.session for one in beats(talk.client, talk, 5)] == [session] * 3
 
 
 def test_what_hello_applied_must_be_what_was_asked() -> None:
@@ -399,6 +453,33 @@ def test_the_first_loss_is_the_one_that_is_told(talk: VirtualClient) -> None:
     talk.tell_status(session=talk.client.session ^ 1)
     with pytest.raises(StageUncertain, match="restarted"):
         talk.client.check()
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        (m.Nack(2, m.Reason.NO_SESSION, BOOT + 1),
+         "the controller restarted: its position is unknown"),
+        (None, "another host took the axis over"),
+    ],
+)  # fmt: skip
+def test_what_ends_a_session_is_told_to_the_letter(
+    talk: VirtualClient, message: m.Message | None, text: str
+) -> None:
+    talk.line.tell(message or talk.status(session=talk.client.session ^ 1))
+    with pytest.raises(StageUncertain) as caught:
+        talk.client.check()
+    assert str(caught.value) == text
+
+
+def test_nothing_but_exposures_is_kept_as_one(talk: VirtualClient) -> None:
+    talk.line.tell(m.Nack(2, m.Reason.NO_SESSION, BOOT))
+    talk.line.tell(m.Stopping(7, 8))
+    assert not talk.client.exposures
+    talk.client.check()
+    talk.client.close()
+    talk.line.tell(m.Exposure(1, 2, 3, 4, 1))
+    assert not talk.client.exposures
 
 
 def test_a_line_that_is_lost_during_hello_is_lost() -> None:
