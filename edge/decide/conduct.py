@@ -99,7 +99,7 @@ class Conduct:
         self._unjudged = self._readable = 0
         may_be_lost_um = self._play.may_lose_um(before.z_um, after.z_um)
         judged = self._judged(before, after)
-        if ended and not (judged.struck or judged.lost or judged.disputed or judged.shutdown):
+        if ended and not (judged.struck or judged.disputed):  # what was lost shows no change
             raw = Change.between(before, after, self._direction)
             self.scale.learn(raw, 0.0 if self._no_play else may_be_lost_um)
         return judged

@@ -42,13 +42,12 @@ class Controller:
         self._conduct = Conduct(
             settings.focus_direction, self._scale, settings.near_um, settings.no_play
         )
-        self._last: Sent | None = None
         self._hunt = Hunt(settings.max_shots, settings.sharp_um, settings.near_um)
         self.restart()
 
     def restart(self) -> None:
         """As new: no strikes, and a sign that no move has confirmed."""
-        self._last = None
+        self._last: Sent | None = None
         self._conduct.restart()
         self.last_finding: Finding | None = None
         self.new_field()
@@ -273,7 +272,7 @@ class Controller:
         """Nothing can be read after a move: that says nothing about the stage. Look again; where
         still nothing is seen after a large move, go back to where something was."""
         self._looks += 1
-        if last.rollback and last.before is None:
+        if last.before is None:  # it was blindness that led here
             self._debts.blind_here_too()
         most = LOOKS if self.sign_confirmed or not last.verify else LOOKS_UNPROVEN
         if self._looks < most:
@@ -281,7 +280,7 @@ class Controller:
         if not last.verify or abs(z_um - last.target_um) > slack_um:
             return None
         self._last = None
-        back = Sent(None, z_um, last.from_um, False, rollback=True, origin=last.before)
+        back = Sent(None, z_um, last.from_um, False, rollback=True)
         self._debts.owe(Owed(back, z_um, time_ns, blind=last))
         return self._propose(back, s, "roll-back: unreadable")
 

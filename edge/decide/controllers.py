@@ -73,5 +73,5 @@ class SingleFrame:
 
     def plan(self, estimate: FocusEstimate | NoFocus) -> Plan:
         """MOVE, VERIFY, IN_FOCUS or HOLD, with the reason that the loop would give."""
-        self._controller.new_field()
+        # nothing is ever sent, so that nothing of the frame before is remembered
         return self._controller.plan(estimate, self._stage)

@@ -69,7 +69,7 @@ def exchange(path: Path, text: str) -> None:
         elif isinstance(new, types.FunctionType) and isinstance(old, types.FunctionType):
             if new.__module__ == module.__name__:
                 _become(old, new)
-        elif isinstance(new, PLAIN) and not name.startswith("__") and new != old:
+        elif isinstance(new, PLAIN) and not name.startswith("__") and _differ(old, new):
             _everywhere(name, old, new)
 
 
@@ -97,7 +97,7 @@ def _become(old: types.FunctionType, new: types.FunctionType) -> None:
 def _differ(old: Any, new: Any) -> bool:
     if isinstance(new, types.FunctionType) and isinstance(old, types.FunctionType):
         return old.__code__ != new.__code__
-    return isinstance(new, PLAIN) and bool(old != new)
+    return isinstance(new, PLAIN) and (type(old) is not type(new) or bool(old != new))
 
 
 def _everywhere(name: str, old: Any, new: Any) -> None:

@@ -5,6 +5,7 @@ import pytest
 from edge.decide.conduct import NEAR_UM, SIGN, STRIKES, UNPROVEN_UM, Conduct, Judged
 from edge.decide.evidence import Finding, Reading
 from edge.decide.play import MOST_PLAY_UM
+from edge.decide.reading_scale import ReadingScale, Scale
 
 
 def at(z, d, half=0.2):
@@ -393,3 +394,108 @@ def test_a_way_that_follows_again_is_not_dead_any_more():
 def test_after_a_closed_way_the_other_begins_anew():
     judged = closed_downwards().judge(at(-4, 20), at(10, 20))
     assert (judged.struck, judged.lost, judged.shutdown) == (True, False, "")
+
+
+def unseen(conduct, fields):
+    """So many fields are left before a frame was seen after their move."""
+    for _ in range(fields):
+        conduct.new_field(unjudged=True)
+
+
+def waits(conduct, most=30):
+    """How many frames another move must wait."""
+    return next((n for n in range(most) if not conduct.unproven()), most)
+
+
+def test_an_unproven_stage_waits_for_20_frames_after_two_moves_that_nobody_saw():
+    conduct = Conduct(1)
+    unseen(conduct, 1)
+    assert waits(conduct) == 0
+    unseen(conduct, 1)
+    assert waits(conduct) == 20
+    assert waits(conduct) == 0  # the guard refused it: it may be tried
+    unseen(conduct, 1)
+    assert waits(conduct) == 20  # once more, and once only
+    conduct.restart()
+    assert waits(conduct) == 0
+
+
+def test_fields_without_a_move_leave_nothing_unseen():
+    conduct = Conduct(1)
+    for _ in range(3):
+        conduct.new_field()
+    unseen(conduct, 1)
+    assert waits(conduct) == 0
+
+
+def test_a_move_that_was_seen_ends_the_row_of_those_that_were_not():
+    conduct = Conduct(1)
+    unseen(conduct, 2)
+    assert conduct.unproven()
+    assert conduct.judge(at(0, 4, 3.9), at(4, 8, 3.9)).finding is Finding.NOTHING
+    unseen(conduct, 1)
+    assert waits(conduct) == 0
+    unseen(conduct, 1)
+    assert waits(conduct) == 20
+
+
+def test_a_restart_counts_the_frames_anew():
+    conduct = Conduct(1)
+    unseen(conduct, 2)
+    assert conduct.unproven()
+    conduct.restart()
+    unseen(conduct, 2)
+    assert waits(conduct) == 20
+
+
+def test_a_confirmed_stage_does_not_wait():
+    conduct = confirmed()
+    unseen(conduct, 5)
+    assert waits(conduct) == 0
+
+
+EIGHT_OF_TEN = (at(0, 20), at(10, 12))
+
+
+def test_what_a_move_tells_of_the_scale_where_no_play_can_have_eaten_of_it():
+    play, without = Conduct(1), Conduct(1, no_play=True)
+    assert play.judge(*EIGHT_OF_TEN, ended=True).finding is Finding.AGREES
+    assert play.scale.told == Scale()
+    without.judge(*EIGHT_OF_TEN)  # it is not said to have ended where it should
+    assert without.scale.told == Scale()
+    without.judge(*EIGHT_OF_TEN, ended=True)
+    assert without.scale.told.value < 1.0
+    without.restart()
+    assert without.scale.told == Scale()
+    follows = confirmed()
+    follows.judge(at(10, 20), at(20, 12), ended=True)  # nothing is lost going on
+    assert follows.scale.told.interval < Scale().interval
+
+
+@pytest.mark.parametrize(("near_um", "why"), [(3.0, "struck"), (60.0, "disputed")])
+def test_a_move_that_speaks_against_anybody_tells_nothing_of_the_scale(near_um, why):
+    conduct = Conduct(1, near_um=near_um)
+    conduct.judge(at(0, 90), at(10, 80))
+    judged = conduct.judge(at(10, 50), at(210, -35), ended=True)  # too far for any play
+    assert (judged.finding, getattr(judged, why)) == (Finding.SHORT, True)
+    assert conduct.scale.told == Scale()
+
+
+def test_readings_are_judged_by_what_they_are_worth():
+    scale = ReadingScale(0.5, 0.02)
+    conduct = Conduct(1, scale)
+    assert conduct.scale is scale
+    assert conduct.judge(at(0, 10), at(20, 1)).finding is Finding.AGREES
+    assert Conduct(1).judge(at(0, 10), at(20, 1)).finding is Finding.SHORT
+
+
+@pytest.mark.parametrize(("after", "near"), [(1.4, True), (1.6, False)])
+def test_near_is_near_by_what_readings_are_worth(after, near):
+    conduct = Conduct(1, ReadingScale(0.5, 0.02))
+    conduct.judge(at(0, 15), at(10, 10))
+    assert conduct.sign_confirmed
+    judged = conduct.judge(at(20, 0.8), at(20.8, after, 0.05))
+    assert (judged.disputed, judged.struck) == (near, not near)
+    wide = Conduct(1, near_um=6.0)
+    wide.judge(at(0, 30), at(10, 20))
+    assert wide.judge(at(20, 5.0), at(21, 5.9)).disputed

@@ -5,34 +5,13 @@ import math
 
 import pytest
 
-from edge.decide.controller import LOOKS, LOOKS_UNPROVEN, Controller
+from edge.decide.controller import LOOKS, LOOKS_UNPROVEN
 from edge.decide.decision import Decision, Hold, InFocus, LookAgain, Move, Shutdown
 from edge.decide.evidence import Finding
 from edge.measure.aggregate import Reason
 from firmware_bridge.errors import LinkLost, StageRefused
-from tests.support.fake_microscope import MS, SETTINGS, Clock, FakeStage, estimate, no_focus
-
-
-class Bench:
-    """A controller, a stage, and a clock that is always past settling when a frame is shown."""
-
-    def __init__(self, **changes):
-        self.clock = Clock()
-        self.stage = FakeStage(self.clock)
-        self.controller = Controller(dataclasses.replace(SETTINGS, **changes))
-
-    def show(self, what, *args, wait_ms=100, **more):
-        self.clock.now_ns += wait_ms * MS
-        times = {"start_ns": self.clock() - 2 * MS, "mid_ns": self.clock() - MS}
-        return self.controller.plan(what(*args, **times, **more), self.stage)
-
-    def see(self, d, interval=0.2, **more):
-        return self.show(estimate, d, interval, **more)
-
-    def send(self, plan):
-        self.stage.move_to(plan.target_um, plan.assumed_um)
-        self.controller.sent(self.clock())
-        return plan
+from tests.support.controller_bench import Bench, blind, confirmed
+from tests.support.fake_microscope import MS, no_focus
 
 
 def test_target_is_z_at_exposure_not_z_now():
@@ -91,16 +70,6 @@ def test_large_moves_are_to_be_verified(d):
 )
 def test_uncertain_is_held(d, interval):
     assert Bench().see(d, interval) == Hold("uncertain")
-
-
-def confirmed():
-    """A bench whose sign a move has confirmed; it stands 1 um below focus."""
-    bench = Bench(sharp_um=0.6)
-    bench.send(bench.see(4.0))
-    assert bench.see(1.0).reason == "defocus"
-    assert bench.controller.sign_confirmed
-    bench.controller.new_field()
-    return bench
 
 
 def test_near_focus_the_best_guess_is_made_once():
@@ -306,15 +275,6 @@ def test_verified_move_that_did_not_help_is_rolled_back(after):
     assert plan.target_um == 0.0
     assert plan.reason.startswith("roll-back")
     assert bench.controller.strikes == 1
-
-
-def blind(bench, reason=Reason.BLANK):
-    """Shown what cannot be read until the controller has looked often enough: (looks, plan)."""
-    looks = 1
-    while isinstance(plan := bench.show(no_focus, reason), LookAgain):
-        looks += 1
-        assert bench.controller.strikes == 0
-    return looks, plan
 
 
 @pytest.mark.parametrize("reason", list(Reason))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from edge.decide.controller import Controller, ControllerSettings
-from edge.decide.controllers import SingleFrame, controller_of
+from edge.decide.controllers import SingleFrame, controller_of, controller_settings
 from edge.decide.tracking import SteadyScan, TrackingController, TrackingSettings
 from edge.guard import GuardLimits, TrackingLimits, limits_of
 from edge.optics import Objective
@@ -46,6 +48,12 @@ def test_nothing_is_remembered_of_the_frame_before():
     assert alone.plan(no_focus()).reason == "blank"
 
 
+def test_of_a_stage_that_rests_at_zero_and_whose_rising_z_raises_the_objective():
+    alone = SingleFrame(LoopSettings(), OBJECTIVE)
+    for defocus_um in (3.0, -3.0):
+        assert alone.plan(estimate(defocus_um, 0.2)).target_um == defocus_um
+
+
 def test_the_deadband_is_the_objectives_unless_it_is_given():
     assert LoopSettings().deadband_for(OBJECTIVE) == OBJECTIVE.deadband_um
     assert LoopSettings(deadband_um=2.0).deadband_for(OBJECTIVE) == 2.0
@@ -82,6 +90,28 @@ def test_field_by_field_where_the_config_has_no_scan() -> None:
         verify_above_um=6.0, max_interval_um=3.0, settle_ns=8_000_000, max_shots=7,
         max_step_um=21.0, no_play=True,  # our own firmware ends every move from one side
     )  # fmt: skip
+
+
+def test_what_another_objective_and_a_calibration_mean() -> None:
+    loop = LoopSettings(focus_offset_um=0.25, hold_outside_training=True, reading_scale=0.8,
+                        reading_scale_95=0.05)  # fmt: skip
+    wide = Objective(na=0.45, magnification=10, um_per_px=0.69)
+    assert wide.axial_unit > 2.0
+    settings = controller_settings(loop, wide, 1, 0)
+    assert settings == ControllerSettings(
+        focus_direction=1, deadband_um=wide.deadband_um, sharp_um=wide.half_depth_um,
+        verify_above_um=5.0 * wide.axial_unit, max_interval_um=4.0 * wide.axial_unit, settle_ns=0,
+        max_shots=4, near_um=3.0 * wide.axial_unit, axial_unit=wide.axial_unit, offset_um=0.25,
+        hold_outside=True, reading_scale=0.8, reading_scale_95=0.05,
+    )  # fmt: skip
+
+
+def test_the_time_to_settle_is_a_whole_number_of_nanoseconds() -> None:
+    stage = dataclasses.replace(STAGE, settle_ms=2.0000004)
+    controller = controller_of(dataclasses.replace(config(), stage=stage), Clock())
+    assert isinstance(controller, Controller)
+    assert type(controller._settings.settle_ns) is int
+    assert controller._settings.settle_ns == 2_000_000
 
 
 def test_along_a_line_where_it_has_one() -> None:

@@ -37,7 +37,12 @@ def test_enough_moves_on_one_side_are_held_for_a_while():
     hunt = hunted([2.0, 1.5, 1.2, 1.1])
     assert [hunt.end(1.0) for _ in range(PATIENCE)] == [MAX_SHOTS] * PATIENCE
     assert hunt.end(1.0) is None
-    assert hunt.end(1.0) is None  # all moves are allowed again
+    for _ in range(4):  # all moves are allowed again, and no more than those
+        assert hunt.end(1.0) is None
+        hunt.sent()
+    held = hunt.end(1.0)
+    assert held == MAX_SHOTS
+    assert held.enough  # the frame could be read
 
 
 def test_enough_moves_end_in_focus_within_the_depth_of_field():
