@@ -44,9 +44,9 @@ def together(
     The last: whether a first correction by both may be made, which is worth a move sooner than
     one by a single reading is (`FINE`). Not after a guess: that was one already.
     """
-    led_by_um = None if led_here is None else led_here.led_by_um
-    if led_here is None or led_by_um is None or not abs(read_um) <= settings.near_um:
+    if led_here is None or led_here.led_by_um is None or not abs(read_um) <= settings.near_um:
         return read_um, interval_um, False
+    led_by_um = led_here.led_by_um
     both_um = math.hypot(led_by_um, interval_um)
     if not 0.0 < abs(read_um) <= CERTAIN * both_um:
         return read_um, interval_um, False

@@ -96,7 +96,7 @@ def guessed():
     """A bench whose last guess led to z = 5, and is not made again there."""
     bench = confirmed()
     bench.send(bench.see(1.0, 1.4))
-    assert bench.see(0.9, 1.4) == InFocus("within-interval")
+    assert bench.see(1.3, 1.4) == InFocus("within-interval")
     return bench
 
 
@@ -105,9 +105,9 @@ def test_a_stage_that_creeps_is_where_it_was_left_and_one_that_jumps_is_not(side
     bench = guessed()
     for step in (1, 2):  # by 1 um, which is not too far
         hand(bench, 5.0 + side * step)
-        assert bench.see(0.9, 1.4) == InFocus("within-interval")
+        assert bench.see(1.3, 1.4) == InFocus("within-interval")
     hand(bench, 5.0 + side * 3.01)
-    assert bench.see(0.9, 1.4).reason == "likely-defocus"
+    assert bench.see(1.3, 1.4).reason == "likely-defocus"
 
 
 def test_with_an_unproven_sign_a_move_is_judged_by_what_is_reported_after_a_hand_too():
@@ -353,15 +353,23 @@ def test_focus_that_is_found_forgets_what_was_only_not_seen():
 
 @pytest.mark.parametrize(
     "begin_anew",
-    [lambda bench: bench.see(0.6, 0.7), lambda bench: bench.controller.new_field()],
+    [
+        lambda bench: bench.see(0.3),
+        lambda bench: bench.see(0.6, 0.7),
+        lambda bench: bench.controller.new_field(),
+    ],
 )
 def test_all_moves_are_allowed_again(begin_anew):
-    bench = Bench(max_shots=2, sharp_um=0.6)
-    for d in (4.0, 2.0):
+    bench = Bench(max_shots=2, sharp_um=0.6, max_step_um=1.0)
+    for d in (4.0, 3.0):
         bench.send(bench.see(d))
-    assert bench.see(1.0, 0.1) == Hold("max-shots")
+    assert bench.see(2.0) == Hold("max-shots")
     begin_anew(bench)
-    assert isinstance(bench.see(1.0, 0.1), Move)
+    assert isinstance(bench.see(2.0), Move)
+
+
+def test_within_the_depth_of_field_nothing_is_guessed_by_one_reading():
+    assert confirmed().see(0.6, 0.7) == InFocus("within-depth-of-field")
 
 
 def test_the_last_moves_end_where_zero_is_within_the_interval():

@@ -8,42 +8,59 @@ import math
 import pytest
 
 from edge.decide.evidence import Reading
-from edge.decide.sent import Sent, as_predicted, here_together
+from edge.decide.sent import Sent, as_predicted, together
 from edge.measure.aggregate import Reason
 from tests.support.fake_microscope import SETTINGS, estimate, no_focus
 
 
 def test_a_move_is_none_of_what_is_not_said_of_it():
     assert Sent(None, 1.0, 2.0, verify=True) == Sent(
-        None, 1.0, 2.0, verify=True, rollback=False, origin=None, guess=False, led_by_um=None
+        None,
+        1.0,
+        2.0,
+        verify=True,
+        rollback=False,
+        origin=None,
+        guess=False,
+        fine=False,
+        led_by_um=None,
     )
 
 
-def together(read_um, led_by_um=3.0, interval_um=4.0, **settings):
+def both(read_um, interval_um=4.0, near_um=10.0, **led):
     """With 3 and 4 um the last reading weighs 9/25 of this one, and both are sure to 12/5 um."""
-    led_here = Sent(None, 0.0, 1.0, verify=False, led_by_um=led_by_um)
-    settings = dataclasses.replace(SETTINGS, **{"near_um": 10.0, **settings})
-    return here_together(led_here, read_um, interval_um, settings)
+    led_here = Sent(None, 0.0, 1.0, verify=False, **{"led_by_um": 3.0, **led})
+    return together(led_here, read_um, interval_um, dataclasses.replace(SETTINGS, near_um=near_um))
 
 
 @pytest.mark.parametrize("side", [1, -1])
-def test_two_readings_put_focus_here_within_both_intervals_or_within_the_depth(side):
-    assert together(side * 6.6) is True
-    assert together(side * 6.7) is False
-    depth_um = 8.0 * (3.0 / 5.0) ** 2
-    assert together(side * 8.0, sharp_um=depth_um) is True
-    assert together(side * 8.0, sharp_um=depth_um - 0.01) is False
+def test_two_readings_count_together_where_they_do_not_contradict_each_other(side):
+    assert both(side * 6.0) == (pytest.approx(side * 2.16), pytest.approx(2.4), True)
+    assert both(side * 7.5) == (pytest.approx(side * 2.7), pytest.approx(2.4), True)
+    assert both(side * 7.6) == (side * 7.6, 4.0, False)
+    assert both(side * 0.5) == (pytest.approx(side * 0.18), pytest.approx(2.4), True)
+    assert both(0.0) == (0.0, 4.0, False)
+
+
+def test_two_exact_readings_of_focus_are_not_divided_by_their_doubt():
+    assert both(0.0, interval_um=0.0, led_by_um=0.0) == (0.0, 0.0, False)
 
 
 @pytest.mark.parametrize("side", [1, -1])
-def test_far_from_focus_two_readings_put_nothing_here(side):
-    assert together(side * 3.0, near_um=3.0) is True
-    assert together(side * 3.1, near_um=3.0) is False
+def test_far_from_focus_a_reading_counts_alone(side):
+    assert both(side * 3.0, near_um=3.0) == (pytest.approx(side * 1.08), pytest.approx(2.4), True)
+    assert both(side * 3.1, near_um=3.0) == (side * 3.1, 4.0, False)
+    assert both(math.nan)[1:] == (4.0, False)
 
 
-def test_where_no_reading_led_all_the_way_none_can_agree_with_this_one():
-    assert together(0.1, led_by_um=None) is False
-    assert here_together(None, 0.1, 4.0, SETTINGS) is False
+def test_only_the_first_correction_by_both_is_a_fine_one():
+    for led in ({"fine": True}, {"guess": True}, {"fine": True, "guess": True}):
+        assert both(6.0, **led) == (pytest.approx(2.16), pytest.approx(2.4), False)
+
+
+def test_where_no_reading_led_all_the_way_this_one_counts_alone():
+    assert both(0.1, led_by_um=None) == (0.1, 4.0, False)
+    assert together(None, 0.1, 4.0, SETTINGS) == (0.1, 4.0, False)
 
 
 def predicted(z_um=7.0, rejected_um=6.0, **changes):
