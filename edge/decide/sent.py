@@ -58,12 +58,13 @@ def as_predicted(
     last: Sent, estimate: FocusEstimate | NoFocus, z_um: float, settings: ControllerSettings,
     true_um: Callable[[float], float],
 ) -> bool:  # fmt: skip
-    """Whether a frame outside the training, which by itself would tell nothing, shows the focus
-    that the reading before the move put here. `true_um`: a reading in um that the glass moves."""
+    """Whether a frame outside the training, or one whose patches disagree, which by itself would
+    tell nothing, shows the focus that the reading before the move put here. `true_um`: a reading
+    in um that the glass moves."""
     before = last.before
     if before is None or last.rollback or not isinstance(estimate, NoFocus):
         return False
-    if estimate.reason is not Reason.OUTSIDE_TRAINING:
+    if estimate.reason not in (Reason.OUTSIDE_TRAINING, Reason.PATCHES_DISAGREE):
         return False
     left_um = true_um(before.defocus_um) - settings.focus_direction * (z_um - before.z_um)
     here_um = true_um(estimate.rejected_um)

@@ -154,8 +154,8 @@ def test_a_move_that_was_cut_to_a_step_leads_nowhere_yet():
     assert bench.see(0.8, 0.6).reason == "max-shots"
 
 
-def strange(bench, d, interval=0.4):
-    return bench.show(no_focus, Reason.OUTSIDE_TRAINING, d=d, interval=interval)
+def strange(bench, d, interval=0.4, reason=Reason.OUTSIDE_TRAINING):
+    return bench.show(no_focus, reason, d=d, interval=interval)
 
 
 def test_a_strange_frame_that_shows_the_predicted_focus_lets_the_move_stand():
@@ -165,6 +165,15 @@ def test_a_strange_frame_that_shows_the_predicted_focus_lets_the_move_stand():
     assert strange(bench, -0.2) == InFocus("as-predicted")
     assert strange(bench, -0.2) == Hold("outside-training")  # by itself it tells nothing
     assert bench.controller.strikes == 0
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_patches_that_disagree_about_the_predicted_focus_let_the_move_stand(reason):
+    """Debris beside a shred that lay in focus, and the field was given up."""
+    bench = confirmed()
+    bench.send(bench.see(8.3, 0.6))
+    stands = reason in (Reason.OUTSIDE_TRAINING, Reason.PATCHES_DISAGREE)
+    assert (strange(bench, -0.2, 0.4, reason) == InFocus("as-predicted")) is stands
 
 
 @pytest.mark.parametrize("d", [-0.8, 5.0, math.nan])
