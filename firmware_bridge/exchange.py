@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -33,7 +34,7 @@ class _Pending:
     expected: tuple[type, ...]
     reply: m.Message | None = None
     sends: int = 0
-    sent_ns: int = 0  # the first send
+    sent_ns: int = 0  # the newest send
     received_ns: int = 0
 
 
@@ -89,11 +90,11 @@ class Exchange:
             with self.changed:
                 self.raise_trouble()
                 pending.sends += 1
-                pending.sent_ns = pending.sent_ns or time.monotonic_ns()
+                pending.sent_ns = time.monotonic_ns()
             # a copy ends first what may be left of a frame cut short: it would swallow the copy
             self._link.write(wire if pending.sends == 1 else b"\0" + wire)
             with self.changed:
-                self.wait(lambda: bool(pending.reply or self.trouble), patience_s)
+                self._wait(lambda: bool(pending.reply or self.trouble), patience_s)
                 if pending.reply is not None:
                     if pending.sends == 1:  # Karn: a resent request has two possible answers
                         self.round_trip.add(pending.received_ns - pending.sent_ns)
@@ -102,8 +103,8 @@ class Exchange:
             patience_s *= 2
         return None
 
-    def wait(self, over: Callable[[], bool], timeout_s: float) -> bool:
-        """Until `over`, True; False after a silence of `timeout_s`. Call with `changed` held.
+    def _wait(self, over: Callable[[], bool], timeout_s: float) -> None:
+        """Until `over`, or a silence of `timeout_s`. Call with `changed` held.
 
         Time counts only while the reader keeps up: what has arrived in time is not missed because
         the thread that reads it had to wait for this computer.
@@ -111,9 +112,8 @@ class Exchange:
         deadline = time.monotonic() + timeout_s
         while not self.changed.wait_for(over, max(0.0, deadline - time.monotonic())):
             if time.monotonic() > deadline + BEHIND_S or not self._link.behind():
-                return over()
+                return
             self.changed.wait(LOOK_S)
-        return True
 
     def behind(self) -> bool:
         """Whether something has arrived that the reader has not dealt with yet."""
@@ -175,12 +175,12 @@ class Exchange:
             self.bad_frames = frames.bad_frames
 
     def _take(self, frame: Frame, received_ns: int) -> None:
-        with self.changed:
-            try:
-                if frame.version != m.PROTOCOL_VERSION:
-                    raise m.MessageError(f"protocol version {frame.version}")
+        message: m.Message | None = None
+        with suppress(m.MessageError):
+            if frame.version == m.PROTOCOL_VERSION:
                 message = m.decode(frame.kind, frame.payload)
-            except m.MessageError:
+        with self.changed:
+            if message is None:
                 self.foreign_frames += 1  # the handshake asks; later, one frame proves nothing
                 return
             pending = self._pending.get(frame.seq)

@@ -93,7 +93,8 @@ class DriveEvidence:
     def new_line(self) -> None:
         """Another surface. What speaks against the drive stays with it."""
         self._surfaces: dict[int, _Surface] | None = None
-        self._x_um = self._z_um = 0.0
+        self._x_um: float  # of the last reading; both from the first one on
+        self._z_um: float
 
     def read(self, x_um: float, z_um: float, defocus_um: float, interval_um: float) -> str:
         """A reading at a place; why the drive is not the calibrated one, or "" while it may be."""

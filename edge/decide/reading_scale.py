@@ -78,16 +78,12 @@ class ReadingScale:
     @property
     def value(self) -> float:
         """By what a reading is divided; exactly 1 unless the moves say otherwise beyond doubt."""
-        if self.known:
-            return self._beyond_doubt(self._log, self._variance)
-        value = self._beyond_doubt(self._log, self._variance) if self._looks else 1.0
-        return value if FIRST[0] <= value <= FIRST[1] else 1.0
+        value = self._beyond_doubt(self._log, self._variance)
+        return value if self.known or FIRST[0] <= value <= FIRST[1] else 1.0
 
     def worth(self, reading: Reading) -> Reading:
         """The reading in um that the glass must move."""
         value = self.value
-        if value == 1.0:
-            return reading
         return Reading(
             reading.z_um, reading.defocus_um / value, reading.interval_um / value, reading.time_ns
         )

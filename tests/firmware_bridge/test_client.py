@@ -104,6 +104,15 @@ def test_a_wait_ends_at_its_deadline_and_not_a_nanosecond_later(talk: VirtualCli
     assert talk.time.now_ns - began_ns == 2_250_000_000
 
 
+def test_a_late_reader_is_looked_at_every_five_milliseconds(talk: VirtualClient) -> None:
+    talk.tell_status()
+    talk.line.late = True
+    waits = talk.time.waits
+    with pytest.raises(StageSilent):
+        talk.client.wait_for(lambda s: False, 0.25)
+    assert talk.time.waits == waits + 1 + 400
+
+
 def test_before_its_deadline_a_wait_does_not_look_whether_the_reader_is_late(
     talk: VirtualClient,
 ) -> None:

@@ -72,9 +72,9 @@ def test_between_two_reports_of_rest_only_the_clock_is_uncertain() -> None:
     assert kept.at(20_000, 500.0) == (9_000, 0.0)
     # an encoder may creep while the command rests
     creeps = StatusHistory()
-    for time_us, encoder in ((0, 100), (20_000, 140), (40_000, 140)):
+    for time_us, encoder in ((0, 100), (20_000, 140), (40_000, 100)):
         creeps.append(Status(time_us, 0, 5, encoder, 1, 1, 1, 0, 0, int(Flag.ENCODER), 0, 0))
-    assert creeps.at(10_000, 1_000.0) == (120, 2.0)
+    assert creeps.at(10_000, 1_000.0) == creeps.at(30_000, 1_000.0) == (120, 2.0)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +88,7 @@ def test_between_two_reports_of_rest_only_the_clock_is_uncertain() -> None:
         (told(0, 900, 0), told(20_000, 900, MOVING, 2), True),  # about to begin the next
         (told(0, 900, 0), told(21_000, 900, MOVING, 2), True),
         (told(0, 900, 0), told(21_001, 900, MOVING, 2), False),  # one was not heard
+        (told(50_000, 900, 0), told(70_000, 900, MOVING, 2), True),
         (told(0, 900, 0), told(20_000, 900, MOVING, 1), False),
         (told(0, 900, 0), told(20_000, 900, MOVING, 3), False),
     ],
@@ -102,11 +103,11 @@ def test_when_it_stood_still_from_one_report_to_the_next(
 
 
 def test_of_one_moment_the_second_is_kept_and_of_an_older_one_neither() -> None:
-    kept = history(told(10, 1), told(20, 2), told(20, 3), told(19, 4))
+    kept = history(told(10, 1), told(15, 9), told(20, 2), told(20, 3), told(19, 4), told(15, 5))
     newest = kept.newest
     assert newest is not None
     assert (newest.time_us, newest.commanded_nm) == (20, 3)
-    assert kept.at(20, 0.0)[0] == 3
+    assert [kept.at(at_us, 0.0)[0] for at_us in (10, 15, 20)] == [1, 9, 3]
     kept.append(told(30, 5))
     assert kept.at(20, 0.0)[0] == 3
 

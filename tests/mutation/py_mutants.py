@@ -189,7 +189,10 @@ class _Edits:
         if name in ("abs", "math.sqrt", "round", "sorted", "not") and len(node.args) == 1:
             yield (*self._span(node), f"({self._source(node.args[0])})")
         for word in node.keywords:
-            if word.arg and not isinstance(word.value, ast.Constant):
+            # no factory at all is noticed by whoever makes one
+            if word.arg not in (None, "default_factory") and not isinstance(
+                word.value, ast.Constant
+            ):
                 yield (*self._span(word.value), "None")
 
     def _statement(self, node: ast.stmt) -> Iterator[tuple[int, int, str]]:
@@ -205,8 +208,15 @@ class _Edits:
             )
         if isinstance(node, ast.AnnAssign) and node.value is None:
             return  # a field of a dataclass
-        if all(not isinstance(t, ast.Name) for t in targets) or isinstance(node, ast.AugAssign):
+        if not any(_is_names(t) for t in targets) or isinstance(node, ast.AugAssign):
             yield (*self._span(node), "pass")
+
+
+def _is_names(target: ast.expr) -> bool:
+    """Left out, they would be unknown names: no mistake that anybody overlooks."""
+    return isinstance(target, ast.Name) or (
+        isinstance(target, ast.Tuple) and all(isinstance(t, ast.Name) for t in target.elts)
+    )
 
 
 def _is_word(value: ast.expr) -> bool:

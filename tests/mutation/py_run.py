@@ -30,7 +30,7 @@ DECIDE = ("evidence", "conduct", "play", "debts", "hunt", "sent", "controller_se
           "controller", "controllers", "tracking", "focus_surface", "reading_scale",
           "drive_evidence")  # fmt: skip
 BRIDGE = ("tests/firmware_bridge/test_client.py", "tests/firmware_bridge/test_client_doubts.py",
-          "tests/firmware_bridge/test_history.py",
+          "tests/firmware_bridge/test_exchange.py", "tests/firmware_bridge/test_history.py",
           "tests/firmware_bridge/test_clock_and_history.py")  # fmt: skip
 #: what is changed -> whose tests are asked
 ROOMS: dict[tuple[str, ...], tuple[str, ...]] = {

@@ -26,7 +26,7 @@ class VirtualTime:
 
     def __init__(self) -> None:
         self.now_ns = 100_000_000_000
-        self.waits = 0
+        self.waits = self.notified = 0
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._number = count()
         self._set = False
@@ -59,7 +59,8 @@ class VirtualTime:
 
     def __exit__(self, *_: object) -> None: ...
 
-    def notify_all(self) -> None: ...
+    def notify_all(self) -> None:
+        self.notified += 1
 
     def set(self) -> None:
         self._set = True

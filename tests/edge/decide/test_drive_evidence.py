@@ -3,9 +3,10 @@
 import math
 import random
 
+import numpy as np
 import pytest
 
-from edge.decide.drive_evidence import ENOUGH, DriveEvidence
+from edge.decide.drive_evidence import ENOUGH, DriveEvidence, _Surface
 
 
 class Line:
@@ -107,3 +108,136 @@ def test_evidence_fades():
     for n in range(40):
         line.read(0.3, 0.3 * (-1) ** n)
     assert line.evidence.reversed == 0.0
+
+
+class ByHand:
+    """The textbook's filter on (height, slope), in matrices, and what a reading is worth to it."""
+
+    def __init__(self, height, variance):
+        self.begin(height, variance)
+
+    def begin(self, height, variance):
+        self.mean, self.spread = np.array([height, 0.0]), np.diag([variance, 4.0])
+
+    def read(self, mm, height, variance):
+        step = np.array([[1.0, mm], [0.0, 1.0]])
+        relief = 1.0 - math.exp(-abs(mm) / 2.0)
+        self.mean = step @ self.mean
+        self.spread = step @ self.spread @ step.T + np.diag([relief, 0.09 * abs(mm)])
+        off, total = height - self.mean[0], self.spread[0, 0] + variance
+        density = math.exp(-0.5 * off**2 / total) / math.sqrt(2 * math.pi * total)
+        if abs(off) > 4.0 * math.sqrt(total):
+            self.begin(height, variance)
+        else:
+            gain = self.spread[:, 0] / total
+            self.mean = self.mean + gain * off
+            self.spread = self.spread - np.outer(gain, self.spread[0])
+        steep = max(0.0, abs(self.mean[1]) - 4.0)
+        density *= math.exp(-0.5 * steep**2 / (1.0 + self.spread[1, 1]))
+        return math.log(0.9 * density + 0.1 / 50.0)
+
+
+#: mm on and height: smooth, steep both ways, back over what was seen, 3 and 5 sd off, both ways
+LINE = (
+    (0.5, 200.4), (0.7, 201.1), (1.0, 207.5), (1.0, 214.6), (0.3, 214.9), (-0.4, 212.0),
+    (1.1, 206.1), (1.3, 197.0), (1.2, 188.4), (0.1, 188.3), (0.2, 193.2), (0.2, 185.0),
+    (0.05, 185.9), (0.0, 187.0), (0.4, 184.1), (-2.0, 190.0), (0.3, 190.3), (0.3, 226.0),
+    (0.3, 226.5), (0.3, 187.0), (0.3, 186.0), (0.01, 185.9), (0.01, 184.7), (0.02, 187.0),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("variance", [0.01, 0.09])
+def test_a_surface_is_the_textbooks_filter(variance):
+    surface, hand = _Surface(200.0, variance), ByHand(200.0, variance)
+    begun = 0
+    for mm, height in LINE:
+        assert surface.read(mm, height, variance) == pytest.approx(
+            hand.read(mm, height, variance), rel=1e-9, abs=1e-9
+        )
+        assert (surface.height, surface.slope) == pytest.approx(tuple(hand.mean), rel=1e-9)
+        assert (surface.variance, surface.joint, surface.slope_variance) == pytest.approx(
+            (hand.spread[0, 0], hand.spread[0, 1], hand.spread[1, 1]), rel=1e-9, abs=1e-12
+        )
+        begun += surface.slope == 0.0
+    assert 0 < begun < len(LINE) / 2
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_four_standard_deviations_belong_to_the_surface_and_more_begin_another(side):
+    surface = _Surface(0.0, 0.5)
+    surface.read(0.0, side * 4.0, 0.5)  # the sum of both variances is 1
+    assert surface.height == side * 2.0
+    surface = _Surface(0.0, 0.5)
+    surface.read(0.0, side * math.nextafter(4.0, 5.0), 0.5)
+    assert surface.height == side * math.nextafter(4.0, 5.0)
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+@pytest.mark.parametrize("gain", [1, 0, -1])
+def test_the_sums_by_hand(direction, gain):
+    """Three surfaces; what each reading says for the one drive against the other is summed up."""
+    dice = random.Random(7)
+    evidence = DriveEvidence(direction)
+    assert (evidence.reversed, evidence.stands, evidence.doubt) == (0.0, 0.0, 0.0)
+    x = z = 0.0
+    by_hand, reverse, stands, lost = {}, 0.0, 0.0, 0.0
+    for number in range(40):
+        mm = dice.choice((0.0, 0.1, 0.3, 1.0, -0.5)) if number else 1.0
+        way = dice.choice((0.0, 0.0, 0.4, -0.7, 3.0, -4.0)) if number else 5.0
+        x, z = x + 1e3 * mm, z + way
+        interval = dice.choice((0.2, 0.5))
+        defocus = 0.4 * x / 1e3 - gain * direction * z + dice.gauss(0, 0.2)
+        said = evidence.read(x, z, defocus, interval)
+        variance = (interval / 1.96) ** 2 + 0.1**2
+        at = {drive: drive * direction * z + defocus for drive in (1, 0, -1)}
+        if not by_hand:
+            by_hand = {drive: ByHand(height, variance) for drive, height in at.items()}
+            assert said == ""
+            continue
+        worth = {drive: one.read(mm, at[drive], variance) for drive, one in by_hand.items()}
+        fades = 0.2 if way else 0.0
+        reverse = max(0.0, reverse + worth[-1] - worth[1] - fades)
+        stands = max(0.0, stands + worth[0] - worth[1] - fades)
+        lost = lost + abs(way) if stands else 0.0
+        assert (evidence.reversed, evidence.stands) == pytest.approx((reverse, stands), abs=1e-8)
+        assert evidence.doubt == max(evidence.reversed, evidence.stands)
+        assert evidence._lost_um == pytest.approx(lost)
+        if reverse >= 10.0 and reverse >= stands:
+            assert said == REVERSED
+        elif stands >= 12.0 and lost > 12.0:
+            assert said == f"the glass does not follow: {lost:.1f} um of motion changed nothing"
+        else:
+            assert said == ""
+    assert (evidence.doubt > 10.0) is (gain != 1)
+
+
+REVERSED = (
+    "focus sign contradicts the calibration: the readings fit a drive that goes the other way"
+)
+STANDS = "the glass does not follow: 12.5 um of motion changed nothing"
+
+
+@pytest.mark.parametrize(
+    ("reverse", "stands", "lost_um", "said"),
+    [
+        (10.0, 10.0, 0.0, REVERSED), (9.999, 9.0, 99.0, ""), (11.0, 11.5, 99.0, ""),
+        (99.0, 98.0, 99.0, REVERSED), (0.0, 12.0, 12.5, STANDS), (0.0, 11.999, 12.5, ""),
+        (0.0, 99.0, 12.0, ""), (99.0, 99.5, 12.5, STANDS), (0.0, 1.0, 99.0, ""),
+        (19.9, 0.0, 0.0, REVERSED), (0.0, 23.9, 12.5, STANDS),
+    ],
+)  # fmt: skip
+def test_how_much_is_enough(reverse, stands, lost_um, said):
+    evidence = DriveEvidence(1)
+    evidence.reversed, evidence.stands, evidence._lost_um = reverse, stands, lost_um
+    assert evidence._verdict() == said
+
+
+def test_as_new_nothing_was_lost_either():
+    evidence = DriveEvidence(1)
+    assert evidence._lost_um == 0.0
+    evidence.read(0.0, 0.0, 0.0, 0.2)
+    evidence.read(100.0, 5.0, 0.0, 0.2)
+    assert evidence._lost_um == 5.0
+    evidence.restart()
+    assert (evidence._lost_um, evidence.doubt) == (0.0, 0.0)
+    assert evidence.read(0.0, 9.0, 0.0, 0.2) == ""  # the first of a surface again

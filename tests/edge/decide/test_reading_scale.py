@@ -2,13 +2,14 @@
 
 import dataclasses
 import math
+import random
 
 import pytest
 
 from edge.decide.controller import ControllerSettings
 from edge.decide.decision import Decision
 from edge.decide.evidence import Change, Reading
-from edge.decide.reading_scale import FAMILY, ReadingScale
+from edge.decide.reading_scale import FAMILY, ReadingScale, Scale
 from edge.loop import focus_field, step
 from edge.state import State
 from tests.support.fake_microscope import LIMITS, microscope
@@ -112,6 +113,113 @@ def test_a_calibrated_scale_is_known_from_the_start():
     assert scale.told.jumps == 1
     scale.restart()
     assert scale.value == pytest.approx(0.85)
+
+
+def test_what_is_not_said_is_this():
+    assert Scale() == Scale(value=1.0, interval=0.49, known=False, jumps=0)
+    assert ReadingScale().told == Scale()
+    assert ReadingScale(0.85, 0.001).told.interval == pytest.approx(1.96e-3)  # at best
+    calibrated = ReadingScale(0.8, 0.02)
+    assert calibrated.worth(Reading(1.0, 7.2, 0.4, 3)) == Reading(1.0, 9.0, 0.5, 3)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_filter_by_hand(seed):
+    """On the logarithm: 0.25 at first, 0.04 a look at best and its own noise, 0.01 of drift."""
+    dice = random.Random(seed)
+    scale = ReadingScale()
+    log, variance, looks, jumps = 0.0, 0.25**2, 0, 0
+    for turn in range(30):
+        share = (0.75, 1.3)[turn // 6 % 2] * dice.uniform(0.95, 1.05)
+        travel, noise = dice.uniform(8.0, 20.0), dice.uniform(0.1, 1.0)
+        scale.learn(Change(travel, share * travel, noise), 0.0)
+        look, spread = math.log(share), (noise / 1.96 / (share * travel)) ** 2 + 0.04**2
+        if looks and abs(look - log) > 3.0 * math.sqrt(variance + spread):
+            jumps += looks >= 2 and math.sqrt(variance) <= 0.1
+            log, variance, looks = 0.0, 0.25**2, 0
+        weight = (variance + 0.01**2) / (variance + 0.01**2 + spread)
+        log, variance = log + weight * (look - log), (variance + 0.01**2) * (1.0 - weight)
+        looks += 1
+        assert (scale._log, scale._variance) == pytest.approx((log, variance), rel=1e-9)
+        assert (scale._looks, scale.told.jumps) == (looks, jumps)
+        assert scale.known is (looks >= 2)
+        value = math.exp(log) if abs(log) > 2.0 * math.sqrt(variance) else 1.0
+        expected = value if looks >= 2 or 0.7 <= value <= 1.35 else 1.0
+        assert scale.told == Scale(
+            pytest.approx(expected), pytest.approx(1.96 * math.sqrt(variance)), looks >= 2, jumps
+        )
+    assert jumps == 4
+
+
+@pytest.mark.parametrize(
+    ("travel", "share", "noise", "lost", "learned"),
+    [
+        (10.0, 0.4, 0.1, 0.0, True), (10.0, 1.6, 0.1, 0.0, True), (10.0, 0.3999, 0.1, 0.0, False),
+        (10.0, 1.6001, 0.1, 0.0, False), (10.0, 0.79, 0.1, 0.0, True), (10.0, 0.81, 0.1, 0.0, True),
+        (6.0, 1.0, 0.1, 0.0, True), (math.nextafter(6.0, 0.0), 1.0, 0.1, 0.0, False),
+        (8.0, 1.0, 2.0, 0.0, True), (8.0, 1.0, math.nextafter(2.0, 3.0), 0.0, False),
+        (8.0, 1.0, math.nan, 0.0, False), (10.0, 1.0, 0.1, 0.04 * 10.0, True),
+        (10.0, 1.0, 0.1, math.nextafter(0.04 * 10.0, 1.0), False),
+    ],
+)  # fmt: skip
+def test_what_a_move_must_be_to_tell_something(travel, share, noise, lost, learned):
+    scale = ReadingScale()
+    look(scale, share, travel, noise, lost)
+    assert (scale.told.interval < 0.49) is learned
+
+
+def test_moves_are_as_long_as_the_instruments_micrometres():
+    for unit, travel, learned in ((2.0, 12.0, True), (2.0, 11.9, False), (0.5, 3.0, True)):
+        scale = ReadingScale(unit=unit)
+        look(scale, 1.0, travel, 0.1)
+        assert (scale.told.interval < 0.49) is learned
+
+
+@pytest.mark.parametrize(
+    ("looks", "sd", "known"),
+    [(2, 0.1, True), (2, 0.1001, False), (1, 0.01, False), (3, 0.06, True)],
+)
+def test_known_are_two_looks_within_a_tenth(looks, sd, known):
+    scale = ReadingScale()
+    scale._looks, scale._variance = looks, sd**2
+    assert math.sqrt(0.1**2) == 0.1
+    assert scale.known is known
+
+
+@pytest.mark.parametrize(
+    ("value", "acted_on"), [(0.7, True), (1.35, True), (0.6999, False), (1.3501, False)]
+)
+def test_of_one_look_not_everything_is_acted_on(value, acted_on):
+    scale = ReadingScale()
+    scale._beyond_doubt = lambda log, variance: value
+    scale._looks = 1
+    assert scale.value == (value if acted_on else 1.0)
+    scale._looks, scale._variance = 2, 0.05**2
+    assert scale.value == value
+
+
+@pytest.mark.parametrize(("log", "one"), [(0.5, True), (-0.5, True), (0.51, False), (-0.51, False)])
+def test_two_standard_deviations_from_one_are_one(log, one):
+    assert ReadingScale._beyond_doubt(log, 0.25**2) == (1.0 if one else math.exp(log))
+
+
+def test_exactly_three_standard_deviations_are_no_jump():
+    spread = 0.04**2  # of a look without noise
+    for thousandth in range(500, 900):
+        look_log = math.log((thousandth / 1e3 * 10.0) / 10.0)
+        variance = (look_log / 3.0) ** 2 - spread
+        if 3.0 * math.sqrt(variance + spread) == abs(look_log):
+            break
+    else:
+        pytest.fail("no such case")
+    scale = ReadingScale()
+    scale._looks, scale._variance = 2, variance
+    scale.learn(Change(10.0, thousandth / 1e3 * 10.0, 0.0), 0.0)
+    assert scale._looks == 3
+    scale.restart()
+    scale._looks, scale._variance = 2, math.nextafter(math.nextafter(variance, 0.0), 0.0) * 0.999999
+    scale.learn(Change(10.0, thousandth / 1e3 * 10.0, 0.0), 0.0)
+    assert scale._looks == 1
 
 
 @pytest.mark.parametrize("gain", [0.6, 0.82, 1.2, 1.4])
