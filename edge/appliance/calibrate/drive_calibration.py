@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from edge.appliance.calibrate.fit import (
+    EVEN_95,
     Line,
     Look,
     fit_line,
@@ -43,6 +44,7 @@ MOST_OFFSET_UM = 1.5  # a focus measure may well peak a um off where contrast is
 WAIT_S = 10.0
 TRIES = 4  # frames at one place, until one can be read
 FRAMES = 60  # to wait for one that was exposed at rest
+MOST_OFF_UM = STEP_UM  # between where the stage is and where it says: its looks tell nothing beyond
 
 
 class CalibrationRefused(SparseFocusError):
@@ -68,6 +70,7 @@ class DriveCalibration:
     scatter_um: float
     interval_factor: float
     reference_um: float  # the stage's position where the networks read 0
+    off_um: float  # how far the stage may be from where it says, um of the stage
     looks: tuple[Look, ...]
 
 
@@ -82,11 +85,13 @@ class DriveCalibrator:
     settle_ms: float
     say: Callable[[str], None] = lambda _: None
     looks: list[Look] = field(default_factory=list)
+    off_um: float = 0.0  # how far the stage may be from where it says, as far as was seen
 
     def run(self) -> DriveCalibration:
         """CalibrationRefused with a reason; errors of camera, guard and stage pass through. The
         stage is brought back to where it stood unless the error is its own."""
         start_um = self.stage.status().z_um
+        self.off_um = self.stage.resolution_um / 2
         try:
             return self._run(start_um)
         except ValueError as error:
@@ -107,13 +112,14 @@ class DriveCalibrator:
         scale = abs(line.um_per_unit)
         self._believe(line, scale)
         focus_um = line.zero_um / line.um_per_unit
-        fine = [self._at(focus_um + n * FINE_UM / scale, "fine", line, scale)
+        apart_um = max(FINE_UM / scale, 2.0 * self.off_um)  # or many would tell the same place
+        fine = [self._at(focus_um + n * apart_um, "fine", line, scale)
                 for n in range(-FINE, FINE + 1)]  # fmt: skip
         far = [self._at(focus_um + d / scale, "far", line, scale) for d in FAR_LOOKS_UM]
         travels = [look for look in self.looks if look.part in ("up", "down", "again")]
-        reach_um = linear_range_um([*far, *fine], line)
+        reach_um = linear_range_um([*far, *fine], line, self.off_um)
         near = [look for look in far if abs(look.defocus_um) <= reach_um + STEP_UM]
-        line = refined(line, travels, [*fine, *near])
+        line = refined(line, travels, [*fine, *near], self.off_um)
         scale, focus_um = abs(line.um_per_unit), line.zero_um / line.um_per_unit
         sharpest = sharpest_um(fine)
         zero_um = float(line.defocus_at(sharpest))
@@ -133,10 +139,13 @@ class DriveCalibrator:
             linear_range_um=reach_um,
             zero_um=zero_um,
             focus_offset_um=-zero_um,
-            focus_offset_95_um=1.96 * line.scatter_um / math.sqrt(len(fine)),
+            focus_offset_95_um=math.hypot(
+                1.96 * line.scatter_um / math.sqrt(len(fine)), EVEN_95 * scale * self.off_um
+            ),
             scatter_um=line.scatter_um,
-            interval_factor=interval_factor(travels, line, line.play_um),
+            interval_factor=interval_factor(travels, line, line.play_um, self.off_um),
             reference_um=focus_um,
+            off_um=self.off_um,
             looks=tuple(self.looks),
         )
 
@@ -153,7 +162,7 @@ class DriveCalibrator:
                 self._to(z_um)
                 looks.append(self._look(part))
             self._moves(part, looks)
-        return fit_line(looks)
+        return fit_line(looks, self.off_um)
 
     def _moves(self, part: str, looks: Sequence[Look]) -> None:
         """After the first way: the picture must have answered."""
@@ -168,6 +177,11 @@ class DriveCalibrator:
             )
 
     def _believe(self, line: Line, scale: float) -> None:
+        if self.off_um > MOST_OFF_UM:
+            raise CalibrationRefused(
+                f"the stage may be {self.off_um:.2g} um from where it says, {MOST_OFF_UM:g} is the "
+                "most: its reports are too coarse, or it does not go where it is told"
+            )
         if not LEAST_SCALE <= scale <= MOST_SCALE:
             raise CalibrationRefused(
                 f"a commanded um moves the focus by {scale:.3g} um; {LEAST_SCALE:g} to "
@@ -198,9 +212,12 @@ class DriveCalibrator:
 
     def _to(self, z_um: float) -> None:
         """Move by the guard's leave and wait until the axis has settled."""
-        if abs(self.stage.status().z_um - z_um) > self.stage.resolution_um:
+        far = abs(self.stage.status().z_um - z_um) > self.stage.resolution_um
+        if far:
             self.guard.send_by_hand(z_um)
-        self.stage.wait(WAIT_S)
+        at_um = self.stage.wait(WAIT_S).z_um
+        if far:
+            self.off_um = max(self.off_um, abs(at_um - z_um))
 
     def _look(self, part: str) -> Look:
         frame, estimate = self._readable()

@@ -229,5 +229,5 @@ def sentence(result: DriveCalibration) -> str:
         f"{result.zero_um:+.2f} um (loop.focus_offset_um: {result.focus_offset_um:.2f} +- "
         f"{result.focus_offset_95_um:.2f} would rest there); looks scatter by "
         f"{result.scatter_um:.2f} um, intervals times "
-        f"{result.interval_factor:.2f}"
+        f"{result.interval_factor:.2f}; the stage is within {result.off_um:.2g} um of where it says"
     )
