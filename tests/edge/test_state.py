@@ -79,3 +79,9 @@ def test_an_axis_that_is_known_to_rest_is_not_told_to_stop():
     state = RunState(lambda: stops.append(1))
     assert state.shutdown("latched", stop=False) is True
     assert (stops, state.value) == ([], State.SHUTDOWN)
+
+
+def test_states_by_the_words_on_the_page_and_in_records():
+    assert [state.value for state in State] == [
+        "starting", "ready", "tracking", "holding", "shutdown",
+    ]  # fmt: skip

@@ -1,8 +1,8 @@
 """Code that is loaded already: which of its lines a test runs, and how it is exchanged.
 
 Other modules hold functions, classes and constants by name, so that a module imported anew would
-change nothing for them: here the functions stay and get other code, and a constant is exchanged
-wherever it was imported.
+change nothing for them: here the functions stay and get other code, a constant is exchanged
+wherever it was imported, and a member of an Enum gets another value.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import sys
 import threading
 import types
 from collections.abc import Iterator, Sequence
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,8 @@ def exchange(path: Path, text: str) -> None:
         old = vars(module).get(name)
         if isinstance(new, type) and new.__module__ == module.__name__:
             assert isinstance(old, type)
+            if issubclass(new, Enum) and issubclass(old, Enum):
+                _revalue(old, new)
             for mine, other in _functions(vars(old), vars(new)):
                 _become(mine, other)
         elif isinstance(new, types.FunctionType) and isinstance(old, types.FunctionType):
@@ -71,6 +74,17 @@ def exchange(path: Path, text: str) -> None:
                 _become(old, new)
         elif isinstance(new, PLAIN) and not name.startswith("__") and _differ(old, new):
             _everywhere(name, old, new)
+
+
+def _revalue(old: type[Enum], new: type[Enum]) -> None:
+    """Members stay who they are, as `is` compares them; what they are called, on records and by
+    people, is the other's. (The text that a `str` among them is stays: it cannot be exchanged.)"""
+    for name, other in new.__members__.items():
+        member = old.__members__[name]
+        if member.value != other.value:
+            del old._value2member_map_[member.value]
+            member._value_ = other.value
+            old._value2member_map_[other.value] = member
 
 
 def _functions(old: Any, new: Any) -> Iterator[tuple[types.FunctionType, types.FunctionType]]:

@@ -1,8 +1,8 @@
 """Every small change of a Python file that could be a mistake: what `make mutation` tries.
 
 An operator, a number, a text or a condition replaced, one side of `and` or `or`, a `not`, an `abs`
-or a statement left out, constants of the module and defaults included. Docstrings, annotations,
-decorators, imports, asserts and the values of an Enum stay as they are.
+or a statement left out, constants of the module, defaults and the values of an Enum included.
+Docstrings, annotations, decorators, imports and asserts stay as they are.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class _Edits:
         self._starts = starts
 
     def all(self) -> Iterator[tuple[int, int, str]]:
-        yield from self._visit(self._tree, enum=False)
+        yield from self._visit(self._tree)
 
     def _span(self, node: ast.AST) -> tuple[int, int]:
         assert isinstance(node, ast.expr | ast.stmt | ast.keyword | ast.arg)
@@ -84,16 +84,10 @@ class _Edits:
         begin, end = self._span(node)
         return self._raw[begin:end].decode()
 
-    def _visit(self, node: ast.AST, enum: bool) -> Iterator[tuple[int, int, str]]:
+    def _visit(self, node: ast.AST) -> Iterator[tuple[int, int, str]]:
         yield from self._of(node)
         for child in self._children(node):
-            inside = enum
-            if isinstance(child, ast.ClassDef):
-                inside = any("Enum" in ast.unparse(b) for b in child.bases)
-            elif isinstance(child, ast.FunctionDef):
-                inside = False
-            if not (inside and isinstance(child, ast.Assign)):
-                yield from self._visit(child, inside)
+            yield from self._visit(child)
 
     def _children(self, node: ast.AST) -> Iterator[ast.AST]:
         """Without annotations, decorators, docstrings, and the parts of an f-string."""

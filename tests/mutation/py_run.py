@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs/mutation.md"
 DECIDE = ("evidence", "conduct", "play", "debts", "hunt", "sent", "controller_settings",
           "controller", "controllers", "tracking", "focus_surface", "reading_scale",
-          "drive_evidence")  # fmt: skip
+          "drive_evidence", "decision")  # fmt: skip
 BRIDGE = ("tests/firmware_bridge/test_client.py", "tests/firmware_bridge/test_client_doubts.py",
           "tests/firmware_bridge/test_exchange.py", "tests/firmware_bridge/test_history.py",
           "tests/firmware_bridge/test_clock_and_history.py")  # fmt: skip

@@ -197,3 +197,9 @@ def test_the_numbers_themselves():
     assert before.time_ns == 0
     assert Change.between(before, Reading(2.0, 1.0, 4.0, 100 * S), 1) == Change(2.0, -0.0, 10.0)
     assert (LEAST_SHARE, CERTAIN, MOST_GAIN) == (0.35, 1.5, 3.0)
+
+
+def test_findings_by_the_words_that_people_read():
+    assert [finding.value for finding in Finding] == [
+        "nothing", "agrees", "too little change", "opposite", "too much change",
+    ]  # fmt: skip

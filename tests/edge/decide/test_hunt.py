@@ -152,4 +152,5 @@ def test_small_is_3_um_and_no_more(side):
     assert hunted([3.0, -3.0, 2.0, -2.0]).end(side * 3.0) == DISAGREE
     assert hunted([side * 9.0, side * 8.0, -side * 3.1, side * 7.0]).end(1.0) == MAX_SHOTS
     assert hunted([side * 9.0, side * 8.0, -side * 3.0, side * 3.0]).end(1.0) == DISAGREE
+    assert hunted([side * 2.0, -side * 9.0, side * 1.5, side * 1.2]).end(1.0) == MAX_SHOTS
     assert hunted([2.0, 1.5], DISPUTED).end(side * 3.01) is None
