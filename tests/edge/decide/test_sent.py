@@ -93,11 +93,13 @@ def predicted(z_um=7.0, rejected_um=6.0, **changes):
 )
 def test_a_strange_frame_shows_what_was_predicted(z_um, rejected_um, wanted):
     assert predicted(z_um, rejected_um) is wanted
+    frame = no_focus(Reason.PATCHES_DISAGREE, d=rejected_um, interval=4.0)
+    assert predicted(z_um, frame=frame) is wanted
 
 
 def test_what_predicts_nothing_and_what_shows_nothing():
     assert predicted(move={"before": None}) is False
     assert predicted(move={"rollback": True}) is False
     assert predicted(frame=estimate(6.0, 4.0)) is False
-    for reason in set(Reason) - {Reason.OUTSIDE_TRAINING}:
+    for reason in set(Reason) - {Reason.OUTSIDE_TRAINING, Reason.PATCHES_DISAGREE}:
         assert predicted(frame=no_focus(reason, d=6.0, interval=4.0)) is False
