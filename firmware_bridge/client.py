@@ -57,7 +57,7 @@ class Client:
         """
         self._may_beat = may_beat
         self._boot_id: int | None = None
-        self._status_ns = 0  # when the newest STATUS arrived
+        self._status_ns: int  # when the newest STATUS arrived
         self._syncs: dict[int, int] = {}  # token of a heartbeat -> sent, ns
         self.session = 0  # 0 = none
         self.awaited_id = 0  # newest move that may be, or has been, under way
@@ -80,7 +80,7 @@ class Client:
                 self.exchange.raise_trouble()
             self.exchange.trouble = None
             self.exchange.foreign_frames = 0
-            self._boot_id, self.session, self._status_ns = None, 0, 0
+            self._boot_id = None
             self._syncs.clear()
             self.clock, self.history = ClockSync(), StatusHistory()
             self.exposures.clear()

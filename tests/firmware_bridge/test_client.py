@@ -443,6 +443,30 @@ def test_the_heartbeat_begins_again_when_it_may_and_with_a_session(talk: Virtual
     assert [one.session for one in beats(talk.client, talk, 5)] == [session] * 3
 
 
+def test_a_heartbeat_of_the_session_before_sets_no_clock(talk: VirtualClient) -> None:
+    talk.line.mute = True
+    (lost,) = beats(talk.client, talk, 1)
+    talk.line.mute = False
+    talk.client.exchange.closing._is_set = False  # type: ignore[attr-defined]
+    talk.client.handshake(AXIS)
+    clock: list[tuple[int, int, int]] = []
+    talk.client.clock.add = lambda *times: clock.append(times)  # type: ignore[method-assign]
+    talk.line.tell(m.SyncAck(lost.token, 5))
+    assert clock == []
+
+
+def test_during_hello_another_boot_is_no_restart(talk: VirtualClient) -> None:
+    def script(message: m.Message, seq: int) -> list[m.Message]:
+        if isinstance(message, m.Hello):
+            stale = m.Nack(2, m.Reason.NO_SESSION, BOOT + 1)
+            return [stale, hello_ack(message, boot_id=BOOT + 1)]
+        return obliging(message, seq)
+
+    talk.line.script = script
+    talk.client.handshake(AXIS)
+    talk.client.check()
+
+
 def test_what_hello_applied_must_be_what_was_asked() -> None:
     asked = AxisRequest(1_000, 2_000, 0, 0, 7)
 
@@ -455,6 +479,39 @@ def test_what_hello_applied_must_be_what_was_asked() -> None:
         with pytest.raises(ProtocolError) as caught:
             talk.client.handshake(asked)
         assert str(caught.value) == "the firmware applied 1001..2000 nm, settling 7 ms"
+
+
+@pytest.mark.parametrize("changes", [{"table_hash": 7}, {"table_hash": 7, "result": m.Reason.HASH}])
+def test_another_table_is_told_before_anything_else(changes: dict[str, int]) -> None:
+    def script(message: m.Message, seq: int) -> list[m.Message]:
+        if isinstance(message, m.Hello):
+            return [hello_ack(message, **changes)]
+        return obliging(message, seq)
+
+    with virtual_client(script, handshake=False) as talk:
+        with pytest.raises(ProtocolError) as caught:
+            talk.client.handshake(AXIS)
+        assert str(caught.value) == (
+            f"the firmware speaks version {m.PROTOCOL_VERSION}, table 0x00000007; "
+            f"this host {m.PROTOCOL_VERSION}, {m.TABLE_HASH:#010x}"
+        )
+
+
+def test_a_refused_handshake_tells_the_hard_limits() -> None:
+    def script(message: m.Message, seq: int) -> list[m.Message]:
+        return [hello_ack(message, result=m.Reason.WINDOW)] if isinstance(message, m.Hello) else []
+
+    with virtual_client(script, handshake=False) as talk:
+        with pytest.raises(StageRefused, match=r"hard limits 0\.\.10000000 nm$") as caught:
+            talk.client.handshake(AXIS)
+        assert caught.value.reason == "WINDOW"
+
+
+def test_a_status_without_a_session_is_nobodys() -> None:
+    with virtual_client(handshake=False) as talk:
+        talk.tell_status()
+        assert talk.client.history.newest is None
+        talk.client.check()
 
 
 def test_the_first_loss_is_the_one_that_is_told(talk: VirtualClient) -> None:

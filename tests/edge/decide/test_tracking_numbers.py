@@ -54,6 +54,10 @@ def test_what_is_not_said_is_this():
     )  # fmt: skip
 
 
+def test_no_scale_is_followed():
+    assert Line().control.scale is None
+
+
 def test_a_steady_scan():
     assert SteadyScan(500.0).x_um(3_000_000_000) == 1_500.0
 
