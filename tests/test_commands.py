@@ -42,13 +42,13 @@ def test_focus_tells_defocus_with_its_sign(pictures, capsys):
 
 
 def test_focus_asks_for_the_users_offset_as_the_loop_does(pictures, tmp_path, capsys):
-    config, told = tmp_path / "scanner.yaml", []
+    config, messages = tmp_path / "scanner.yaml", []
     for offset in (0.0, 1.5):
         config.write_text(NOMINAL.read_text("utf-8") + f"\n  focus_offset_um: {offset}\n", "utf-8")
         words = ["focus", str(pictures / "high.png"), "--config", str(config), "--json", "-"]
         assert cli.main(words) == 0
-        told.append(json.loads(capsys.readouterr().out)[0]["defocus_um"])
-    assert told[1] - told[0] == pytest.approx(1.5)
+        messages.append(json.loads(capsys.readouterr().out)[0]["defocus_um"])
+    assert messages[1] - messages[0] == pytest.approx(1.5)
 
 
 def test_focus_on_a_blank_field_holds(pictures, tmp_path):

@@ -27,10 +27,10 @@ def test_the_unit_is_hardly_exposed() -> None:
     done = subprocess.run(
         words, capture_output=True, text=True, timeout=PATIENCE_S, env=environment
     )
-    found = re.search(r"Overall exposure level for \S+: ([\d.]+)", done.stdout)
-    if found is None:
+    match = re.search(r"Overall exposure level for \S+: ([\d.]+)", done.stdout)
+    if match is None:
         pytest.skip(f"this systemd judges no file that is not loaded: {done.stderr[:100]}")
-    assert float(found[1]) <= MOST
+    assert float(match[1]) <= MOST
 
 
 def test_what_the_loop_needs_is_still_allowed() -> None:

@@ -101,14 +101,14 @@ def test_every_room_of_edge_is_in_the_architecture() -> None:
 @cache
 def commands() -> list[tuple[str, str]]:
     """(document, command) of each line of a code block that begins with `sparsefocus`."""
-    found = []
+    rows = []
     for path in DOCUMENTS:
         for block in re.findall(r"^```\w*\n(.*?)^```", path.read_text("utf-8"), re.M | re.S):
             for line in block.replace("\\\n", " ").splitlines():
                 line = line.partition(" #")[0].strip().removeprefix("$ ")
                 if re.match(r"sparsefocus [a-z]", line):
-                    found.append((path.relative_to(ROOT).as_posix(), line))
-    return found
+                    rows.append((path.relative_to(ROOT).as_posix(), line))
+    return rows
 
 
 @pytest.mark.parametrize(("document", "command"), commands())
@@ -122,9 +122,9 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         cli.parse(["--version"])
     assert stop.value.code == 0
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     networks = r"\(rin [0-9a-f]{12}, dpn [0-9a-f]{12}\)"
-    assert re.fullmatch(rf"sparsefocus (\d+\.\d+\.\d+|not installed) {networks}\n", told)
+    assert re.fullmatch(rf"sparsefocus (\d+\.\d+\.\d+|not installed) {networks}\n", output)
 
 
 def test_make_targets_of_the_documents_exist() -> None:

@@ -84,18 +84,18 @@ class Watched:
         """Names asked, hosts reached, files written that are not ours."""
         ours = [self.home / ".cache" / "sparsefocus", self.home / ".config" / "sparsefocus"]
         allowed = [*ours, self.work, self.temporary]
-        found = [f"name {x}" for x in self.told("name")]
-        found += [f"host {x}" for x in self.told("connect", "send") if not x.startswith(LOCAL)]
+        results = [f"name {x}" for x in self.told("name")]
+        results += [f"host {x}" for x in self.told("connect", "send") if not x.startswith(LOCAL)]
         for text in self.told("write"):
             path = Path(text)
             if text.startswith(KERNEL) or path in self.home.parents or path == self.home:
                 continue
             if any(path.is_relative_to(x) or path in x.parents for x in allowed):
                 continue
-            found.append(f"file {text}")
+            results.append(f"file {text}")
         left = [p for p in self.home.rglob("*") if p.is_file() or p.is_symlink()]
-        found += [f"left {p}" for p in left if not any(p.is_relative_to(x) for x in ours)]
-        return found
+        results += [f"left {p}" for p in left if not any(p.is_relative_to(x) for x in ours)]
+        return results
 
 
 @pytest.fixture
@@ -114,12 +114,12 @@ def test_the_watch_sees(fresh: Watched) -> None:
         "(home / '.cache' / 'Stranger').mkdir(parents=True)\n"
         "(home / '.cache' / 'Stranger' / 'id').write_text('1')\n"
     )
-    found = fresh.strangers()
+    strangers = fresh.strangers()
     stranger = fresh.home / ".cache" / "Stranger"
     assert {
         "name localhost", "host 192.0.2.1", f"file {stranger}", f"file {stranger / 'id'}",
         f"left {stranger / 'id'}",
-    } == set(found)  # fmt: skip
+    } == set(strangers)  # fmt: skip
 
 
 #: opens the shipped networks, measures a frame, waits a moment, tells its threads
@@ -213,11 +213,11 @@ def test_looking_for_cameras_asks_no_name(fresh: Watched) -> None:
 def test_only_one_module_loads_onnxruntime() -> None:
     """The switch is read when the library is loaded: whoever loads it by himself is too early."""
     allowed = {"engines/onnx_runtime.py"}
-    found = set()
+    results = set()
     for top in ("edge", "engines", "firmware_bridge", "simulator", "training", "benchmarks"):
         for path in (ROOT / top).rglob("*.py"):
             for line in path.read_text(encoding="utf-8").splitlines():
                 words = line.split()
                 if words[:1] in (["import"], ["from"]) and words[1].split(".")[0] == "onnxruntime":
-                    found.add(str(path.relative_to(ROOT)))
-    assert found == allowed
+                    results.add(str(path.relative_to(ROOT)))
+    assert results == allowed

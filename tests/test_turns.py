@@ -71,9 +71,9 @@ def test_only_what_the_computer_is_to_blame_for_is_run_again(tmp_path: Path) -> 
     lines = done.stdout.splitlines()
     assert done.returncode == 1, done.stdout + done.stderr
     assert lines[-1].startswith(f"2 failed, 3 passed, {1 + 1 + TRIES - 1} ran again in")
-    told = [line for line in lines if line.startswith("ran again: ")]
-    assert len(told) == 1 + 1 + TRIES - 1
-    assert told[1].endswith("::test_that_fails_once: this computer stood still for 345 ms")
+    messages = [line for line in lines if line.startswith("ran again: ")]
+    assert len(messages) == 1 + 1 + TRIES - 1
+    assert messages[1].endswith("::test_that_fails_once: this computer stood still for 345 ms")
     failed = [line.split("::")[1].split(" ")[0] for line in lines if line.startswith("FAILED ")]
     assert failed == ["test_that_always_fails", "test_that_fails_on_a_quiet_computer"]
 

@@ -225,14 +225,14 @@ def test_incomplete_frames_are_refused_and_counted(opened: Open) -> None:
     first = camera.next(WAIT_S)
     dropped = camera.dropped
     until(lambda: camera.incomplete >= 5)
-    seen = 1
+    frames = 1
     while True:
         frame = camera.next(WAIT_S)
-        seen += 1
-        if seen > 10:
+        frames += 1
+        if frames > 10:
             break
     assert frame.pixels.shape == (512, 512)
-    assert camera.dropped - dropped + seen == frame.frame_id - first.frame_id + 1
+    assert camera.dropped - dropped + frames == frame.frame_id - first.frame_id + 1
     assert camera.dropped >= 5
 
 
@@ -422,9 +422,9 @@ def test_a_source_that_ends_is_started_again(bench: Bench) -> None:
     short = read.pipeline.replace("videotestsrc ", "videotestsrc num-buffers=5 ")
     device = partial(gstreamer.GstreamerDevice, replace(read, pipeline=short))
     camera = GrabbingCamera(device, 0.05)
-    seen = [camera.next(WAIT_S).frame_id for _ in range(7)]
+    ids = [camera.next(WAIT_S).frame_id for _ in range(7)]
     camera.close()
-    assert all(b > a for a, b in itertools.pairwise(seen))
+    assert all(b > a for a, b in itertools.pairwise(ids))
     assert camera.reconnects >= 1
 
 
@@ -455,27 +455,27 @@ def test_which_end_of_the_exposure_a_buffer_s_time_marks(
     changes: dict[str, object], start_ms: int, half_ms: int
 ) -> None:
     """A buffer of time 500 ms, of an exposure of 4 ms, that comes 5 ms later."""
-    told = buffer_times(**changes).of(500 * MS, 1505 * MS)
-    assert told is not None
-    assert told.start_ns == (1000 + start_ms) * MS
-    assert told.end_ns - told.start_ns == 4 * MS
-    assert told.uncertainty_ns == half_ms * MS
+    exposure = buffer_times(**changes).of(500 * MS, 1505 * MS)
+    assert exposure is not None
+    assert exposure.start_ns == (1000 + start_ms) * MS
+    assert exposure.end_ns - exposure.start_ns == 4 * MS
+    assert exposure.uncertainty_ns == half_ms * MS
 
 
 def test_a_buffer_without_a_time_is_known_by_its_arrival() -> None:
-    told = buffer_times(readout_ms=8).of(gstreamer.g.NO_TIME, 1505 * MS)
-    assert told is not None
-    assert (told.start_ns, told.uncertainty_ns) == (1497 * MS, 4 * MS)
+    exposure = buffer_times(readout_ms=8).of(gstreamer.g.NO_TIME, 1505 * MS)
+    assert exposure is not None
+    assert (exposure.start_ns, exposure.uncertainty_ns) == (1497 * MS, 4 * MS)
 
 
 @pytest.mark.parametrize("held_up_ms", [0, 4, 40])
 def test_a_buffer_that_was_handed_over_late_says_so(held_up_ms: int) -> None:
     times = buffer_times(timestamp="start")
     for number in range(8):
-        told = times.of(20 * number * MS, (1005 + 20 * number) * MS)
-    told = times.of(160 * MS, (1165 + held_up_ms) * MS)
-    assert told is not None
-    assert told.uncertainty_ns == pytest.approx((1 + 0.3 + held_up_ms) * MS)
+        exposure = times.of(20 * number * MS, (1005 + 20 * number) * MS)
+    exposure = times.of(160 * MS, (1165 + held_up_ms) * MS)
+    assert exposure is not None
+    assert exposure.uncertainty_ns == pytest.approx((1 + 0.3 + held_up_ms) * MS)
 
 
 # ---- recorded ------------------------------------------------------------------------------------

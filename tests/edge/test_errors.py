@@ -17,13 +17,13 @@ LINE = re.compile(r"^ {4}((?:\| {3}| {4})*)(?:[|`]-- )?(\w+) +(!?)")
 
 def drawn() -> list[tuple[int, str, bool]]:
     """(depth, name, the glass may have moved) of each line of the tree."""
-    found = []
+    results = []
     for line in (edge.errors.__doc__ or "").splitlines():
         match = LINE.match(line)
         if match:
             depth = len(match[1]) // 4 + ("-- " in line)
-            found.append((depth, match[2], bool(match[3])))
-    return found
+            results.append((depth, match[2], bool(match[3])))
+    return results
 
 
 def real(root: type[BaseException], depth: int = 0) -> list[tuple[int, str, bool]]:

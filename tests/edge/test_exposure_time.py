@@ -135,9 +135,9 @@ def jumping(
         if not asked:
             return None
         host["now"] += int(random.uniform(0.1, 0.4) * MS)
-        told = host["now"] + 10**10 + host["jump"]
+        stamp = host["now"] + 10**10 + host["jump"]
         host["now"] += int(random.uniform(0.1, 0.4) * MS)
-        return told
+        return stamp
 
     times, out = FrameTimes("start", EXPOSURE_NS, 20 * MS, ask), []
     for n in range(1500):
@@ -150,11 +150,11 @@ def jumping(
         host["now"] = arrival - 2 * MS
         times.synchronise()
         host["now"] = arrival
-        told = times.of(start + 10**10 + host["jump"], arrival)
-        if told is None:
+        stamp = times.of(start + 10**10 + host["jump"], arrival)
+        if stamp is None:
             out.append((0, 0, False))
         else:
-            out.append((abs(told.start_ns - start), told.uncertainty_ns, True))
+            out.append((abs(stamp.start_ns - start), stamp.uncertainty_ns, True))
     return out
 
 
@@ -165,12 +165,12 @@ def test_the_truth_is_inside_the_half_width_after_a_jump(
     monkeypatch: pytest.MonkeyPatch, jump_ms: float, asked: bool, held_up: float
 ) -> None:
     """F19: before, every frame lay outside for the 128 s that the old samples stayed."""
-    seen = jumping(monkeypatch, jump_ms, asked, held_up=held_up)
-    wrong = [n for n, (error, half, _) in enumerate(seen) if error > half]
+    errors_and_halves = jumping(monkeypatch, jump_ms, asked, held_up=held_up)
+    wrong = [n for n, (error, half, _) in enumerate(errors_and_halves) if error > half]
     # a small jump forward may hide in the way's scatter for a frame or two
     assert all(n in (300, 301) for n in wrong), wrong[:20]
     assert not (wrong and jump_ms <= 0)
-    late = seen[300 + 70 :]
+    late = errors_and_halves[300 + 70 :]
     assert all(given for _, _, given in late)
     best = np.median([half for _, half, _ in late])
     assert best < (3 if asked else 13) * MS
@@ -191,8 +191,8 @@ def host_stamped(jump_ms: float, held_up: float = 0.0) -> list[tuple[int, int] |
         way = 30 * MS + int(random.exponential(1.0) * MS)
         way += int(random.uniform(0, 15) * MS) if random.random() < held_up else 0
         arrival = start + EXPOSURE_NS + way
-        told = started(start + (round(jump_ms * MS) if n >= 200 else 0), EXPOSURE_NS, 1000)
-        known = stamps.checked(told, arrived(arrival, EXPOSURE_NS, 60 * MS), arrival)
+        exposure = started(start + (round(jump_ms * MS) if n >= 200 else 0), EXPOSURE_NS, 1000)
+        known = stamps.checked(exposure, arrived(arrival, EXPOSURE_NS, 60 * MS), arrival)
         out.append(None if known is None else (abs(known.start_ns - start), known.uncertainty_ns))
     return out
 
@@ -200,11 +200,13 @@ def host_stamped(jump_ms: float, held_up: float = 0.0) -> list[tuple[int, int] |
 @pytest.mark.parametrize("held_up", [0.0, 0.2])
 @pytest.mark.parametrize("jump_ms", [-1000, -100, -20, -4, 0, 20, 100, 1000])
 def test_stamps_of_a_driver_are_held_against_the_arrivals(jump_ms: float, held_up: float) -> None:
-    seen = host_stamped(jump_ms, held_up)
-    assert all(known is None or known[0] <= known[1] for known in seen)
-    assert all(known is not None for known in seen[200 + 30 :])  # by arrival alone, if need be
+    errors_and_halves = host_stamped(jump_ms, held_up)
+    assert all(known is None or known[0] <= known[1] for known in errors_and_halves)
+    assert all(
+        known is not None for known in errors_and_halves[200 + 30 :]
+    )  # by arrival alone, if need be
     if not held_up:
-        assert np.median([known[1] for known in seen[:200] if known]) < 3 * MS
+        assert np.median([known[1] for known in errors_and_halves[:200] if known]) < 3 * MS
 
 
 def test_a_pipeline_that_always_takes_long_is_believed() -> None:

@@ -58,15 +58,15 @@ def test_inverted_stage_that_leaves_the_specimen_unreadable(start):
 
     def blank_when_far(frame):
         eye.answer = None
-        seen = see(eye, frame)
+        view = see(eye, frame)
         eye.answer = blank_when_far
-        d = getattr(seen, "defocus_um", 99.0)
+        d = getattr(view, "defocus_um", 99.0)
         if abs(d) > abs(start) + 0.1:
             return dataclasses.replace(
                 _blank(), exposure_start_ns=frame.exposure_start_ns,
                 exposure_mid_ns=frame.exposure_mid_ns,
             )  # fmt: skip
-        return seen
+        return view
 
     eye.answer = blank_when_far
     _run(rig)

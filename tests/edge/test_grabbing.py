@@ -166,18 +166,18 @@ def test_refused_frames_are_told(opened: Opened) -> None:
 
 
 def test_closing_wakes_whoever_waits(opened: Opened) -> None:
-    said: list[str] = []
+    messages: list[str] = []
 
     def wait() -> None:
         with pytest.raises(CameraStalled) as caught:
             opened.camera.next(60)
-        said.append(str(caught.value))
+        messages.append(str(caught.value))
 
     thread = threading.Thread(target=wait)
     thread.start()
     opened.camera.close()
     thread.join(ANSWER_S)
-    assert said == ["the camera is closed"]
+    assert messages == ["the camera is closed"]
 
 
 def test_a_software_trigger_is_sent_once_per_frame() -> None:

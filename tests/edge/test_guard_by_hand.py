@@ -58,10 +58,10 @@ def test_the_stage_is_told_where_it_was_believed_to_be():
     bench = Bench()
     bench.guard.send_by_hand(5.0)
     bench.clock.now_ns += 100 * MS
-    told = []
-    bench.stage.move_to = lambda target, assumed: told.append((target, assumed))
+    beliefs = []
+    bench.stage.move_to = lambda target, assumed: beliefs.append((target, assumed))
     bench.guard.send_by_hand(7.0)
-    assert told == [(7.0, 5.0)]
+    assert beliefs == [(7.0, 5.0)]
     bench.refused(2000.0, "outside-window")
     bench.refused(2000.0, "outside-window")
 

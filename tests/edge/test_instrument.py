@@ -96,9 +96,9 @@ def test_another_microscopes_calibration_is_refused(
 
 def test_a_controller_set_up_otherwise_is_refused(written: Any) -> None:
     stage = read_config(Path(written())).stage
-    told = {**stage.made_with, "um per step": 0.1}
+    settings = {**stage.made_with, "um per step": 0.1}
     with pytest.raises(ConfigError, match=r"another stage: um per step 0\.1, here 0\.05"):
-        open_stage_of(replace(stage, made_with=told))
+        open_stage_of(replace(stage, made_with=settings))
 
 
 def test_what_a_stage_says_of_itself() -> None:
@@ -114,8 +114,8 @@ def test_what_a_stage_says_of_itself() -> None:
     assert says(port="/dev/serial/by-id/a")["port"] == "/dev/serial/by-id/a"
     nobody: Any = SimpleNamespace(identity=None)
     assert stage_says(nobody) == {}
-    seen: Any = SimpleNamespace(identity="acA2440 40012345")
-    assert camera_says(seen) == {"camera": "acA2440 40012345"}
+    camera: Any = SimpleNamespace(identity="acA2440 40012345")
+    assert camera_says(camera) == {"camera": "acA2440 40012345"}
     with pytest.raises(ConfigError, match="another camera: camera 'a', here None"):
         check_same({"camera": "a"}, {}, "camera")
     check_same({}, {"camera": "a"}, "camera")

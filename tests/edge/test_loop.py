@@ -83,9 +83,9 @@ def test_delayed_frame_is_refused():
     def slow(frame):
         rig.clock.now_ns += 200 * MS  # the networks took this long
         eye.answer = None
-        seen = see(eye, frame)
+        view = see(eye, frame)
         eye.answer = slow
-        return seen
+        return view
 
     eye.answer = slow
     outcome = step(rig)
@@ -320,9 +320,9 @@ def test_a_frame_that_the_guard_finds_stale_is_followed_by_another():
     def answer(frame):
         rig.clock.now_ns += 200 * MS * slow.pop() if slow else 0
         eye.answer = None
-        seen = see(eye, frame)
+        view = see(eye, frame)
         eye.answer = answer
-        return seen
+        return view
 
     eye.answer = answer
     assert [o.decision for o in focus_field(rig)] == [Decision.MOVE, Decision.IN_FOCUS]
@@ -344,12 +344,12 @@ class TwoLooks:
     def measure(self, frame, lap):
         return self.inner.measure(frame, lap)
 
-    def second_look(self, frame, seen):
+    def second_look(self, frame, view):
         if self.fail:
             raise self.fail
         self.moves.append(len(self.rig.stage.moves))
         self.rig.clock.now_ns += 5 * MS
-        return dataclasses.replace(seen, shift=DomainShift(3.0, "colour order", True, False))
+        return dataclasses.replace(view, shift=DomainShift(3.0, "colour order", True, False))
 
 
 @pytest.mark.parametrize("offset_um", [0.0, 0.2])

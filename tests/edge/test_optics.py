@@ -28,12 +28,12 @@ def test_the_models_own_instrument_is_exactly_one():
 def test_other_instruments(here, pixels, unit):
     if unit is None:
         unit = 0.338562 / (1.515 - math.sqrt(1.515**2 - 1.44))
-    found = normalised(here, NOMINAL_OPTICS)
-    assert found.pixels == pytest.approx(pixels, rel=1e-4)
-    assert found.axial_unit == pytest.approx(unit, rel=1e-4)
+    sampling = normalised(here, NOMINAL_OPTICS)
+    assert sampling.pixels == pytest.approx(pixels, rel=1e-4)
+    assert sampling.axial_unit == pytest.approx(unit, rel=1e-4)
 
 
 @pytest.mark.parametrize(("um_per_px", "same"), [(0.3415, True), (0.3385, True), (0.336, False)])
 def test_a_hair_of_pixel_size_is_not_worth_another_way(um_per_px, same):
-    found = normalised(Objective(0.75, 20, um_per_px), NOMINAL_OPTICS)
-    assert (found.pixels == 1.0) is same
+    sampling = normalised(Objective(0.75, 20, um_per_px), NOMINAL_OPTICS)
+    assert (sampling.pixels == 1.0) is same

@@ -52,43 +52,45 @@ def _measure(models, pixels):
     sensor, nets = build_sensor(
         ModelSettings(*models, threads=1), OBJECTIVE, LoopSettings().classes
     )
-    seen = measure(sensor, Frame(pixels, PixelFormat.RGB8, 0, 0, 0), Lap())
+    measurement = measure(sensor, Frame(pixels, PixelFormat.RGB8, 0, 0, 0), Lap())
     for net in nets:
         net.close()
-    return seen
+    return measurement
 
 
 def test_frame_to_estimate(models):
     cells = [(0, 0), (4, 4), (8, 8), (8, 0)]
-    seen = _measure(models, _picture(cells, [3, 3, 5, 9]))
-    assert seen.ranked.sparsity is Sparsity.EX_SPARSE
-    assert len(seen.ranked.cells) == 3
-    assert set(seen.ranked.cells) <= set(cells)
-    by_cell = dict(zip(seen.patches.cells, seen.patches.defocus_um.tolist(), strict=True))
+    measurement = _measure(models, _picture(cells, [3, 3, 5, 9]))
+    assert measurement.ranked.sparsity is Sparsity.EX_SPARSE
+    assert len(measurement.ranked.cells) == 3
+    assert set(measurement.ranked.cells) <= set(cells)
+    by_cell = dict(
+        zip(measurement.patches.cells, measurement.patches.defocus_um.tolist(), strict=True)
+    )
     assert all(
         by_cell[cell] == dict(zip(cells, [3, 3, 5, 9], strict=True))[cell] for cell in by_cell
     )
-    assert seen.estimate.defocus_um == np.median(list(by_cell.values()))
-    assert seen.patches.spread_um.tolist() == pytest.approx([0.3] * 3)
+    assert measurement.estimate.defocus_um == np.median(list(by_cell.values()))
+    assert measurement.patches.spread_um.tolist() == pytest.approx([0.3] * 3)
 
 
 @pytest.mark.parametrize(("rows", "k"), [(9, 31), (2, 18)])
 def test_dense_and_sparse(models, rows, k):
-    seen = _measure(models, _picture([(r, c) for r in range(rows) for c in range(9)]))
-    assert seen.ranked.k == k
-    assert seen.estimate.defocus_um == 2.0
+    measurement = _measure(models, _picture([(r, c) for r in range(rows) for c in range(9)]))
+    assert measurement.ranked.k == k
+    assert measurement.estimate.defocus_um == 2.0
 
 
 def test_blank_field(models):
-    seen = _measure(models, _picture([]))
-    assert seen.estimate.reason is Reason.BLANK
-    assert seen.ranked.sparsity is Sparsity.BLANK
+    measurement = _measure(models, _picture([]))
+    assert measurement.estimate.reason is Reason.BLANK
+    assert measurement.ranked.sparsity is Sparsity.BLANK
 
 
 def test_network_that_answers_nan(tmp_path):
     models = write_rin(tmp_path), write_dpn(tmp_path, poison=True)
-    seen = _measure(models, _picture([(1, 1), (2, 2)], [3, -32]))  # red 0 is poison
-    assert seen.estimate.reason is Reason.NOT_FINITE
+    measurement = _measure(models, _picture([(1, 1), (2, 2)], [3, -32]))  # red 0 is poison
+    assert measurement.estimate.reason is Reason.NOT_FINITE
 
 
 class Pictures(FakeCamera):

@@ -62,9 +62,9 @@ def test_fp16_network_passes_on_the_cpu(name):
 
 
 def _changed(expected, name, change):
-    found = [{key: value.copy() for key, value in each.items()} for each in expected]
-    change(found[-1][name])
-    return found
+    results = [{key: value.copy() for key, value in each.items()} for each in expected]
+    change(results[-1][name])
+    return results
 
 
 def test_just_within_and_just_beyond_the_limit(expected):
@@ -84,9 +84,9 @@ def test_just_within_and_just_beyond_the_limit(expected):
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("name", ["defocus_um", "spread_um", "optics", "novelty"])
 def test_an_answer_that_is_not_finite_never_passes(expected, name, value):
-    found = _changed(expected, name, lambda v: v.reshape(-1).__setitem__(0, value))
+    result = _changed(expected, name, lambda v: v.reshape(-1).__setitem__(0, value))
     with pytest.raises(PlanInaccurate, match=name):
-        golden.compare("plan", _model("dpn"), expected, found)
+        golden.compare("plan", _model("dpn"), expected, result)
 
 
 def test_answers_of_another_batch_never_pass(expected):
@@ -99,9 +99,9 @@ def test_answers_of_another_batch_never_pass(expected):
 def test_importance_limit():
     model = _model("rin")
     expected = golden.reference(model, golden.batches("rin")[:1])
-    found = [{"importance": expected[0]["importance"] + np.float32(0.021)}]
+    results = [{"importance": expected[0]["importance"] + np.float32(0.021)}]
     with pytest.raises(PlanInaccurate, match=r"0\.02 is the limit"):
-        golden.compare("plan", model, expected, found)
+        golden.compare("plan", model, expected, results)
 
 
 def test_pictures_that_cannot_be_read(tmp_path):

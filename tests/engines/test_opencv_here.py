@@ -32,10 +32,10 @@ def test_one_built_for_another_numpy_is_not_missing(
     for version, advice in (("2.2.6", "pip install 'numpy<2'"), ("1.26.4", "numpy is 1.26.4")):
         monkeypatch.setattr("numpy.__version__", version)
         assert opencv_here.main() == 1
-        said = capsys.readouterr().err
-        assert f"cannot be loaded: {error}; numpy is {version}" in said
-        assert advice in said
-        assert "missing" not in said
+        message = capsys.readouterr().err
+        assert f"cannot be loaded: {error}; numpy is {version}" in message
+        assert advice in message
+        assert "missing" not in message
         sys.modules.pop("cv2", None)
 
 

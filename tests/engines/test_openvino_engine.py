@@ -53,9 +53,9 @@ def test_a_network_without_a_table(tmp_path):
     engine = open_engine(write_rin(tmp_path), 1, "openvino")
     picture = np.zeros((1, 512, 512, 3), np.uint8)
     picture[0, :56, :56, 1] = 255
-    (found,) = engine.infer(picture)
-    assert found[0, 0, 0] == pytest.approx(0.0, abs=1e-3)
-    assert found[0, 8, 8] == pytest.approx(1.0, abs=1e-3)
+    (result,) = engine.infer(picture)
+    assert result[0, 0, 0] == pytest.approx(0.0, abs=1e-3)
+    assert result[0, 8, 8] == pytest.approx(1.0, abs=1e-3)
 
 
 def test_other_pictures_are_refused():

@@ -27,8 +27,8 @@ def version() -> str:
     program = shutil.which("cppcheck")
     if program is None:
         return ""
-    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
-    return said.stdout.split()[-1]
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+    return done.stdout.split()[-1]
 
 
 def violations(changed: dict[str, str] | None = None) -> Violations:
@@ -42,8 +42,8 @@ def violations(changed: dict[str, str] | None = None) -> Violations:
             "cppcheck", "--std=c99", "--platform=unix32", "--enable=style", "--addon=misra",
             "--suppress=missingIncludeSystem", "-q", "--template={file}:{line}:{id}", *CORE,
         ]  # fmt: skip
-        said = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
-    places = set(re.findall(r"^([\w.]+):(\d+):misra-c2012-([\d.]+)$", said.stderr, re.M))
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    places = set(re.findall(r"^([\w.]+):(\d+):misra-c2012-([\d.]+)$", done.stderr, re.M))
     return Counter((rule, file) for file, _, rule in places)
 
 
@@ -54,12 +54,12 @@ def deviations() -> Violations:
     return Counter({(rule, file): int(count) for rule, file, count in rows})
 
 
-def differences(found: Violations, named: Violations) -> list[str]:
+def differences(actual: Violations, named: Violations) -> list[str]:
     """Lines for people; empty when both agree."""
     return [
-        f"rule {rule} in {file}: {found[rule, file]} found, {named[rule, file]} named"
-        for rule, file in sorted(set(found) | set(named))
-        if found[rule, file] != named[rule, file]
+        f"rule {rule} in {file}: {actual[rule, file]} found, {named[rule, file]} named"
+        for rule, file in sorted(set(actual) | set(named))
+        if actual[rule, file] != named[rule, file]
     ]
 
 
@@ -71,9 +71,9 @@ def main() -> int:
         return 1
     if there != VERSION:
         print(f"docs/misra.md was written with cppcheck {VERSION}, this is {there}")
-    told = differences(violations(), deviations())
-    print("\n".join(told) or "every violation is a deviation that docs/misra.md names")
-    return int(bool(told) or there != VERSION)
+    faults = differences(violations(), deviations())
+    print("\n".join(faults) or "every violation is a deviation that docs/misra.md names")
+    return int(bool(faults) or there != VERSION)
 
 
 if __name__ == "__main__":

@@ -130,14 +130,14 @@ def test_operations_are_counted_from_the_shapes(tmp_path):
 
 
 def test_floors_are_numbers_of_this_machine():
-    found = floors.measure([_noise(seed) for seed in range(2)], repeats=2)
-    assert found["memory_read_ms"] > 0
-    assert found["copy_crop_ms"] > 0
-    assert found["peak_gflops"] > 1
+    floor = floors.measure([_noise(seed) for seed in range(2)], repeats=2)
+    assert floor["memory_read_ms"] > 0
+    assert floor["copy_crop_ms"] > 0
+    assert floor["peak_gflops"] > 1
     for kind, shape in (("rin", (1, 512, 512, 3)), ("dpn", (1, 224, 224, 3))):
         with FlopCounterMode(display=False) as counted:
             build(kind).eval()(torch.zeros(shape, dtype=torch.uint8))
-        assert found["gflop"][kind] == pytest.approx(counted.get_total_flops() / 1e9, rel=0.01)
+        assert floor["gflop"][kind] == pytest.approx(counted.get_total_flops() / 1e9, rel=0.01)
 
 
 def test_quantiles_and_ratios():
@@ -149,14 +149,14 @@ def test_quantiles_and_ratios():
     for _ in range(2):
         run.add_ours(9, {**_laps(100.0), "move": 90.0}, moved=False)
     run.others[9]["onnx"] += [13.0, 14.0, 15.0]
-    found = run.record()
-    ours = found["ours"]["9"]
+    document = run.record()
+    ours = document["ours"]["9"]
     assert ours["to estimate"]["p50"] == 7.0
-    assert found["ratios"] == {"onnx": {"9": 2.0}}
-    assert found["ratios_of_least"] == {"onnx": {"9": 1.86}}
+    assert document["ratios"] == {"onnx": {"9": 2.0}}
+    assert document["ratios_of_least"] == {"onnx": {"9": 1.86}}
     assert (ours["total"]["count"], ours["total"]["max"]) == (1, 8.0)  # a hold sends nothing
     assert ours["outside share"]["p50"] == pytest.approx(3.0 / 8.0)
-    assert found["frames_without_a_move"] == {"9": 2}
+    assert document["frames_without_a_move"] == {"9": 2}
 
 
 def test_goals_are_met_or_missed():
@@ -183,16 +183,18 @@ def test_table_and_picture_say_the_same():
 
 @pytest.mark.parametrize("k", [1, 9])
 def test_both_plain_pipelines_answer_alike(picture, k):
-    found, missing = contenders.others()
+    pipelines, missing = contenders.others()
     assert not missing
-    assert found["pytorch"].trained
-    assert found["pytorch"](picture, k) == pytest.approx(found["onnx"](picture, k), abs=0.02)
+    assert pipelines["pytorch"].trained
+    assert pipelines["pytorch"](picture, k) == pytest.approx(
+        pipelines["onnx"](picture, k), abs=0.02
+    )
 
 
 def test_without_torch_it_says_so(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    found, missing = contenders.others()
-    assert list(found) == ["onnx"]
+    pipelines, missing = contenders.others()
+    assert list(pipelines) == ["onnx"]
     assert "sparsefocus-edge[train]" in missing["pytorch"]
 
 
@@ -253,9 +255,9 @@ def test_predict_measures_nothing_and_says_that_it_is_an_estimate(tmp_path, caps
     monkeypatch.setattr(verb, "measure", lambda *_: pytest.fail("measured"))
     path = tmp_path / "p.json"
     assert cli.main(["bench", "--predict", "--json", str(path)]) == 0
-    said = capsys.readouterr().out
-    assert "not measured" in said.splitlines()[0]
-    assert "Orin NX 16GB" in said
+    output = capsys.readouterr().out
+    assert "not measured" in output.splitlines()[0]
+    assert "Orin NX 16GB" in output
     assert json.loads(path.read_text())["label"] == "estimate from counted work, not measured"
     assert cli.main(["bench", "--predict", "--power-mode", "3W"]) == 2
     assert "power mode '3W' must be one of" in capsys.readouterr().err

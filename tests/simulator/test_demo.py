@@ -50,11 +50,11 @@ def test_fields_follow_each_other_and_the_loop_is_told_before_the_next_frame(
     camera: tuple[DemoCamera, Bench], capsys: pytest.CaptureFixture[str]
 ) -> None:
     shown, bench = camera
-    told: list[int] = []
-    shown.on_new_field = lambda: told.append(len(bench.loaded))
+    messages: list[int] = []
+    shown.on_new_field = lambda: messages.append(len(bench.loaded))
     for _ in range(2 * FRAMES):
         shown.next(1.0)
-    assert told == [1, 2]  # while the field that ends is still there
+    assert messages == [1, 2]  # while the field that ends is still there
     assert [each[:3] for each in bench.loaded] == [(*FIELDS[0], 0), (*FIELDS[1], 1)]
     first, _ = shown.fields
     assert first["start_error_um"] == 10.0
@@ -86,9 +86,9 @@ def test_it_focuses_and_ctrl_c_ends_it(tmp_path: Path) -> None:
     done = subprocess.run([*words, "--frames", "5", "--json", str(record)], capture_output=True,
                           text=True, timeout=170)  # fmt: skip
     assert done.returncode == 0, done.stderr
-    told = json.loads(record.read_text())
-    (field,) = told["demo"]["fields"]
-    assert told["moves"] >= 1
+    document = json.loads(record.read_text())
+    (field,) = document["demo"]["fields"]
+    assert document["moves"] >= 1
     assert abs(field["final_error_um"]) < 0.6 < abs(field["start_error_um"])
     running = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
     assert running.stderr is not None

@@ -87,13 +87,13 @@ def test_the_camera_exposes_on_its_own_and_counts_what_nobody_took():
 def test_the_model_says_the_truth_less_its_error():
     here = stand(StillGlass(203.0), tilt_um_per_mm=2.0)
     sensor = ModelSensor(here, latency_ms=0.0, sd_um=0.1)
-    said = [sensor.measure(frame(start_ns=i * 10_000_000), Lap()).estimate for i in range(60)]
-    true = [-seen.error_um for seen in here.seen]
-    errors = np.array([e.defocus_um for e in said]) - true
+    estimates = [sensor.measure(frame(start_ns=i * 10_000_000), Lap()).estimate for i in range(60)]
+    true = [-exposure.error_um for exposure in here.seen]
+    errors = np.array([e.defocus_um for e in estimates]) - true
     assert 0.05 < errors.std() < 0.15
     assert here.seen[10].x_um == pytest.approx(11_000 * 0.1005)
     assert here.seen[0].error_um == pytest.approx(3.0 - 0.011)
-    assert [e.interval_um for e in said] == [pytest.approx(0.196)] * 60
+    assert [e.interval_um for e in estimates] == [pytest.approx(0.196)] * 60
 
 
 def test_blank_far_and_a_dead_trace():
@@ -123,9 +123,9 @@ def test_the_nearest_picture_is_shown_and_the_rest_is_added():
     blank = np.full((2, 2, 3), 255, np.uint8)
     here = stand(StillGlass(200.6), tilt_um_per_mm=0.0, blank=((5.0, 6.0),))
     sensor = PictureSensor(here, Reader(), [Stack(offsets, pictures)], blank)
-    found = sensor.measure(frame(7), Lap()).estimate
-    assert found.defocus_um == pytest.approx(-0.6)  # -1 was read, the glass is 0.4 nearer
-    assert found.interval_um == 0.3
+    estimate = sensor.measure(frame(7), Lap()).estimate
+    assert estimate.defocus_um == pytest.approx(-0.6)  # -1 was read, the glass is 0.4 nearer
+    assert estimate.interval_um == 0.3
     here.mechanics.um = 201.2
     assert sensor.measure(frame(8), Lap()).estimate.reason is Reason.OUTSIDE_RANGE
     at_5_mm = frame(9, start_ns=500_000_000)
@@ -155,9 +155,9 @@ def virtual_line(feed_forward, period_ms=28.6, length_mm=30.0, **strip):
     camera = ScanCamera(begin_ns, period_ms, clock=clock, sleep=sleep)
     sensor = ModelSensor(stand, 8.0, clock=clock, sleep=sleep)
     rig = build_rig(config_of(feed_forward, SPEED_UM_S), camera, stage, clock, line, sensor)
-    found = follow(rig, camera, stand, length_mm)
+    result = follow(rig, camera, stand, length_mm)
     rig.close()
-    return found
+    return result
 
 
 def test_feed_forward_keeps_a_line_in_focus_on_a_clock_of_its_own():
@@ -175,7 +175,7 @@ def test_a_line_over_the_reference_firmware():
     line = scan(Strip(), lambda s: ModelSensor(s, 8.0), length_mm=12.0)
     assert line.ended in ("tracking", "holding")
     assert sum(line.decisions.values()) >= line.frames > 0
-    assert all(100.0 <= seen.glass_um <= 300.0 for seen in line.seen)
+    assert all(100.0 <= exposure.glass_um <= 300.0 for exposure in line.seen)
 
 
 def test_a_wrong_sign_ends_the_line():

@@ -93,10 +93,10 @@ class Contract(ast.NodeVisitor):
         if not hasattr(owner, node.attr):
             self.problem(node, f"{use} does not exist")
             return None
-        found = getattr(owner, node.attr)
-        if isinstance(base, Instance) and isinstance(found, property):
-            return self.returned(found.fget.__doc__)
-        return found
+        member = getattr(owner, node.attr)
+        if isinstance(base, Instance) and isinstance(member, property):
+            return self.returned(member.fget.__doc__)
+        return member
 
     def by_name(self, name):
         return Instance(getattr(self.trt, NAMES[name])) if name in NAMES else None
@@ -199,8 +199,8 @@ class Contract(ast.NodeVisitor):
         if isinstance(base, Instance):
             use = f"{base.cls.__name__}.{target.attr} ="
             self.uses.add(use)
-            found = getattr(base.cls, target.attr, None)
-            if not isinstance(found, property) or found.fset is None:
+            member = getattr(base.cls, target.attr, None)
+            if not isinstance(member, property) or member.fset is None:
                 self.problem(target, f"{use} cannot be set")
 
     def visit_ListComp(self, node):

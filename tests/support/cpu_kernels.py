@@ -74,8 +74,8 @@ def _packed(kernel):
     for i, (c_type, name) in enumerate(kernel.parameters):
         if c_type.endswith("*"):
             null = f"p.{name} && " if name in MAY_BE_NULL else ""
-            found = f"p.{name} = ({c_type})here((unsigned long)p.{name}, {REACH[name]})"
-            places += f"if ({null}!({found})) return {i + 1};\n"
+            argument = f"p.{name} = ({c_type})here((unsigned long)p.{name}, {REACH[name]})"
+            places += f"if ({null}!({argument})) return {i + 1};\n"
     given = ", ".join(f"p.{name}" for _, name in kernel.parameters)
     struct = f"Packed_{kernel.name}"
     return (
@@ -163,16 +163,16 @@ class CpuKernels:
         """As `prepare`, of a frame with `pixels` of the models for one of its own."""
         small = np.zeros((512, 512, 3), np.uint8)
         used = FORMATS[frame.pixel_format.value]
-        seen = _resampled_view(frame, pixels, used.red)
-        self.launch(used.prepare_resampled, small=small, result=result, **seen)
+        view_of_frame = _resampled_view(frame, pixels, used.red)
+        self.launch(used.prepare_resampled, small=small, result=result, **view_of_frame)
         return small
 
     def gather_resampled(self, frame, pixels, result, slots):
         """As `gather`, likewise."""
         patches = np.zeros((slots, 224, 224, 3), np.uint8)
         used = FORMATS[frame.pixel_format.value]
-        seen = _resampled_view(frame, pixels, used.red)
-        self.launch(used.gather_resampled, slots, result=result, patches=patches, **seen)
+        view_of_frame = _resampled_view(frame, pixels, used.red)
+        self.launch(used.gather_resampled, slots, result=result, patches=patches, **view_of_frame)
         return patches
 
     def mask(self, scores, inside):
@@ -214,17 +214,17 @@ def new_result():
 
 
 def _resampled_view(frame, pixels, red):
-    seen = view(frame, pixels)
+    view_of_frame = view(frame, pixels)
     return {
-        "frame": seen.pixels,
-        "width": seen.width,
-        "height": seen.pixels.shape[0],
-        "pitch": seen.pixels.strides[0],
+        "frame": view_of_frame.pixels,
+        "width": view_of_frame.width,
+        "height": view_of_frame.pixels.shape[0],
+        "pitch": view_of_frame.pixels.strides[0],
         "red": red,
-        "rows": seen.resampled.rows,
-        "row_taps": seen.resampled.rows.shape[1] - 1,
-        "columns": seen.resampled.columns,
-        "column_taps": seen.resampled.columns.shape[1] - 1,
+        "rows": view_of_frame.resampled.rows,
+        "row_taps": view_of_frame.resampled.rows.shape[1] - 1,
+        "columns": view_of_frame.resampled.columns,
+        "column_taps": view_of_frame.resampled.columns.shape[1] - 1,
     }
 
 

@@ -99,27 +99,28 @@ def opened(models, backend="gpu", precision="fp16-flag", every=True, um_per_px=0
     return build_sensor(settings(models, backend, **more), objective, ClassRule(every=every))
 
 
-def described(seen):
+def described(measurement):
     """A Measurement as plain values."""
     from edge.measure.aggregate import NoFocus
 
-    estimate, patches = seen.estimate, seen.patches
-    told = "rejected_um" if isinstance(estimate, NoFocus) else "defocus_um"
+    estimate, patches = measurement.estimate, measurement.patches
+    key = "rejected_um" if isinstance(estimate, NoFocus) else "defocus_um"
     return {
-        "cells": [list(cell) for cell in seen.ranked.cells],
-        "k": seen.ranked.k,
+        "cells": [list(cell) for cell in measurement.ranked.cells],
+        "k": measurement.ranked.k,
         "left_out": patches.left_out,
-        "sparsity": seen.ranked.sparsity.value,
+        "sparsity": measurement.ranked.sparsity.value,
         "reason": getattr(getattr(estimate, "reason", None), "value", ""),
-        "um": getattr(estimate, told),
+        "um": getattr(estimate, key),
         "interval_um": estimate.interval_um,
         "patches_um": patches.defocus_um.tolist(),
         "spread_um": patches.spread_um.tolist(),
         "importance": patches.importance.tolist(),
         "optics": None if patches.optics is None else patches.optics.tolist(),
         "novelty": None if patches.novelty is None else patches.novelty.tolist(),
-        "photometry": list(seen.photometry.values()),
-        "shift": seen.shift and [seen.shift.score, seen.shift.feature, seen.shift.alarm],
+        "photometry": list(measurement.photometry.values()),
+        "shift": measurement.shift
+        and [measurement.shift.score, measurement.shift.feature, measurement.shift.alarm],
     }
 
 
@@ -213,13 +214,13 @@ def thousand(models, frames):
 
     sensor, nets = opened(models)
     few, many, some, none, _ = frames_of(frames)
-    seen = []
+    views = []
     for number in range(1000):
         if number in (160, 999):
             gc.collect()
             kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
             objects = len(gc.get_objects())
-            seen.append([live(), driver().stand_in_bytes(), len(tensorrt.alive), objects, kib])
+            views.append([live(), driver().stand_in_bytes(), len(tensorrt.alive), objects, kib])
         answer = measured(
             sensor,
             [many if number % 50 == 49 else some if number % 10 == 9 else (few, none)[number % 2]],
@@ -230,7 +231,7 @@ def thousand(models, frames):
     del sensor, nets, net
     gc.collect()
     return {
-        "after": seen, "k": answer[0]["k"], "end": [live(), len(tensorrt.alive)],
+        "after": views, "k": answer[0]["k"], "end": [live(), len(tensorrt.alive)],
         "launched": driver().stand_in_launched(),
     }  # fmt: skip
 
@@ -240,19 +241,19 @@ def refused(models, frames):
     from edge.errors import EngineRejected
     from engines.errors import GpuFailed
 
-    said = ""
+    words = ""
     try:
         sensor, nets = opened(models)
         measured(sensor, list(frames_of(frames)))
         for net in nets:
             net.close()
     except (EngineRejected, GpuFailed) as error:
-        said = f"{type(error).__name__}: {error}"
+        words = f"{type(error).__name__}: {error}"
         if "nets" in locals():
             for net in nets:
                 net.close()
     gc.collect()
-    return {"said": said, "live": live()}
+    return {"said": words, "live": live()}
 
 
 def broken(models, frames):
@@ -263,15 +264,15 @@ def broken(models, frames):
     frames = list(frames_of(frames))
     good = measured(sensor, frames[:1])[0]["k"]
     driver().stand_in_break()
-    said = []
+    messages = []
     for _ in range(2):
         try:
             measured(sensor, frames[:1])
         except GpuFailed as error:
-            said.append(str(error))
+            messages.append(str(error))
     for net in nets:
         net.close()
-    return {"good": good, "said": said, "live": live()}
+    return {"good": good, "said": messages, "live": live()}
 
 
 def selftest(models, frames):
@@ -284,12 +285,12 @@ def selftest(models, frames):
     folder = Path(tempfile.mkdtemp(dir=os.environ["STAND_IN_SCRATCH"]))
     write_plans(models, folder)
     gpu_open.open_gpu.__defaults__ = gpu_ready.gpu_is_ready.__defaults__ = (folder,)
-    told, page = folder / "told.json", folder / "page.html"
-    words = ["selftest", "--frames", "2", "--quiet", "--json", str(told), "--report", str(page)]
+    document, page = folder / "told.json", folder / "page.html"
+    words = ["selftest", "--frames", "2", "--quiet", "--json", str(document), "--report", str(page)]
     status = main(words)
     gc.collect()
     return {
-        "status": status, "told": json.loads(told.read_text()), "page": page.read_text(),
+        "status": status, "told": json.loads(document.read_text()), "page": page.read_text(),
         "live": live(), "backend": selftest_verb.ModelSettings().backend,
     }  # fmt: skip
 
@@ -300,14 +301,14 @@ def ready(models, frames):
 
     from engines.gpu.ready import gpu_is_ready
 
-    said = []
+    messages = []
     handler = logging.Handler()
-    handler.emit = lambda record: said.append(record.getMessage())
+    handler.emit = lambda record: messages.append(record.getMessage())
     logging.getLogger("engines.gpu.ready").addHandler(handler)
     folder = Path(tempfile.mkdtemp(dir=os.environ["STAND_IN_SCRATCH"]))
     before = gpu_is_ready(folder)
     write_plans(models, folder)
-    return {"before": before, "after": gpu_is_ready(folder), "said": said}
+    return {"before": before, "after": gpu_is_ready(folder), "said": messages}
 
 
 def harmed(models, frames):
@@ -329,12 +330,12 @@ def harmed(models, frames):
     else:
         tensorrt.__version__ = "10.3.1"
     plan.write_bytes(data)
-    said = ""
+    words = ""
     try:
         open_gpu(*(Manifest.read(models / f"{name}.json") for name in ("rin", "dpn")), folder)
     except EngineRejected as error:
-        said = str(error)
-    return {"said": said, "seen": len(tensorrt.alive), "live": live()}
+        words = str(error)
+    return {"said": words, "seen": len(tensorrt.alive), "live": live()}
 
 
 def golden(models, frames):
@@ -346,8 +347,8 @@ def golden(models, frames):
     for net in nets:
         given = batches(net.manifest.name)
         names = [output.name for output in net.manifest.outputs]
-        found = [dict(zip(names, net.infer(batch), strict=True)) for batch in given]
-        worst |= compare("stand-in", net.manifest, reference(net.manifest, given), found)
+        results = [dict(zip(names, net.infer(batch), strict=True)) for batch in given]
+        worst |= compare("stand-in", net.manifest, reference(net.manifest, given), results)
         five = dict(zip(names, net.infer(given[-1][:1]), strict=True))
         assert all(len(answer) == 1 for answer in five.values())
         net.close()

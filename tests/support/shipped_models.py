@@ -39,18 +39,18 @@ SHARE_SLACK = 0.03  # one of 40 patches; runtimes and processors differ in the s
 ERROR_SLACK = 1.25
 
 
-def worse(kind: str, found: dict[str, float]) -> list[str]:
+def worse(kind: str, numbers: dict[str, float]) -> list[str]:
     """Which numbers are worse than what the shipped model reached, and by how much, in words."""
-    assert found.keys() == REACHED[kind].keys()
-    told = []
+    assert numbers.keys() == REACHED[kind].keys()
+    faults = []
     for name, reached in REACHED[kind].items():
         share = name in SHARES
         bound = reached - SHARE_SLACK if share else reached * ERROR_SLACK
-        good = found[name] >= bound if share else found[name] <= bound  # NaN is not
+        good = numbers[name] >= bound if share else numbers[name] <= bound  # NaN is not
         if not good:
-            now = f"{kind}: {name} is {found[name]:.4g}"
-            told.append(f"{now}, was {reached:.4g}, bound {bound:.4g}")
-    return told
+            now = f"{kind}: {name} is {numbers[name]:.4g}"
+            faults.append(f"{now}, was {reached:.4g}, bound {bound:.4g}")
+    return faults
 
 
 def fresh_patches(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -79,10 +79,10 @@ def fresh_patches(count: int) -> tuple[np.ndarray, np.ndarray]:
 def reached_by_dpn(engine: Engine) -> tuple[dict[str, float], np.ndarray]:
     """The numbers of REACHED on 40 patches, and the spreads that the network told."""
     pictures, truth = fresh_patches(40)
-    found, spread, *_ = engine.infer(pictures)
-    error = np.abs(found - truth)
+    defocus, spread, *_ = engine.infer(pictures)
+    error = np.abs(defocus - truth)
     numbers = {
-        "direction": float((found * truth > 0.0).mean()),
+        "direction": float((defocus * truth > 0.0).mean()),
         "median_um": float(np.median(error)),
         "p90_um": float(np.quantile(error, 0.9)),
     }

@@ -106,8 +106,8 @@ class Line:
             message = m.decode(frame.kind, frame.payload)
             self.heard.append((frame.seq, message))
             for answer in [] if self.mute else self.script(message, frame.seq):
-                seq, said = answer if isinstance(answer, tuple) else (frame.seq, answer)
-                self.time.after(self.delay_s, lambda said=said, seq=seq: self.tell(said, seq))
+                seq, reply = answer if isinstance(answer, tuple) else (frame.seq, answer)
+                self.time.after(self.delay_s, lambda reply=reply, seq=seq: self.tell(reply, seq))
 
     def tell(self, message: m.Message, seq: int = 0, version: int = m.PROTOCOL_VERSION) -> None:
         """It arrives now."""

@@ -91,8 +91,8 @@ def test_a_lower_maximum_is_no_reversal(lump):
 
 def blocks(pictures, octave=0):
     """Energy of blocks and the noise that the checks tell, of each picture."""
-    found = [block_energy(picture, 0, 0) for picture in pictures]
-    return np.stack([f.blocks[octave] for f in found]), [f.noise[octave] for f in found]
+    results = [block_energy(picture, 0, 0) for picture in pictures]
+    return np.stack([f.blocks[octave] for f in results]), [f.noise[octave] for f in results]
 
 
 def test_noise_is_the_floor_and_detail_is_not():
@@ -143,13 +143,13 @@ def test_measured_focus_is_that_of_the_definition(kind, step_um):
     for layer in specimen.layers:
         layer.phase = layer.phase * np.float32(2.0 / slide.phase_share)
     away = np.arange(-6.0, 6.1, step_um)
-    found = labelled(made.pictures((specimen, slide), away), away)
+    labels = labelled(made.pictures((specimen, slide), away), away)
     true = true_focus((specimen, slide))
-    assert found.measured_um - made.FOCUS_UM == pytest.approx(true, abs=0.3 * step_um)
-    assert not found.edge
-    assert not found.reversed_contrast
-    assert found.octave == 0
-    assert found.informative == 4
+    assert labels.measured_um - made.FOCUS_UM == pytest.approx(true, abs=0.3 * step_um)
+    assert not labels.edge
+    assert not labels.reversed_contrast
+    assert labels.octave == 0
+    assert labels.informative == 4
 
 
 def test_noise_moves_the_focus_to_a_coarser_octave_only_where_it_must():
@@ -158,9 +158,9 @@ def test_noise_moves_the_focus_to_a_coarser_octave_only_where_it_must():
     rng = np.random.default_rng(2)
     noisy = np.clip(images + rng.normal(0, 20, images.shape), 0, 255).astype(np.uint8)
     true = made.FOCUS_UM + true_focus(field)
-    found = labelled(noisy, FINE)
-    assert found.octave == 0
-    assert found.measured_um == pytest.approx(true, abs=0.25)
+    labels = labelled(noisy, FINE)
+    assert labels.octave == 0
+    assert labels.measured_um == pytest.approx(true, abs=0.25)
 
 
 def test_of_planes_that_are_all_near_focus_the_empty_patches_are_told():
@@ -170,10 +170,10 @@ def test_of_planes_that_are_all_near_focus_the_empty_patches_are_told():
         for plane in (*layer.dyes.values(), layer.phase):
             plane[:, 200:] = 0.0
     away = np.arange(-2.5, 2.6, 0.5)
-    found = labelled(made.pictures((specimen, slide), away), away)
+    labels = labelled(made.pictures((specimen, slide), away), away)
     true = made.FOCUS_UM + true_focus((specimen, slide))
-    assert found.measured_um == pytest.approx(true, abs=0.15)
-    assert found.richness[:, 0].min() > 0.8 > 0.5 > found.richness[:, 1].max()
+    assert labels.measured_um == pytest.approx(true, abs=0.15)
+    assert labels.richness[:, 0].min() > 0.8 > 0.5 > labels.richness[:, 1].max()
 
 
 @pytest.mark.parametrize(("optics", "within_um"), [((0.0, 0.0), 0.15), ((0.45, 1.0), 0.35)])
@@ -184,27 +184,27 @@ def test_an_unstained_specimen_is_focused_where_contrast_reverses(optics, within
     if optics == (0.0, 0.0):
         plain = [float(image[..., 1].std()) for image in images]
         assert plain[len(away) // 2] < 0.8 * max(plain)  # least contrast in focus: the trap
-    found = labelled(images, away)
-    assert found.reversed_contrast
-    assert found.measured_um == pytest.approx(made.FOCUS_UM, abs=within_um)
-    assert found.informative == 4
+    labels = labelled(images, away)
+    assert labels.reversed_contrast
+    assert labels.measured_um == pytest.approx(made.FOCUS_UM, abs=within_um)
+    assert labels.informative == 4
 
 
 def test_pictures_of_nothing_have_no_focus():
     away = np.arange(-3.0, 3.1, 1.0)
-    found = labelled(np.full((len(away), 512, 512, 3), 200, np.uint8), away)
-    assert np.isnan(found.measured_um)
-    assert found.informative == 0
+    labels = labelled(np.full((len(away), 512, 512, 3), 200, np.uint8), away)
+    assert np.isnan(labels.measured_um)
+    assert labels.informative == 0
 
 
 def test_tilt_is_seen_and_flat_stays_flat():
     away = np.arange(-8.0, 8.1, 1.0)
     shape, grid = (512, 1344), PatchGrid(2, 6)
     steep = made.pictures(made.field(6, shape, tilt=10.0), away)
-    found = labelled(steep, away, made.FOCUS_UM, grid)
+    labels = labelled(steep, away, made.FOCUS_UM, grid)
     true = 10.0 * shape[1] * 0.34e-3
-    assert found.tilt_um == pytest.approx(true, rel=0.35)
-    assert found.height_um[:, -1].mean() > 1.0 > -1.0 > found.height_um[:, 0].mean()
+    assert labels.tilt_um == pytest.approx(true, rel=0.35)
+    assert labels.height_um[:, -1].mean() > 1.0 > -1.0 > labels.height_um[:, 0].mean()
     flat = labelled(made.pictures(made.field(6, shape), away), away, made.FOCUS_UM, grid)
     assert not flat.tilt_um
     assert not flat.height_um.any()
@@ -399,9 +399,9 @@ def test_the_interval_is_as_wide_as_the_worst_stack_needs():
     calm, wild = [result("a", 0.4)] * 10, [result("b", 6.0)] * 10
     assert fit_few(calm, shipped, {})["interval"]["factors"] == {"1": 1.0, "9": 0.5}
     assert fit_few([*calm, *wild], shipped, {})["interval"]["factors"] == {"1": 6.0, "9": 3.0}
-    seen = {**dict.fromkeys(PHOTOMETRY, 0.0), "background": 200.0}
+    light = {**dict.fromkeys(PHOTOMETRY, 0.0), "background": 200.0}
     wide = fit_few(
-        [dataclasses.replace(calm[0], photometry=seen)],
+        [dataclasses.replace(calm[0], photometry=light)],
         shipped,
         {"background": [100.0, 210.0], "saturated": 0.07},
     )
@@ -421,11 +421,11 @@ def strange(tmp_path_factory):
     """Six stacks of an instrument whose z falls as the objective rises; 704 x 512 px."""
     folder = tmp_path_factory.mktemp("strange")
     away = np.arange(-20.0, 20.1, 4.0) + 0.5
-    found = {}
+    results = {}
     for i in range(6):
         field = made.field(20 + i, (512, 704), ("cell", "tissue")[i % 2])
-        found[f"s{i}"] = away, made.pictures(field, away, made.optics(0.7, 1.2), i)
-    return made.write(folder, found, up=-1)
+        results[f"s{i}"] = away, made.pictures(field, away, made.optics(0.7, 1.2), i)
+    return made.write(folder, results, up=-1)
 
 
 def options(manifest, out, **more):
@@ -442,12 +442,12 @@ def test_a_strange_instrument_is_learned(strange, tmp_path, capsys):
                  "--out", str(out), "--steps", "48", "--json", str(result),
                  "--report", str(tmp_path / "page"), "--quiet"]  # fmt: skip
     assert main(arguments) == 0
-    found = json.loads(result.read_text())
-    assert found["mirrored"]
-    assert found["grid"] == [2, 3]
-    assert found["after"]["left_um"] < 0.2 * found["before"]["left_um"]
-    assert found["after"]["direction"] >= 0.9
-    assert found["after"]["coverage"] > 0.8
+    document = json.loads(result.read_text())
+    assert document["mirrored"]
+    assert document["grid"] == [2, 3]
+    assert document["after"]["left_um"] < 0.2 * document["before"]["left_um"]
+    assert document["after"]["direction"] >= 0.9
+    assert document["after"]["coverage"] > 0.8
     assert "held-out stacks, 22 planes" in capsys.readouterr().out
     page = (tmp_path / "page" / "index.html").read_text()
     assert page.count("<svg") == 2
@@ -467,23 +467,23 @@ def focus(models, manifest):
     sensor, nets = build_sensor(files, Objective(0.75, 20.0, 0.34), ClassRule())
     plane = next(p for p in stacks(read_manifest(manifest))["s5"] if p.defocus_um < -5)
     frame = Frame(read_pixels(plane), PixelFormat.RGB8, 1, 0, 0)
-    seen = sensor.measure(frame, Lap())
+    measurement = sensor.measure(frame, Lap())
     for net in nets:
         net.close()
-    assert seen.ranked.scores.shape == (2, 3)
-    assert seen.estimate.defocus_um == pytest.approx(plane.defocus_um, abs=3.0)
+    assert measurement.ranked.scores.shape == (2, 3)
+    assert measurement.estimate.defocus_um == pytest.approx(plane.defocus_um, abs=3.0)
 
 
 def test_an_instrument_without_a_sign_is_refused(tmp_path):
     """Pictures that are the same above and below focus: nothing is written."""
     away = np.arange(-20.0, 20.1, 4.0)
-    found = {}
+    results = {}
     for i in range(3):
         images = made.pictures(made.field(30 + i), np.abs(away), made.optics(0.0, 0.0), i)
-        found[f"s{i}"] = away, images
+        results[f"s{i}"] = away, images
     out = tmp_path / "models"
     with pytest.raises(AdaptRefused, match=r"no sign: on .* above and below focus look alike"):
-        verb.run(options(made.write(tmp_path, found), out, steps=8))  # none has it either
+        verb.run(options(made.write(tmp_path, results), out, steps=8))  # none has it either
     assert not out.exists()
     assert not list(tmp_path.glob(".adapting-*"))
 
@@ -491,7 +491,7 @@ def test_an_instrument_without_a_sign_is_refused(tmp_path):
 def test_models_that_are_no_better_are_not_written(tmp_path, monkeypatch):
     """Networks that come back as they were from tuning, on an instrument they know."""
     away = np.arange(-20.0, 20.1, 4.0)
-    found = {
+    result = {
         f"s{i}": (away, made.pictures(made.field(40 + i, (512, 704)), away, made.optics(), i))
         for i in range(4)
     }
@@ -499,7 +499,7 @@ def test_models_that_are_no_better_are_not_written(tmp_path, monkeypatch):
     monkeypatch.setattr(verb, "tune", lambda *_: (tune.start("rin", grid), tune.start("dpn", grid)))
     out = tmp_path / "models"
     with pytest.raises(AdaptRefused, match=r"not better: the adapted models leave .* um"):
-        verb.run(options(made.write(tmp_path, found), out, hold_out=["s3"]))
+        verb.run(options(made.write(tmp_path, result), out, hold_out=["s3"]))
     assert not out.exists()
 
 
@@ -531,5 +531,5 @@ def test_pools_of_other_sizes_are_read_by_the_same_code(tmp_path):
     energy = np.full((16, 16), 0.001, np.float32)
     labels = pack_label(3.0, energy, sharpness_at(energy, 0.0), None)[None]
     pool = Pool(tmp_path, np.zeros((1, 256, 256, 3), np.uint8), labels)
-    _, found = dpn_batch(pool, pool.ready(), np.random.default_rng(0), 4, 224)
-    np.testing.assert_allclose(found[:, 0], -3.0, atol=1e-5)
+    _, result = dpn_batch(pool, pool.ready(), np.random.default_rng(0), 4, 224)
+    np.testing.assert_allclose(result[:, 0], -3.0, atol=1e-5)

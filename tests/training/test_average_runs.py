@@ -31,9 +31,9 @@ def _saved(folder: Path, seed: int, steps: int = 0, variant: str = "bins") -> Pa
 
 def test_the_result_has_the_mean_weights_and_all_samples(tmp_path: Path) -> None:
     paths = [_saved(tmp_path, 1, 3), _saved(tmp_path, 2, 5)]
-    found, one, two = average_runs.average_weights(paths), Run.load(paths[0]), Run.load(paths[1])
-    assert (found.samples, found.seconds) == (112 + 20, 80.0)
-    states = (run.average.state_dict() for run in (found, one, two))
+    mean_run, one, two = average_runs.average_weights(paths), Run.load(paths[0]), Run.load(paths[1])
+    assert (mean_run.samples, mean_run.seconds) == (112 + 20, 80.0)
+    states = (run.average.state_dict() for run in (mean_run, one, two))
     for mean, a, b in zip(*(state.values() for state in states), strict=True):
         if mean.is_floating_point():
             torch.testing.assert_close(mean, (a + b) / 2)
@@ -51,11 +51,11 @@ def test_statistics_are_those_of_the_pools_patches(pool: Pool, tmp_path: Path) -
     before = [norm.momentum for norm in norms]
     for norm in norms:
         norm.running_mean.fill_(50.0)
-    seen: list[torch.Tensor] = []
-    hook = norms[0].register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    batches: list[torch.Tensor] = []
+    hook = norms[0].register_forward_pre_hook(lambda _, given: batches.append(given[0]))
     average_runs.measure_statistics(run, [pool], batches=3)
     hook.remove()
-    expected = torch.stack([each.mean(dim=(0, 2, 3)) for each in seen]).mean(dim=0)
+    expected = torch.stack([each.mean(dim=(0, 2, 3)) for each in batches]).mean(dim=0)
     torch.testing.assert_close(norms[0].running_mean, expected)
     assert not any(norm.training for norm in norms)
     assert [norm.momentum for norm in norms] == before

@@ -102,8 +102,8 @@ def test_dastidar_sees_nothing_but_the_difference() -> None:
     with torch.no_grad():
         still = net(same)
         assert torch.allclose(still[0], still[1])
-        seen = net(other)
-        assert not torch.allclose(seen[0], seen[1])
+        answer = net(other)
+        assert not torch.allclose(answer[0], answer[1])
 
 
 def test_li_takes_the_sign_from_the_side_and_the_size_from_that_sides_network() -> None:
@@ -176,8 +176,8 @@ def test_weights_come_back_in_half_precision(tmp_path: Path) -> None:
     run.save(tmp_path / "liao" / "checkpoint.pt")
     main([str(tmp_path / "liao" / "checkpoint.pt"), "--out", str(tmp_path / "out")])
     net = read(tmp_path / "out" / "liao.pt")
-    found = facts(tmp_path / "out" / "liao.pt")
-    assert (found["kind"], found["samples"]) == ("liao", 4)
+    result = facts(tmp_path / "out" / "liao.pt")
+    assert (result["kind"], result["samples"]) == ("liao", 4)
     for kept, own in zip(net.state_dict().values(), run.average.state_dict().values(), strict=True):
         assert torch.allclose(kept, own, rtol=2e-3, atol=1e-6)
     assert not isinstance(net, DPN)

@@ -47,17 +47,17 @@ def interval_rows(slides: int, seed: int, heavy: bool = False, frames: int = 2) 
             bad = math.exp(rng.normal(0, 0.3))
             for _ in range(frames):
                 few = int(rng.integers(1, 4)) if k == 3 else k
-                found = float(rng.uniform(-25, 25))
-                network = 0.15 * math.exp(rng.normal(0, 0.5)) * (1 + abs(found) / 10)
+                reading = float(rng.uniform(-25, 25))
+                network = 0.15 * math.exp(rng.normal(0, 0.5)) * (1 + abs(reading) / 10)
                 between = network * math.exp(rng.normal(0, 0.3))
                 importance = 1 - float(rng.uniform(0, 0.2 if kind == "tissue" else 0.05))
                 size = bad * math.hypot(
                     0.05, 0.5 * network * (1 + 1 / math.sqrt(few)), 3 * (1 - importance),
-                    0.01 * found,
+                    0.01 * reading,
                 )  # fmt: skip
                 error = abs(float(rng.standard_t(4) if heavy else rng.normal())) * size
                 rows.append(FrameRow(
-                    "everyday", f"{kind} {name}", f"{kind}{name}{slide}", few, error, found,
+                    "everyday", f"{kind} {name}", f"{kind}{name}{slide}", few, error, reading,
                     network, between, importance, NOTHING, {},
                 ))  # fmt: skip
     return rows
@@ -146,8 +146,8 @@ def test_few_slides_share_a_factor():
 def test_coverage_on_fresh_slides_in_every_group(heavy):
     calibration = fit_interval(*split(interval_rows(400, 1, heavy), (0, 1)), START)
     fresh = interval_rows(500, 2, heavy)
-    found = group_coverage(fresh, calibration)
-    assert all(0.93 <= share <= 0.97 for share in found.values()), found
+    coverage = group_coverage(fresh, calibration)
+    assert all(0.93 <= share <= 0.97 for share in coverage.values()), coverage
     # and it is no constant: vague frames get wide intervals
     half = intervals(fresh, calibration)
     vague = np.array([row.network_um for row in fresh])
@@ -159,8 +159,8 @@ def test_one_factor_for_all_would_not_do():
     plain = dataclasses.replace(START, scale_um=1.0, network=0.0)
     factor = slide_quantile(np.array([row.error_um for row in rows]), slide_numbers(rows), 0.95)
     constant = dataclasses.replace(plain, factors=((1, factor),))
-    found = group_coverage(interval_rows(250, 2), constant)
-    assert max(found.values()) > 0.97 or min(found.values()) < 0.93
+    coverage = group_coverage(interval_rows(250, 2), constant)
+    assert max(coverage.values()) > 0.97 or min(coverage.values()) < 0.93
 
 
 def test_the_promise_does_not_rest_on_the_shape():
@@ -186,15 +186,15 @@ def test_what_matters_is_found():
     noise = np.random.default_rng(7).normal(0, 1, len(rows))
     by_network = [dataclasses.replace(row, error_um=abs(float(n)) * row.network_um)
                   for row, n in zip(rows, noise, strict=True)]  # fmt: skip
-    found = fit_interval(*split(by_network, (0, 1)), START)
-    assert at_every_law(found.network) == pytest.approx([1.0] * 3, abs=0.25)
-    assert max(at_every_law(found.importance)) < 0.15
+    fit = fit_interval(*split(by_network, (0, 1)), START)
+    assert at_every_law(fit.network) == pytest.approx([1.0] * 3, abs=0.25)
+    assert max(at_every_law(fit.importance)) < 0.15
     by_importance = [dataclasses.replace(row, error_um=abs(float(n)) * (1 - row.importance))
                      for row, n in zip(rows, noise, strict=True)]  # fmt: skip
-    found = fit_interval(*split(by_importance, (0, 1)), START)
-    assert at_every_law(found.importance) == pytest.approx([1.0] * 3, abs=0.25)
+    fit = fit_interval(*split(by_importance, (0, 1)), START)
+    assert at_every_law(fit.importance) == pytest.approx([1.0] * 3, abs=0.25)
     # the network's own doubt always counts
-    assert at_every_law(found.network) == pytest.approx([0.25] * 3, abs=0.05)
+    assert at_every_law(fit.network) == pytest.approx([0.25] * 3, abs=0.05)
     by_colour = [
         dataclasses.replace(
             row, error_um=abs(float(n)) * colour, photometry={"colour": colour - 0.01}
@@ -202,8 +202,8 @@ def test_what_matters_is_found():
         for row, n in zip(rows, noise, strict=True)
         for colour in [0.02 + 0.1 * row.importance**20]
     ]
-    found = fit_interval(*split(by_colour, (0, 1)), START)
-    assert number_for(found.colour, 31) == pytest.approx(1.0, abs=0.3)
+    fit = fit_interval(*split(by_colour, (0, 1)), START)
+    assert number_for(fit.colour, 31) == pytest.approx(1.0, abs=0.3)
     covered = [row for row in rows if row.k >= 31]
     levels = np.random.default_rng(8).uniform(100.0, 225.0, len(covered))
     by_ground = [
@@ -212,9 +212,9 @@ def test_what_matters_is_found():
         )
         for row, n, level in zip(covered, noise, levels.tolist(), strict=False)
     ]
-    found = fit_interval(*split(by_ground, (0, 1)), START)
-    assert found.background == pytest.approx(1.0, abs=0.3)
-    assert found.network == pytest.approx(0.25, abs=0.05)
+    fit = fit_interval(*split(by_ground, (0, 1)), START)
+    assert fit.background == pytest.approx(1.0, abs=0.3)
+    assert fit.network == pytest.approx(0.25, abs=0.05)
 
 
 def test_few_and_many_patches_have_laws_of_their_own_where_there_are_slides_enough():
@@ -230,11 +230,11 @@ def test_few_and_many_patches_have_laws_of_their_own_where_there_are_slides_enou
             rows.append(dataclasses.replace(row, error_um=error, between_um=between))
         return rows
 
-    found = fit_interval(*split(by_k(250), (0, 1)), START)
-    few, nine, many = at_every_law(found.network)
+    fit = fit_interval(*split(by_k(250), (0, 1)), START)
+    few, nine, many = at_every_law(fit.network)
     assert few == pytest.approx(1.0, abs=0.25)
     assert (nine, many) == pytest.approx((0.25, 0.25), abs=0.05)
-    few, nine, many = at_every_law(found.patches)
+    few, nine, many = at_every_law(fit.patches)
     assert few < 0.15
     assert (nine, many) == pytest.approx((1.0, 1.0), abs=0.3)
     together = fit_interval(*split(by_k(60), (0, 1)), START)
@@ -254,10 +254,10 @@ def test_near_is_inside_as_often_as_far():
             for row in rows
         ]
 
-    found = fit_interval(*split(growing(interval_rows(160, 17)), (0, 1)), START)
-    assert max(at_every_law(found.distance)) <= 0.0
+    fit = fit_interval(*split(growing(interval_rows(160, 17)), (0, 1)), START)
+    assert max(at_every_law(fit.distance)) <= 0.0
     fresh = growing(interval_rows(300, 18))
-    inside = np.array([row.error_um for row in fresh]) <= intervals(fresh, found)
+    inside = np.array([row.error_um for row in fresh]) <= intervals(fresh, fit)
     assert inside[np.abs([row.found_um for row in fresh]) < 3.0].mean() > 0.93
 
 
@@ -294,16 +294,16 @@ def test_no_slide_judges_what_was_fitted_on_it(monkeypatch):
 
 def test_only_many_slides_may_narrow_what_was_fitted(monkeypatch):
     """Where the halves say that 0.8 times as wide would do."""
-    found = {}
+    results = {}
     for slides in (40, 80):  # of each of six groups
         rows = interval_rows(slides, 3)
         for wider in (0.8, 1.0):
             monkeypatch.setattr(
                 "training.fit_interval._wider", lambda halves, start, to=wider: ((1, to),)
             )
-            found[slides, wider] = fit_interval(*split(rows, (0, 1)), START).factors
-    assert found[40, 0.8] == found[40, 1.0]
-    for (k, narrow), (_, whole) in zip(found[80, 0.8], found[80, 1.0], strict=True):
+            results[slides, wider] = fit_interval(*split(rows, (0, 1)), START).factors
+    assert results[40, 0.8] == results[40, 1.0]
+    for (k, narrow), (_, whole) in zip(results[80, 0.8], results[80, 1.0], strict=True):
         assert narrow == pytest.approx(0.8 * whole, abs=1e-3), k
 
 
@@ -436,9 +436,9 @@ def test_without_frames_outside_nothing_is_searched():
 
 def test_too_few_slides_for_one_per_cent_are_said():
     halves = split(optics_rows("everyday", 8, 12), (0, 1))
-    found = fit_training_range((halves[0], halves[1]), [])
-    assert any("100 are needed" in remark for remark in found.remarks)
-    assert alarms(training_range_of(found.training_range), halves[1]) == 0.0
+    fit = fit_training_range((halves[0], halves[1]), [])
+    assert any("100 are needed" in remark for remark in fit.remarks)
+    assert alarms(training_range_of(fit.training_range), halves[1]) == 0.0
 
 
 def test_a_witness_that_sees_nothing_spends_no_false_alarms(monkeypatch):
@@ -448,10 +448,8 @@ def test_a_witness_that_sees_nothing_spends_no_false_alarms(monkeypatch):
     fresh = optics_rows("outside", 60, 22, **foreign)
 
     def rings() -> float:
-        found = fit_training_range(
-            (halves[0], halves[1]), optics_rows("outside", 30, 11, **foreign)
-        )
-        return alarms(training_range_of(found.training_range), fresh)
+        fit = fit_training_range((halves[0], halves[1]), optics_rows("outside", 30, 11, **foreign))
+        return alarms(training_range_of(fit.training_range), fresh)
 
     free = rings()
     monkeypatch.setattr("training.fit_training_range.SLACKS", (1.0,))
@@ -460,9 +458,9 @@ def test_a_witness_that_sees_nothing_spends_no_false_alarms(monkeypatch):
 
 def test_a_model_without_witnesses_gets_bounds_of_the_light():
     halves = split(optics_rows("everyday", 20, 13, known=False), (0, 1))
-    found = fit_training_range((halves[0], halves[1]), [], action="hold").training_range
-    assert set(found["bounds"]) == set(PHOTOMETRY)
-    assert training_range_of(found, outputs=False).hold
+    fit = fit_training_range((halves[0], halves[1]), [], action="hold").training_range
+    assert set(fit["bounds"]) == set(PHOTOMETRY)
+    assert training_range_of(fit, outputs=False).hold
     bare = [dataclasses.replace(row, photometry={}) for row in halves[0]]
     with pytest.raises(ValueError, match="neither"):
         fit_training_range((bare, bare), [])
@@ -491,9 +489,9 @@ def result_of(row: FrameRow, number: int) -> FrameResult:
 def rows_csv(tmp_path_factory):
     path = tmp_path_factory.mktemp("calibrate") / "rows.csv"
     measured = interval_rows(40, 40, frames=2)
-    seen = optics_rows("everyday", 40, 41, frames=2)
+    optics = optics_rows("everyday", 40, 41, frames=2)
     rows = [dataclasses.replace(a, patches=b.patches, photometry=b.photometry, k=b.k)
-            for a, b in zip(measured, seen, strict=True)]  # fmt: skip
+            for a, b in zip(measured, optics, strict=True)]  # fmt: skip
     rows += [*optics_rows("edge", 8, 42), *outside_rows(8, 43)]
     with rows_file(path) as append:
         for number, row in enumerate(rows):
@@ -530,8 +528,8 @@ def test_the_best_of_more_patches_are_looked_at_as_the_runtime_would():
     whole = FrameRow("everyday", "cell sparse", "1", 10, 6.9, 9.0, 4.5, 0.0, 0.55, patches, {}, 2.1)
     best = best_of(whole, 3)
     assert (best.k, best.patches.left_out, len(best.patches.cells)) == (3, 7, 3)
-    found = best.found_um, best.error_um, best.network_um, best.importance
-    assert found == pytest.approx((2.2, 0.1, 1.0, 0.9), rel=1e-5)
+    result = best.found_um, best.error_um, best.network_um, best.importance
+    assert result == pytest.approx((2.2, 0.1, 1.0, 0.9), rel=1e-5)
     assert best.between_um == pytest.approx(1.4826 * 0.2, rel=1e-5)
     # nine would be believed to the least half-width, nine of ten are not
     calibration = IntervalModel(27.0, scale_um=((1, 2.0), (9, 1e-3)), least_um=0.1)

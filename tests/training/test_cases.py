@@ -57,9 +57,9 @@ def test_optics_lie_where_the_condition_says(name):
 def test_edge_visits_the_four_corners_in_every_group():
     case = CASES["edge"]
     corners = {(w, c) for w in NOMINAL_W040 for c in NOMINAL_COLOUR}
-    found = [tuple(o) for o in optics(case, 4)]
+    results = [tuple(o) for o in optics(case, 4)]
     for turn in range(len(case.groups)):
-        assert set(found[turn :: len(case.groups)]) == corners
+        assert set(results[turn :: len(case.groups)]) == corners
 
 
 @pytest.mark.parametrize(

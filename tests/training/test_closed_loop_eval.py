@@ -189,9 +189,9 @@ def test_near_enough_can_be_told(models, tmp_path, monkeypatch):
     report = tmp_path / "loop.json"
     words = ["--case", "clean", "--slides", "1", "--models", str(models), "--quiet"]
     assert closed_loop.main([*words, "--deadband", "26", "--json", str(report)]) == 0
-    found = json.loads(report.read_text())
-    assert found["deadband_um"] == 26.0
-    assert {(f["decision"], f["reason"], f["moves"]) for f in found["fields"]} == {
+    document = json.loads(report.read_text())
+    assert document["deadband_um"] == 26.0
+    assert {(f["decision"], f["reason"], f["moves"]) for f in document["fields"]} == {
         ("IN_FOCUS", "in-deadband", 0)
     }
     for wrong in ("0", "-1", "101", "nan", "near"):

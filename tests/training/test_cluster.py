@@ -50,15 +50,15 @@ def broken(number: int) -> int:
 
 
 def test_without_workers_it_is_this_process(tmp_path: Path) -> None:
-    found = list(in_order(slow_square, [(n, str(tmp_path)) for n in range(3)]))
-    assert [square for square, _ in found] == [0, 1, 4]
-    assert {pid for _, pid in found} == {os.getpid()}
+    results = list(in_order(slow_square, [(n, str(tmp_path)) for n in range(3)]))
+    assert [square for square, _ in results] == [0, 1, 4]
+    assert {pid for _, pid in results} == {os.getpid()}
 
 
 def test_two_workers_share_the_jobs_and_keep_their_order(tmp_path: Path) -> None:
-    found = list(in_order(slow_square, [(n, str(tmp_path)) for n in range(12)], workers=2))
-    assert [square for square, _ in found] == [n * n for n in range(12)]
-    assert len({pid for _, pid in found} - {os.getpid()}) == 2
+    results = list(in_order(slow_square, [(n, str(tmp_path)) for n in range(12)], workers=2))
+    assert [square for square, _ in results] == [n * n for n in range(12)]
+    assert len({pid for _, pid in results} - {os.getpid()}) == 2
 
 
 def test_a_killed_workers_jobs_are_done_again(tmp_path: Path) -> None:
@@ -115,8 +115,8 @@ def test_a_set_is_the_same_though_a_worker_was_killed(
 def test_wrong_numbers_and_a_missing_library(monkeypatch: pytest.MonkeyPatch) -> None:
     both = {"workers": 1, "scheduler": "tcp://a:1"}
     wrong = (({"workers": 0}, "must be 1 to"), ({"workers": 513}, "must be 1 to"))
-    for words, said in (*wrong, (both, "give one of them")):
-        with pytest.raises(ConfigError, match=said):
+    for words, message in (*wrong, (both, "give one of them")):
+        with pytest.raises(ConfigError, match=message):
             list(in_order(broken, [(1,)], **words))
     monkeypatch.setattr(cluster, "CONNECT_S", 0.5)
     with pytest.raises(ConfigError, match="cannot be reached"):
@@ -133,9 +133,9 @@ def test_wrong_numbers_and_a_missing_library(monkeypatch: pytest.MonkeyPatch) ->
 def test_another_machines_scheduler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with connected(1, None) as client:
         address = client.scheduler.address
-        found = list(in_order(slow_square, [(n, str(tmp_path)) for n in range(3)],
+        results = list(in_order(slow_square, [(n, str(tmp_path)) for n in range(3)],
                               scheduler=address))  # fmt: skip
-        assert [square for square, _ in found] == [0, 1, 4]
+        assert [square for square, _ in results] == [0, 1, 4]
         shared(tmp_path, client)
         monkeypatch.setattr(cluster, "release", lambda: "an older one")
         with pytest.raises(ConfigError, match=r"runs .*, this is an older one"):

@@ -46,10 +46,10 @@ class Threads:
         self._meeting, self._table = meeting, table
 
     def average(self, tensors: Iterable[Tensor]) -> None:
-        found = list(tensors)
-        self._table[self.rank] = [t.detach().clone() for t in found]
+        results = list(tensors)
+        self._table[self.rank] = [t.detach().clone() for t in results]
         self._meeting.wait(60)
-        for place, tensor in enumerate(found):
+        for place, tensor in enumerate(results):
             tensor.detach().copy_(sum(row[place] for row in self._table) / self.size)
         self._meeting.wait(60)
 
@@ -136,8 +136,8 @@ def test_torchrun_trains_as_the_team_of_threads_does_and_resumes(
     pool: Pool, tmp_path: Path
 ) -> None:
     process = torchrun(pool, tmp_path / "run", "--steps", "3")
-    said, _ = process.communicate(timeout=PATIENCE_S)
-    assert process.returncode == 0, said
+    output, _ = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, output
     kept = Run.load(tmp_path / "run" / "checkpoint.pt")
     assert (kept.step, kept.samples) == (3, 24)
     (first, _) = group(pool, 3)
@@ -157,9 +157,9 @@ def test_a_killed_process_ends_all_and_the_checkpoint_is_whole(pool: Pool, tmp_p
             ["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True
         ).stdout.split()
         os.kill(int(children[-1]), signal.SIGKILL)
-        said, _ = process.communicate(timeout=PATIENCE_S)
+        output, _ = process.communicate(timeout=PATIENCE_S)
         assert process.returncode != 0
-        assert "SIGKILL" in said or "Signal 9" in said
+        assert "SIGKILL" in output or "Signal 9" in output
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)

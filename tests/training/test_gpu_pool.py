@@ -75,8 +75,8 @@ def test_the_truth_of_windows_is_the_cores(pools: list[Pool], size_px: int) -> N
     label = np.array(pools[0].labels[0])
     richness, correction = labels.window_label(label, size_px)
     packed = torch.from_numpy(label[HEAD:]).reshape(1, PARTS, BLOCKS, BLOCKS)
-    found, focus = window_label(packed, size_px)
-    assert np.allclose(found[0], richness, atol=1e-6)
+    result, focus = window_label(packed, size_px)
+    assert np.allclose(result[0], richness, atol=1e-6)
     assert np.allclose(focus[0].numpy() - label[0], correction, atol=1e-5)
 
 

@@ -56,9 +56,11 @@ def test_patches_of_a_tilted_field_are_sharp_at_their_own_heights() -> None:
     field = JudgeField(instrument(tilted=1.0, tilt_um_per_mm=(12.0, 12.0)), 4, 1, "tissue dense")
     down, across = field.slide.tilt_um_per_mm
     half_mm = 112 * 0.34e-3
-    found = field.sharpest.patch_um
-    assert found[1].mean() - found[0].mean() == pytest.approx(2 * half_mm * down, abs=0.35)
-    assert found[:, 1].mean() - found[:, 0].mean() == pytest.approx(2 * half_mm * across, abs=0.35)
+    heights = field.sharpest.patch_um
+    assert heights[1].mean() - heights[0].mean() == pytest.approx(2 * half_mm * down, abs=0.35)
+    assert heights[:, 1].mean() - heights[:, 0].mean() == pytest.approx(
+        2 * half_mm * across, abs=0.35
+    )
 
 
 def test_sharpness_reached_is_one_at_the_sharpest_plane_and_less_beside_it() -> None:
@@ -92,8 +94,8 @@ def test_the_shipped_network_reads_the_direction_of_the_judges_frames() -> None:
         for z_um in (-8.0, 8.0):
             frame = field.picture(field.sharpest.field_um + z_um)
             patch = frame[224 * row : 224 * row + 224, 224 * column : 224 * column + 224]
-            found = float(engine.infer(np.ascontiguousarray(patch[None]))[0][0])
-            assert found == pytest.approx(-z_um, abs=3.0), group
+            reading = float(engine.infer(np.ascontiguousarray(patch[None]))[0][0])
+            assert reading == pytest.approx(-z_um, abs=3.0), group
 
 
 def test_nothing_of_the_simulator_is_imported() -> None:
@@ -101,8 +103,8 @@ def test_nothing_of_the_simulator_is_imported() -> None:
         "import sys, training.judge.__main__, training.judge.stacks;"
         "print([name for name in sys.modules if name.split('.')[0] == 'simulator'])"
     )
-    found = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"
+    done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_fixing_one_property_of_a_slide_leaves_the_others_as_they_were() -> None:
@@ -149,9 +151,9 @@ def test_the_search_finds_a_peak_that_is_known() -> None:
 
     grid = PatchGrid(2, 2, 32.0, 0.0, 0.0)
     stack = Stack(picture, grid, content_of(np.array([[1.0, 0.9], [0.1, 0.2]])))
-    found = stack.sharpest(-3.0, 3.0)
-    assert found.field_um == pytest.approx(0.37, abs=0.01)
-    assert found.patch_um == pytest.approx(np.full((2, 2), 0.37), abs=0.01)
+    peak = stack.sharpest(-3.0, 3.0)
+    assert peak.field_um == pytest.approx(0.37, abs=0.01)
+    assert peak.patch_um == pytest.approx(np.full((2, 2), 0.37), abs=0.01)
 
 
 def test_the_search_is_not_caught_on_a_lower_rise_beside_the_highest() -> None:

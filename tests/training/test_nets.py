@@ -106,11 +106,11 @@ def test_the_optics_head_learns_from_its_likelihood() -> None:
         optimiser.zero_grad()
         head.loss(*summary, truth).backward()
         optimiser.step()
-    found = head(*summary).detach()
-    assert (found[:, 0] - truth[:, 0]).abs().mean() < 0.06
+    answer = head(*summary).detach()
+    assert (answer[:, 0] - truth[:, 0]).abs().mean() < 0.06
     # the posterior of a uniform prior and the noise: 0.05, and 0.13 where the prior helps
-    assert found[:, 1].mean() == pytest.approx(0.05, rel=0.35)
-    assert found[:, 3].mean() == pytest.approx(0.13, rel=0.35)
+    assert answer[:, 1].mean() == pytest.approx(0.05, rel=0.35)
+    assert answer[:, 3].mean() == pytest.approx(0.13, rel=0.35)
 
 
 def test_a_thick_section_widens_the_spread_in_squares() -> None:
@@ -210,8 +210,8 @@ def test_the_fast_depthwise_gradient_changes_nobody_elses_arithmetic() -> None:
     words = "import numpy; from training.depthwise import compiled; compiled(); "
     words += "print(numpy.float64(5e-324) * 1.0)"
     command = [sys.executable, "-c", words]
-    told = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "5e-324"
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "5e-324"
 
 
 def test_without_a_compiler_the_convolution_is_pytorchs(monkeypatch: pytest.MonkeyPatch) -> None:

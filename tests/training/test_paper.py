@@ -101,10 +101,10 @@ def test_what_a_rival_learned_as_zero_is_taken_from_its_answers(tmp_path: Path) 
     """Measured near focus on patches with content, of these very weights, and of no others."""
     near, far = answered(true_um=2.0), answered(true_um=15.0)
     grid = {**near.grid_um, "liao": np.where(near.richness > 0.8, 2.6, 80.0).astype(np.float32)}
-    found = zero.shifts([replace(near, grid_um=grid), far])
-    assert found["liao"] == {"um": pytest.approx(0.6), "patches": 10}  # the far frame says nothing
+    result = zero.shifts([replace(near, grid_um=grid), far])
+    assert result["liao"] == {"um": pytest.approx(0.6), "patches": 10}  # the far frame says nothing
     (tmp_path / "liao.pt").write_bytes(b"weights")
-    zero.write(found, tmp_path)
+    zero.write(result, tmp_path)
     assert zero.zeros(tmp_path)["liao"] == pytest.approx(0.6)
     moved = {row.condition: row for row in compared([near], zero.zeros(tmp_path))}
     assert moved[NAMES["liao"]].found_um == pytest.approx(50.4)
@@ -123,9 +123,9 @@ def test_slides_that_tell_the_zero_are_not_judged() -> None:
 def test_a_constant_offset_of_a_climber_is_told_apart_from_what_it_loses() -> None:
     ends = [-0.6, -0.5, -0.7, 12.0]
     fields = [Climb("cell dense", 9.0, 12, 1.0, abs(um), "sharpest", um) for um in ends]
-    told = climbing.as_json({"a way": fields})["a way"]
-    assert isinstance(told, dict)
-    assert (told["constant_um"], told["lost"]) == (-0.6, 1)
+    report = climbing.as_json({"a way": fields})["a way"]
+    assert isinstance(report, dict)
+    assert (report["constant_um"], report["lost"]) == (-0.6, 1)
 
 
 def test_answers_come_back_from_their_file(tmp_path: Path) -> None:
@@ -167,15 +167,15 @@ def test_every_method_answers_on_the_same_frame(weights: Path) -> None:
         frame[top : top + 224, left : left + 224] = tile
     methods = Methods(MODELS, weights)
     truth = np.zeros((9, 9), np.float32)
-    found = methods(frame, frame, 1.5, truth, "cell sparse", 3)
-    assert (found.group, found.slide, found.true_um) == ("cell sparse", 3, 1.5)
-    assert set(found.grid_um) == {SAME_TIME, *BASELINES}
-    assert all(um.shape == (81,) and np.isfinite(um).all() for um in found.grid_um.values())
-    chosen = pick(found, Choice())
-    assert len(chosen) == found.k > 0
-    if np.isfinite(found.found_um):  # the pipeline's median is that of the same patches
-        assert found.found_um == pytest.approx(np.median(found.shipped_um[chosen]), abs=2e-3)
-    darkest = int(np.argmin(found.brightness))
+    answers = methods(frame, frame, 1.5, truth, "cell sparse", 3)
+    assert (answers.group, answers.slide, answers.true_um) == ("cell sparse", 3, 1.5)
+    assert set(answers.grid_um) == {SAME_TIME, *BASELINES}
+    assert all(um.shape == (81,) and np.isfinite(um).all() for um in answers.grid_um.values())
+    chosen = pick(answers, Choice())
+    assert len(chosen) == answers.k > 0
+    if np.isfinite(answers.found_um):  # the pipeline's median is that of the same patches
+        assert answers.found_um == pytest.approx(np.median(answers.shipped_um[chosen]), abs=2e-3)
+    darkest = int(np.argmin(answers.brightness))
     assert darkest in {place * 5 for place in range(len(tiles))}
 
 
@@ -214,11 +214,11 @@ def test_judging_goes_on_where_it_was_broken_off(
     with pytest.raises(KeyboardInterrupt):
         judge.judge(job, quiet=True)
     assert len(list(tmp_path.glob("*.npz"))) == 2
-    found = judge.judge(job, quiet=True)
-    assert [a.group for a in found] == [g for g in GROUPS for _ in range(2)]
+    result = judge.judge(job, quiet=True)
+    assert [a.group for a in result] == [g for g in GROUPS for _ in range(2)]
     assert len(judged) == 5 + 8  # the third slide began again, the first two did not
-    assert len({a.true_um for a in found}) == 12
-    assert all(abs(a.true_um) <= 25.0 for a in found)
+    assert len({a.true_um for a in result}) == 12
+    assert all(abs(a.true_um) <= 25.0 for a in result)
 
 
 def test_answers_of_another_model_or_set_are_not_taken(tmp_path: Path) -> None:
@@ -305,8 +305,8 @@ def findings() -> Findings:
 
 
 def test_the_page_holds_tables_figures_and_its_numbers(tmp_path: Path) -> None:
-    found = findings()
-    page = write(found, tmp_path).read_text("utf-8")
+    result = findings()
+    page = write(result, tmp_path).read_text("utf-8")
     HTMLParser().feed(page)
     for words in ("Table 1", "Table 2", "Table 3", "Figure 2", "Figure 3", "Figure 4", "KDAF",
                   "12.25 ± 10.65", "a &lt;small&gt; one", "quoted, not measured here"):  # fmt: skip
@@ -316,4 +316,4 @@ def test_the_page_holds_tables_figures_and_its_numbers(tmp_path: Path) -> None:
     ratio = numbers["times_better_than_the_best_rival"][OURS]["cell sparse"]
     assert ratio == pytest.approx(46.5 / 0.6, rel=1e-3)  # 46 and 47 um against 0.1 and 1.1
     assert numbers["hill_climbing"]["SparseFocus"]["images"] == 2
-    assert as_json(found)["dof_um"] == 0.63
+    assert as_json(result)["dof_um"] == 0.63

@@ -71,18 +71,18 @@ def test_a_steeper_spectrum_is_seen_in_the_planes(monkeypatch):
         power = np.abs(np.fft.rfft2(planes[1]))
         return float(power[20:40, 20:40].mean() / power[2:8, 2:8].mean())
 
-    found = {}
+    results = {}
     for slope in (-0.35, 0.0, 0.6):
         monkeypatch.setattr("training.photo_variation.SLOPE", (slope, slope))
-        found[slope] = fine(vary(_planes(), np.random.default_rng(0)))
-    assert found[0.0] == pytest.approx(fine(_planes()), rel=1e-3)
-    assert found[-0.35] < 0.8 * found[0.0] < found[0.0] < 0.8 * found[0.6]
+        results[slope] = fine(vary(_planes(), np.random.default_rng(0)))
+    assert results[0.0] == pytest.approx(fine(_planes()), rel=1e-3)
+    assert results[-0.35] < 0.8 * results[0.0] < results[0.0] < 0.8 * results[0.6]
 
 
 def test_dyes_mix_without_moving_what_they_colour():
     planes = [np.zeros(SHAPE, np.float32) for _ in range(3)]
     planes[1][40:50, 60:80] = 0.5
-    seen = set()
+    colours = set()
     for seed in range(40):
         rng = np.random.default_rng(seed)
         with pytest.MonkeyPatch.context() as only:
@@ -92,8 +92,8 @@ def test_dyes_mix_without_moving_what_they_colour():
         for plane in varied:
             assert not plane[:40].any()
             assert not plane[50:].any()
-        seen.add(tuple(round(float(plane.mean()), 6) for plane in varied))
-    assert len(seen) > 15
+        colours.add(tuple(round(float(plane.mean()), 6) for plane in varied))
+    assert len(colours) > 15
 
 
 def test_a_varied_photograph_is_much_coarser_at_times_and_periodic(tmp_path):

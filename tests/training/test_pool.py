@@ -209,8 +209,8 @@ def test_recolouring_mixes_colours_and_keeps_grey() -> None:
 
 def test_the_eight_symmetries_are_distinct() -> None:
     image = np.arange(9).reshape(3, 3)
-    seen = {turn(image, q, m).tobytes() for q in range(4) for m in (False, True)}
-    assert len(seen) == 8
+    turns = {turn(image, q, m).tobytes() for q in range(4) for m in (False, True)}
+    assert len(turns) == 8
 
 
 def test_drawn_distances_cover_the_range_and_beyond_on_both_sides() -> None:

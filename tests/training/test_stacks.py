@@ -57,9 +57,9 @@ def table(path):
 
 def test_what_is_written_is_read_back(tmp_path, quick_case):
     assert fill(tmp_path, JOB, ["clean"], 2, quiet=True) == 4
-    found = stacks(read_manifest(tmp_path / "manifest.csv"))
-    assert list(found) == ["clean-0000", "clean-0001"]
-    for slide, planes in enumerate(found.values()):
+    by_stack = stacks(read_manifest(tmp_path / "manifest.csv"))
+    assert list(by_stack) == ["clean-0000", "clean-0001"]
+    for slide, planes in enumerate(by_stack.values()):
         wanted = list(frames(quick_case, 1, slide, "cell ex-sparse", 2, **SMALL))
         for exposure, (pixels, z_um, truth) in zip(planes, wanted, strict=True):
             np.testing.assert_array_equal(read_pixels(exposure), pixels)
@@ -154,10 +154,10 @@ def test_slides_take_the_groups_in_turn_and_may_grow():
 
 def test_nothing_has_no_focus_and_says_what_lies_on_it(tmp_path, fast):
     fill(tmp_path, JOB, ["nothing"], 5, quiet=True)
-    found = stacks(read_manifest(tmp_path / "manifest.csv")).values()
-    assert [s[0].focus_z_um for s in found] == [None] * 5
-    assert [s[0].extra["dirt"] for s in found] == ["", "dust", "debris", "bubbles", "pen"]
-    assert {s[0].extra["group"] for s in found} == {"blank"}
+    by_stack = stacks(read_manifest(tmp_path / "manifest.csv")).values()
+    assert [s[0].focus_z_um for s in by_stack] == [None] * 5
+    assert [s[0].extra["dirt"] for s in by_stack] == ["", "dust", "debris", "bubbles", "pen"]
+    assert {s[0].extra["group"] for s in by_stack} == {"blank"}
 
 
 def test_a_folder_takes_one_kind_of_stacks(tmp_path, quick_case, fast):
@@ -212,10 +212,10 @@ def test_wrong_use_is_one_line_and_status_2(tmp_path, capsys, words, text):
         status = main(words)
     except SystemExit as leaving:
         status = leaving.code
-    said = capsys.readouterr().err
+    message = capsys.readouterr().err
     assert status == 2
-    assert text in said.splitlines()[-1]
-    assert "Traceback" not in said
+    assert text in message.splitlines()[-1]
+    assert "Traceback" not in message
 
 
 def test_the_command_writes_and_says_how_much(tmp_path, quick_case, fast, capsys):
@@ -251,8 +251,8 @@ def test_tiff_pages_are_what_was_added(tmp_path, shape):
     with TiffPages(tmp_path / "x.tif") as tiff:
         for page in pages:
             tiff.add(page)
-    ok, found = cv2.imreadmulti(str(tmp_path / "x.tif"), flags=cv2.IMREAD_UNCHANGED)
+    ok, result = cv2.imreadmulti(str(tmp_path / "x.tif"), flags=cv2.IMREAD_UNCHANGED)
     assert ok
-    assert len(found) == 4
-    for page, image in zip(pages, found, strict=True):
+    assert len(result) == 4
+    for page, image in zip(pages, result, strict=True):
         np.testing.assert_array_equal(image[..., ::-1], page)

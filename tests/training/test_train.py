@@ -72,8 +72,8 @@ def test_a_run_ends_with_its_plan_and_logs_what_is_left(
     lines = [json.loads(x) for x in (tmp_path / "log.jsonl").read_text("utf-8").splitlines()]
     assert [x["step"] for x in lines] == [10, 20]
     assert lines[-1]["left_s"] == 0
-    said = capsys.readouterr().out.splitlines()[-1]
-    assert said.startswith("step 20: 100% done, 0 core min left")
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert line.startswith("step 20: 100% done, 0 core min left")
 
 
 def test_a_run_may_begin_with_anothers_average(pool: Pool, tmp_path: Path) -> None:

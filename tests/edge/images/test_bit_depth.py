@@ -21,16 +21,16 @@ DIM = np.full((224, 224), 1000, np.uint16)
 
 
 @pytest.mark.parametrize(
-    ("said", "largest", "bits"),
+    ("option", "largest", "bits"),
     [(None, 65535, 16), (None, 1 << 14, 16), (12, 4095, 12), (12, 3, 12), (16, 3, 16), (9, 1, 9)],
 )
-def test_the_depth_that_is_known(said, largest, bits):
-    assert depth_of(largest, said) == bits
+def test_the_depth_that_is_known(option, largest, bits):
+    assert depth_of(largest, option) == bits
     assert to_8_bit(np.array([largest], np.uint16), bits).tolist() == [largest >> (bits - 8)]
 
 
 @pytest.mark.parametrize(
-    ("said", "largest", "says"),
+    ("option", "largest", "says"),
     [
         (None, 16383, "a camera of 14 to 14 bits"),
         (None, 4095, r"values up to 4095: a dim picture, or one of a camera of 12 to 14 bits; "
@@ -39,9 +39,9 @@ def test_the_depth_that_is_known(said, largest, bits):
         (12, 4096, "has values up to 4096, more than the 12 bits it is of"),
     ],
 )  # fmt: skip
-def test_a_depth_that_is_not_known_is_asked_for(said, largest, says):
+def test_a_depth_that_is_not_known_is_asked_for(option, largest, says):
     with pytest.raises(DepthUnknown, match=says):
-        depth_of(largest, said)
+        depth_of(largest, option)
 
 
 @pytest.mark.parametrize("more", [{"t270": OME}, {"t270": MANAGER}, {"t281": [4095]}], ids=str)

@@ -27,27 +27,27 @@ def kinds():
         if (predictor and packed not in ("lzw", "zlib")) or (planar and channels == 1):
             continue
         image = BASE[..., :channels] if depth == 16 else (BASE[..., :channels] >> 8).astype("u1")
-        told = {"byteorder": order, "photometric": "rgb" if channels > 2 else "minisblack",
+        layout = {"byteorder": order, "photometric": "rgb" if channels > 2 else "minisblack",
                 "compression": packed, "predictor": predictor}  # fmt: skip
         if channels in (2, 4):
-            told["extrasamples"] = ["unassalpha"]
+            layout["extrasamples"] = ["unassalpha"]
         if cut != "strip":
-            told |= {"tile": (64, 64)} if cut == "tile" else {"rowsperstrip": 7}
+            layout |= {"tile": (64, 64)} if cut == "tile" else {"rowsperstrip": 7}
         if channels > 1:
-            told["planarconfig"] = "separate" if planar else "contig"
+            layout["planarconfig"] = "separate" if planar else "contig"
         name = f"{depth}-{channels}-{planar}-{order}-{packed}-{cut}-{predictor}"
-        yield name, image[..., 0] if channels == 1 else image, told
+        yield name, image[..., 0] if channels == 1 else image, layout
 
 
 def test_intact_files_are_read_to_the_bit(tmp_path):
     path, count = tmp_path / "x.tif", 0
-    for name, image, told in kinds():
+    for name, image, layout in kinds():
         stored = (
-            np.moveaxis(image, -1, 0).copy() if told.get("planarconfig") == "separate" else image
+            np.moveaxis(image, -1, 0).copy() if layout.get("planarconfig") == "separate" else image
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            tifffile.imwrite(path, stored, **told)
+            tifffile.imwrite(path, stored, **layout)
         want = image[..., 0] if image.ndim == 3 and image.shape[2] == 2 else image
         want = want if want.ndim == 2 else want[..., [2, 1, 0, 3][: want.shape[2]]]
         got = decode(path)

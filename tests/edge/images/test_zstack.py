@@ -48,8 +48,8 @@ def test_empty_cells_mean_unknown(write):
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 def test_spreadsheet_habits_are_tolerated(write, encoding, newline):
     lines = (HEAD, '"a.tif",, s1 ,1,2,', "", "b.tif,,s1,2,2,", ",,,,,", "", "")
-    found = read_manifest(write(*lines, encoding=encoding, newline=newline))
-    assert [(e.path.name, e.stack_id, e.z_um) for e in found] == [
+    rows = read_manifest(write(*lines, encoding=encoding, newline=newline))
+    assert [(e.path.name, e.stack_id, e.z_um) for e in rows] == [
         ("a.tif", "s1", 1.0),
         ("b.tif", "s1", 2.0),
     ]
@@ -115,8 +115,8 @@ def test_what_is_no_text_file_is_refused(tmp_path, write):
 
 def test_stacks_are_sorted_by_height(write):
     lines = ("a.tif,1,s,10,,", "b.tif,,t,0,,", "a.tif,0,s,-2,,", "a.tif,2,s,9,,")
-    found = stacks(read_manifest(write(HEAD, *lines)))
-    assert [(n, [e.z_um for e in s]) for n, s in found.items()] == [
+    by_stack = stacks(read_manifest(write(HEAD, *lines)))
+    assert [(n, [e.z_um for e in s]) for n, s in by_stack.items()] == [
         ("s", [-2.0, 9.0, 10.0]),
         ("t", [0.0]),
     ]
@@ -145,10 +145,10 @@ def test_pictures_become_rgb(tmp_path, suffix, stored, expected):
     path = tmp_path / f"x.{suffix}"
     assert cv2.imwrite(str(path), stored)
     for page in (None, 0):
-        found = read_pixels(one(path, page))
-        assert found.dtype == np.uint8
-        assert found.flags.c_contiguous
-        np.testing.assert_array_equal(found, expected)
+        pixels = read_pixels(one(path, page))
+        assert pixels.dtype == np.uint8
+        assert pixels.flags.c_contiguous
+        np.testing.assert_array_equal(pixels, expected)
 
 
 def pages(path: Path, images: list[np.ndarray]) -> Path:
@@ -210,19 +210,19 @@ def test_all_planes_of_a_stack_share_one_grey_scale(tmp_path, paged):
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the recorded stacks are not on this machine")
 def test_recorded_stacks():
-    found = stacks(read_manifest(SHARED))
-    assert {name: len(planes) for name, planes in found.items()} == {
+    by_stack = stacks(read_manifest(SHARED))
+    assert {name: len(planes) for name, planes in by_stack.items()} == {
         "yeast_bf": 34,
         "chip_electrodes": 11,
     }
-    yeast = [read_pixels(e) for e in found["yeast_bf"]]
+    yeast = [read_pixels(e) for e in by_stack["yeast_bf"]]
     assert {p.shape for p in yeast} == {(63, 60, 3)}
     background = [float(np.median(p)) for p in yeast]
     assert max(background) - min(background) <= 8.0  # one scale: the background keeps its level
     assert len(np.unique(np.stack(yeast))) > 90  # the narrow range of values is not crushed
-    assert found["yeast_bf"][0].defocus_um == pytest.approx(5.1)
-    assert found["chip_electrodes"][-1].defocus_um == pytest.approx(-49.7729)
-    assert read_pixels(found["chip_electrodes"][4]).shape == (1200, 1920, 3)
+    assert by_stack["yeast_bf"][0].defocus_um == pytest.approx(5.1)
+    assert by_stack["chip_electrodes"][-1].defocus_um == pytest.approx(-49.7729)
+    assert read_pixels(by_stack["chip_electrodes"][4]).shape == (1200, 1920, 3)
 
 
 def test_a_link_out_of_the_folder_is_not_followed(write, tmp_path, tmp_path_factory):

@@ -81,15 +81,15 @@ def test_without_a_budget_all_patches_go_at_once():
 def test_measuring_stops_before_the_group_that_would_be_late(budget_ms, k, batches):
     defocus, engine, _ = made(budget_ms)
     defocus.budget.arrived()
-    found = defocus(None, ranked(k))
+    patches = defocus(None, ranked(k))
     assert engine.batches == batches
     n = sum(batches)
-    assert found.defocus_um.tolist() == list(range(n))  # the most important ones, in order
-    assert found.cells == ranked(k).cells[:n]
-    assert found.importance.tolist() == ranked(k).importance[:n].tolist()
-    assert found.finite
+    assert patches.defocus_um.tolist() == list(range(n))  # the most important ones, in order
+    assert patches.cells == ranked(k).cells[:n]
+    assert patches.importance.tolist() == ranked(k).importance[:n].tolist()
+    assert patches.finite
     assert defocus.budget.cut == (n < k)
-    assert found.left_out == k - n
+    assert patches.left_out == k - n
 
 
 def test_time_that_went_before_the_patches_counts():
@@ -114,9 +114,9 @@ def test_a_group_that_is_not_finite_spoils_the_frame():
     defocus, engine, _ = made(100)
     engine.fail_at = 2
     defocus.budget.arrived()
-    found = defocus(None, ranked(31))
-    assert not found.finite
-    assert len(found.cells) == 31
+    patches = defocus(None, ranked(31))
+    assert not patches.finite
+    assert len(patches.cells) == 31
 
 
 def sensor(enough_um, spread_um):
@@ -142,8 +142,8 @@ def sensor(enough_um, spread_um):
 )
 def test_measuring_stops_when_the_interval_is_narrow_enough(enough_um, batches):
     looked, engine, clock = sensor(enough_um, spread_um=0.5)
-    seen = looked.measure(frame_at(clock()), Lap(clock))
+    measurement = looked.measure(frame_at(clock()), Lap(clock))
     assert engine.batches == batches
-    assert isinstance(seen.estimate, FocusEstimate)
-    assert seen.estimate.patches == sum(batches)
-    assert seen.estimate.defocus_um == (sum(batches) - 1) / 2  # the median of 0, 1, 2...
+    assert isinstance(measurement.estimate, FocusEstimate)
+    assert measurement.estimate.patches == sum(batches)
+    assert measurement.estimate.defocus_um == (sum(batches) - 1) / 2  # the median of 0, 1, 2...

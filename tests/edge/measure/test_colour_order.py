@@ -30,12 +30,12 @@ def answers(defocus: float, spread: float, novelty: float = 1.0) -> dict[str, np
 
 
 def measured(defocus: float = 5.0, spread: float = 0.5, novelty: float = 1.0, cell: int = 0):
-    said = answers(defocus, spread, novelty)
+    response = answers(defocus, spread, novelty)
     cells = tuple((cell, n) for n in range(6))
     one = np.ones(6, np.float32)
     return PatchDefocus(
-        said["defocus_um"], said["spread_um"], one, cells, Sparsity.SPARSE, True, None,
-        said["novelty"],
+        response["defocus_um"], response["spread_um"], one, cells, Sparsity.SPARSE, True, None,
+        response["novelty"],
     )  # fmt: skip
 
 
@@ -161,14 +161,14 @@ def test_frames_of_exchanged_colours_ring_the_alarm(simulated_sensor):
     """The shipped networks on a simulated slide: as it is it is silent, exchanged it rings."""
     sensor, frames = simulated_sensor
     for frame in frames(exchanged=False):
-        seen = measure_in_full(sensor, frame, Lap())
-        assert seen.shift is None or seen.shift.feature != "colour order"
+        measurement = measure_in_full(sensor, frame, Lap())
+        assert measurement.shift is None or measurement.shift.feature != "colour order"
     assert sensor.order.order is not Order.SWAPPED
     rung = 0
     sensor.order._sum = 0.0
     for frame in frames(exchanged=True):
-        seen = measure_in_full(sensor, frame, Lap())
-        rung += seen.shift is not None and seen.shift.alarm
+        measurement = measure_in_full(sensor, frame, Lap())
+        rung += measurement.shift is not None and measurement.shift.alarm
     assert sensor.order.order is Order.SWAPPED
     assert rung >= 2
 

@@ -38,10 +38,10 @@ ESTIMATE = FocusEstimate(3.0, 0.4, 9, Sparsity.SPARSE, 0, 0, 0.1)
 
 
 def test_a_positive_offset_ends_higher_and_keeps_its_interval() -> None:
-    found = told(1.5, Fixed(ESTIMATE))
-    assert isinstance(found, FocusEstimate)
-    assert found.defocus_um == 4.5
-    assert found.interval_um == 0.4
+    estimate = told(1.5, Fixed(ESTIMATE))
+    assert isinstance(estimate, FocusEstimate)
+    assert estimate.defocus_um == 4.5
+    assert estimate.interval_um == 0.4
 
 
 def test_no_focus_stays_no_focus() -> None:

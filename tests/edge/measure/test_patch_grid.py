@@ -105,12 +105,12 @@ def test_a_frame_of_another_size_is_measured(tmp_path):
         top, left = 26 + 224 * row, 14 + 224 * column
         pixels[top : top + 224, left : left + 224] = (128 + 4 * 3, 0, 30)
     sensor, nets = build_sensor(models, OBJECTIVE, ClassRule())
-    seen = measure(sensor, frame(pixels), Lap())
+    measurement = measure(sensor, frame(pixels), Lap())
     for net in nets:
         net.close()
-    assert seen.ranked.scores.shape == (2, 3)
-    assert set(seen.ranked.cells) == {(0, 2), (1, 1)}
-    assert seen.estimate.defocus_um == pytest.approx(3.0, abs=0.3)
+    assert measurement.ranked.scores.shape == (2, 3)
+    assert set(measurement.ranked.cells) == {(0, 2), (1, 1)}
+    assert measurement.estimate.defocus_um == pytest.approx(3.0, abs=0.3)
     with pytest.raises(ConfigError, match=r"a side of 200 px is 200 px .*224 px, one patch"):
         sensor.measure(frame(picture(200, 500)), Lap())
 
@@ -156,11 +156,11 @@ def test_pictures_of_a_report_keep_their_shape(tmp_path):
     models = write_models(tmp_path)
     pixels = np.full((500, 700, 3), (140, 0, 30), np.uint8)
     sensor, nets = build_sensor(models, OBJECTIVE, ClassRule())
-    seen = measure(sensor, frame(pixels), Lap())
+    measurement = measure(sensor, frame(pixels), Lap())
     for net in nets:
         net.close()
     small = thumbnail(pixels[26:474, 14:686], 252)
     assert small.shape == (168, 252, 3)
-    view = View(small, Outcome(Decision.HOLD, "blank", measurement=seen), "after")
+    view = View(small, Outcome(Decision.HOLD, "blank", measurement=measurement), "after")
     assert draw_patches(view, 0.34).shape == (168 + STRIP, 252, 3)
     assert before_after(view, view).shape == (168, 252 + 4 + 252, 3)

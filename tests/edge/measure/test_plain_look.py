@@ -69,10 +69,10 @@ def test_a_specimen_passes_at_any_defocus(blur):
 @pytest.mark.parametrize("pixels", [12, 20])
 def test_a_smeared_frame_is_held(pixels, turned):
     kernel = (1, pixels) if turned else (pixels, 1)
-    found = PlainLook()(frame(cv2.blur(edged(), kernel)), CELLS)
-    assert found is not None
-    assert (found.feature, found.alarm, found.hold) == (SMEAR, True, True)
-    assert found.score > 1
+    verdict = PlainLook()(frame(cv2.blur(edged(), kernel)), CELLS)
+    assert verdict is not None
+    assert (verdict.feature, verdict.alarm, verdict.hold) == (SMEAR, True, True)
+    assert verdict.score > 1
 
 
 def test_a_smear_at_any_angle():
@@ -84,9 +84,9 @@ def test_a_smear_at_any_angle():
 
 @pytest.mark.parametrize("dirt", [scratched, specked])
 def test_sharp_dirt_over_a_blurred_specimen_is_held(dirt):
-    found = PlainLook()(frame(dirt(specimen(8))), CELLS)
-    assert found is not None
-    assert (found.feature, found.hold) == (DIRT, True)
+    verdict = PlainLook()(frame(dirt(specimen(8))), CELLS)
+    assert verdict is not None
+    assert (verdict.feature, verdict.hold) == (DIRT, True)
 
 
 def test_sharp_dirt_over_a_sharp_specimen_harms_nothing():

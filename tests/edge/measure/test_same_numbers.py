@@ -37,8 +37,8 @@ def frame_of(name: str) -> Frame:
 def test_the_networks_see_the_same_bytes(name):
     preprocess = CpuPreprocessor(1)
     patches = preprocess(frame_of(name))
-    seen = patches.small.tobytes() + preprocess.gather(patches, [(0, 0), (8, 8)]).tobytes()
-    assert zlib.crc32(seen) == RIN_INPUT[name]
+    input_bytes = patches.small.tobytes() + preprocess.gather(patches, [(0, 0), (8, 8)]).tobytes()
+    assert zlib.crc32(input_bytes) == RIN_INPUT[name]
 
 
 def test_a_file_is_answered_as_its_pixels_are(tmp_path, capsys):
@@ -52,10 +52,10 @@ def test_a_file_is_answered_as_its_pixels_are(tmp_path, capsys):
         assert cv2.imwrite(name, rgb[..., ::-1])
         assert zlib.crc32(read_image(name)[0].tobytes()) == zlib.crc32(rgb[..., ::-1].tobytes())
     sensor, nets = build_sensor(ModelSettings(backend="cpu"), NOMINAL, ClassRule())
-    seen = sensor.measure(Frame(rgb, PixelFormat.RGB8, 1, 0, 1), Lap())
+    measurement = sensor.measure(Frame(rgb, PixelFormat.RGB8, 1, 0, 1), Lap())
     for net in nets:
         net.close()
     assert cli.main(["focus", *names, "--json", "-"]) == 0
     for row in json.loads(capsys.readouterr().out):
-        told = [patch["defocus_um"] for patch in row["patches"]]
-        assert told == pytest.approx(seen.patches.defocus_um.tolist(), abs=1e-3)
+        numbers = [patch["defocus_um"] for patch in row["patches"]]
+        assert numbers == pytest.approx(measurement.patches.defocus_um.tolist(), abs=1e-3)

@@ -136,18 +136,18 @@ def test_a_bound_needs_the_output_it_judges(feature):
 @pytest.mark.parametrize("combine", ["weighted", "median"])
 def test_patches_agree_on_one_value(combine):
     optics = [[0.5, 0.1, 1.0, 0.2], [0.5, 0.1, 1.0, 0.2], [0.5, 0.1, 1.0, 0.2]]
-    seen = features({}, _patches(optics, [1.0, 7.0, 2.0]), combine)
-    assert seen["spherical aberration"] == pytest.approx((0.5, math.hypot(0.1, 0.03)))
-    assert seen["axial colour"] == pytest.approx((1.0, math.hypot(0.2, 0.05)))
-    assert seen["novelty"] == (2.0, 0.0)
+    values = features({}, _patches(optics, [1.0, 7.0, 2.0]), combine)
+    assert values["spherical aberration"] == pytest.approx((0.5, math.hypot(0.1, 0.03)))
+    assert values["axial colour"] == pytest.approx((1.0, math.hypot(0.2, 0.05)))
+    assert values["novelty"] == (2.0, 0.0)
 
 
 def test_sure_patches_weigh_more_but_none_decides_alone():
     sure, vague = [0.9, 1e-6, 0.7, 1e-6], [0.4, 0.09, 1.0, 0.15]
-    seen = features({}, _patches([sure, vague, vague]), "weighted")
+    values = features({}, _patches([sure, vague, vague]), "weighted")
     w = 1 / 0.03**2, 1 / (0.09**2 + 0.03**2)
     mean = (w[0] * 0.9 + 2 * w[1] * 0.4) / (w[0] + 2 * w[1])
-    assert seen["spherical aberration"][0] == pytest.approx(mean)
+    assert values["spherical aberration"][0] == pytest.approx(mean)
     assert 0.4 < mean < 0.9
     assert features({}, _patches([sure, vague, vague]), "median")["axial colour"][0] == (
         pytest.approx(1.0)
@@ -173,8 +173,8 @@ def test_the_worst_feature_decides_and_is_named(optics, novelty, feature, score)
 
 def test_few_patches_have_their_own_bound():
     training_range = _training_range({"novelty": {"1": 4.0, "9": 2.0}})
-    seen = [training_range({}, _patches(novelty=[3.0] * k, k=k)).alarm for k in (1, 8, 9, 31)]
-    assert seen == [False, False, True, True]
+    alarms = [training_range({}, _patches(novelty=[3.0] * k, k=k)).alarm for k in (1, 8, 9, 31)]
+    assert alarms == [False, False, True, True]
 
 
 def test_without_bounds_or_witnesses_nothing_is_claimed():
@@ -226,9 +226,9 @@ def test_photometry_counts_shares_and_sees_the_ground_behind_the_specimen():
     picture = _small(180, 180, 180)
     picture[0, :128, :, 1] = 255  # a quarter burnt out in one channel
     picture[0, 500:, :, :] = 0
-    seen = photometry_of(picture)
-    assert seen["saturated"] == pytest.approx(0.25, abs=0.02)
-    assert seen["black"] == pytest.approx(12 / 512, abs=0.01)
+    light = photometry_of(picture)
+    assert light["saturated"] == pytest.approx(0.25, abs=0.02)
+    assert light["black"] == pytest.approx(12 / 512, abs=0.01)
     specimen = _small(230, 230, 230)
     specimen[0, :, : int(512 * 0.9)] = 60  # nine tenths are covered
     assert photometry_of(specimen)["background"] == 230
@@ -264,10 +264,10 @@ def _picture(blue=30):
 def _see(models, pixels):
     sensor, nets = build_sensor(ModelSettings(*models, threads=1), OBJECTIVE, ClassRule())
     lap = Lap()
-    seen = measure(sensor, Frame(pixels, PixelFormat.RGB8, 0, 0, 0), lap)
+    measurement = measure(sensor, Frame(pixels, PixelFormat.RGB8, 0, 0, 0), lap)
     for net in nets:
         net.close()
-    return seen
+    return measurement
 
 
 def _calibration(action):
@@ -282,31 +282,35 @@ def models(tmp_path):
 
 
 def test_outputs_are_found_by_name(witnesses):
-    seen = _see(witnesses(), _picture())
-    assert seen.estimate.defocus_um == 6.0
-    assert seen.patches.spread_um.tolist() == pytest.approx([0.3] * 3)
-    np.testing.assert_allclose(seen.patches.optics, [[0.3, 0.05, 1.0, 0.1]] * 3, rtol=1e-6)
-    assert seen.patches.novelty.tolist() == pytest.approx([1.0] * 3)
-    assert seen.shift is None
-    assert seen.photometry["colour"] > 0.5
+    measurement = _see(witnesses(), _picture())
+    assert measurement.estimate.defocus_um == 6.0
+    assert measurement.patches.spread_um.tolist() == pytest.approx([0.3] * 3)
+    np.testing.assert_allclose(measurement.patches.optics, [[0.3, 0.05, 1.0, 0.1]] * 3, rtol=1e-6)
+    assert measurement.patches.novelty.tolist() == pytest.approx([1.0] * 3)
+    assert measurement.shift is None
+    assert measurement.photometry["colour"] > 0.5
 
 
 def test_a_model_without_witnesses_works_as_before(models):
-    seen = _see(models, _picture())
-    assert isinstance(seen.estimate, FocusEstimate)
-    assert (seen.patches.optics, seen.patches.novelty, seen.shift) == (None, None, None)
+    measurement = _see(models, _picture())
+    assert isinstance(measurement.estimate, FocusEstimate)
+    assert (measurement.patches.optics, measurement.patches.novelty, measurement.shift) == (
+        None,
+        None,
+        None,
+    )
 
 
 @pytest.mark.parametrize(("blue", "alarm"), [(40, False), (95, True)])
 @pytest.mark.parametrize("action", ["warn", "hold"])
 def test_only_hold_takes_the_estimate_away(witnesses, blue, alarm, action):
-    seen = _see(witnesses(envelope=_calibration(action)), _picture(blue))
-    assert seen.shift.alarm is alarm
+    measurement = _see(witnesses(envelope=_calibration(action)), _picture(blue))
+    assert measurement.shift.alarm is alarm
     if alarm and action == "hold":
-        assert seen.estimate.reason is Reason.OUTSIDE_TRAINING
-        assert seen.estimate.rejected_um == 6.0
+        assert measurement.estimate.reason is Reason.OUTSIDE_TRAINING
+        assert measurement.estimate.rejected_um == 6.0
     else:
-        assert seen.estimate.defocus_um == 6.0
+        assert measurement.estimate.defocus_um == 6.0
 
 
 class Pictures(FakeCamera):
@@ -341,8 +345,8 @@ def test_the_focus_verb_tells_the_shift(witnesses, models, capsys):
     outside = _see(witnesses(envelope=_calibration("hold")), _picture(95))
     alone = SingleFrame(LoopSettings(deadband_um=0.3), Objective(0.75, 20, 0.34))
     rows = [
-        focus_verb._as_json(FrameResult.of(seen, alone.plan(seen.estimate)))
-        for seen in (inside, outside, _see(models, _picture()))
+        focus_verb._as_json(FrameResult.of(measurement, alone.plan(measurement.estimate)))
+        for measurement in (inside, outside, _see(models, _picture()))
     ]
     assert [row["shift"] and row["shift"]["alarm"] for row in rows] == [False, True, None]
     assert rows[1]["shift"]["score"] == pytest.approx(95 / 60)

@@ -83,8 +83,8 @@ def test_more_patches_take_longer_and_better_boards_less():
 def test_every_table_says_that_it_is_an_estimate(tmp_path, capsys):
     words = ["--board", "Orin NX 16GB", "--power-mode", "15W", "--json", str(tmp_path / "p.json")]
     assert main(words) == 0
-    said = capsys.readouterr().out.splitlines()
-    assert said[0] == f"Orin NX 16GB 15W, GPU at 612 MHz, 102.4 GB/s: {LABEL}"
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"Orin NX 16GB 15W, GPU at 612 MHz, 102.4 GB/s: {LABEL}"
     report = json.loads((tmp_path / "p.json").read_text())
     assert report["label"] == LABEL
     (row,) = report["boards"]

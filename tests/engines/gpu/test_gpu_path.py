@@ -114,122 +114,122 @@ def _in_order_of(cpu, gpu):
     return {**gpu, **swapped}
 
 
-def _problems(found, um=0.02, half=False):
+def _problems(result, um=0.02, half=False):
     """How the GPU's frames differ from the CPU's, which sums in another order (docs/speed.md)."""
-    told = []
-    for way in found["gpu"]:
-        for name, cpu, gpu in zip(found["names"], found["cpu"], way, strict=True):
+    messages = []
+    for way in result["gpu"]:
+        for name, cpu, gpu in zip(result["names"], result["cpu"], way, strict=True):
             exact = ("k", "left_out", "sparsity", "reason", "photometry")
             order = sorted if half else list  # the same patches; nearly equal ones may swap
             gpu = gpu if half else _in_order_of(cpu, gpu)
             if order(cpu["cells"]) != order(gpu["cells"]):
-                told.append(f"{name}: cells")
-            told += [f"{name}: {key}" for key in exact if cpu[key] != gpu[key]]
+                messages.append(f"{name}: cells")
+            messages += [f"{name}: {key}" for key in exact if cpu[key] != gpu[key]]
             if not _close(cpu["importance"], gpu["importance"], 0, 0.02 if half else 1e-4):
-                told.append(f"{name}: importance")
+                messages.append(f"{name}: importance")
             both = np.array([cpu["um"], gpu["um"]])
             if not (np.isnan(both).all() or abs(both[0] - both[1]) <= um):
-                told.append(f"{name}: {both} um")
+                messages.append(f"{name}: {both} um")
             if not half:
                 keys = ("patches_um", "spread_um", "optics", "novelty", "interval_um")
-                told += [f"{name}: {key}" for key in keys if not _close(cpu[key], gpu[key])]
-    return told
+                messages += [f"{name}: {key}" for key in keys if not _close(cpu[key], gpu[key])]
+    return messages
 
 
 @pytest.mark.parametrize("scenario", ["copied", "mapped"])
 def test_the_shipped_models_choose_and_measure_as_on_the_cpu(gpu, slides, scenario):
-    found = gpu.run(scenario, SHIPPED, slides)
-    assert [frame["k"] for frame in found["cpu"]] == [2, 31, 31, 10, 0]
-    assert _problems(found) == []
-    assert found["live"] == NOTHING
+    result = gpu.run(scenario, SHIPPED, slides)
+    assert [frame["k"] for frame in result["cpu"]] == [2, 31, 31, 10, 0]
+    assert _problems(result) == []
+    assert result["live"] == NOTHING
 
 
 def test_the_papers_k_leaves_the_same_patches_out(gpu, tiny, grey):
-    found = gpu.run("papers_k", tiny, grey)
-    assert [frame["k"] for frame in found["cpu"]] == [3, 31, 9, 0, 31]
-    assert [frame["left_out"] for frame in found["cpu"]] == [0, 0, 1, 0, 0]
-    assert _problems(found) == []
+    result = gpu.run("papers_k", tiny, grey)
+    assert [frame["k"] for frame in result["cpu"]] == [3, 31, 9, 0, 31]
+    assert [frame["left_out"] for frame in result["cpu"]] == [0, 0, 1, 0, 0]
+    assert _problems(result) == []
 
 
 def test_in_half_precision_within_a_tenth_of_a_micrometre(gpu, slides):
-    found = gpu.run("half_precision", SHIPPED, slides)
-    assert _problems(found, um=0.1, half=True) == []
-    assert _problems(found) != []  # it was not the float32 network
+    result = gpu.run("half_precision", SHIPPED, slides)
+    assert _problems(result, um=0.1, half=True) == []
+    assert _problems(result) != []  # it was not the float32 network
 
 
 def test_formats_sizes_and_graphs(gpu, tiny, painted):
-    found = gpu.run("three_times", tiny, painted)
-    assert [frame["k"] for frame in found["cpu"]] == [2, 31, 12, 0, 3, 31, 11, 31, 4, 13]
-    assert _problems(found) == []
-    assert found["graph_launches"] > 0
-    assert found["live"] == NOTHING
+    result = gpu.run("three_times", tiny, painted)
+    assert [frame["k"] for frame in result["cpu"]] == [2, 31, 12, 0, 3, 31, 11, 31, 4, 13]
+    assert _problems(result) == []
+    assert result["graph_launches"] > 0
+    assert result["live"] == NOTHING
 
 
 def test_another_pixel_size_as_on_the_cpu(gpu, tiny, painted):
     """Frames of every kind and size of an objective with finer pixels: none holds 9 x 9 patches."""
-    found = gpu.run("other_pixels", tiny, painted)
-    assert max(frame["k"] for frame in found["cpu"]) > 3
-    assert _problems(found) == []
-    assert found["graph_launches"] > 0
-    assert found["live"] == NOTHING
+    result = gpu.run("other_pixels", tiny, painted)
+    assert max(frame["k"] for frame in result["cpu"]) > 3
+    assert _problems(result) == []
+    assert result["graph_launches"] > 0
+    assert result["live"] == NOTHING
 
 
 @pytest.mark.parametrize("refuse", [False, True])
 def test_a_graph_does_what_plain_launches_do(gpu, tiny, grey, refuse):
     more = {"STAND_IN_NO_GRAPH": "1"} if refuse else {}
-    found = gpu.run("graph_and_plain", tiny, grey, **more)
-    assert found["equal"] == [True, True]
-    assert found["different"] == 5
-    assert found["modes"][1] == "plain: not asked for"
+    result = gpu.run("graph_and_plain", tiny, grey, **more)
+    assert result["equal"] == [True, True]
+    assert result["different"] == 5
+    assert result["modes"][1] == "plain: not asked for"
     if refuse:
-        assert found["modes"][0] == "plain: cuStreamBeginCapture_v2: error 900"
-        assert found["graph_launches"] == 0
+        assert result["modes"][0] == "plain: cuStreamBeginCapture_v2: error 900"
+        assert result["graph_launches"] == 0
     else:
-        assert found["modes"][0] == "graph"
-        assert found["graph_launches"] >= 6
-    assert all(ms > 0 for ms in found["stages"].values())
+        assert result["modes"][0] == "graph"
+        assert result["graph_launches"] >= 6
+    assert all(ms > 0 for ms in result["stages"].values())
 
 
 def test_nothing_leaks_over_a_thousand_frames(gpu, tiny, grey):
-    found = gpu.run("thousand", tiny, grey)
-    early, late = found["after"]
+    result = gpu.run("thousand", tiny, grey)
+    early, late = result["after"]
     assert early[:3] == late[:3]
     assert late[0][0] > 10  # buffers, which are held
     assert late[3] - early[3] < 50  # Python's objects
     assert late[4] - early[4] < 8 << 10  # KiB of the process
-    assert found["launched"] >= 4000
-    assert found["end"] == [NOTHING, 0]
+    assert result["launched"] >= 4000
+    assert result["end"] == [NOTHING, 0]
 
 
 def test_engines_answer_their_golden_pictures(gpu, tiny, grey):
-    found = gpu.run("golden", SHIPPED, grey)
-    assert max(found["worst"].values()) < 1e-3
-    assert found["live"] == NOTHING
+    result = gpu.run("golden", SHIPPED, grey)
+    assert max(result["worst"].values()) < 1e-3
+    assert result["live"] == NOTHING
 
 
 def test_a_gpu_that_fails_is_an_error_each_time_and_can_be_closed(gpu, tiny, grey):
-    found = gpu.run("broken", tiny, grey)
-    assert found["good"] == 3
-    assert len(found["said"]) == 2
-    assert all("illegal memory access" in said for said in found["said"])
-    assert found["live"][1] == 0  # the context
+    result = gpu.run("broken", tiny, grey)
+    assert result["good"] == 3
+    assert len(result["said"]) == 2
+    assert all("illegal memory access" in message for message in result["said"])
+    assert result["live"][1] == 0  # the context
 
 
 def test_selftest_on_this_gpu(gpu, slides):
-    found = gpu.run("selftest", SHIPPED, slides)
-    told = found["told"]
-    names = [check["name"] for check in told["checks"]]
-    assert found["status"] == 0, told["checks"]
-    assert (told["backend"], told["ok"], len(names)) == ("gpu", True, 11)
+    result = gpu.run("selftest", SHIPPED, slides)
+    report = result["told"]
+    names = [check["name"] for check in report["checks"]]
+    assert result["status"] == 0, report["checks"]
+    assert (report["backend"], report["ok"], len(names)) == ("gpu", True, 11)
     assert "kernels, BayerGB12p" in names
-    assert "graph; equal" in told["checks"][-1]["detail"]
-    assert told["facts"]["gpu"] == "Orin, sm_87, 8192 MiB"
-    assert told["facts"]["tensorrt"] == "10.3.0"
-    stages = told["latency_ms"]
+    assert "graph; equal" in report["checks"][-1]["detail"]
+    assert report["facts"]["gpu"] == "Orin, sm_87, 8192 MiB"
+    assert report["facts"]["tensorrt"] == "10.3.0"
+    stages = report["latency_ms"]
     assert {"total, frame memory copy", "total, frame memory mapped"} < set(stages)
     assert all(0 < ms["p50"] <= ms["p99"] <= ms["max"] for ms in stages.values())
-    assert all(name in found["page"] for name in names)
-    assert found["live"] == NOTHING
+    assert all(name in result["page"] for name in names)
+    assert result["live"] == NOTHING
 
 
 @pytest.mark.parametrize(
@@ -248,28 +248,28 @@ def test_selftest_fails_where_it_should(gpu, slides, module, old, new, failing):
     if done.returncode:  # what is broken did not even run
         assert "AssertionError" not in done.stderr, done.stderr
         return
-    found = json.loads(done.stdout)
-    assert found["status"] == 4
-    assert failing in [check["name"] for check in found["told"]["checks"] if not check["ok"]]
+    document = json.loads(done.stdout)
+    assert document["status"] == 4
+    assert failing in [check["name"] for check in document["told"]["checks"] if not check["ok"]]
 
 
 def test_without_plans_auto_takes_the_cpu_and_says_so(gpu, tiny, tmp_path):
-    found = gpu.run("ready", tiny, tmp_path / "nothing")
-    assert found["before"] is False
+    result = gpu.run("ready", tiny, tmp_path / "nothing")
+    assert result["before"] is False
     assert (
-        "no plan of rin, dpn: running on the CPU; run `sparsefocus build-engines`" in found["said"]
+        "no plan of rin, dpn: running on the CPU; run `sparsefocus build-engines`" in result["said"]
     )
-    assert found["after"] is True
+    assert result["after"] is True
 
 
 @pytest.mark.parametrize(
     ("harm", "reason"), [("tampered", "SHA-256 is"), ("truncated", "of"), ("foreign", "built for")]
 )
 def test_a_plan_that_does_not_belong_here_never_reaches_tensorrt(gpu, tiny, tmp_path, harm, reason):
-    found = gpu.run("harmed", tiny, tmp_path / "nothing", STAND_IN_HARM=harm)
-    assert reason in found["said"]
-    assert found["seen"] == 0
-    assert found["live"] == [0, 0, 0, 0, 0, 0, 0]
+    result = gpu.run("harmed", tiny, tmp_path / "nothing", STAND_IN_HARM=harm)
+    assert reason in result["said"]
+    assert result["seen"] == 0
+    assert result["live"] == [0, 0, 0, 0, 0, 0, 0]
 
 
 @pytest.mark.parametrize(
@@ -286,10 +286,10 @@ def test_a_plan_that_does_not_belong_here_never_reaches_tensorrt(gpu, tiny, tmp_
     ],
 )
 def test_what_tensorrt_refuses_is_an_error_and_leaks_nothing(gpu, tiny, grey, method):
-    found = gpu.run("refused", tiny, grey, STAND_IN_FAULT=method)
-    assert found["said"].split(":")[0] in ("EngineRejected", "GpuFailed")
-    assert ".onnx" in found["said"]
-    assert found["live"] == NOTHING
+    result = gpu.run("refused", tiny, grey, STAND_IN_FAULT=method)
+    assert result["said"].split(":")[0] in ("EngineRejected", "GpuFailed")
+    assert ".onnx" in result["said"]
+    assert result["live"] == NOTHING
 
 
 #: one argument packed as if it were of another type

@@ -295,7 +295,7 @@ print("done")
 
 def test_a_kill_at_any_step_leaves_the_old_pair_or_the_new(tmp_path, model):
     """Also between plan and manifest: at every call to the system that writing makes."""
-    seen = []
+    ends = []
     store(_manifest(model), DATA, tmp_path / "template")
     for step in itertools.count(1):
         folder = tmp_path / f"killed-{step}"
@@ -306,16 +306,16 @@ def test_a_kill_at_any_step_leaves_the_old_pair_or_the_new(tmp_path, model):
             capture_output=True, text=True, timeout=PATIENCE_S, check=False, cwd=stand_ins.ROOT,
         )  # fmt: skip
         assert done.returncode in (0, 9), done.stderr
-        seen.append(load_plan(model, ORIN, folder).data)
+        ends.append(load_plan(model, ORIN, folder).data)
         if done.returncode == 0:
             break
         store(_manifest(model), b"next", folder)  # the next build is not troubled, and tidies up
         assert load_plan(model, ORIN, folder).data == b"next"
         assert sorted(path.suffix for path in folder.iterdir()) == [".json", ".plan"]
     new = b"new" * 1000
-    assert len(seen) > 8
-    assert set(seen) == {DATA, new}
-    assert seen == sorted(seen, key=lambda data: data == new)  # once new, it stays new
+    assert len(ends) > 8
+    assert set(ends) == {DATA, new}
+    assert ends == sorted(ends, key=lambda data: data == new)  # once new, it stays new
 
 
 def test_a_full_disk_keeps_the_old_pair(monkeypatch, model, folder):

@@ -68,7 +68,7 @@ def test_what_our_source_uses_is_there(release):
 
 
 @pytest.mark.parametrize(
-    ("file", "ours", "wrong", "found"),
+    ("file", "ours", "wrong", "result"),
     [
         ("build/builder.py", "set_memory_pool_limit", "set_memory_limit", "does not exist"),
         ("build/builder.py", "MemoryPoolType.WORKSPACE", "MemoryPoolType.WORK", "does not exist"),
@@ -100,13 +100,13 @@ def test_what_our_source_uses_is_there(release):
         ("build/progress.py", "phase_name: str, step: int", "step: int", "is called as"),
     ],
 )
-def test_a_wrong_use_is_noticed(tmp_path, oldest_or_newest, file, ours, wrong, found):
+def test_a_wrong_use_is_noticed(tmp_path, oldest_or_newest, file, ours, wrong, result):
     source = (stand_ins.ROOT / "engines" / file).read_text("utf-8")
     assert ours in source
     changed = tmp_path / "changed.py"
     changed.write_text(source.replace(ours, wrong), "utf-8")
     problems = _contract(oldest_or_newest, changed)["problems"]
-    assert any(found in problem and "FP16" not in problem for problem in problems), problems
+    assert any(result in problem and "FP16" not in problem for problem in problems), problems
 
 
 @pytest.mark.parametrize(

@@ -212,7 +212,7 @@ def test_a_blank_field_has_nothing_measured(cpu):
 
 
 @pytest.fixture(scope="module")
-def seen():
+def view():
     """A frame of a microscope, 4 um out of focus."""
     microscope = Microscope(11, workers=1)
     truth = microscope.load_field("tissue", "dense", number=2)
@@ -220,17 +220,17 @@ def seen():
 
 
 @pytest.mark.parametrize(("rule", "k"), [(ClassRule(), 31), (ClassRule(dense=82, every=False), 9)])
-def test_a_whole_frame_with_the_shipped_networks(cpu, seen, rule, k):
+def test_a_whole_frame_with_the_shipped_networks(cpu, view, rule, k):
     """Frame to answers, each step by the kernels, beside the CPU path."""
     rin, dpn = (open_engine(MODELS / f"{name}.json", threads=1) for name in ("rin", "dpn"))
     result = new_result()
-    small = cpu.prepare(seen, result)
+    small = cpu.prepare(view, result)
     cpu.select(rin.infer(small[None])[0], rule, result)
-    cpu.collect(result, *dpn.infer(cpu.gather(seen, result, k)))
+    cpu.collect(result, *dpn.infer(cpu.gather(view, result, k)))
     got = result[0]
 
     reference = CpuPreprocessor()
-    patches = reference(seen)
+    patches = reference(view)
     importance = Importance(rin, rule)
     ranked = importance.rank(importance(patches))
     defocus = Defocus(dpn, reference)(patches, ranked)

@@ -49,8 +49,8 @@ def test_any_pixel_size_equals_the_cpu_path(cpu, name, width, height, pixels):
 
 def test_the_models_own_frames_go_the_old_way():
     frame = random_frame(PixelFormat.RGB8, 2448, 2048)
-    seen = view(frame)
-    assert (seen.resampled, seen.left, seen.top) == (None, 216, 16)
+    view_of_frame = view(frame)
+    assert (view_of_frame.resampled, view_of_frame.left, view_of_frame.top) == (None, 216, 16)
 
 
 class _Says:

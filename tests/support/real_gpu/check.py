@@ -47,26 +47,26 @@ def kernels_equal_the_cpu(cuda):
     small, patches, result = (
         cuda.allocate(n) for n in (512 * 512 * 3, 31 * 224 * 224 * 3, RESULT.itemsize)
     )
-    back, told = cuda.pin(31 * 224 * 224 * 3), cuda.pin(RESULT.itemsize)
+    back, report = cuda.pin(31 * 224 * 224 * 3), cuda.pin(RESULT.itemsize)
     checked = 0
     for pixel_format in PixelFormat:
         width = {"10p": 2020, "12p": 2018}.get(pixel_format.value[-3:], 2019)
         for size in ((2448, 2048), (2016, 2016), (width, 2017)):
             frame = random_frame(pixel_format, *size)
-            seen, reference = view(frame), CpuPreprocessor()
+            shot, reference = view(frame), CpuPreprocessor()
             want, chosen = reference(frame), CELLS[50:81]
-            pinned = cuda.pin(seen.pixels.nbytes)
-            memory = cuda.allocate(seen.pixels.nbytes)
-            pinned.array[:] = seen.pixels.reshape(-1)
+            pinned = cuda.pin(shot.pixels.nbytes)
+            memory = cuda.allocate(shot.pixels.nbytes)
+            pinned.array[:] = shot.pixels.reshape(-1)
             cuda.copy_in(memory, pinned.array)
             record = np.zeros(1, RESULT)
             record[0]["cells"] = range(50, 81)
-            told.array[:] = np.frombuffer(record.tobytes(), np.uint8)
-            cuda.copy_in(result, told.array)
-            kernel = FORMATS[seen.pixel_format]
+            report.array[:] = np.frombuffer(record.tobytes(), np.uint8)
+            cuda.copy_in(result, report.array)
+            kernel = FORMATS[shot.pixel_format]
             given = {
-                "frame": memory, "width": seen.width, "height": seen.pixels.shape[0],
-                "pitch": seen.pixels.strides[0], "left": seen.left, "top": seen.top,
+                "frame": memory, "width": shot.width, "height": shot.pixels.shape[0],
+                "pitch": shot.pixels.strides[0], "left": shot.left, "top": shot.top,
                 "red": kernel.red,
             }  # fmt: skip
             cuda.launch(kernel.prepare, **given, small=small, result=result)
@@ -91,12 +91,12 @@ def kernels_equal_the_cpu(cuda):
         dense, sparse, ex_sparse = rule.k_by_class
         cuda.launch(SELECT, scores=scores, threshold=rule.threshold, dense=dense,
                     sparse=sparse, ex_sparse=ex_sparse, result=result)  # fmt: skip
-        cuda.copy_out(told.array, result)
+        cuda.copy_out(report.array, result)
         cuda.synchronize()
-        found = np.frombuffer(told.array.tobytes(), RESULT)[0]
+        answer = np.frombuffer(report.array.tobytes(), RESULT)[0]
         wanted = Importance(None, rule).rank(drawn.reshape(9, 9))
-        assert found["k"] == wanted.k, n
-        assert [CELLS[i] for i in found["cells"][: wanted.k]] == list(wanted.cells), n
+        assert answer["k"] == wanted.k, n
+        assert [CELLS[i] for i in answer["cells"][: wanted.k]] == list(wanted.cells), n
         checked += 1
     return checked
 
@@ -123,11 +123,11 @@ def painted(folder):
     return folder / "painted.npz"
 
 
-def worst(found):
+def worst(result):
     """By how much the GPU's way differs from the CPU's, over all frames and rounds."""
     differ = {"um": 0.0, "patches_um": 0.0, "cells": 0, "frames": 0}
-    for answers in found["gpu"]:
-        for cpu, gpu in zip(found["cpu"], answers, strict=True):
+    for answers in result["gpu"]:
+        for cpu, gpu in zip(result["cpu"], answers, strict=True):
             differ["frames"] += 1
             differ["cells"] += sorted(cpu["cells"]) != sorted(gpu["cells"])
             if cpu["um"] is not None and np.isfinite(cpu["um"]):
@@ -139,12 +139,12 @@ def worst(found):
     return differ
 
 
-def whole_way(found):
+def whole_way(result):
     """One comparison's verdict; AssertionError where the two ways differ."""
-    differ = worst(found)
+    differ = worst(result)
     assert not differ["cells"], differ
     assert differ["patches_um"] < 0.02, differ
-    return differ | {"graph": found["graph"]}
+    return differ | {"graph": result["graph"]}
 
 
 def graph_and_plain(models, frames):
@@ -171,17 +171,17 @@ def many(models, frames):
     import pycuda.driver
 
     sensor, nets = gpu_scenarios.opened(models)
-    held, seen = list(gpu_scenarios.frames_of(frames)), []
+    held, results = list(gpu_scenarios.frames_of(frames)), []
     start = time.monotonic()
     for number in range(FRAMES):
         if number in (200, FRAMES - 1):
             kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            seen.append({"gpu_free_bytes": pycuda.driver.mem_get_info()[0], "host_kib": kib})
+            results.append({"gpu_free_bytes": pycuda.driver.mem_get_info()[0], "host_kib": kib})
         gpu_scenarios.measured(sensor, held[number % len(held) :][:1])
     spent = (time.monotonic() - start) / FRAMES
     for net in nets:
         net.close()
-    return {"frames": FRAMES, "ms_per_frame": round(1e3 * spent, 2), "after": seen}
+    return {"frames": FRAMES, "ms_per_frame": round(1e3 * spent, 2), "after": results}
 
 
 def main():
@@ -190,9 +190,9 @@ def main():
         gpu = find_gpu()
     except GpuUnusable as error:
         sys.exit(f"gpu-check: {error}")
-    told = {"gpu": gpu.name, "architecture": gpu.architecture}
+    report = {"gpu": gpu.name, "architecture": gpu.architecture}
     cuda = Cuda(compile_kernels(gpu.architecture))
-    told["kernels_checked"] = kernels_equal_the_cpu(cuda)
+    report["kernels_checked"] = kernels_equal_the_cpu(cuda)
     cuda.close()
     if "kernels" not in words:
         gpu_scenarios.live = list
@@ -203,13 +203,13 @@ def main():
             write_rin(folder)
             write_dpn(folder, witnesses=True)
             fields, noise = slides(folder), painted(folder)
-            told["shipped"] = whole_way(gpu_scenarios.copied(SHIPPED, fields))
-            told["shipped_mapped"] = whole_way(gpu_scenarios.mapped(SHIPPED, fields))
-            told["tiny"] = whole_way(gpu_scenarios.three_times(folder, noise))
-            told["graphs"] = graph_and_plain(SHIPPED, fields)
-            told["many"] = many(folder, noise)
-    out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps(told))
+            report["shipped"] = whole_way(gpu_scenarios.copied(SHIPPED, fields))
+            report["shipped_mapped"] = whole_way(gpu_scenarios.mapped(SHIPPED, fields))
+            report["tiny"] = whole_way(gpu_scenarios.three_times(folder, noise))
+            report["graphs"] = graph_and_plain(SHIPPED, fields)
+            report["many"] = many(folder, noise)
+    out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(report))
 
 
 if __name__ == "__main__":

@@ -80,8 +80,8 @@ class _Context:
         return name == self.session.get_inputs()[0].name
 
     def get_tensor_shape(self, name):
-        (found,) = (each for each in self.session.get_outputs() if each.name == name)
-        return [n if isinstance(n, int) else self.shape[0] for n in found.shape]
+        (output,) = (each for each in self.session.get_outputs() if each.name == name)
+        return [n if isinstance(n, int) else self.shape[0] for n in output.shape]
 
     def set_tensor_address(self, name, memory):
         self.addresses[name] = memory

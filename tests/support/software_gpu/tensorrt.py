@@ -73,9 +73,9 @@ class _Context:
         return not _refuses("set_input_shape") and name == self.session.get_inputs()[0].name
 
     def get_tensor_shape(self, name):
-        (found,) = (each for each in self.session.get_outputs() if each.name == name)
+        (output,) = (each for each in self.session.get_outputs() if each.name == name)
         extra = [1] if _refuses("get_tensor_shape") else []
-        return [n if isinstance(n, int) else self.shape[0] for n in found.shape] + extra
+        return [n if isinstance(n, int) else self.shape[0] for n in output.shape] + extra
 
     def set_tensor_address(self, name, memory):
         self.addresses[name] = memory
