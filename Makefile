@@ -21,7 +21,7 @@ WITHOUT      := [test,train,cuda]
 TEST_EXTRA   := $(if $(JETSON),[test],$(if $(ARM),$(WITH_OPENCV),$(WITHOUT)))
 PIP          := $(BIN)/python -m pip install --disable-pip-version-check -q -c $(CONSTRAINTS)
 
-.PHONY: run bench paper test test-fast test-lowest matrix lint types layers pytest env env-locked test-env firmware board-tools camera-tools tensorrt pycuda gpu-check soak soak-loop stops fuzz mutation clean
+.PHONY: run bench paper test test-fast quick test-lowest matrix lint types layers pytest env env-locked test-env firmware board-tools camera-tools tensorrt pycuda gpu-check soak soak-loop stops fuzz mutation clean
 
 run: env firmware
 	$(BIN)/sparsefocus simulate --report report
@@ -56,18 +56,25 @@ pytest: test-env firmware board-tools camera-tools tensorrt pycuda
 	$(PYTEST)
 
 # Without the tests that take many seconds of a core each (marked long): while you work.
-test-fast: lint test-env firmware
+test-fast: lint quick
+
+quick: test-env firmware
 	$(PYTEST) -m "not long"
 
-# On each Python that is here, with the pinned and with the newest dependencies that setup.cfg allows.
+# The same tests on each Python that is here, pyenv's too, with the pinned and with the newest
+# dependencies that setup.cfg allows: an environment of 2 GB each. All are tried; the last lines say
+# which failed. MATRIX="3.12" tries these only.
+MATRIX ?= 3.10 3.11 3.12
 matrix:
-	@for v in 3.10 3.11 3.12; do \
-	  command -v python$$v >/dev/null || { echo "skipped: there is no python$$v here"; continue; }; \
-	  for c in constraints.txt /dev/null; do \
-	    echo "Python $$v, constraints $$c"; \
-	    $(MAKE) --no-print-directory test-fast PYTHON=python$$v CONSTRAINTS=$$c \
-	      VENV=.venv-$$v-$$(basename $$c .txt) || exit 1; \
-	  done; done
+	@failed=; for v in $(MATRIX); do \
+	  python=; for p in python$$v $(HOME)/.pyenv/versions/$$v.*/bin/python$$v; do \
+	    $$p -c "" 2>/dev/null && python=$$p && break; done; \
+	  [ -n "$$python" ] || { echo "skipped: there is no python$$v here"; continue; }; \
+	  for c in pinned:constraints.txt newest:/dev/null; do \
+	    echo "Python $$v ($$python), $${c%%:*}"; \
+	    $(MAKE) --no-print-directory quick PYTHON=$$python CONSTRAINTS=$${c#*:} \
+	      VENV=.venv-$$v-$${c%%:*} || failed="$$failed $$v-$${c%%:*}"; \
+	  done; done; [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
 # The oldest set that setup.cfg allows (JetPack 6 brings OpenCV 4.8.0), on the oldest Python, in an
 # environment of its own: what it cannot run needs torch or onnx, and is left out.
