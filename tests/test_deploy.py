@@ -78,7 +78,9 @@ def test_the_user_can_be_made(tmp_path: Path) -> None:
         pytest.skip("needs systemd-sysusers and root")
     (tmp_path / "etc").mkdir()
     users = str(UNIT.parent / "sparsefocus.sysusers")
-    subprocess.run(["systemd-sysusers", f"--root={tmp_path}", users], check=True, timeout=60)
+    subprocess.run(
+        ["systemd-sysusers", f"--root={tmp_path}", users], check=True, timeout=PATIENCE_S
+    )
     passwd = (tmp_path / "etc/passwd").read_text().splitlines()
     assert [line.split(":")[5] for line in passwd] == ["/var/lib/sparsefocus"]
     groups = (tmp_path / "etc/group").read_text()

@@ -18,6 +18,8 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.support.patience import PATIENCE_S
+
 ROOT = Path(__file__).parents[1]
 UID = 54321  # has no passwd entry, so no home
 
@@ -43,20 +45,19 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     out = str(folder / "out")
     environment = {**os.environ, "PYTHONPATH": ""}
     subprocess.run([sys.executable, "-c", built.format(out)], cwd=tree, check=True,
-                   capture_output=True, env=environment, timeout=170)  # fmt: skip
+                   capture_output=True, env=environment, timeout=PATIENCE_S)  # fmt: skip
     (sdist,) = (folder / "out").glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         archive.extractall(folder / "unpacked")  # our own
     (source,) = (folder / "unpacked").iterdir()
     words = [sys.executable, "-m", "pip", "wheel", "-q", "--no-build-isolation", "--no-deps",
              "--disable-pip-version-check", "-w", out, str(source)]  # fmt: skip
-    subprocess.run(words, check=True, env=environment, cwd=folder, timeout=170)
+    subprocess.run(words, check=True, env=environment, cwd=folder, timeout=PATIENCE_S)
     (wheel,) = (folder / "out").glob("*.whl")
     return sdist, wheel
 
 
 @pytest.mark.long
-@pytest.mark.timeout(600)
 def test_the_sdist_has_all_that_git_has(packages: tuple[Path, Path]) -> None:
     """Who packages it tests it, reads it and builds it from there."""
     with tarfile.open(packages[0]) as archive:
@@ -66,7 +67,6 @@ def test_the_sdist_has_all_that_git_has(packages: tuple[Path, Path]) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(600)
 def test_the_wheel_has_every_file_of_its_packages_and_the_c_compiled(
     packages: tuple[Path, Path],
 ) -> None:
@@ -88,7 +88,9 @@ def anybody() -> list[str]:
             ids = [f"--reuid={UID}", f"--regid={UID}", "--clear-groups"]
             words = [str(shutil.which("setpriv")), *ids, python]
             try:
-                subprocess.run([*words, "-c", ""], check=True, capture_output=True, timeout=60)
+                subprocess.run(
+                    [*words, "-c", ""], check=True, capture_output=True, timeout=PATIENCE_S
+                )
             except (OSError, subprocess.CalledProcessError):
                 continue
             return words
@@ -104,21 +106,20 @@ def place() -> Iterator[Path]:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(600)
 def test_it_runs_in_an_empty_folder_without_home_compiler_or_name(
     packages: tuple[Path, Path], place: Path
 ) -> None:
     site, empty = place / "site", place / "empty"
     words = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-compile",
              "--disable-pip-version-check", "--target", str(site), str(packages[1])]  # fmt: skip
-    subprocess.run(words, check=True, timeout=170)
+    subprocess.run(words, check=True, timeout=PATIENCE_S)
     empty.mkdir(mode=0o777)
     empty.chmod(0o777)
     libraries = sysconfig.get_path("purelib")
     environment = {"PATH": "", "PYTHONPATH": f"{site}:{libraries}", "OMP_NUM_THREADS": "1"}
 
     def run(*words: str) -> str:
-        done = subprocess.run([*anybody(), *words], cwd=empty, env=environment, timeout=170,
+        done = subprocess.run([*anybody(), *words], cwd=empty, env=environment, timeout=PATIENCE_S,
                               capture_output=True, text=True, check=False)  # fmt: skip
         assert done.returncode == 0, done.stderr
         return done.stdout

@@ -153,10 +153,12 @@ class PylonDevice(Device):
         if not self._camera.CanWaitForFrameTriggerReady():
             return
         give_up_s = time.monotonic() + 2 * self._exposure_ns / 1e9 + READY_S
+        late = False
         while not self._camera.WaitForFrameTriggerReady(0, self._pylon.TimeoutHandling_Return):
-            if time.monotonic() > give_up_s:
+            if late:
                 raise CameraStalled("the camera is not ready for a trigger")
             time.sleep(0.0005)
+            late = time.monotonic() > give_up_s  # a look after it: we may have had no turn
 
     def _open(self) -> Any:
         pylon, options = self._pylon, self._options

@@ -6,6 +6,7 @@ the real limits and the real watchdog.
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -113,8 +114,9 @@ class HostFirmware(FirmwareProcess):
         """End it in order (its stdin closes); what it wrote to stderr. Safe to call twice."""
         errors = b""
         if self._process.stdin and not self._process.stdin.closed:
+            self._process.send_signal(signal.SIGCONT)  # one that was frozen ends in order, too
             try:
-                _, errors = self._process.communicate(timeout=2.0)
+                _, errors = self._process.communicate(timeout=START_S)
             except subprocess.TimeoutExpired:
                 self.kill()
                 _, errors = self._process.communicate(timeout=START_S)

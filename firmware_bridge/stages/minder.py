@@ -22,7 +22,7 @@ from firmware_bridge.errors import StageRefused
 BEAT_S = 0.025
 PROGRAM = Path(__file__).with_name("minder_process.py")
 _START_S = 10.0  # a new interpreter on a busy computer
-_END_S = 1.0
+_END_S = _START_S  # if it is killed before it had a turn, nobody stops an axis that still moves
 
 
 class Minder:

@@ -6,16 +6,19 @@ import itertools
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
 from edge.camera import Camera, Frame, PixelFormat, open_camera
-from edge.cameras import gstreamer, pipelines
+from edge.cameras import gstreamer, pipelines, pylon
 from edge.cameras.aravis import steps
 from edge.cameras.grabbing import GrabbingCamera
 from edge.cameras.options import FORMATS, Options, read_imaging
@@ -103,7 +106,7 @@ def test_a_software_trigger_exposes_once(opened: Open, bench: Bench) -> None:
         sent_ns = time.monotonic_ns()
         for _ in range(20):  # a frame may be incomplete: the next call triggers again
             try:
-                frame = camera.next(0.5)
+                frame = camera.next(0.5 if bench.loses else WAIT_S)
                 break
             except CameraStalled:
                 assert bench.loses
@@ -202,6 +205,22 @@ def test_the_middle_of_the_sensor_with_its_mosaic(opened: Open) -> None:
     assert nodes.GetNode("OffsetX").GetValue() == (4096 - 1022) // 4 * 2
     assert nodes.GetNode("OffsetY").GetValue() % 2 == 0
     assert camera.next(WAIT_S).pixels.shape == (1022, 1022)
+
+
+@pytest.mark.parametrize(("answers", "ready"), [((False, True), True), ((False, False), False)])
+def test_who_had_no_turn_looks_once_more_before_giving_a_trigger_up(
+    monkeypatch: pytest.MonkeyPatch, answers: tuple[bool, ...], ready: bool
+) -> None:
+    clock = itertools.count(0, 100)  # s: between any two looks we stand still
+    stand_in = SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda _: None)
+    monkeypatch.setattr(pylon, "time", stand_in)
+    device: Any = SimpleNamespace(_exposure_ns=4 * MS, _pylon=SimpleNamespace())
+    device._pylon.TimeoutHandling_Return = 0
+    device._camera = SimpleNamespace(CanWaitForFrameTriggerReady=lambda: True)
+    looks = iter(answers)
+    device._camera.WaitForFrameTriggerReady = lambda *_: next(looks)
+    with nullcontext() if ready else pytest.raises(CameraStalled, match="not ready for a trigger"):
+        pylon.PylonDevice._await_trigger_ready(device)
 
 
 def test_without_pypylon_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

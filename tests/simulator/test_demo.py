@@ -20,6 +20,7 @@ from edge.errors import ConfigError
 from simulator import demo
 from simulator.camera import open_simulated
 from simulator.demo import FIELDS, FRAMES, DemoCamera
+from tests.support.patience import PATIENCE_S
 
 
 class Bench:
@@ -79,12 +80,11 @@ def test_a_simulated_camera_without_its_firmware_says_what_to_do_instead() -> No
 
 
 @pytest.mark.long
-@pytest.mark.timeout(600)
 def test_it_focuses_and_ctrl_c_ends_it(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "edge.appliance.cli", "run", "--demo"]
     record = tmp_path / "demo.json"
     done = subprocess.run([*words, "--frames", "5", "--json", str(record)], capture_output=True,
-                          text=True, timeout=170)  # fmt: skip
+                          text=True, timeout=PATIENCE_S)  # fmt: skip
     assert done.returncode == 0, done.stderr
     document = json.loads(record.read_text())
     (field,) = document["demo"]["fields"]
@@ -94,5 +94,5 @@ def test_it_focuses_and_ctrl_c_ends_it(tmp_path: Path) -> None:
     assert running.stderr is not None
     line = running.stderr.readline()  # of the status: the loop runs
     os.kill(running.pid, signal.SIGINT)
-    _, more = running.communicate(timeout=120)
+    _, more = running.communicate(timeout=PATIENCE_S)
     assert running.returncode == 0, line + more

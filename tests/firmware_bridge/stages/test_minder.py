@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,6 +57,28 @@ def test_it_stops_only_what_moves(line: tuple[int, int]) -> None:
         with suppress(BlockingIOError):
             said = os.read(near, 100)
         assert said[:4] == stopped
+
+
+class Starved:
+    """A minder that gets no turn for nine seconds after its owner closed it."""
+
+    stdin = stdout = None
+    killed = False
+
+    def wait(self, timeout_s: float) -> int:
+        if timeout_s < 9.0:
+            raise subprocess.TimeoutExpired("minder", timeout_s)
+        return 0
+
+    def kill(self) -> None:
+        self.killed = True
+
+
+def test_a_minder_that_waits_for_its_turn_is_not_killed(line: tuple[int, int]) -> None:
+    """It is closed while the axis moves: its stop is still to come."""
+    starved: Any = Starved()
+    Minder(line[1], b"HALT", lambda: True, lambda: None)._end(starved)
+    assert not starved.killed
 
 
 def test_an_end_of_the_minder_is_told_while_it_moves(line: tuple[int, int]) -> None:
