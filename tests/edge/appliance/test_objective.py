@@ -19,26 +19,26 @@ def asked(words="", config=None):
 
 
 def test_without_a_word_the_models_own_is_assumed():
-    found = asked()
-    assert found.objective == NOMINAL
-    assert found.sentence.startswith(
+    objective = asked()
+    assert objective.objective == NOMINAL
+    assert objective.sentence.startswith(
         "20x (assumed), NA 0.75 (assumed), 0.34 um per pixel in the object plane (assumed), the "
         "condenser's aperture at 0.7"
     )
 
 
 def test_options_are_taken_and_said():
-    found = asked("--na 0.5 --um-per-px 0.65 --refractive-index 1.33")
-    assert found.objective == dataclasses.replace(
+    objective = asked("--na 0.5 --um-per-px 0.65 --refractive-index 1.33")
+    assert objective.objective == dataclasses.replace(
         NOMINAL, na=0.5, um_per_px=0.65, refractive_index=1.33
     )
-    assert "20x (assumed), NA 0.5 (as given), 0.65 um per pixel" in found.sentence
+    assert "20x (assumed), NA 0.5 (as given), 0.65 um per pixel" in objective.sentence
 
 
 def test_a_magnification_alone_is_the_same_camera_behind_it():
-    found = asked("--magnification 40")
-    assert found.objective.um_per_px == pytest.approx(0.17)
-    assert "0.17 um per pixel in the object plane (of the same camera)" in found.sentence
+    objective = asked("--magnification 40")
+    assert objective.objective.um_per_px == pytest.approx(0.17)
+    assert "0.17 um per pixel in the object plane (of the same camera)" in objective.sentence
 
 
 def test_a_config_is_asked_before_the_models_and_after_options():

@@ -92,10 +92,10 @@ def test_what_is_not_there_yet_is_waited_for(
     clock = Clock()
     assert once_there(there_after(4, error), 10.0, clock, clock.sleep) == "rig"
     assert clock.now == 4.0
-    said = capsys.readouterr().err.splitlines()
-    assert len(said) == 1
-    assert "waiting up to 10 s (--wait)" in said[0]
-    assert str(error) in said[0]
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert "waiting up to 10 s (--wait)" in lines[0]
+    assert str(error) in lines[0]
 
 
 @pytest.mark.parametrize(

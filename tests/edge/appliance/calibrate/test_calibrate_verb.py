@@ -133,16 +133,16 @@ def bench(monkeypatch, **drive):
 @pytest.mark.parametrize("play_um", [0.0, 2.0])
 def test_sign_scale_and_play_come_out_right(monkeypatch, sign, gain, play_um):
     here = bench(monkeypatch, gain=sign * gain, play_um=play_um)
-    found = here.run()
-    assert found.focus_direction == sign
-    assert found.um_per_unit == pytest.approx(gain, rel=0.02)
-    assert found.play_um == pytest.approx(play_um, abs=0.3)
-    assert found.um_per_unit_95 < 0.04
-    assert abs(found.zero_um) < 0.25
-    assert found.linear_range_um > 10.0
+    result = here.run()
+    assert result.focus_direction == sign
+    assert result.um_per_unit == pytest.approx(gain, rel=0.02)
+    assert result.play_um == pytest.approx(play_um, abs=0.3)
+    assert result.um_per_unit_95 < 0.04
+    assert abs(result.zero_um) < 0.25
+    assert result.linear_range_um > 10.0
     assert abs(here.sight.error_um()) < 0.4  # it is left in focus
     assert all(100.0 <= z <= 300.0 for z in here.drive.moves)
-    assert len(found.looks) <= 40
+    assert len(result.looks) <= 40
 
 
 def test_intervals_that_promise_too_much_are_widened(monkeypatch):
@@ -322,9 +322,9 @@ def made(tmp_path, monkeypatch):
     path.write_text(CONFIG)
     config = read_config(path, calibrating=True)
     here = bench(monkeypatch, gain=-0.7, play_um=2.0)
-    found = here.run()
-    calibration_file.write(tmp_path / "calibration.json", result_of(found), config)
-    return SimpleNamespace(path=path, file=tmp_path / "calibration.json", found=found,
+    result = here.run()
+    calibration_file.write(tmp_path / "calibration.json", result_of(result), config)
+    return SimpleNamespace(path=path, file=tmp_path / "calibration.json", found=result,
                            key=tmp_path / "keys" / "sparsefocus" / "key")  # fmt: skip
 
 
@@ -414,9 +414,9 @@ def test_the_verb_writes_file_page_and_numbers(made, tmp_path, monkeypatch, caps
     words = ["calibrate", "--config", str(made.path), "--quiet", "--json", str(tmp_path / "j.json"),
              "--report", str(tmp_path / "page")]  # fmt: skip
     assert cli.main(words) == 0
-    said = capsys.readouterr().out
-    assert "a rising z raises the objective" in said
-    assert "written and signed" in said
+    output = capsys.readouterr().out
+    assert "a rising z raises the objective" in output
+    assert "written and signed" in output
     assert json.loads((tmp_path / "j.json").read_text())["um_per_unit"] == pytest.approx(1.3, 0.02)
     page = (tmp_path / "page" / "index.html").read_text()
     assert page.count("<svg") == 2
@@ -427,13 +427,13 @@ def test_the_verb_writes_file_page_and_numbers(made, tmp_path, monkeypatch, caps
 def test_wrong_use(made, tmp_path, capsys):
     plain = CONFIG.replace("  calibration: calibration.json\n", "  focus_direction: 1\n")
     made.path.write_text(plain)
-    for words, said in (
+    for words, message in (
         (["--config", str(made.path)], "stage.calibration must name the file"),
         (["--config", str(made.path), "--out", "x"], "belong to --zstacks"),
         (["--zstacks", "m.csv"], "--zstacks needs --out"),
     ):
         assert cli.main(["calibrate", *words]) == 2
-        assert said in capsys.readouterr().err
+        assert message in capsys.readouterr().err
 
 
 def test_the_page_says_which_way(monkeypatch, tmp_path):
@@ -481,17 +481,17 @@ def _key_cannot_be_made(made):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "words"),
     [(_no_folder, "there is no folder"), (_a_folder_of_that_name, "it is a folder"),
      (_key_cut_short, "cut short: 7 bytes"), (_key_of_everybody, "mode 0644"),
      (_key_cannot_be_made, "cannot be made")],
 )  # fmt: skip
-def test_what_stands_in_the_way_is_said_before_anything_moves(made, moving, capsys, spoil, said):
+def test_what_stands_in_the_way_is_said_before_anything_moves(made, moving, capsys, spoil, words):
     spoil(made)
     assert moving.run() == 2
     assert moving.drive.moves == []
     error = capsys.readouterr().err
-    assert said in error
+    assert words in error
     assert error.count("\n") == 1
 
 
@@ -513,10 +513,10 @@ def test_a_disk_that_fills_up_meanwhile_leaves_the_result_told(
     monkeypatch.setattr(calibration_file, "write_json", full)
     assert moving.run("--json", str(tmp_path / "kept.json")) == 2
     assert moving.drive.moves
-    told = capsys.readouterr()
-    assert "um of focus per commanded um" in told.out
-    assert "written and signed" not in told.out
-    assert "No space left" in told.err
+    streams = capsys.readouterr()
+    assert "um of focus per commanded um" in streams.out
+    assert "written and signed" not in streams.out
+    assert "No space left" in streams.err
     assert json.loads((tmp_path / "kept.json").read_text())["focus_direction"] == 1
     assert made.file.read_bytes() == before
 

@@ -45,8 +45,8 @@ class CoarseDrive(Drive):
         self.resolution_um = report_um if known else 0.05
 
     def status(self):
-        told = round(self.z_um / self.report_um) * self.report_um
-        return StageStatus(told, False, 1, self.latched, 2)
+        reading = round(self.z_um / self.report_um) * self.report_um
+        return StageStatus(reading, False, 1, self.latched, 2)
 
     def move_to(self, target_um, assumed_um):
         assert assumed_um == self.status().z_um
@@ -75,32 +75,32 @@ def test_what_is_claimed_holds_the_truth(monkeypatch, report_um, known):
         draw = np.random.default_rng(seed)
         play_um, start_um = float(draw.choice([0.0, 2.0, 3.3])), 200.0 + draw.uniform(-2, 2)
         axis = CoarseDrive(report_um, known, gain=-GAIN, play_um=play_um, start_um=start_um)
-        sight, found = calibrate(monkeypatch, axis, seed)
-        assert found.focus_direction == -1
-        assert found.um_per_unit_95 < 0.01 + 0.06 * report_um
-        assert abs(found.um_per_unit - GAIN) < 1.5 * found.um_per_unit_95
-        assert abs(found.play_um - play_um) < 0.3 + report_um / 2
+        sight, result = calibrate(monkeypatch, axis, seed)
+        assert result.focus_direction == -1
+        assert result.um_per_unit_95 < 0.01 + 0.06 * report_um
+        assert abs(result.um_per_unit - GAIN) < 1.5 * result.um_per_unit_95
+        assert abs(result.play_um - play_um) < 0.3 + report_um / 2
         assert abs(sight.error_um()) < 0.1 + report_um / 2  # left in focus as well as it can tell
         held += [
-            abs(found.um_per_unit - GAIN) <= found.um_per_unit_95,
-            abs(found.play_um - play_um) <= found.play_95_um,
-            abs(found.zero_um) <= found.focus_offset_95_um,
+            abs(result.um_per_unit - GAIN) <= result.um_per_unit_95,
+            abs(result.play_um - play_um) <= result.play_95_um,
+            abs(result.zero_um) <= result.focus_offset_95_um,
         ]
     assert sum(held) >= 0.9 * len(held)
 
 
 def test_a_person_is_told(monkeypatch):
-    _, found = calibrate(monkeypatch, CoarseDrive(1.0, known=True, gain=GAIN), 0)
-    assert found.off_um == pytest.approx(0.5, abs=0.1)
-    assert "the stage is within 0.5 um of where it says" in sentence(found)
-    _, found = calibrate(monkeypatch, Drive(gain=GAIN), 0)
-    assert found.off_um == pytest.approx(0.025)
+    _, result = calibrate(monkeypatch, CoarseDrive(1.0, known=True, gain=GAIN), 0)
+    assert result.off_um == pytest.approx(0.5, abs=0.1)
+    assert "the stage is within 0.5 um of where it says" in sentence(result)
+    _, result = calibrate(monkeypatch, Drive(gain=GAIN), 0)
+    assert result.off_um == pytest.approx(0.025)
 
 
 def test_the_networks_are_not_blamed_for_the_stage(monkeypatch):
     for report_um in (0.5, 1.0):
-        _, found = calibrate(monkeypatch, CoarseDrive(report_um, True, gain=GAIN), 1)
-        assert found.interval_factor < 1.3
+        _, result = calibrate(monkeypatch, CoarseDrive(report_um, True, gain=GAIN), 1)
+        assert result.interval_factor < 1.3
 
 
 def test_reports_that_tell_nothing_are_refused(monkeypatch):
@@ -167,8 +167,8 @@ class AxisSight:
 
     def measure(self, frame, lap):
         read_um = float(self.rng.normal(-self.error_um(), 0.1))
-        said = FocusEstimate(read_um, 0.3, 9, Sparsity.SPARSE, 1, 1, 0.1)
-        return Measurement(None, None, said)
+        estimate = FocusEstimate(read_um, 0.3, 9, Sparsity.SPARSE, 1, 1, 0.1)
+        return Measurement(None, None, estimate)
 
     def sharpness(self, frame):
         return 1.0 / (1.0 + (self.error_um() / 2.0) ** 2)
@@ -191,10 +191,10 @@ def test_every_driver_that_reports_coarsely(monkeypatch, driver):
             run = DriveCalibrator(stage, Guard(limits, stage, state), sight, sight.next, 0.0).run
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
-                found = run()
+                result = run()
         finally:
             stage.close()
-    assert found.off_um >= 0.4
-    assert abs(found.um_per_unit - GAIN) <= found.um_per_unit_95 < 0.05
-    assert found.play_um <= found.play_95_um
+    assert result.off_um >= 0.4
+    assert abs(result.um_per_unit - GAIN) <= result.um_per_unit_95 < 0.05
+    assert result.play_um <= result.play_95_um
     assert abs(sight.error_um()) < 1.0

@@ -27,10 +27,10 @@ def field(scale, focus_um=100.0, offset_um=0.0, z=(-9, -6, -3, -1, 0, 1, 3, 6, 9
 @pytest.mark.parametrize("scale", [0.6, 0.82, 1.0, 1.2])
 @pytest.mark.parametrize("offset_um", [0.0, -0.7])
 def test_the_line_through_readings_tells_both(scale, offset_um):
-    found = known_steps([field(scale, offset_um=offset_um)])
-    assert found.reading_scale == pytest.approx(scale, abs=1e-6)
-    assert found.focus_offset_um == pytest.approx(offset_um, abs=0.01)
-    assert 0.01 < found.reading_scale_95 < 0.1
+    fit = known_steps([field(scale, offset_um=offset_um)])
+    assert fit.reading_scale == pytest.approx(scale, abs=1e-6)
+    assert fit.focus_offset_um == pytest.approx(offset_um, abs=0.01)
+    assert 0.01 < fit.reading_scale_95 < 0.1
 
 
 def test_noise_stays_within_the_interval_told():
@@ -41,22 +41,22 @@ def test_noise_stays_within_the_interval_told():
             Look(z, 0.8 * -z + 0.3 * rng.normal(), 0.6, 1.0 / (1 + z * z), "known")
             for z in np.linspace(-10, 10, 7)
         ]
-        found = known_steps([looks])
-        inside += abs(found.reading_scale - 0.8) <= found.reading_scale_95
+        fit = known_steps([looks])
+        inside += abs(fit.reading_scale - 0.8) <= fit.reading_scale_95
     assert inside >= 55
 
 
 def test_fields_lie_at_heights_of_their_own():
     fields = [field(0.8, focus, z=(-6, 0.0, 6)) for focus in (10.0, 55.0, -30.0)]
-    found = known_steps(fields)
-    assert found.reading_scale == pytest.approx(0.8, abs=1e-6)
-    assert found.looks == 9
+    fit = known_steps(fields)
+    assert fit.reading_scale == pytest.approx(0.8, abs=1e-6)
+    assert fit.looks == 9
 
 
 def test_without_a_sharpest_picture_there_is_a_scale_and_no_offset():
-    found = known_steps([field(0.9, z=(3, 5, 7, 9, 11))])
-    assert found.reading_scale == pytest.approx(0.9, abs=1e-6)
-    assert (found.focus_offset_um, found.focus_offset_95_um) == (None, None)
+    fit = known_steps([field(0.9, z=(3, 5, 7, 9, 11))])
+    assert fit.reading_scale == pytest.approx(0.9, abs=1e-6)
+    assert (fit.focus_offset_um, fit.focus_offset_95_um) == (None, None)
 
 
 @pytest.mark.parametrize(

@@ -47,15 +47,15 @@ def camera() -> Callable[[float], Frame]:
 
 
 def test_the_offset_takes_back_what_the_networks_read() -> None:
-    found = offset_here(Reads([0.5, 0.6, 0.7]), camera())
-    assert found.focus_offset_um == pytest.approx(-0.6)
-    assert found.frames == FRAMES
-    assert 0.3 < found.focus_offset_95_um < 0.4
+    offset = offset_here(Reads([0.5, 0.6, 0.7]), camera())
+    assert offset.focus_offset_um == pytest.approx(-0.6)
+    assert offset.frames == FRAMES
+    assert 0.3 < offset.focus_offset_95_um < 0.4
 
 
 def test_frames_without_an_estimate_do_not_count() -> None:
-    found = offset_here(Reads([1.0, 1.0, None]), camera())
-    assert found.frames == 5
+    offset = offset_here(Reads([1.0, 1.0, None]), camera())
+    assert offset.frames == 5
     with pytest.raises(CalibrationRefused, match=r"3 of 7 frames tell a defocus.*blank"):
         offset_here(Reads([None, 1.0]), camera())
 

@@ -56,8 +56,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 )
 def test_a_camera_that_comes_back_is_waited_for(steps: tuple[int | Exception, ...]) -> None:
     """P22: it ended with exit status 4 while the camera was still being opened again."""
-    said = check.measure(Script(*steps), 3, 0.1)
-    assert (said["frames"], said["period_ms"], said["times_lost"]) == (3, 10.0, 1)
+    record = check.measure(Script(*steps), 3, 0.1)
+    assert (record["frames"], record["period_ms"], record["times_lost"]) == (3, 10.0, 1)
 
 
 def test_not_for_ever(clock: list[float]) -> None:

@@ -40,12 +40,17 @@ def write(tmp_path: Path, exposure: object = 4, more: str = "") -> str:
 def test_check_tells_what_comes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["camera", "check", "--config", write(tmp_path), "--frames", "20", "--json", "-"]
     assert cli.main(words) == 0
-    said: dict[str, Any] = json.loads(capsys.readouterr().out)
-    assert (said["width_px"], said["height_px"], said["pixel_format"]) == (640, 480, "BayerRG8")
-    assert (said["frames"], said["exposure_ms"], said["incomplete"]) == (20, 4.0, 0)
-    assert said["time_uncertainty_ms"] == 10.0  # the emulator stamps nothing: half of readout_ms
-    assert 10 < said["period_ms"] < 40
-    assert said["age_ms"]["p50"] <= said["age_ms"]["p99"] <= said["age_ms"]["p100"]
+    document: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert (document["width_px"], document["height_px"], document["pixel_format"]) == (
+        640,
+        480,
+        "BayerRG8",
+    )
+    assert (document["frames"], document["exposure_ms"], document["incomplete"]) == (20, 4.0, 0)
+    # the emulator stamps nothing: half of readout_ms
+    assert document["time_uncertainty_ms"] == 10.0
+    assert 10 < document["period_ms"] < 40
+    assert document["age_ms"]["p50"] <= document["age_ms"]["p99"] <= document["age_ms"]["p100"]
 
 
 def test_check_of_what_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -89,9 +94,9 @@ def test_find_does_not_ask_the_network(
 
     monkeypatch.setattr(verb, "aravis", Library)
     assert cli.main(["camera", "find", "--json", "-"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert set(found) == {"v4l2", "pylon", "aravis", "gstreamer"}
-    assert isinstance(found["pylon"], list)
+    document = json.loads(capsys.readouterr().out)
+    assert set(document) == {"v4l2", "pylon", "aravis", "gstreamer"}
+    assert isinstance(document["pylon"], list)
     off, look, on = (
         asked.index(name)
         for name in (

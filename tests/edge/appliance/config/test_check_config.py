@@ -123,9 +123,9 @@ def test_the_models_are_judged_as_run_does_and_beside_the_calibration(
     assert "stage.calibration" in calibration
     assert "stage.max_step_um = 900 must be at most" in step
     bare = tmp_path / "dpn.json"
-    told = json.loads((MODELS / "dpn.json").read_text())
-    told["calibration"].pop("envelope")
-    bare.write_text(json.dumps(told))
+    document = json.loads((MODELS / "dpn.json").read_text())
+    document["calibration"].pop("envelope")
+    bare.write_text(json.dumps(document))
     (tmp_path / "dpn.onnx").write_bytes((MODELS / "dpn.onnx").read_bytes())
     path.write_text(GOOD + "models: {dpn: dpn.json, backend: cpu}\n")
     assert cli.main(["check-config", str(path)]) == 2

@@ -36,8 +36,8 @@ def models(monkeypatch: pytest.MonkeyPatch) -> None:
 def stage_words(driver: str) -> list[str]:
     known = {**STAGE_KNOWS, **({"axis": "1"} if driver == "zaber" else {})}
     needed = [key for key, option in STAGE_OPTIONS[driver].items() if option.needed]
-    told = [f"{key}={known[key]}" for key in needed if key in known]
-    return ["--stage", driver, *(word for each in told for word in ("--stage-option", each))]
+    options = [f"{key}={known[key]}" for key in needed if key in known]
+    return ["--stage", driver, *(word for each in options for word in ("--stage-option", each))]
 
 
 @pytest.mark.parametrize("driver", STAGES)
@@ -58,8 +58,8 @@ def test_what_it_writes_is_taken_for_every_stage(
 @pytest.mark.parametrize("driver", sorted(init.CAMERA_USUAL))
 def test_and_for_every_camera(tmp_path: Path, driver: str) -> None:
     path = tmp_path / "scanner.yaml"
-    told = CAMERA_KNOWS.get(driver, {})
-    more = [word for pair in told.items() for word in ("--camera-option", "=".join(pair))]
+    options = CAMERA_KNOWS.get(driver, {})
+    more = [word for pair in options.items() for word in ("--camera-option", "=".join(pair))]
     words = ["init", str(path), "--yes", *WINDOW, "--camera", driver, *more, "--direction", "1"]
     assert cli.main(words) == 0
     assert cli.main(["check-config", str(path)]) == 0

@@ -99,8 +99,8 @@ def measured(stacks, models, tmp_path_factory):
 
 
 def line(document, group="all", distance="all"):
-    (found,) = [x for x in document["tables"] if (x["group"], x["distance"]) == (group, distance)]
-    return found
+    (result,) = [x for x in document["tables"] if (x["group"], x["distance"]) == (group, distance)]
+    return result
 
 
 def test_numbers_are_those_of_the_frames(measured):

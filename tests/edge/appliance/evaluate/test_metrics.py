@@ -19,9 +19,9 @@ from edge.appliance.frame_result import FrameResult
 EVERY = np.ones
 
 
-def row(true, found, half=1.0, slide="1", group="cell dense", condition="clean", **more):
+def row(true, estimate, half=1.0, slide="1", group="cell dense", condition="clean", **more):
     return FrameResult(
-        condition, group, slide, true, found, half if found is not None else None, **more
+        condition, group, slide, true, estimate, half if estimate is not None else None, **more
     )
 
 
@@ -33,36 +33,36 @@ def line(rows, group=ALL, distance=ALL, condition="clean", dof_um=0.6):
 
 
 def test_errors_of_a_small_table():
-    found = line([row(1.0, 1.5), row(-2.0, -1.0), row(10.0, 7.0), row(4.0, 4.0)])
+    result = line([row(1.0, 1.5), row(-2.0, -1.0), row(10.0, 7.0), row(4.0, 4.0)])
     # |errors| 0.5, 1, 3, 0
-    assert found.values["mae_um"] == pytest.approx(1.125)
-    assert found.values["sd_um"] == pytest.approx(np.std([0.5, 1.0, 3.0, 0.0]))
-    assert found.values["median_um"] == pytest.approx(0.75)
-    assert found.values["p95_um"] == pytest.approx(1 + 2 * 0.85)
-    assert found.values["bias_um"] == pytest.approx((0.5 + 1.0 - 3.0) / 4)
-    assert (found.frames, found.answered, found.slides) == (4, 4, 1)
+    assert result.values["mae_um"] == pytest.approx(1.125)
+    assert result.values["sd_um"] == pytest.approx(np.std([0.5, 1.0, 3.0, 0.0]))
+    assert result.values["median_um"] == pytest.approx(0.75)
+    assert result.values["p95_um"] == pytest.approx(1 + 2 * 0.85)
+    assert result.values["bias_um"] == pytest.approx((0.5 + 1.0 - 3.0) / 4)
+    assert (result.frames, result.answered, result.slides) == (4, 4, 1)
 
 
 def test_depth_of_field_is_strict_at_its_edges():
     """1 DoF = 0.6: an error of just that is outside; a half and a third of it count alike. The
     paper's 0.63 um stands beside it."""
     errors = (0.0, 0.1999, 0.2, 0.2999, 0.3, 0.5999, 0.6, 0.6299, 0.63, 2.0)
-    found = line([row(0.0, -e) for e in errors]).values
-    assert found["dof"] == pytest.approx(6 / 10)
-    assert found["dof_half"] == pytest.approx(4 / 10)
-    assert found["dof_third"] == pytest.approx(2 / 10)
-    assert found["paper_dof"] == pytest.approx(8 / 10)
-    assert found["paper_dof_half"] == pytest.approx(5 / 10)  # below 0.315
-    assert found["paper_dof_third"] == pytest.approx(3 / 10)  # below 0.21
+    result = line([row(0.0, -e) for e in errors]).values
+    assert result["dof"] == pytest.approx(6 / 10)
+    assert result["dof_half"] == pytest.approx(4 / 10)
+    assert result["dof_third"] == pytest.approx(2 / 10)
+    assert result["paper_dof"] == pytest.approx(8 / 10)
+    assert result["paper_dof_half"] == pytest.approx(5 / 10)  # below 0.315
+    assert result["paper_dof_third"] == pytest.approx(3 / 10)  # below 0.21
 
 
 def test_direction_by_the_text_of_equation_4():
     true = np.array([0.0, 0.0, 0.0, 3.0, 3.0, -3.0, -3.0, 3.0])
-    found = np.array([1.0, -1.0, 0.0, 1.0, -1.0, -9.0, 9.0, 0.0])
-    assert direction_right(true, found).tolist() == [
+    estimates = np.array([1.0, -1.0, 0.0, 1.0, -1.0, -9.0, 9.0, 0.0])
+    assert direction_right(true, estimates).tolist() == [
         True, True, True, True, False, True, False, False,
     ]  # fmt: skip
-    rows = [row(t, f) for t, f in zip(true, found, strict=True)]
+    rows = [row(t, f) for t, f in zip(true, estimates, strict=True)]
     assert line(rows).values["dss"] == pytest.approx(5 / 8)
     near = [row(0.99, -0.1), row(-0.5, 0.2), row(1.0, -0.1), row(-1.0, -0.1)]
     assert line(near).values["dss"] == pytest.approx(1 / 4)
@@ -72,40 +72,40 @@ def test_direction_by_the_text_of_equation_4():
 def test_silence_is_counted_and_never_scored():
     rows = [row(5.0, 5.1), row(5.0, None, reason="blank"), row(-5.0, None, reason="blank"),
             row(9.0, None, reason="patches-disagree")]  # fmt: skip
-    found = line(rows)
-    assert (found.frames, found.answered) == (4, 1)
-    assert found.values["answered_share"] == pytest.approx(1 / 4)
-    assert found.values["mae_um"] == pytest.approx(0.1)
-    assert found.values["dof"] == 1.0
-    assert found.values["dof_of_all"] == pytest.approx(1 / 4)
-    assert found.reasons == {"blank": 2, "patches-disagree": 1}
+    result = line(rows)
+    assert (result.frames, result.answered) == (4, 1)
+    assert result.values["answered_share"] == pytest.approx(1 / 4)
+    assert result.values["mae_um"] == pytest.approx(0.1)
+    assert result.values["dof"] == 1.0
+    assert result.values["dof_of_all"] == pytest.approx(1 / 4)
+    assert result.reasons == {"blank": 2, "patches-disagree": 1}
     silent = line(rows, distance="5-10")  # nothing here is lost either
     assert (silent.frames, silent.answered) == (4, 1)
 
 
 def test_a_table_without_any_answer_has_no_numbers():
-    found = line([row(5.0, None, slide="1"), row(6.0, None, slide="2")])
-    assert found.values["answered_share"] == 0.0
+    result = line([row(5.0, None, slide="1"), row(6.0, None, slide="2")])
+    assert result.values["answered_share"] == 0.0
     for name in ("mae_um", "sd_um", "median_um", "p95_um", "dof", "dss", "coverage"):
-        assert found.values[name] is None
-    assert found.ranges["mae_um"] is None
-    assert found.ranges["p95_um"] is None
-    assert "mae_um" in found.as_json()
+        assert result.values[name] is None
+    assert result.ranges["mae_um"] is None
+    assert result.ranges["p95_um"] is None
+    assert "mae_um" in result.as_json()
 
 
 def test_interval_coverage_and_width():
     rows = [row(0.0, 1.0, 1.0), row(0.0, -2.0, 1.9), row(0.0, 0.5, 3.0), row(3.0, None)]
-    found = line(rows).values
-    assert found["coverage"] == pytest.approx(2 / 3)  # an error of just the interval is inside
-    assert found["interval_um"] == pytest.approx(1.9)
+    result = line(rows).values
+    assert result["coverage"] == pytest.approx(2 / 3)  # an error of just the interval is inside
+    assert result["interval_um"] == pytest.approx(1.9)
 
 
 def test_moves_that_end_farther_from_focus():
     rows = [row(2.0, 5.0, decision="MOVE"), row(2.0, -1.0), row(2.0, 1.0, decision="MOVE"),
             row(2.0, None)]  # fmt: skip
-    found = line(rows).values
-    assert found["moves"] == pytest.approx(2 / 4)
-    assert found["worse"] == pytest.approx(1 / 2)  # of the moves
+    result = line(rows).values
+    assert result["moves"] == pytest.approx(2 / 4)
+    assert result["worse"] == pytest.approx(1 / 2)  # of the moves
 
 
 def test_frames_without_a_truth_are_not_scored():
@@ -206,11 +206,11 @@ def test_a_share_of_all_or_nothing_is_not_certain():
 
 def test_ranges_of_a_table_come_from_its_slides():
     rows = [row(0.0, e, slide=s) for e, s in ((1.0, "a"), (1.0, "a"), (3.0, "b"), (3.0, "b"))]
-    found = line(rows)
-    assert found.slides == 2
-    assert found.ranges["mae_um"] == (1.0, 3.0)
-    assert found.ranges["median_um"] == (1.0, 3.0)
-    assert found.as_json()["mae_um_95"] == [1.0, 3.0]
+    result = line(rows)
+    assert result.slides == 2
+    assert result.ranges["mae_um"] == (1.0, 3.0)
+    assert result.ranges["median_um"] == (1.0, 3.0)
+    assert result.as_json()["mae_um_95"] == [1.0, 3.0]
     assert line([row(0.0, 1.0), row(0.0, 2.0)]).ranges["mae_um"] is None
 
 
@@ -220,11 +220,11 @@ def test_false_moves_are_counted_on_blank_fields_only():
             row(0.0, None, group="blank", slide="3"),
             row(-6.0, -9.5, group="blank", decision="MOVE", slide="4"),
             row(2.0, 2.0, decision="MOVE")]  # fmt: skip
-    (found,) = blanks(rows, resamples=200)
-    assert (found.frames, found.answered, found.false_moves) == (4, 3, 2)
-    assert found.share == 0.5
-    assert found.largest_um == 9.5
-    low, high = found.share_95
+    (result,) = blanks(rows, resamples=200)
+    assert (result.frames, result.answered, result.false_moves) == (4, 3, 2)
+    assert result.share == 0.5
+    assert result.largest_um == 9.5
+    low, high = result.share_95
     assert low < 0.5 < high
     # a blank field has no focus, whatever the manifest says
     assert [x.frames for x in tables(rows, 0.6, resamples=10) if x.distance == ALL] == [1, 1]

@@ -26,8 +26,8 @@ def test_what_looks_like_a_formula_is_a_text_in_the_file(tmp_path: Path, text: s
     with rows_file(path) as keep:
         keep(result)
     assert b",-1.5," in path.read_bytes()  # a number stays one
-    (found,) = read_rows(path)
-    assert (found.group, found.true_um, found.k) == (text, -1.5, 3)
+    (only,) = read_rows(path)
+    assert (only.group, only.true_um, only.k) == (text, -1.5, 3)
 
 
 @pytest.mark.parametrize("data", [b"\xff\xfe", b"", b"a,b\n1,2\n", b'"' + b"x" * 2_000_000])

@@ -41,12 +41,12 @@ def words(root: ElementTree.Element) -> str:
 
 def test_errors_of_all_fields() -> None:
     root = parsed(error_svg(session().fields, 0.604))
-    said = words(root)
-    assert "µm" in said
-    assert "sharp: ≤ 0.60 µm" in said
-    assert "field 0, after the first shot: 0.200 µm" in said
-    assert "no best focus to compare with: HOLD" in said
-    assert "2 · <b>, a&b" in said  # escaped in the source, so it parses
+    words_shown = words(root)
+    assert "µm" in words_shown
+    assert "sharp: ≤ 0.60 µm" in words_shown
+    assert "field 0, after the first shot: 0.200 µm" in words_shown
+    assert "no best focus to compare with: HOLD" in words_shown
+    assert "2 · <b>, a&b" in words_shown  # escaped in the source, so it parses
 
 
 def test_a_sharp_end_is_a_dot_and_another_a_diamond() -> None:
@@ -78,10 +78,10 @@ def test_the_trace_rises_with_the_objective() -> None:
 def test_marks_stand_on_the_trace() -> None:
     marks = [Mark(0.05, "frame", "frame 7"), Mark(0.08, "move", "move to <5>")]
     root = parsed(z_trace_svg([(0.0, 190.0), (0.1, 210.0)], None, 0.6, marks))
-    said = words(root)
-    assert "frame 7 (0.050 s)" in said
-    assert "move to <5> (0.080 s)" in said
-    assert "sharp" not in said  # no focus, no band
+    words_shown = words(root)
+    assert "frame 7 (0.050 s)" in words_shown
+    assert "move to <5> (0.080 s)" in words_shown
+    assert "sharp" not in words_shown  # no focus, no band
 
 
 @pytest.mark.parametrize("trace", [[], [(0.0, 5.0)], [(0.0, math.nan)], [(0.0, 5.0), (0.0, 5.0)]])
@@ -101,11 +101,11 @@ def test_a_long_trace_keeps_its_peaks() -> None:
 
 def test_histogram_names_quantiles_and_period() -> None:
     root = parsed(latency_histogram_svg([30.0, 40.0, 50.0, math.nan], 100.0))
-    said = words(root)
-    assert "p50 40.0 ms" in said
-    assert "p99 49.8 ms" in said
-    assert "frame period 100 ms" in said
-    assert "(log)" not in said
+    words_shown = words(root)
+    assert "p50 40.0 ms" in words_shown
+    assert "p99 49.8 ms" in words_shown
+    assert "frame period 100 ms" in words_shown
+    assert "(log)" not in words_shown
 
 
 def test_histogram_counts_every_frame_even_on_a_log_axis() -> None:
@@ -123,9 +123,9 @@ def test_histograms_of_little(values: list[float]) -> None:
 
 def test_stages_follow_each_other() -> None:
     root = parsed(stage_bars_svg([LATENCY, LATENCY, {"preprocess": 2.0, "total": 2.0}]))
-    said = words(root)
+    words_shown = words(root)
     on_the_cpu = [stage for stage in STAGES if stage != "gpu"]
-    assert all(stage in said for stage in on_the_cpu)
+    assert all(stage in words_shown for stage in on_the_cpu)
     bars = root.findall("rect")
     starts = [float(r.get("x", "0")) for r in bars]
     assert starts == sorted(starts)

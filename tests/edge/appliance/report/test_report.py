@@ -161,8 +161,8 @@ def test_a_session_without_fields_or_latencies(tmp_path: Path) -> None:
 
 def test_marks_need_the_time_at_which_the_field_began() -> None:
     first = session().fields[0]
-    found = [(m.what, round(m.seconds, 3)) for m in marks(first)]
-    assert found == [("frame", 0.001), ("move", 0.04), ("frame", 0.201)]
+    places = [(m.what, round(m.seconds, 3)) for m in marks(first)]
+    assert places == [("frame", 0.001), ("move", 0.04), ("frame", 0.201)]
     first.start_ns = None  # type: ignore[attr-defined]
     assert marks(first) == []
 

@@ -32,7 +32,7 @@ def outcome(frame_id, decision=Decision.IN_FOCUS, reason="in-deadband", sent_ns=
 
 
 def test_every_frame_is_accounted_for():
-    seen = LoopStatistics()
+    statistics = LoopStatistics()
     for each in (
         outcome(7),
         outcome(8, Decision.MOVE, "defocus", sent_ns=1),
@@ -41,16 +41,16 @@ def test_every_frame_is_accounted_for():
         outcome(12, Decision.REFUSE, "stale: frame is 90 ms old, 57"),
         Outcome(Decision.HOLD, "camera-stalled: none"),
     ):
-        seen.add(each)
-    record = seen.record()
+        statistics.add(each)
+    record = statistics.record()
     assert (record["frames"], record["moves"], record["stalls"]) == (5, 1, 1)
     assert (record["late"], record["stale"]) == (1, 1)
     assert (record["missing_frames"], record["repeated_frames"]) == (2, 1)
     assert record["decisions"] == {"MOVE": 1, "IN_FOCUS": 1, "HOLD": 2, "REFUSE": 2}
     assert set(record["latency_ms"]) == {"rin", "total", "age"}
     assert record["latency_ms"]["total"]["p50"] == pytest.approx(5.0, rel=0.03)
-    assert "2 late, 2 missed" in seen.line()
-    assert seen.line().endswith("HOLD: camera-stalled: none")
+    assert "2 late, 2 missed" in statistics.line()
+    assert statistics.line().endswith("HOLD: camera-stalled: none")
 
 
 def measured(frame_id, shift):
@@ -61,35 +61,39 @@ def measured(frame_id, shift):
 
 
 def test_frames_outside_the_training_are_told_by_share_and_feature():
-    seen = LoopStatistics()
-    assert seen.record()["outside_training"] == {"compared_frames": 0, "share": 0.0, "frames": {}}
+    statistics = LoopStatistics()
+    assert statistics.record()["outside_training"] == {
+        "compared_frames": 0,
+        "share": 0.0,
+        "frames": {},
+    }
     for number in range(8):
-        seen.add(measured(number, DomainShift(0.4, "novelty", alarm=False)))
-    assert "outside" not in seen.line()
-    seen.add(measured(8, None))  # a model that cannot tell: not compared
-    seen.add(measured(9, DomainShift(1.2, "colour", alarm=True)))
+        statistics.add(measured(number, DomainShift(0.4, "novelty", alarm=False)))
+    assert "outside" not in statistics.line()
+    statistics.add(measured(8, None))  # a model that cannot tell: not compared
+    statistics.add(measured(9, DomainShift(1.2, "colour", alarm=True)))
     for number in range(10, 13):
-        seen.add(measured(number, DomainShift(3.0, "red balance", alarm=True)))
-    assert seen.record()["outside_training"] == {
+        statistics.add(measured(number, DomainShift(3.0, "red balance", alarm=True)))
+    assert statistics.record()["outside_training"] == {
         "compared_frames": 12,
         "share": 0.3333,
         "frames": {"colour": 1, "red balance": 3},
     }
-    assert "33 % outside the training (red balance)" in seen.line()
+    assert "33 % outside the training (red balance)" in statistics.line()
 
 
 def test_ten_thousand_outcomes_take_no_more_memory_than_one():
-    seen = LoopStatistics()
+    statistics = LoopStatistics()
     for frame_id in range(300):
-        seen.add(outcome(frame_id))
+        statistics.add(outcome(frame_id))
     tracemalloc.start()
     try:
-        seen.add(outcome(300))
+        statistics.add(outcome(300))
         before = tracemalloc.get_traced_memory()[0]
         for frame_id in range(301, 10_301):
-            seen.add(outcome(frame_id, ms=frame_id % 40 + 1))
+            statistics.add(outcome(frame_id, ms=frame_id % 40 + 1))
         grown = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()
     assert grown < 2_000  # bytes: counters that became larger numbers, the last outcome
-    assert seen.frames == 10_301
+    assert statistics.frames == 10_301

@@ -35,35 +35,35 @@ from tests.support.patience import PATIENCE_S
 
 
 def after(frames):
-    return lambda seen: seen.frames >= frames
+    return lambda statistics: statistics.frames >= frames
 
 
 def test_it_follows_a_focus_that_drifts():
     rig, eye = microscope(focus_um=6.0)
-    seen = LoopStatistics()
-    assert track(rig, seen, Asked(), after(20)) == 0
+    statistics = LoopStatistics()
+    assert track(rig, statistics, Asked(), after(20)) == 0
     assert abs(rig.stage.glass_um - 6.0) < 0.6
     for _ in range(8):
         eye.focus_um += 1.5
-        assert track(rig, seen, Asked(), after(seen.frames + 6)) == 0
+        assert track(rig, statistics, Asked(), after(statistics.frames + 6)) == 0
         assert abs(rig.stage.glass_um - eye.focus_um) < 0.6
-    assert seen.moves >= 8
+    assert statistics.moves >= 8
 
 
 def test_another_field_is_told_by_a_signal(monkeypatch):
     rig, _ = microscope()
-    told = []
-    monkeypatch.setattr(rig.controller, "new_field", lambda: told.append(1))
+    fields = []
+    monkeypatch.setattr(rig.controller, "new_field", lambda: fields.append(1))
     asked = Asked()
     asked.new_field = True
     assert track(rig, LoopStatistics(), asked, after(3)) == 0
-    assert told == [1]
+    assert fields == [1]
     assert not asked.new_field
 
 
 def test_a_signal_stops_a_move_without_waiting_for_the_camera(monkeypatch):
     rig, _ = microscope(focus_um=6.0)
-    assert track(rig, LoopStatistics(), Asked(), lambda seen: seen.moves > 0) == 0
+    assert track(rig, LoopStatistics(), Asked(), lambda statistics: statistics.moves > 0) == 0
     assert rig.stage.status().moving
     stops = []
 
@@ -106,9 +106,9 @@ def test_a_move_cut_short_by_the_signal_is_no_fault(monkeypatch):
 def test_a_latched_axis_is_a_shutdown_before_the_first_frame():
     rig, _ = microscope(focus_um=6.0)
     rig.stage.latched = "SAFE_STOP"
-    seen = LoopStatistics()
-    assert track(rig, seen, Asked(), after(5)) == 3
-    assert (seen.frames, rig.stage.moves) == (0, [])
+    statistics = LoopStatistics()
+    assert track(rig, statistics, Asked(), after(5)) == 3
+    assert (statistics.frames, rig.stage.moves) == (0, [])
     assert "SAFE_STOP" in rig.state.reason
     assert "stage clear" in rig.state.reason
 
@@ -123,9 +123,9 @@ def test_a_latch_that_is_not_ours_is_a_shutdown(monkeypatch, focus_um):
         return next_frame(timeout_s)
 
     monkeypatch.setattr(rig.camera, "next", somebody_stops)
-    seen = LoopStatistics()
-    assert track(rig, seen, Asked(), after(50)) == 3
-    assert (seen.frames, seen.decisions["SHUTDOWN"]) == (1, 1)
+    statistics = LoopStatistics()
+    assert track(rig, statistics, Asked(), after(50)) == 3
+    assert (statistics.frames, statistics.decisions["SHUTDOWN"]) == (1, 1)
     assert "LIMIT" in rig.state.reason
 
 
@@ -214,9 +214,9 @@ def test_a_wrong_sign_ends_it_for_safety():
 def test_a_camera_that_is_gone_ends_it_as_failed():
     rig, _ = microscope()
     rig.camera.stalls = 100
-    seen = LoopStatistics()
-    assert track(rig, seen, Asked(), after(5)) == 4
-    assert (seen.stalls, seen.frames) == (10, 0)
+    statistics = LoopStatistics()
+    assert track(rig, statistics, Asked(), after(5)) == 4
+    assert (statistics.stalls, statistics.frames) == (10, 0)
     assert rig.stage.stops == 0  # at rest: a stop would latch it for whoever begins again
 
 
@@ -232,7 +232,7 @@ def test_a_camera_that_is_gone_says_nothing_of_an_axis_that_does_not_answer(lost
 
 def test_a_camera_that_is_gone_while_the_axis_moves_stops_it():
     rig, _ = microscope(focus_um=6.0)
-    assert track(rig, LoopStatistics(), Asked(), lambda seen: seen.moves > 0) == 0
+    assert track(rig, LoopStatistics(), Asked(), lambda statistics: statistics.moves > 0) == 0
     assert rig.stage.status().moving
     rig.stage.travel_ms = 1e6
     rig.camera.stalls = 100
@@ -280,13 +280,13 @@ def test_nobody_vouches_for_the_sign(instrument, capsys):
 
 
 def test_options_out_of_range_are_named(tmp_path, capsys):
-    for words, said in (
+    for words, message in (
         (["--frames", "0"], "--frames 0 must be 1"),
         (["--seconds", "-1"], "--seconds -1 must be above 0"),
         (["--json", str(tmp_path / "no" / "x.json")], "there is no folder"),
     ):
         assert cli.main(["run", "--config", "none.yaml", *words]) == 2
-        assert said in capsys.readouterr().err
+        assert message in capsys.readouterr().err
 
 
 @pytest.fixture
@@ -339,13 +339,13 @@ def test_a_signal_ends_it_cleanly_and_the_statistics_are_written(instrument, tmp
     terminal, far = pty.openpty()  # there its status line comes every half second
     process = started(instrument, "--json", str(tmp_path / "run.json"), stderr=far)
     os.close(far)
-    said = b""
-    while not re.search(rb"[1-9]\d* frames", said):
-        said += os.read(terminal, 4096)
+    output = b""
+    while not re.search(rb"[1-9]\d* frames", output):
+        output += os.read(terminal, 4096)
     process.send_signal(signal.SIGTERM)
     out, _ = process.communicate(timeout=PATIENCE_S)
     os.close(terminal)
-    assert said.startswith(b"sparsefocus: cores")
+    assert output.startswith(b"sparsefocus: cores")
     assert process.returncode == 0
     record = json.loads((tmp_path / "run.json").read_text())
     assert record["frames"] > 0

@@ -27,20 +27,20 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def asked(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, Any]]:
     status = cli.main(["doctor", "--json", "-", *words])
-    told = json.loads(capsys.readouterr().out)
-    assert told["ok"] is (status == 0)
-    assert all(each["do"] for each in told["findings"] if each["state"] == "missing")
-    return status, {each["what"]: each for each in told["findings"]}
+    document = json.loads(capsys.readouterr().out)
+    assert document["ok"] is (status == 0)
+    assert all(each["do"] for each in document["findings"] if each["state"] == "missing")
+    return status, {each["what"]: each for each in document["findings"]}
 
 
 def test_a_machine_that_has_all(capsys: pytest.CaptureFixture[str]) -> None:
-    status, told = asked(capsys)
+    status, report = asked(capsys)
     assert status == 0
     sha = json.loads((MODELS / "rin.json").read_text())["sha256"]
-    assert told["model rin"]["detail"].startswith(sha[:12])
-    assert "CPUExecutionProvider" in told["providers of the CPU path"]["detail"]
-    assert told["key of this machine"]["state"] == "note"
-    assert {"Python", "numpy", "OpenCV", "monotonic clock", "disk", "user"} <= set(told)
+    assert report["model rin"]["detail"].startswith(sha[:12])
+    assert "CPUExecutionProvider" in report["providers of the CPU path"]["detail"]
+    assert report["key of this machine"]["state"] == "note"
+    assert {"Python", "numpy", "OpenCV", "monotonic clock", "disk", "user"} <= set(report)
 
 
 def test_an_opencv_that_does_not_load_is_told_and_nothing_behind_it_is_tried(
@@ -49,10 +49,10 @@ def test_an_opencv_that_does_not_load_is_told_and_nothing_behind_it_is_tried(
     line = "OpenCV is here and cannot be loaded: numpy.core.multiarray; numpy is 2.2.6, ..."
     monkeypatch.setattr(libraries, "trouble", lambda: line)
     monkeypatch.setattr(inventory, "speed", None)
-    status, told = asked(capsys)
+    status, report = asked(capsys)
     assert status == 2
-    assert told["OpenCV"]["detail"] == line
-    assert "model rin" not in told
+    assert report["OpenCV"]["detail"] == line
+    assert "model rin" not in report
 
 
 def test_a_port_that_this_user_may_not_use(
@@ -72,9 +72,9 @@ def test_a_key_that_others_can_read(tmp_path: Path, capsys: pytest.CaptureFixtur
     key.parent.mkdir(parents=True)
     key.write_bytes(bytes(32))
     key.chmod(0o644)
-    status, told = asked(capsys)
+    status, report = asked(capsys)
     assert status == 2
-    assert "mode 0644" in told["key of this machine"]["detail"]
+    assert "mode 0644" in report["key of this machine"]["detail"]
 
 
 def test_what_an_instrument_lacks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -106,9 +106,9 @@ def test_a_gpu_without_plans_is_told_how_to_get_them(
 ) -> None:
     monkeypatch.setattr(inventory, "find_gpu", lambda: Gpu("Orin", (8, 7), 1 << 33))
     monkeypatch.setattr(inventory, "PLANS", tmp_path)
-    told = {each.what: each for each in inventory.gpu()}
-    assert told["GPU"].detail == "Orin, sm_87"
-    assert told["plans"].do == "run `sparsefocus build-engines`"
+    report = {each.what: each for each in inventory.gpu()}
+    assert report["GPU"].detail == "Orin, sm_87"
+    assert report["plans"].do == "run `sparsefocus build-engines`"
 
     def none() -> Gpu:
         raise GpuUnusable("no NVIDIA driver (libcuda.so.1): build on the device itself")
@@ -126,7 +126,7 @@ def test_a_clock_that_was_never_set(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_version_names_the_networks(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         cli.main(["--version"])
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     for name in ("rin", "dpn"):
         sha = hashlib.sha256((MODELS / f"{name}.onnx").read_bytes()).hexdigest()
-        assert f"{name} {sha[:12]}" in told
+        assert f"{name} {sha[:12]}" in output

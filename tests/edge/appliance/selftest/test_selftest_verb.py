@@ -18,17 +18,17 @@ def test_on_the_cpu(tmp_path, capsys):
     words = ["selftest", "--backend", "cpu", "--frames", "2"]
     files = ["--json", str(tmp_path / "s.json"), "--report", str(tmp_path / "s.html")]
     assert main([*words, *files]) == 0
-    told = json.loads((tmp_path / "s.json").read_text())
-    assert (told["backend"], told["ok"]) == ("cpu", True)
-    assert [check["name"] for check in told["checks"]] == [
+    document = json.loads((tmp_path / "s.json").read_text())
+    assert (document["backend"], document["ok"]) == ("cpu", True)
+    assert [check["name"] for check in document["checks"]] == [
         "golden pictures, rin",
         "golden pictures, dpn",
         "whole frame",
     ]
-    assert "31 patches" in told["checks"][2]["detail"]
-    assert set(told["latency_ms"]) == STAGES
-    said = capsys.readouterr().out
-    assert "self-test on the CPU: all 3 checks passed" in said
+    assert "31 patches" in document["checks"][2]["detail"]
+    assert set(document["latency_ms"]) == STAGES
+    output = capsys.readouterr().out
+    assert "self-test on the CPU: all 3 checks passed" in output
     page = (tmp_path / "s.html").read_text()
     assert "all 3 checks passed" in page
     assert "golden pictures, dpn" in page
@@ -72,11 +72,11 @@ def test_quantiles_are_of_the_samples():
 
 
 def test_no_check_is_no_success():
-    found = Findings("cpu")
-    assert not found.ok
-    assert verdict(found) == "nothing was checked"
-    found.checks = [Check("a", True, "x"), Check("<b>", False, "y & z")]
-    assert not found.ok
-    assert "FAIL  <b>: y & z" in as_text(found)
-    assert "&lt;b&gt;" in as_page(found)
-    assert "1 of 2 checks FAILED" in as_page(found)
+    result = Findings("cpu")
+    assert not result.ok
+    assert verdict(result) == "nothing was checked"
+    result.checks = [Check("a", True, "x"), Check("<b>", False, "y & z")]
+    assert not result.ok
+    assert "FAIL  <b>: y & z" in as_text(result)
+    assert "&lt;b&gt;" in as_page(result)
+    assert "1 of 2 checks FAILED" in as_page(result)

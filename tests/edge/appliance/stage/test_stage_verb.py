@@ -72,10 +72,10 @@ def said(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
 def test_find_tells_who_answers(
     config: Callable[..., str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = said(capsys, "find", "--config", config())
-    assert (found["driver"], found["identity"]) == ("zaber", "Zaber 50081 firmware 7.38")
-    assert (found["travel_um"], found["window_um"]) == ([0, 10_000], [1000, 9000])
-    assert (found["z_um"], found["moving"], found["resolution_um"]) == (5000, False, 0.05)
+    stages = said(capsys, "find", "--config", config())
+    assert (stages["driver"], stages["identity"]) == ("zaber", "Zaber 50081 firmware 7.38")
+    assert (stages["travel_um"], stages["window_um"]) == ([0, 10_000], [1000, 9000])
+    assert (stages["z_um"], stages["moving"], stages["resolution_um"]) == (5000, False, 0.05)
     assert isinstance(said(capsys, "find"), list)  # of serial ports; nothing is sent to them
 
 
