@@ -51,8 +51,8 @@ def until(condition: Callable[[], object]) -> None:
 
 
 def status(client: Client, time_us: int = 5_000, **changes: int) -> m.Status:
-    told = m.Status(time_us, 0, 5_000_000, 5_000_000, client.session, BOOT, 0, 0, 0, 2, 0, 0)
-    return replace(told, **changes)
+    message = m.Status(time_us, 0, 5_000_000, 5_000_000, client.session, BOOT, 0, 0, 0, 2, 0, 0)
+    return replace(message, **changes)
 
 
 def test_what_is_asked_for_is_what_was_wanted() -> None:

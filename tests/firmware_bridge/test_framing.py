@@ -133,12 +133,12 @@ def test_payload_limit() -> None:
 def test_reader_finds_frames_whatever_the_chunks(frames: list[Frame], size: int) -> None:
     wire = b"".join(encode_frame(frame) for frame in frames)
     reader = FrameReader()
-    found = [
+    result = [
         frame
         for start in range(0, len(wire), size)
         for frame in reader.feed(wire[start : start + size])
     ]
-    assert found == frames
+    assert result == frames
     assert reader.bad_frames == 0
 
 

@@ -17,9 +17,9 @@ TEXT = (Path(firmware_bridge.__file__).parent / "PROTOCOL.md").read_text()
 
 
 def hex_line(name: str) -> bytes:
-    found = re.search(rf"^{name} +((?:[0-9A-F]{{2}} ?)+)$", TEXT, re.M)
-    assert found is not None
-    return bytes.fromhex(found.group(1))
+    match = re.search(rf"^{name} +((?:[0-9A-F]{{2}} ?)+)$", TEXT, re.M)
+    assert match is not None
+    return bytes.fromhex(match.group(1))
 
 
 def test_worked_example() -> None:

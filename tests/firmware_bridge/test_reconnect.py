@@ -117,16 +117,16 @@ def test_exposures_in_host_time(kind: str) -> None:
         for lit in (True, False, True, False):
             bench.strobe(lit)
         bench.report()
-        told = []
-        while len(told) < 2:
-            told += stage.exposures()
+        exposures = []
+        while len(exposures) < 2:
+            exposures += stage.exposures()
             assert time.monotonic_ns() < begin + ANSWER_S * 1e9
         end = time.monotonic_ns()
         slack = (
             50_000_000  # the clocks know each other to half a round trip, long on a busy machine
         )
-        assert [one.count for one in told] == [1, 2]
-        for one in told:
+        assert [one.count for one in exposures] == [1, 2]
+        for one in exposures:
             assert begin - slack <= one.start_ns <= one.end_ns <= end + slack
             assert (one.z.z_um, one.z.uncertainty_um) == (5000.0, 0.025)
         assert stage.exposures() == []
@@ -143,16 +143,16 @@ def test_z_at_constant_speed_is_as_good_as_it_says() -> None:
         stage = BinaryStage(port=board.port, z_min_um=1000, z_max_um=9000, settle_ms=5,
                             speed_um_s=100.0, backlash_um=0.0)  # fmt: skip
         stage.move_to(5100, 5000)
-        moments, told = [], []
+        moments, places = [], []
         while stage.status().moving:
             moments.append(time.monotonic_ns())
             answer = stage.z_at(moments[-1])
-            told.append((answer.z_um * 1e3, answer.uncertainty_um * 1e3))
+            places.append((answer.z_um * 1e3, answer.uncertainty_um * 1e3))
             time.sleep(0.005)
         assert trace.wait_until(time.monotonic_ns())
         times, motor = trace.read_new()
         stage.close()
-    z_nm, half_width_nm = np.array(told).T
+    z_nm, half_width_nm = np.array(places).T
     error_nm = np.abs(z_nm - np.interp(moments, times, motor))
     assert len(moments) > 20
     assert (error_nm <= half_width_nm + 1).mean() > 0.97

@@ -21,8 +21,8 @@ def times(came: list[m.Message]) -> list[int]:
 def test_status_every_20_ms_while_the_session_lives() -> None:
     host = CoreHost()
     assert times(host.ticks(101)) == [20, 40, 60, 80, 100]
-    told = times(host.ticks(1_300, alive=False))
-    assert told[-1] - 100 == m.SESSION_ALIVE_MS  # the last frame came at 100 ms
+    moments = times(host.ticks(1_300, alive=False))
+    assert moments[-1] - 100 == m.SESSION_ALIVE_MS  # the last frame came at 100 ms
     host.say(m.Sync(SESSION, 1))  # the same session, after its silence
     assert times(host.ticks(41)) == [1_402, 1_422, 1_442]
     host.say(HELLO)
@@ -102,8 +102,8 @@ def test_exposures_tell_time_and_place_between_two_ticks() -> None:
         host.board.wait_us(3_000)
         host.take()
         host.board.strobe(False, 250)
-        ((seq, told),) = host.take()
-        assert told == m.Exposure(
+        ((seq, message),) = host.take()
+        assert message == m.Exposure(
             tick_us + 400, tick_us + 3_250, tick_nm + sign * 800, tick_nm + sign * 6_500, 1
         )
         assert seq == (host.heard[-2][0] + 1) % 256
@@ -124,8 +124,8 @@ def test_an_edge_is_placed_within_its_tick() -> None:
                              (-900, 0)):  # fmt: skip
         host.board.strobe(True, since_us)
         host.board.strobe(False, since_us)
-        told = only(m.Exposure, [one for _, one in host.take()])
-        assert told.start_nm == told.end_nm == at + way_nm, since_us
+        exposure = only(m.Exposure, [one for _, one in host.take()])
+        assert exposure.start_nm == exposure.end_nm == at + way_nm, since_us
 
 
 def test_exposures_without_a_session_are_counted_and_not_told() -> None:

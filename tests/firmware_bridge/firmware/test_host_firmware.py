@@ -45,9 +45,9 @@ def test_makefile_and_builder_agree() -> None:
         ("MPS2", qemu.SOURCES[len(host.CORE) :]),
         ("MPS2_FLAGS", qemu.OPTIONS),
     ):
-        found = re.search(rf"^{name} = (.*)$", makefile, re.M)
-        assert found is not None
-        assert tuple(found.group(1).split()) == sources
+        match = re.search(rf"^{name} = (.*)$", makefile, re.M)
+        assert match is not None
+        assert tuple(match.group(1).split()) == sources
     strict = re.search(r"^STRICT = (.*)$", makefile, re.M)
     assert strict is not None
     assert tuple(strict.group(1).split()) == host.STRICT

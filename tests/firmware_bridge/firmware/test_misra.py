@@ -52,6 +52,10 @@ def test_violations_put_in_on_purpose_are_found() -> None:
         text = changed.get(file) or (HERE / file).read_text(encoding="utf-8")
         assert text.count(right) == 1, (file, right)
         changed[file] = text.replace(right, wrong)
-    found, named = violations(changed), deviations()
-    missed = [(rule, file) for rule, file, *_ in SEEDS if found[rule, file] <= named[rule, file]]
+    violations_there, named = violations(changed), deviations()
+    missed = [
+        (rule, file)
+        for rule, file, *_ in SEEDS
+        if violations_there[rule, file] <= named[rule, file]
+    ]
     assert missed == []

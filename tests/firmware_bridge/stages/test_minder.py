@@ -53,10 +53,10 @@ def test_it_stops_only_what_moves(line: tuple[int, int]) -> None:
         minder.begin()
         minder.close()  # as our death
         minder.close()
-        said = b""
+        wire_bytes = b""
         with suppress(BlockingIOError):
-            said = os.read(near, 100)
-        assert said[:4] == stopped
+            wire_bytes = os.read(near, 100)
+        assert wire_bytes[:4] == stopped
 
 
 class Starved:

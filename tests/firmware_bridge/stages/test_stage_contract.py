@@ -288,15 +288,15 @@ def test_a_damaged_digit_is_no_hand_on_the_knob(
 ) -> None:
     bench = make_bench(driver)
     stage = bench.open(poll_ms=1)
-    seen: list[bytes] = []
+    answers: list[bytes] = []
     damage = swapped(old, new, times)
 
     def rule(data: bytes) -> bytes:
-        seen.append(damage(data))
-        return seen[-1]
+        answers.append(damage(data))
+        return answers[-1]
 
     bench.damage(rule, None)
-    wait_for(lambda: sum(new in data for data in seen) == times and old in seen[-1])
+    wait_for(lambda: sum(new in data for data in answers) == times and old in answers[-1])
     status = stage.status()
     assert (status.z_um, status.settled_ns) == (5000.0, 0)
 

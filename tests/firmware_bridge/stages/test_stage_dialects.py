@@ -38,18 +38,18 @@ def test_grbl_in_other_words(make_bench: OpenBench, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "hint"),
+    ("answer", "hint"),
     [
         ("<{s}|WPos:0.000,0.000,{z:.3f}|FS:0,0>", r"\$10=1"),  # where its work begins is not told
         ("<{s}|MPos:0.000,0.000|FS:0,0>", "words not known"),  # two axes
         ("<{s},MPos:0.000,0.000,0.000,WPos:0,0,0>", "words not known.*MPos"),  # GRBL 0.9
     ],
 )
-def test_what_grbl_does_not_tell_is_named(make_bench: OpenBench, said: str, hint: str) -> None:
+def test_what_grbl_does_not_tell_is_named(make_bench: OpenBench, answer: str, hint: str) -> None:
     bench = make_bench("grbl")
     assert isinstance(bench, WireBench)
     board: Any = bench.served.controller
-    board.single = lambda byte: f"{said.format(s='Idle', z=-5.0)}\r\n".encode()
+    board.single = lambda byte: f"{answer.format(s='Idle', z=-5.0)}\r\n".encode()
     with pytest.raises((StageRefused, LinkLost), match=hint):
         bench.open(answer_s=0.1)
     board.single = type(board).single.__get__(board)

@@ -33,18 +33,18 @@ def parameters(driver: str) -> dict[str, inspect.Parameter]:
     kind = getattr(importlib.import_module(module), name)
     if driver == "binary-process":  # hands all of them to the binary stage
         return parameters("binary")
-    found: dict[str, inspect.Parameter] = {}
+    results: dict[str, inspect.Parameter] = {}
     for each in kind.__mro__:
         if "__init__" not in vars(each) or each is object:
             continue
         for key, parameter in inspect.signature(each.__init__).parameters.items():
             if parameter.kind is not inspect.Parameter.VAR_KEYWORD:
-                found.setdefault(key, parameter)
+                results.setdefault(key, parameter)
     motion = {field.name for field in fields(MotionOptions)}
     if "motion" in str(inspect.signature(kind.__init__)):
         defaults = inspect.signature(MotionOptions).parameters
-        found |= {key: defaults[key] for key in motion}
-    return {key: value for key, value in found.items() if key not in NOT_OPTIONS}
+        results |= {key: defaults[key] for key in motion}
+    return {key: value for key, value in results.items() if key not in NOT_OPTIONS}
 
 
 def test_every_driver_has_a_table() -> None:

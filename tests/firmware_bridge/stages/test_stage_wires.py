@@ -134,8 +134,8 @@ def test_the_examples_of_the_manuals(
 ) -> None:
     controller = make(SimulatedAxis(start_nm=123_400, speed_nm_s=1))
     for sent, answer in dialogue:
-        said = controller.receive(sent)
-        assert said + controller.due() == answer, sent
+        reply = controller.receive(sent)
+        assert reply + controller.due() == answer, sent
 
 
 #: what each driver sends to go from 5000 to 5012.3 um (GRBL: from -5000 to -4987.7 um)
