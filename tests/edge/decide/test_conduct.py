@@ -129,12 +129,12 @@ def test_a_stage_never_seen_to_follow_may_lose_one_move_or_small_ones():
 
 def test_a_stage_never_seen_to_follow_is_given_up():
     conduct, z = Conduct(1), 0.0
-    said = []
-    while not (said and said[-1]):
-        said.append(conduct.judge(at(z, 3), at(z + 3, 3)).shutdown)
+    messages = []
+    while not (messages and messages[-1]):
+        messages.append(conduct.judge(at(z, 3), at(z + 3, 3)).shutdown)
         z += 3
     assert z == 9.0
-    assert said[-1].endswith("predicted (too little change)")
+    assert messages[-1].endswith("predicted (too little change)")
 
 
 def test_more_than_any_play_is_stuck_that_way_until_it_follows_or_another_field():
@@ -327,7 +327,7 @@ def test_what_a_roll_back_proves_nothing_of():
 
 
 @pytest.mark.parametrize(
-    ("to", "seen"),
+    ("to", "reading"),
     [
         (-4, 0.0),  # 14 um at once: more than any play
         (6, 0.35),  # a little was seen, hardly beyond the noise: it is not motionless
@@ -335,14 +335,14 @@ def test_what_a_roll_back_proves_nothing_of():
         (-4, 0.9),  # of 2 um that the play leaves, less than half
     ],
 )
-def test_what_play_does_not_excuse(to, seen):
-    judged = confirmed().judge(at(10, 20), at(to, 20 + seen))
+def test_what_play_does_not_excuse(to, reading):
+    judged = confirmed().judge(at(10, 20), at(to, 20 + reading))
     assert (judged.finding, judged.struck, judged.lost) == (Finding.SHORT, True, False)
 
 
-@pytest.mark.parametrize(("to", "seen", "lost"), [(-1, 0.0, True), (-4, 1.0, False)])
-def test_what_play_excuses_once_the_sign_is_sure(to, seen, lost):
-    judged = confirmed().judge(at(10, 20), at(to, 20 + seen))
+@pytest.mark.parametrize(("to", "reading", "lost"), [(-1, 0.0, True), (-4, 1.0, False)])
+def test_what_play_excuses_once_the_sign_is_sure(to, reading, lost):
+    judged = confirmed().judge(at(10, 20), at(to, 20 + reading))
     assert judged == Judged(Finding.SHORT, lost=lost)
 
 
@@ -366,18 +366,18 @@ def test_before_the_sign_is_sure_lost_motion_is_a_strike_and_more_than_8_um_the_
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "seen"),
+    ("first", "second", "reading"),
     [
         (3, -4, 0.35),  # something was seen
         (9, 14, 0.0),  # 5 um are no play's end
         (3, 15, 0.0),  # nor are 12
     ],
 )
-def test_which_way_is_not_closed(first, second, seen):
+def test_which_way_is_not_closed(first, second, reading):
     conduct = confirmed()
     assert conduct.judge(at(10, 20), at(first, 20)).lost
     side = 1 if second < first else -1
-    judged = conduct.judge(at(first, 20), at(second, 20 + side * seen))
+    judged = conduct.judge(at(first, 20), at(second, 20 + side * reading))
     assert (judged.struck, judged.lost) == (True, False)
     assert conduct.stuck_um(True) == conduct.stuck_um(False) == 0.0
 

@@ -232,9 +232,9 @@ def test_no_focus_is_held(reason):
 def test_unsettled_frames_never_move():
     bench = Bench()
     bench.send(bench.see(3.0))
-    seen = [bench.see(3.0, wait_ms=2) for _ in range(18)]  # 30 ms of travel and settling, 5 more
-    assert set(seen[:-1]) == {Hold("unsettled")}
-    assert seen[-1] == Hold("unsettled")
+    plans = [bench.see(3.0, wait_ms=2) for _ in range(18)]  # 30 ms of travel and settling, 5 more
+    assert set(plans[:-1]) == {Hold("unsettled")}
+    assert plans[-1] == Hold("unsettled")
     assert bench.see(0.0, wait_ms=2) == InFocus()
 
 

@@ -33,9 +33,9 @@ class Line:
 def test_two_moves_of_a_reversed_drive_are_enough(mm, direction):
     line = Line(-1, 1.0, direction)
     assert line.read(0.0) == ""
-    said = [line.read(mm, 5.0), line.read(mm, 5.0), line.read(mm), line.read(mm)]
-    assert said[0] == ""  # one reading alone is never enough
-    assert any("focus sign contradicts" in each for each in said)
+    verdicts = [line.read(mm, 5.0), line.read(mm, 5.0), line.read(mm), line.read(mm)]
+    assert verdicts[0] == ""  # one reading alone is never enough
+    assert any("focus sign contradicts" in each for each in verdicts)
 
 
 @pytest.mark.parametrize("gain", [1, -1])
@@ -65,16 +65,16 @@ def test_a_drive_that_was_right_for_long_is_found_out_as_soon():
         assert line.read(0.3, math.sin(n) * 2.0) == ""
     line.gain = -1
     line.jump_um = 2 * line.z_um * -1  # the glass is where it was
-    said = [line.read(0.3, way) for way in (4.0, -4.0, 4.0, -4.0)]
-    assert any("focus sign contradicts" in each for each in said)
+    verdicts = [line.read(0.3, way) for way in (4.0, -4.0, 4.0, -4.0)]
+    assert any("focus sign contradicts" in each for each in verdicts)
 
 
 def test_no_more_than_any_play_is_called_a_glass_that_does_not_follow():
     line = Line(0)
     line.read(0.3)
-    said = [line.read(0.3, 2.0) for _ in range(9)]
-    assert said[:6] == [""] * 6  # 12 um may be play
-    assert "the glass does not follow" in said[-1]
+    verdicts = [line.read(0.3, 2.0) for _ in range(9)]
+    assert verdicts[:6] == [""] * 6  # 12 um may be play
+    assert "the glass does not follow" in verdicts[-1]
 
 
 def test_at_rest_nothing_is_told():
@@ -187,12 +187,12 @@ def test_the_sums_by_hand(direction, gain):
         x, z = x + 1e3 * mm, z + way
         interval = dice.choice((0.2, 0.5))
         defocus = 0.4 * x / 1e3 - gain * direction * z + dice.gauss(0, 0.2)
-        said = evidence.read(x, z, defocus, interval)
+        verdict = evidence.read(x, z, defocus, interval)
         variance = (interval / 1.96) ** 2 + 0.1**2
         at = {drive: drive * direction * z + defocus for drive in (1, 0, -1)}
         if not by_hand:
             by_hand = {drive: ByHand(height, variance) for drive, height in at.items()}
-            assert said == ""
+            assert verdict == ""
             continue
         worth = {drive: one.read(mm, at[drive], variance) for drive, one in by_hand.items()}
         fades = 0.2 if way else 0.0
@@ -203,11 +203,11 @@ def test_the_sums_by_hand(direction, gain):
         assert evidence.doubt == max(evidence.reversed, evidence.stands)
         assert evidence._lost_um == pytest.approx(lost)
         if reverse >= 10.0 and reverse >= stands:
-            assert said == REVERSED
+            assert verdict == REVERSED
         elif stands >= 12.0 and lost > 12.0:
-            assert said == f"the glass does not follow: {lost:.1f} um of motion changed nothing"
+            assert verdict == f"the glass does not follow: {lost:.1f} um of motion changed nothing"
         else:
-            assert said == ""
+            assert verdict == ""
     assert (evidence.doubt > 10.0) is (gain != 1)
 
 
@@ -218,7 +218,7 @@ STANDS = "the glass does not follow: 12.5 um of motion changed nothing"
 
 
 @pytest.mark.parametrize(
-    ("reverse", "stands", "lost_um", "said"),
+    ("reverse", "stands", "lost_um", "verdict"),
     [
         (10.0, 10.0, 0.0, REVERSED), (9.999, 9.0, 99.0, ""), (11.0, 11.5, 99.0, ""),
         (99.0, 98.0, 99.0, REVERSED), (0.0, 12.0, 12.5, STANDS), (0.0, 11.999, 12.5, ""),
@@ -226,10 +226,10 @@ STANDS = "the glass does not follow: 12.5 um of motion changed nothing"
         (19.9, 0.0, 0.0, REVERSED), (0.0, 23.9, 12.5, STANDS),
     ],
 )  # fmt: skip
-def test_how_much_is_enough(reverse, stands, lost_um, said):
+def test_how_much_is_enough(reverse, stands, lost_um, verdict):
     evidence = DriveEvidence(1)
     evidence.reversed, evidence.stands, evidence._lost_um = reverse, stands, lost_um
-    assert evidence._verdict() == said
+    assert evidence._verdict() == verdict
 
 
 def test_as_new_nothing_was_lost_either():

@@ -125,8 +125,12 @@ def test_nan_agrees_with_nothing():
     ],
 )
 def test_what_the_glass_did(travel, right, engaged, followed, motionless):
-    seen = change(travel, right)
-    assert (seen.engaged, seen.followed, seen.motionless) == (engaged, followed, motionless)
+    verdict = change(travel, right)
+    assert (verdict.engaged, verdict.followed, verdict.motionless) == (
+        engaged,
+        followed,
+        motionless,
+    )
 
 
 def test_a_change_too_large_for_the_move():

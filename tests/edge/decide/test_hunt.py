@@ -84,8 +84,8 @@ def test_a_reading_that_does_not_answer_ends_it_early():
 def test_readings_that_agree_by_and_by_are_believed_again():
     hunt = hunted([1.0, 1.0], DISPUTED)
     assert hunt.end(-1.0) == DISAGREE
-    seen = [hunt.end(-0.8) for _ in range(PATIENCE)]
-    assert seen == [DISAGREE] * PATIENCE
+    ends = [hunt.end(-0.8) for _ in range(PATIENCE)]
+    assert ends == [DISAGREE] * PATIENCE
     assert hunt.end(-0.8) is None
     noisy = hunted([1.0, 1.0], DISPUTED)
     noisy.end(1.0)

@@ -24,12 +24,12 @@ def look(scale, share, travel=15.0, noise=0.6, lost=0.0):
 
 def fields(rig, eye, starts=STARTS):
     """Each focused from `start` um off; how each ended, and the frames it took."""
-    found = []
+    results = []
     for start in starts:
         eye.focus_um = rig.stage.glass_um + start
-        found.append(focus_field(rig))
-        assert rig.state.value is not State.SHUTDOWN, found[-1][-1].reason
-    return found
+        results.append(focus_field(rig))
+        assert rig.state.value is not State.SHUTDOWN, results[-1][-1].reason
+    return results
 
 
 def error_um(eye):

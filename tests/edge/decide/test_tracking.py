@@ -57,12 +57,12 @@ class Scan:
         x = self.x_um(mid)
         error = self.surface(x) - self.glass_um(mid)
         self.errors.append(-error)
-        seen = error + self.rng.normal(0, self.noise_um)
+        reading = error + self.rng.normal(0, self.noise_um)
         if any(low <= x < high for low, high in self.blank):
-            found = no_focus(Reason.BLANK, start, mid)
+            blank = no_focus(Reason.BLANK, start, mid)
         else:
-            found = estimate(seen, 0.2, start, mid)
-        plan = self.control.plan(found, self.stage)
+            blank = estimate(reading, 0.2, start, mid)
+        plan = self.control.plan(blank, self.stage)
         self.decisions.append(plan.decision)
         picture = np.zeros((1, 1, 3), np.uint8)
         try:
