@@ -157,14 +157,14 @@ def _is_pointer(code: str, match: re.Match[str]) -> bool:
 
 def mutants(file: str, text: str) -> list[Mutant]:
     """All of them, in the order of the text, each once."""
-    found: dict[str, Mutant] = {}
+    results: dict[str, Mutant] = {}
     for begin, end, new in sorted(_edits(blanked(text))):
         changed = text[:begin] + new + text[end:]
         line = text.count("\n", 0, begin) + 1
         before, after = _lines(text, begin, end), _lines(changed, begin, begin + len(new))
         if changed != text:
-            found.setdefault(changed, Mutant(file, line, before, after, changed))
-    return list(found.values())
+            results.setdefault(changed, Mutant(file, line, before, after, changed))
+    return list(results.values())
 
 
 def _lines(text: str, begin: int, end: int) -> str:

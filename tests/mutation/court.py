@@ -54,23 +54,23 @@ def by_worth(questions: Iterable[Question]) -> list[Question]:
 
 def judge(change: Callable[[], None], order: Sequence[Question]) -> str:
     """The name of the question that notices the change, HANGS, or "" when none does."""
-    told, tell = os.pipe()
+    report, tell = os.pipe()
     child = os.fork()
     if not child:
         with suppress(BaseException):
-            os.close(told)
+            os.close(report)
             _ask(change, order, tell)
         os._exit(0)
     os.close(tell)
-    with os.fdopen(told) as pipe:
-        said = pipe.read().split()
+    with os.fdopen(report) as pipe:
+        fates = pipe.read().split()
     _, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status):
         return HANGS
-    if not said:
+    if not fates:
         return ""
-    order[int(said[0])].noticed += 1
-    return order[int(said[0])].name
+    order[int(fates[0])].noticed += 1
+    return order[int(fates[0])].name
 
 
 def _ask(change: Callable[[], None], order: Sequence[Question], tell: int) -> None:

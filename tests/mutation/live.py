@@ -39,11 +39,11 @@ class Lines:
         file = self._names.get(frame.f_code.co_filename)
         if file is None:
             return None
-        seen = self.seen
-        seen.add((file, frame.f_lineno))
+        view = self.seen
+        view.add((file, frame.f_lineno))
 
         def line(frame: types.FrameType, event: str, argument: Any) -> Any:
-            seen.add((file, frame.f_lineno))
+            view.add((file, frame.f_lineno))
             return line
 
         return line

@@ -41,15 +41,15 @@ class Mutant:
 
 def mutants(file: str, text: str) -> list[Mutant]:
     """All of them, in the order of the text, each once."""
-    found: dict[str, Mutant] = {}
+    results: dict[str, Mutant] = {}
     raw = text.encode()
     for begin, end, new in sorted(set(_Edits(text).all())):
         changed = (raw[:begin] + new.encode() + raw[end:]).decode()
-        if changed != text and changed not in found:
+        if changed != text and changed not in results:
             line = raw.count(b"\n", 0, begin) + 1
             after = _lines(changed.encode(), begin, begin + len(new.encode()))
-            found[changed] = Mutant(file, line, _lines(raw, begin, end), after, changed)
-    return list(found.values())
+            results[changed] = Mutant(file, line, _lines(raw, begin, end), after, changed)
+    return list(results.values())
 
 
 def _lines(raw: bytes, begin: int, end: int) -> str:

@@ -72,7 +72,7 @@ class Run:
                 if self._only and mutant.line not in self._only:
                     continue
                 here = {(file, line) for line in together.get(mutant.line, ())}
-                mine = quickest(file, (q for q, seen in asked if not here or here & seen))
+                mine = quickest(file, (q for q, lines in asked if not here or here & lines))
                 ask = partial(judge, partial(exchange, ROOT / file, mutant.text), mine)
                 self.fates.append((mutant, self._log.fate(mutant, ask)))
             fates = Counter("noticed" if fate else "survived"
@@ -117,7 +117,7 @@ def quickest(file: str, questions: Iterable[Question]) -> list[Question]:
 
 def statements(text: str) -> dict[int, range]:
     """Line inside a function -> the lines of its statement, without the statements in that."""
-    found: dict[int, range] = {}
+    ranges: dict[int, range] = {}
     for function in ast.walk(ast.parse(text)):
         if isinstance(function, ast.FunctionDef):
             inside = (n for part in function.body for n in ast.walk(part))
@@ -126,8 +126,8 @@ def statements(text: str) -> dict[int, range]:
                     first = getattr(node, "body", [node])[0]
                     last = first.lineno - 1 if first is not node else node.end_lineno
                     lines = range(node.lineno, max(node.lineno, last or 0) + 1)
-                    found.update((n, lines) for n in lines)
-    return found
+                    ranges.update((n, lines) for n in lines)
+    return ranges
 
 
 def _passes(item: pytest.Item) -> None:
