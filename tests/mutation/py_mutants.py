@@ -213,6 +213,13 @@ def _is_names(target: ast.expr) -> bool:
     )
 
 
+def _are_names(target: ast.expr) -> bool:
+    """Whether without the assignment its names would not be known, which says nothing."""
+    if isinstance(target, ast.Tuple):
+        return all(_are_names(part) for part in target.elts)
+    return isinstance(target, ast.Name)
+
+
 def _is_word(value: ast.expr) -> bool:
     """None, True or False: the last two are exchanged for each other, which says more."""
     return isinstance(value, ast.Constant) and (value.value is None or value.value in (True, False))

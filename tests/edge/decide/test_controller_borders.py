@@ -351,6 +351,16 @@ def test_focus_that_is_found_forgets_what_was_only_not_seen():
     assert bench.see(12.0).decision is Decision.VERIFY
 
 
+def test_a_dark_frame_elsewhere_does_not_forget_what_was_taken_back():
+    bench = Bench()
+    bench.controller.sign_confirmed = True
+    bench.send(bench.see(12.0))
+    bench.send(blind(bench)[1])
+    bench.send(bench.see(2.0))
+    assert isinstance(bench.show(no_focus), LookAgain)
+    assert bench.see(12.0) == Hold("rolled-back")
+
+
 @pytest.mark.parametrize(
     "begin_anew",
     [
@@ -366,6 +376,14 @@ def test_all_moves_are_allowed_again(begin_anew):
     assert bench.see(2.0) == Hold("max-shots")
     begin_anew(bench)
     assert isinstance(bench.see(2.0), Move)
+
+
+def test_a_fine_correction_is_made_once():
+    bench = Bench(deadband_um=0.3, sharp_um=0.6)
+    bench.send(bench.see(4.0, 0.4))
+    plan = bench.send(bench.see(0.3, 0.2))  # 0.24 +- 0.18: sooner than outside the deadband
+    assert (plan.reason, plan.target_um) == ("defocus", pytest.approx(4.24))
+    assert bench.see(0.25, 0.1) == InFocus()  # 0.19
 
 
 def test_within_the_depth_of_field_nothing_is_guessed_by_one_reading():
