@@ -59,10 +59,10 @@ class Scan:
         self.errors.append(-error)
         reading = error + self.rng.normal(0, self.noise_um)
         if any(low <= x < high for low, high in self.blank):
-            blank = no_focus(Reason.BLANK, start, mid)
+            answer = no_focus(Reason.BLANK, start, mid)
         else:
-            blank = estimate(reading, 0.2, start, mid)
-        plan = self.control.plan(blank, self.stage)
+            answer = estimate(reading, 0.2, start, mid)
+        plan = self.control.plan(answer, self.stage)
         self.decisions.append(plan.decision)
         picture = np.zeros((1, 1, 3), np.uint8)
         try:
