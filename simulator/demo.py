@@ -11,7 +11,6 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import cycle
-from types import TracebackType
 from typing import Any
 
 from edge.appliance.config.config_file import read_config
@@ -52,12 +51,7 @@ class Demo:
             self._opened = opened.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._opened.close()
 
     def record(self) -> dict[str, Any]:

@@ -11,7 +11,9 @@ import fcntl
 import io
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -138,3 +140,22 @@ def _lines(columns: Sequence[str], rows: Sequence[Row], head: bool = False) -> s
         writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
+
+
+def fill_and_say(program: str, out: Path, fill: Callable[[], int]) -> int:
+    """Let `fill` write its frames into `out` and say how many, or in one line why not. An exit
+    status: 0 = done, 2 = wrong use, 4 = the disk failed, 130 = stopped by hand."""
+    start, status = time.monotonic(), 2
+    try:
+        frames = fill()
+    except (ConfigError, ValueError) as error:
+        words = str(error)
+    except OSError as error:
+        words, status = f"{error.filename or out}: {error.strerror}", 4
+    except KeyboardInterrupt:
+        words, status = f"stopped; the same command goes on with {out}", 130
+    else:
+        print(f"wrote {frames} frames into {out} in {time.monotonic() - start:.0f} s")
+        return 0
+    print(f"{program}: {words}", file=sys.stderr)
+    return status

@@ -31,7 +31,7 @@ from simulator.slide import TEXTURE
 from training.cases import ALL_PLANES, CASES
 from training.cluster import add_arguments, in_order
 from training.malloc_tuning import keep_memory
-from training.stack_folder import StackFolder
+from training.stack_folder import StackFolder, fill_and_say
 from training.stack_render import DOMAINS, Job, render, slides
 
 MAX_PLANES = 1000
@@ -137,25 +137,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quiet", action="store_true")
     options = parser.parse_args(arguments)
     cv2.setNumThreads(1)
-    start = time.monotonic()
-    try:
+
+    def frames() -> int:
         job = Job(
             options.domain, options.seed, options.planes, options.split,
             _photographs(options), instrument=_instrument(options.um_per_px),
             workers=options.threads, reversed_z=options.reversed_z, near=options.near,
         )  # fmt: skip
-        frames = fill(
+        return fill(
             options.out, job, options.case, options.slides, options.quiet, options.workers,
             options.scheduler,
         )  # fmt: skip
-    except (ConfigError, ValueError) as error:
-        return _say(str(error), 2)
-    except OSError as error:
-        return _say(f"{error.filename or options.out}: {error.strerror}", 4)
-    except KeyboardInterrupt:
-        return _say(f"stopped; the same command goes on with {options.out}", 130)
-    print(f"wrote {frames} frames into {options.out} in {time.monotonic() - start:.0f} s")
-    return 0
+
+    return fill_and_say("training.stacks", options.out, frames)
 
 
 def _instrument(um_per_px: float) -> Instrument:
@@ -172,11 +166,6 @@ def _photographs(options: argparse.Namespace) -> Photographs | None:
         return None
     part = "train" if options.domain in ("training", "validation") else "test"
     return Photographs.open(options.textures, part, options.hold_out)
-
-
-def _say(text: str, status: int) -> int:
-    print(f"training.stacks: {text}", file=sys.stderr)
-    return status
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import ctypes
 import json
 import re
 from contextlib import ExitStack
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -49,10 +48,7 @@ class Trial:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:  # fmt: skip
+    def __exit__(self, *_: object) -> None:
         del self._context, self._engine, self._runtime  # before the CUDA context they live in
         self._stack.close()
 

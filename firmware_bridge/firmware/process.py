@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 from abc import ABC, abstractmethod
-from types import TracebackType
 from typing import TypeVar
 
 START_S = 20.0
@@ -40,10 +39,5 @@ class FirmwareProcess(ABC):
     def __enter__(self: Self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

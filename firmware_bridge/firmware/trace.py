@@ -10,7 +10,6 @@ import mmap
 import struct
 import time
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
@@ -78,12 +77,7 @@ class MotorTrace:
     def __enter__(self) -> MotorTrace:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _count(self) -> int:

@@ -13,7 +13,6 @@ import contextlib
 import os
 import threading
 import time
-from types import TracebackType
 
 import pytest
 from _pytest.runner import runtestprotocol
@@ -38,12 +37,7 @@ class Turns:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
 

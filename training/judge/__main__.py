@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -26,6 +25,7 @@ from training.judge.field import JudgeInstrument
 from training.judge.instrument import PATCH_UM, SENSOR, Scope, Spread
 from training.judge.stacks import Job, fill, some_groups
 from training.malloc_tuning import keep_memory
+from training.stack_folder import fill_and_say
 
 CASES = {
     "everyday": Spread(),
@@ -118,29 +118,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--quiet", action="store_true")
     options = parser.parse_args(arguments)
     cv2.setNumThreads(1)
-    start = time.monotonic()
-    try:
+
+    def frames() -> int:
         job = Job(
             instrument_of(options), options.seed, some_groups(options.group), options.planes,
             options.range_um, tuple(options.at_um), options.condition or f"judge-{options.case}",
             options.others, options.near,
         )  # fmt: skip
-        frames = fill(
+        return fill(
             options.out, job, options.slides, options.quiet, options.workers, options.scheduler
         )
-    except (ConfigError, ValueError) as error:
-        return _say(str(error), 2)
-    except OSError as error:
-        return _say(f"{error.filename or options.out}: {error.strerror}", 4)
-    except KeyboardInterrupt:
-        return _say(f"stopped; the same command goes on with {options.out}", 130)
-    print(f"wrote {frames} frames into {options.out} in {time.monotonic() - start:.0f} s")
-    return 0
 
-
-def _say(text: str, status: int) -> int:
-    print(f"training.judge: {text}", file=sys.stderr)
-    return status
+    return fill_and_say("training.judge", options.out, frames)
 
 
 def _argument(read: Callable[[str], object], text: str, what: str) -> object:
