@@ -124,20 +124,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 }
 
 #ifdef REPLAY
+#include "replay.h"
 int main(int argc, char **argv)
 {
-    static uint8_t bytes[65536];
-    for (int i = 1; i < argc; i++) {
-        FILE *file = fopen(argv[i], "rb");
-        if (file == NULL) {
-            perror(argv[i]);
-            return 2;
-        }
-        const size_t size = fread(bytes, 1U, sizeof bytes, file);
-        (void)fclose(file);
-        (void)LLVMFuzzerTestOneInput(bytes, size);
-    }
-    (void)printf("%d inputs\n", argc - 1);
-    return 0;
+    return replay(argc - 1, &argv[1]);
 }
 #endif

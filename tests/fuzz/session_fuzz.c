@@ -372,6 +372,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 }
 
 #ifdef REPLAY
+#include "replay.h"
 static int own_inputs(unsigned long seed, unsigned long count)
 {
     static uint8_t bytes[1024];
@@ -389,21 +390,9 @@ static int own_inputs(unsigned long seed, unsigned long count)
 
 int main(int argc, char **argv)
 {
-    static uint8_t bytes[65536];
     if ((argc == 4) && (strcmp(argv[1], "--random") == 0)) {
         return own_inputs(strtoul(argv[2], NULL, 10), strtoul(argv[3], NULL, 10));
     }
-    for (int i = 1; i < argc; i++) {
-        FILE *file = fopen(argv[i], "rb");
-        if (file == NULL) {
-            perror(argv[i]);
-            return 2;
-        }
-        const size_t size = fread(bytes, 1U, sizeof bytes, file);
-        (void)fclose(file);
-        (void)LLVMFuzzerTestOneInput(bytes, size);
-    }
-    (void)printf("%d inputs\n", argc - 1);
-    return 0;
+    return replay(argc - 1, &argv[1]);
 }
 #endif
