@@ -16,6 +16,7 @@ from edge.camera import Frame
 from edge.measure.defocus import PatchDefocus
 from edge.measure.importance import Sparsity
 from edge.measure.interval import IntervalModel
+from edge.measure.photometry import LEAST_BACKGROUND
 from edge.measure.tilt import levelled
 from edge.measure.training_range import DomainShift
 
@@ -25,6 +26,7 @@ MAD_TO_SIGMA = 1.4826  # of a normal distribution
 class Reason(str, Enum):
     """Why a frame has no focus estimate."""
 
+    TOO_DARK = "too-dark"  # no light: what a network says of the noise is nothing
     BLANK = "blank"
     NOT_FINITE = "not-finite"
     PATCHES_DISAGREE = "patches-disagree"
@@ -49,8 +51,8 @@ class FocusEstimate:
 
 @dataclass(frozen=True, slots=True)
 class NoFocus:
-    """No usable estimate. `rejected_um` is the median that was not believed, NaN without one (blank
-    and not-finite): evidence against a move at most, never a reason for one."""
+    """No usable estimate. `rejected_um` is the median that was not believed, NaN without one (too
+    dark, blank, not finite): evidence against a move at most, never a reason for one."""
 
     reason: Reason
     sparsity: Sparsity
@@ -73,6 +75,8 @@ def aggregate(
     `photometry`: the frame's photometry.
     """
     start_ns, mid_ns, sparsity = frame.earliest_start_ns, frame.exposure_mid_ns, measured.sparsity
+    if photometry.get("background", 255.0) < LEAST_BACKGROUND:
+        return NoFocus(Reason.TOO_DARK, sparsity, start_ns, mid_ns)
     if not measured.finite:
         return NoFocus(Reason.NOT_FINITE, sparsity, start_ns, mid_ns)
     k = len(measured.cells)
@@ -123,7 +127,9 @@ def _doubt(
     if shift is not None and shift.hold:
         return Reason.OUTSIDE_TRAINING
     if not abs(median_um) <= interval_model.range_um:
-        return Reason.OUTSIDE_RANGE
+        # a distance beyond the range is evidence against a move: of a picture like those trained on
+        strange = shift is not None and shift.alarm
+        return Reason.OUTSIDE_TRAINING if strange else Reason.OUTSIDE_RANGE
     if interval_model.disagree(median_um, spread_um):
         return Reason.PATCHES_DISAGREE
     unsure = k == 1 and not interval_model.believes_alone(median_um, network_um)

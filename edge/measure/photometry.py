@@ -15,6 +15,10 @@ U8 = npt.NDArray[np.uint8]
 
 STEP = 8
 BACKGROUND_SHARE = 0.99  # the background is brighter than nearly everything else
+#: grey levels of the background: below, there was no light to speak of (lamp, shutter), and the
+#: networks answer the noise, often surely and the wrong way round. Frames of 54 are still read
+#: right, at 33 five of eight are not (docs/spoilt_frames.md)
+LEAST_BACKGROUND = 48.0
 _LEVELS = np.arange(256, dtype=np.float64)
 _CHANNELS = np.array([0, 256, 512], np.int64)
 

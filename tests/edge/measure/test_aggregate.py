@@ -14,6 +14,7 @@ from edge.measure.aggregate import FocusEstimate, NoFocus, Reason, aggregate
 from edge.measure.defocus import PatchDefocus
 from edge.measure.importance import Sparsity
 from edge.measure.interval import IntervalModel
+from edge.measure.photometry import LEAST_BACKGROUND
 from edge.measure.training_range import DomainShift
 from edge.optics import Objective
 from engines.manifest import NOMINAL_OPTICS, EngineRejected, Manifest
@@ -121,12 +122,27 @@ def test_frame_outside_the_training_is_held_only_where_the_model_asks_for_it(def
     if isinstance(warned, FocusEstimate):  # the controller is told, and decides
         assert warned.outside == "novelty"
         warned = dataclasses.replace(warned, outside="")
-    assert repr(warned) == repr(alone)
+    if alone == _aggregate([25.1] * 9):  # a strange picture's distance is not even evidence
+        assert warned == held
+    else:
+        assert repr(warned) == repr(alone)
     assert isinstance(held, NoFocus)
     assert held.reason is Reason.OUTSIDE_TRAINING
     assert held.rejected_um == pytest.approx(float(np.median(np.float32(defocus))))
     assert held.interval_um == alone.interval_um
     assert held.exposure_mid_ns == 2000
+
+
+@pytest.mark.parametrize("defocus", [[3.0] * 9, [25.1] * 9, [-25.1], [-9, -8, -9, 9, 8, 9]])
+def test_without_light_nothing_is_said(defocus):
+    """Whatever the networks make of the noise: not even that a move was not a good one."""
+    least = LEAST_BACKGROUND
+    dark = _aggregate(defocus, photometry={"background": least - 0.01})
+    assert (dark.reason, dark.exposure_mid_ns) == (Reason.TOO_DARK, 2000)
+    assert math.isnan(dark.rejected_um)
+    assert math.isnan(dark.interval_um)
+    lit = _aggregate(defocus, photometry={"background": least})
+    assert isinstance(lit, FocusEstimate) or lit.reason is not Reason.TOO_DARK
 
 
 def test_blank_and_not_finite_keep_their_reason_outside_the_training():
