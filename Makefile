@@ -102,6 +102,11 @@ env-locked: $(VENV)/bin/python
 	$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps -e .
 	$(BIN)/python -m engines.opencv_here
 
+# The same with what the tests need (without training's torch): for who must know every file.
+.PHONY: test-env-locked
+test-env-locked: env-locked
+	$(BIN)/python -m pip install --disable-pip-version-check -q --require-hashes -r requirements-test.txt
+
 env: $(VENV)/.run
 test-env: $(VENV)/.test
 

@@ -88,21 +88,44 @@ def test_the_user_can_be_made(tmp_path: Path) -> None:
     assert "video:" in groups
 
 
-def test_what_the_runtime_needs_is_pinned_by_hashes() -> None:
-    root = UNIT.parents[1]
-    pinned = (root / "requirements.txt").read_text(encoding="utf-8")
-    entries = re.split(r"\n(?=\S)", re.sub(r"^#.*\n", "", pinned, flags=re.M))
-    names = set()
+def pinned(name: str) -> dict[str, str]:
+    """Package -> its entry, of a file of requirements each of which has its hashes."""
+    text = (UNIT.parents[1] / name).read_text(encoding="utf-8")
+    entries = re.split(r"\n(?=\S)", re.sub(r"^#.*\n", "", text, flags=re.M))
+    found: dict[str, str] = {}
     for entry in filter(None, entries):
-        name, version = re.match(r"([\w.-]+)==([\w.]+)", entry).groups()  # type: ignore[union-attr]
-        assert entry.count("--hash=sha256:") >= 1, name
-        names.add(name)
-        assert version
+        match = re.match(r"([\w.-]+)==([\w.]+)[ \\]", entry)
+        assert match, entry[:60]
+        assert entry.count("--hash=sha256:") >= 1, match[1]
+        found[match[1]] = found.get(match[1], "") + entry.rstrip() + "\n"
+    assert "://" not in text  # which registry is the user's choice
+    return found
+
+
+def wanted(lines: str) -> set[str]:
+    return {
+        re.split(r"[<>=; ]", line)[0].lower().replace("_", "-")
+        for line in lines.split("\n")
+        if line and line[0] != "#"
+    }
+
+
+def test_what_the_runtime_and_the_tests_need_is_pinned_by_hashes() -> None:
     config = configparser.ConfigParser()
-    config.read(root / "setup.cfg")
-    wanted = config["options"]["install_requires"].split("\n")
-    needed = {re.split(r"[<>=; ]", x)[0].lower() for x in wanted if x and x[0] != "#"}
-    assert needed <= names
-    assert (
-        "numpy==1.26.4 ; python_full_version < '3.11' and platform_machine == 'aarch64'" in pinned
-    )
+    config.read(UNIT.parents[1] / "setup.cfg")
+    runtime, tests = pinned("requirements.txt"), pinned("requirements-test.txt")
+    assert wanted(config["options"]["install_requires"]) <= set(runtime)
+    assert wanted(config["options.extras_require"]["test"]) <= set(tests)
+    assert {name: tests.get(name) for name in runtime} == runtime  # one version, the same files
+    assert "python_full_version < '3.11' and platform_machine == 'aarch64'" in runtime["numpy"]
+    assert "numpy==1.26.4 ;" in runtime["numpy"]
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-test.txt"])
+def test_the_versions_are_those_of_ci(name: str) -> None:
+    text = (UNIT.parents[1] / "constraints.txt").read_text(encoding="utf-8")
+    pins = {pin.lower().replace("_", "-") for pin in re.findall(r"^[\w.-]+==[\w.]+", text, re.M)}
+    named = {pin.split("==")[0] for pin in pins}
+    for package, entry in pinned(name).items():
+        if package in named:
+            assert set(re.findall(rf"^{package}==[\w.]+", entry, re.M)) <= pins, package
