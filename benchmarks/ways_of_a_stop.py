@@ -135,7 +135,7 @@ def started(words: list[str]) -> Iterator[subprocess.Popen[bytes]]:
     """The command in a group of its own, as a shell starts it, and nothing of it left behind."""
     process = subprocess.Popen(
         [sys.executable, "-m", "edge.appliance.cli", *words],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=os.setpgrp,
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=_as_by_a_shell,
     )  # fmt: skip
     try:
         yield process
@@ -147,6 +147,12 @@ def started(words: list[str]) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
         assert process.stdout is not None
         process.stdout.close()
+
+
+def _as_by_a_shell() -> None:
+    """A group of its own; and a hang-up is heard, also where nohup started us."""
+    os.setpgrp()
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def plan() -> list[tuple[str, str, str]]:
