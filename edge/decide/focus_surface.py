@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,28 @@ class Expected:
 
     z_um: float
     interval_um: float
+
+
+class Surface(Protocol):
+    """What knows where focus lies along a line of the scan: the line itself, from the fields behind
+    (FocusSurface), or the map of a whole slide (edge.wsi.map_line)."""
+
+    @property
+    def known(self) -> bool:
+        """Whether it knows anything."""
+        ...
+
+    def at(self, x_um: float) -> Expected:
+        """What to expect at `x_um`; infinitely uncertain where it does not know."""
+        ...
+
+    def read(self, x_um: float, z_um: float, interval_um: float) -> bool:
+        """A reading: focus lies at `z_um`, within `interval_um`. False when it was set aside."""
+        ...
+
+    def forget(self) -> None:
+        """Another line."""
+        ...
 
 
 class FocusSurface:

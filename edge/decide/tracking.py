@@ -21,7 +21,7 @@ from edge.decide.conduct import SIGN, STRIKES
 from edge.decide.decision import Hold, InFocus, Move, Plan, Predict, Shutdown
 from edge.decide.drive_evidence import DOUBT, STEEPEST_UM_PER_MM, DriveEvidence
 from edge.decide.evidence import Finding, Reading, compare
-from edge.decide.focus_surface import Expected, FocusSurface, SurfaceNoise
+from edge.decide.focus_surface import Expected, FocusSurface, Surface, SurfaceNoise
 from edge.measure.aggregate import FocusEstimate, NoFocus, Reason
 from edge.settings import LEAD_MS, PREDICT_UM, SCAN_INTERVAL_UM
 from firmware_bridge.errors import StageRefused
@@ -81,10 +81,15 @@ class TrackingController:
     """Proposes, like edge.decide.controller.Controller; one per loop, not thread-safe."""
 
     def __init__(
-        self, settings: TrackingSettings, path: ScanPath, clock: Callable[[], int] = monotonic_ns
+        self,
+        settings: TrackingSettings,
+        path: ScanPath,
+        clock: Callable[[], int] = monotonic_ns,
+        surface: Surface | None = None,
     ) -> None:
+        """Without a `surface`, that of the line alone."""
         self._settings, self._path, self._clock = settings, path, clock
-        self.surface = FocusSurface(settings.noise)
+        self.surface: Surface = FocusSurface(settings.noise) if surface is None else surface
         self._drive = DriveEvidence(settings.focus_direction)
         self.restart()
 

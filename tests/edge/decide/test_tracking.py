@@ -13,6 +13,8 @@ from edge.errors import MoveRefused
 from edge.guard import Guard, TrackingLimits
 from edge.measure.aggregate import Reason
 from edge.state import RunState
+from edge.wsi.focus_map import Anchor, FocusMap
+from edge.wsi.map_line import MapLine
 from firmware_bridge.errors import StageRefused
 from tests.support.fake_microscope import LIMITS, MS, Clock, FakeStage, estimate, no_focus
 
@@ -347,3 +349,27 @@ def test_what_is_seen_outside_the_range_is_not_crossed_by_the_surface():
         Decision.PREDICT, Decision.IN_FOCUS,
     )  # fmt: skip
     assert len(scan.stage.moves) == before
+
+
+def test_the_surface_may_be_a_map_of_the_slide():
+    """A line and a map are two answers to one question. Over a blank stretch with a hill in it the
+    line goes straight on; the map knows the hill from the lines beside it."""
+
+    def hill(x):
+        return 200.0 + 3.0 * math.exp(-(((x - 6000.0) / 1500.0) ** 2))
+
+    worst = []
+    for mapped in (False, True):
+        scan = Scan(hill, blank=((4500.0, 7500.0),))
+        if mapped:
+            focus_map = FocusMap()
+            for x in range(-1000, 12_000, 400):
+                for y in (-250, 250):
+                    focus_map.add(Anchor(x, y, hill(x), 0.2, 0))
+            surface = MapLine(focus_map, 0.0, scan.clock)
+            scan.control = TrackingController(scan.control._settings, scan, scan.clock, surface)
+        for number in range(25):
+            scan.frame(number)
+        worst.append(max(np.abs(scan.errors)))
+        assert not scan.control.strikes
+    assert worst[1] < 0.6 < 1.0 < worst[0]
