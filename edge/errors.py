@@ -9,6 +9,7 @@ leaves the position unknown (`glass_may_have_moved`): find it again before anyth
     |   `-- OptionError         one option of a driver
     |-- CameraStalled           no complete frame in time                                       4
     |   `-- CameraLost          the camera went away
+    |-- DiskFailed              what was done cannot be kept: the work stops                      4
     |-- MoveRefused             guard, driver or firmware said no; nothing moved                3
     `-- MoveUncertain       !   a move was sent, its outcome is unknown                         5
     EngineRejected              engines: a model, plan or answer is not what it claims to be    2
@@ -75,6 +76,13 @@ class CameraLost(CameraStalled):
     """The camera went away: unplugged, its link down, or taken by another program.
 
     Raised by drivers; what surrounds them tries to open the camera again.
+    """
+
+
+class DiskFailed(SparseFocusError):
+    """The disk is full or refuses: what was done cannot be kept, and no more is done.
+
+    Raised by what writes while it works (a scan's folder); what was kept before stays whole.
     """
 
 

@@ -20,7 +20,13 @@ from pathlib import Path
 
 from edge.appliance.files import try_results
 from edge.appliance.telling import flushed, tell
-from edge.errors import CameraStalled, ConfigError, EngineRejected, SparseFocusError
+from edge.errors import (
+    CameraStalled,
+    ConfigError,
+    DiskFailed,
+    EngineRejected,
+    SparseFocusError,
+)
 from engines.engine import MODELS
 from firmware_bridge.errors import StageError, StageSilent
 from firmware_bridge.firmware.build import BuildError
@@ -127,7 +133,7 @@ def _run(options: argparse.Namespace) -> int:
         return int(importlib.import_module(VERBS[options.verb][0]).run(options))
     except (ConfigError, EngineRejected) as error:
         return _say(error, WRONG_USE)
-    except (CameraStalled, StageError, OSError) as error:
+    except (CameraStalled, DiskFailed, StageError, OSError) as error:
         return _say(error, UNCERTAIN if _uncertain(error) else FAILED)
     except SparseFocusError as error:
         return _say(error, UNCERTAIN if _uncertain(error) else REFUSED)
