@@ -107,9 +107,9 @@ def evaluated(
 ) -> Row:
     """What `evaluate` made of it; `known`: what each stack says of itself."""
     rows = scratch / "rows.csv"
-    status, said = sparsefocus("evaluate", manifest, "--models", models, "--rows", rows)
+    status, words = sparsefocus("evaluate", manifest, "--models", models, "--rows", rows)
     if status:
-        return {"status": status, "said": _short(said, scratch)}
+        return {"status": status, "said": _short(words, scratch)}
     with rows.open(encoding="utf-8", newline="") as file:
         records = list(csv.DictReader(file))
     answers = [r for r in records if r["found_um"]]
@@ -139,20 +139,20 @@ def adapted(instrument: Instrument, manifest: Path, minutes: float, scratch: Pat
     out, record = scratch / "models", scratch / "adaptation.json"
     assumed = instrument.um_per_px is None
     scale = ("--um-per-px", str(NOMINAL.um_per_px)) if assumed else ()
-    status, said = sparsefocus(
+    status, words = sparsefocus(
         "calibrate", "--zstacks", manifest, "--out", out, "--minutes", str(minutes),
         "--json", record, "--quiet", *scale,
     )  # fmt: skip
     if status:
-        return {"status": status, "said": _short(said, scratch), "scale_assumed": assumed}
+        return {"status": status, "said": _short(words, scratch), "scale_assumed": assumed}
     kept = json.loads(record.read_text(encoding="utf-8"))
     return {"status": 0, "scale_assumed": assumed, "mirrored": kept["mirrored"],
             "before": kept["before"], "after": kept["after"]}  # fmt: skip
 
 
-def _short(said: str, scratch: Path) -> str:
+def _short(words: str, scratch: Path) -> str:
     """Without the names of folders on this machine."""
-    return said.replace(f"{scratch}/", "").replace(f"{MODELS.parent.parent}/", "")[:SAID]
+    return words.replace(f"{scratch}/", "").replace(f"{MODELS.parent.parent}/", "")[:SAID]
 
 
 def sharpest(instrument: Instrument, known: Mapping[str, Labels | None]) -> list[Row]:

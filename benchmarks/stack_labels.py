@@ -149,15 +149,19 @@ def measure(count: int) -> list[dict[str, object]]:
     many were found and how many of the found are true; and how often a dip was the focus."""
     rows = []
     for name, case in CASES.items():
-        error, true, found, both, dips = [], 0, 0, 0, 0
+        error, true, claims, both, dips = [], 0, 0, 0, 0
         for field in fields(case, count):
             heights = [FOCUS_UM + float(z) for z in field.away_um]
             labels = label(heights, lambda i, field=field: field.images[i], PATCHES, None)
             if not math.isfinite(field.true_um):
                 continue  # nothing in it: no focus
             error.append(labels.measured_um - FOCUS_UM - field.true_um)
-            said, rich = labels.richness > INFORMATIVE, field.richness > INFORMATIVE
-            true, found, both = true + rich.sum(), found + said.sum(), both + (said & rich).sum()
+            claimed, rich = labels.richness > INFORMATIVE, field.richness > INFORMATIVE
+            true, claims, both = (
+                true + rich.sum(),
+                claims + claimed.sum(),
+                both + (claimed & rich).sum(),
+            )
             dips += labels.reversed_contrast
         known = [e for e in error if np.isfinite(e)]
         rows.append({
@@ -165,7 +169,7 @@ def measure(count: int) -> list[dict[str, object]]:
             "mean_um": round(float(np.mean(known)), 3),
             "mean_error_um": round(float(np.mean(np.abs(known))), 3),
             "worst_um": round(float(np.max(np.abs(known))), 3),
-            "rich": int(true), "found": int(found), "found_rightly": int(both), "dips": int(dips),
+            "rich": int(true), "found": int(claims), "found_rightly": int(both), "dips": int(dips),
         })  # fmt: skip
         print("  ".join(f"{k} {v}" for k, v in rows[-1].items()), flush=True)
     return rows

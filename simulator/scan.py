@@ -161,11 +161,11 @@ class ModelSensor:
     def measure(self, frame: Frame, lap: Lap) -> Measurement:
         """See edge.measure.sensor.Measurer."""
         begin_ns = self._clock()
-        seen = self._stand.look(frame)
-        d_um = -seen.error_um + float(self._rng.normal(0.0, self._sd_um))
+        exposure = self._stand.look(frame)
+        d_um = -exposure.error_um + float(self._rng.normal(0.0, self._sd_um))
         self._sleep(max(0.0, self._latency_s - (self._clock() - begin_ns) / 1e9))
-        if seen.blank or not abs(d_um) <= 25.0:
-            reason = Reason.BLANK if seen.blank else Reason.OUTSIDE_RANGE
+        if exposure.blank or not abs(d_um) <= 25.0:
+            reason = Reason.BLANK if exposure.blank else Reason.OUTSIDE_RANGE
             return _nothing(frame, reason)
         return _said(frame, d_um, 1.96 * self._sd_um)
 
@@ -193,19 +193,21 @@ class PictureSensor:
 
     def measure(self, frame: Frame, lap: Lap) -> Measurement:
         """See edge.measure.sensor.Measurer."""
-        seen = self._stand.look(frame)
-        if seen.blank:
+        exposure = self._stand.look(frame)
+        if exposure.blank:
             return self._inner.measure(_with(frame, self._blank), lap)
         stack = self._stacks[frame.frame_id % len(self._stacks)]
-        if not stack.offsets_um[0] <= seen.error_um <= stack.offsets_um[-1]:
+        if not stack.offsets_um[0] <= exposure.error_um <= stack.offsets_um[-1]:
             return _nothing(frame, Reason.OUTSIDE_RANGE)
-        taken_um, pixels = stack.nearest(seen.error_um)
-        found = self._inner.measure(_with(frame, pixels), lap)
-        if isinstance(found.estimate, NoFocus):
-            return found
-        d_um = found.estimate.defocus_um + taken_um - seen.error_um
-        said = _said(frame, d_um, found.estimate.interval_um)
-        return Measurement(found.ranked, found.patches, said.estimate, found.shift)
+        taken_um, pixels = stack.nearest(exposure.error_um)
+        measurement = self._inner.measure(_with(frame, pixels), lap)
+        if isinstance(measurement.estimate, NoFocus):
+            return measurement
+        d_um = measurement.estimate.defocus_um + taken_um - exposure.error_um
+        shown = _said(frame, d_um, measurement.estimate.interval_um)
+        return Measurement(
+            measurement.ranked, measurement.patches, shown.estimate, measurement.shift
+        )
 
 
 def _with(frame: Frame, pixels: U8) -> Frame:

@@ -123,23 +123,23 @@ def follow(rig: Rig, camera: ScanCamera, stand: Stand, length_mm: float) -> Scan
             totals.append(outcome.latency_ms["total"])
         if rig.state.value is State.SHUTDOWN:
             break
-    seen = stand.seen
-    error = np.abs([s.error_um for s in seen])
-    counted = np.array([not s.blank for s in seen], bool)  # of none, too
-    later = counted & (np.arange(len(seen)) >= RUN_IN)
+    exposures = stand.seen
+    error = np.abs([s.error_um for s in exposures])
+    counted = np.array([not s.blank for s in exposures], bool)  # of none, too
+    later = counted & (np.arange(len(exposures)) >= RUN_IN)
     return Scanned(
         share=_share(error[later], half_um),
         run_in_share=_share(error[counted][:RUN_IN], half_um),
         p50_um=_quantile(error[later], 0.5),
         p95_um=_quantile(error[later], 0.95),
-        frames=len(seen),
+        frames=len(exposures),
         missed=camera.dropped,
         moves=moves,
         decisions=dict(decisions),
         refused=dict(rig.guard.refused),
         latency_p50_ms=_quantile(np.array(totals), 0.5),
         ended=rig.state.name,
-        seen=seen,
+        seen=exposures,
     )
 
 

@@ -98,8 +98,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         epilog="exit status: 0 done, 2 wrong use or config, 3 refused for safety, 4 hardware, "
         "5 the stage's position is uncertain",
     )
-    told = _version() if "--version" in words else ""
-    parser.add_argument("--version", action="version", version=f"sparsefocus {told}")
+    version = _version() if "--version" in words else ""
+    parser.add_argument("--version", action="version", version=f"sparsefocus {version}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     wanted = next((word for word in words if word in VERBS), None)
     for verb, (_, summary) in VERBS.items():

@@ -68,11 +68,11 @@ def objective_of(
     for name, value in given.items():
         if value is not None:
             _check(name, value, given["refractive_index"] or base.refractive_index)
-    said = {name: value for name, value in given.items() if value is not None}
-    if "magnification" in said and "um_per_px" not in said:
+    values = {name: value for name, value in given.items() if value is not None}
+    if "magnification" in values and "um_per_px" not in values:
         # the same camera behind another objective
-        said["um_per_px"] = base.um_per_px * base.magnification / said["magnification"]
-    objective = replace(base, **said)
+        values["um_per_px"] = base.um_per_px * base.magnification / values["magnification"]
+    objective = replace(base, **values)
     if not objective.na < objective.refractive_index:
         raise ConfigError(
             f"--na {objective.na:g} must be below the refractive index "

@@ -105,10 +105,10 @@ class BufferTimes:
             return by_arrival
         stamp_ns = self._base_ns + pts
         if self._at_start:
-            told = started(stamp_ns, exposure_ns, 1_000_000)
+            stamped = started(stamp_ns, exposure_ns, 1_000_000)
         else:
-            told = arrived(min(arrival_ns, stamp_ns), exposure_ns, readout_ns)
-        return self._stamps.checked(told, by_arrival, arrival_ns)
+            stamped = arrived(min(arrival_ns, stamp_ns), exposure_ns, readout_ns)
+        return self._stamps.checked(stamped, by_arrival, arrival_ns)
 
 
 class GstreamerDevice(Device):

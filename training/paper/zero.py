@@ -52,9 +52,9 @@ def shifts(frames: Sequence[Answers]) -> dict[str, dict[str, float]]:
             for a in frames
             if abs(a.true_um) <= NEAR_UM
         ]
-        said = np.concatenate(errors) if errors else np.empty(0)
-        middle = float(np.median(said)) if len(said) else 0.0
-        rows[name] = {"um": round(middle, 3), "patches": len(said)}
+        together = np.concatenate(errors) if errors else np.empty(0)
+        middle = float(np.median(together)) if len(together) else 0.0
+        rows[name] = {"um": round(middle, 3), "patches": len(together)}
     return rows
 
 

@@ -73,7 +73,7 @@ def known_steps(fields: Sequence[Sequence[Look]], unit: float = 1.0) -> KnownSte
         raise CalibrationRefused(
             f"the scale is {scale:.2f} +- {scale_95:.2f}: more pictures, or farther apart"
         )
-    offsets = [found for looks in used if (found := _offset_um(looks, scale)) is not None]
+    offsets = [offset for looks in used if (offset := _offset_um(looks, scale)) is not None]
     scatter_um = float(np.sqrt(np.mean(rest**2)))
     offset_um = float(np.median(offsets)) if offsets else None
     return KnownSteps(

@@ -142,9 +142,9 @@ def _sharp_here(options: argparse.Namespace) -> int:
 def _known_steps(options: argparse.Namespace) -> int:
     """Pictures of fields at known heights; scale and offset for the config."""
     exposures = read_manifest(options.known_steps)
-    told = exposures[0].um_per_px
-    if options.um_per_px is None and told is not None:
-        options.um_per_px = told
+    um_per_px = exposures[0].um_per_px
+    if options.um_per_px is None and um_per_px is not None:
+        options.um_per_px = um_per_px
     models = ModelSettings()
     asked = objective_of(options, models.dpn)
     sensor, nets = build_sensor(models, asked.objective, ClassRule())
@@ -153,17 +153,15 @@ def _known_steps(options: argparse.Namespace) -> int:
     finally:
         for net in nets:
             net.close()
-    found = known_steps(fields, asked.objective.axial_unit)
-    write_json({"file": str(options.known_steps), **asdict(found)}, options.json)
+    fit = known_steps(fields, asked.objective.axial_unit)
+    write_json({"file": str(options.known_steps), **asdict(fit)}, options.json)
     out = sys.stderr if is_standard(options.json) else sys.stdout
     offset = (
-        "" if found.focus_offset_um is None else (f", focus_offset_um: {found.focus_offset_um:.2f}")
+        "" if fit.focus_offset_um is None else (f", focus_offset_um: {fit.focus_offset_um:.2f}")
     )
-    print(f"loop: {{reading_scale: {found.reading_scale:.3f}, "
-          f"reading_scale_95: {found.reading_scale_95:.3f}{offset}}}", file=out)  # fmt: skip
-    print(
-        f"# {found.looks} pictures, scatter {found.scatter_um:.2f} um; {asked.sentence}", file=out
-    )
+    print(f"loop: {{reading_scale: {fit.reading_scale:.3f}, "
+          f"reading_scale_95: {fit.reading_scale_95:.3f}{offset}}}", file=out)  # fmt: skip
+    print(f"# {fit.looks} pictures, scatter {fit.scatter_um:.2f} um; {asked.sentence}", file=out)
     return 0
 
 

@@ -134,12 +134,12 @@ class _Answers:
         given = getattr(self._options, name)
         return _value(self._one(f"objective.{name}", given, usual))
 
-    def _fill(self, told: dict[str, Any], key: str, question: str, usual: Any) -> None:
-        if key in told:
+    def _fill(self, answers: dict[str, Any], key: str, question: str, usual: Any) -> None:
+        if key in answers:
             return
         answer = self._one(question, None, usual)
         if answer not in (None, ""):
-            told[key] = _value(answer) if not isinstance(answer, bool) else answer
+            answers[key] = _value(answer) if not isinstance(answer, bool) else answer
 
     def _one(self, question: str, given: Any, usual: Any, choices: list[str] | None = None) -> Any:
         if given is not None or self._options.yes:
@@ -156,13 +156,13 @@ class _Answers:
 
 
 def _told(words: list[str]) -> dict[str, Any]:
-    told = {}
+    answers = {}
     for word in words:
         key, equals, value = word.partition("=")
         if not equals or not key:
             raise ConfigError(f"{word!r} must be KEY=VALUE")
-        told[key] = _value(value)
-    return told
+        answers[key] = _value(value)
+    return answers
 
 
 def _value(text: Any) -> Any:

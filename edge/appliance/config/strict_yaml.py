@@ -77,9 +77,9 @@ class Section:
 
     def stop(self) -> None:
         """ConfigError with all faults, in the order of the lines; nothing when there is none."""
-        found = sorted(self.faults, key=lambda fault: fault.line)
-        if found:
-            raise ConfigFaults([str(fault) for fault in found])
+        faults = sorted(self.faults, key=lambda fault: fault.line)
+        if faults:
+            raise ConfigFaults([str(fault) for fault in faults])
 
     def kept(self, ask: Callable[[], Any]) -> Any:
         """What is asked; WRONG, and the fault is kept, where it raises one."""
@@ -193,11 +193,11 @@ class Section:
         if node is None:
             return {}
         section = Section(self.file, f"{self.name}.{key}", node, self.faults)
-        found = {
+        values = {
             name: section.kept(partial(section._value, value, name))
             for name, value in section._nodes.items()
         }
-        return WRONG if WRONG in found.values() else found
+        return WRONG if WRONG in values.values() else values
 
     def keep_option(self, key: str, option: str, why: str) -> None:
         """`keep` for one of the options that `options` read."""

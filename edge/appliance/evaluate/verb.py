@@ -113,8 +113,8 @@ def _check_scale(asked: float | None, items: Sequence[Item]) -> None:
 
 def _of_stack(group: Sequence[Item], objective: Objective) -> Objective:
     """The objective with the pixel size that the stack's manifest tells."""
-    told = group[0][0].um_per_px
-    return objective if told is None else replace(objective, um_per_px=told)
+    um_per_px = group[0][0].um_per_px
+    return objective if um_per_px is None else replace(objective, um_per_px=um_per_px)
 
 
 def _measure(

@@ -51,13 +51,13 @@ def examine(config: Path | None) -> Iterator[Finding]:
     from edge.settings import ModelSettings
 
     settings = ModelSettings()
-    told: list[Finding] = []
+    findings: list[Finding] = []
     if config is not None:
         read, faults = faults_of(config)
         settings = settings if read is None else read.models
-        told = [Finding("config", MISSING, fault, "see the line") for fault in faults]
-        told = told or [Finding("config", OK, f"{config}: `run` takes it")]
-    yield from chain(inventory.speed(), inventory.models(settings), inventory.gpu(), told,
+        findings = [Finding("config", MISSING, fault, "see the line") for fault in faults]
+        findings = findings or [Finding("config", OK, f"{config}: `run` takes it")]
+    yield from chain(inventory.speed(), inventory.models(settings), inventory.gpu(), findings,
                      inventory.ports(), inventory.cameras(), inventory.user(), inventory.clock(),
                      inventory.health())  # fmt: skip
 

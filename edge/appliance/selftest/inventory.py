@@ -55,11 +55,11 @@ def models(settings: ModelSettings) -> Iterator[Finding]:
 def gpu() -> Iterator[Finding]:
     """The GPU, TensorRT and the plans; a machine without is a CPU machine, and fine."""
     try:
-        found = find_gpu()
+        device = find_gpu()
     except GpuUnusable as error:
         yield Finding("GPU", NOTE, f"{str(error).partition(':')[0]}, the CPU is used")
         return
-    yield Finding("GPU", OK, f"{found.name}, {found.architecture}")
+    yield Finding("GPU", OK, f"{device.name}, {device.architecture}")
     for name, do in (("tensorrt", "JetPack's python3-libnvinfer, and an environment that sees it"),
                      ("pycuda", "pip install 'sparsefocus-edge[jetson]'")):  # fmt: skip
         here = importlib.util.find_spec(name) is not None
@@ -120,9 +120,9 @@ def user() -> Iterator[Finding]:
 
 def clock() -> Iterator[Finding]:
     """The clock that times exposures and moves, and the one that dates records."""
-    told = time.get_clock_info("monotonic")
-    fine = told.resolution <= 1e-6
-    yield Finding("monotonic clock", OK if fine else MISSING, f"{told.resolution * 1e9:g} ns",
+    info = time.get_clock_info("monotonic")
+    fine = info.resolution <= 1e-6
+    yield Finding("monotonic clock", OK if fine else MISSING, f"{info.resolution * 1e9:g} ns",
                   "" if fine else "a clock this coarse cannot time an exposure")  # fmt: skip
     year = time.gmtime().tm_year
     yield Finding("date", OK if year >= BUILT_YEAR else NOTE, time.strftime("%Y-%m-%d"),
