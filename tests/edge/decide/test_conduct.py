@@ -324,6 +324,8 @@ def test_what_a_roll_back_proves_nothing_of():
     assert conduct.sign_confirmed
     unproven = Conduct(1).returned(None, at(4, 20), at(0, 20))
     assert unproven == Judged(Finding.SHORT, struck=True)
+    wide = Conduct(1).returned(None, at(4, 8, 3.9), at(0, 12, 3.9))
+    assert wide == Judged(Finding.NOTHING)
 
 
 @pytest.mark.parametrize(
