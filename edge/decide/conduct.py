@@ -132,11 +132,12 @@ class Conduct:
         if finding in (Finding.AGREES, Finding.OVERSHOT):
             self.strikes = 0 if finding is Finding.AGREES else self.strikes
             return Judged(finding, gain=change.gain(near), moves=moves)
-        if finding is Finding.SHORT and self._excused(first, after, change):
+        # what went the wrong way is neither motionless nor engaged: nothing excuses it
+        if self._excused(first, after, change):
             if change.engaged:
                 return Judged(finding, moves=moves)
             return self._lost(first, after, moves)
-        if finding is Finding.SHORT and self._is_stuck(first, after, change):
+        if self._is_stuck(first, after, change):
             return Judged(finding, lost=True, moves=moves, shutdown=self._both_ways_dead())
         if self.sign_confirmed and (near or change.unlike_a_move):
             return Judged(finding, disputed=True, moves=moves)

@@ -4,7 +4,9 @@ import threading
 
 import pytest
 
-from edge.state import RunState, State
+from edge.state import RunState, State, at_rest, halt
+from firmware_bridge.errors import LinkLost
+from tests.support.fake_microscope import Clock, FakeStage
 
 
 def test_the_way_through():
@@ -85,3 +87,49 @@ def test_states_by_the_words_on_the_page_and_in_records():
     assert [state.value for state in State] == [
         "starting", "ready", "tracking", "holding", "shutdown",
     ]  # fmt: skip
+
+
+def halted(first_reason="", **stage_fields):
+    """What becomes of a stage that `halt` is told of: (state, how often it was told to stop)."""
+    stage = FakeStage(Clock(), **stage_fields)
+    state = RunState(stage.stop)
+    state.ready()
+    if first_reason:
+        state.shutdown(first_reason, stop=False)
+    if stage_fields.get("travel_ms"):
+        stage.move_to(9.0, 0.0)
+    halt(state, stage, "latched")
+    assert state.value is State.SHUTDOWN
+    return state, stage.stops
+
+
+def test_only_an_axis_that_moves_or_does_not_answer_is_told_to_stop():
+    assert halted()[1] == 0
+    assert halted(travel_ms=50.0)[1] == 1
+    for error in (LinkLost("gone"), OSError("port")):
+        assert halted(fail_status=error)[1] == 1
+
+
+def test_what_shut_down_before_has_told_the_axis():
+    state, stops = halted("a person pressed it", travel_ms=50.0)
+    assert (state.reason, stops) == ("a person pressed it", 0)
+
+
+def test_a_dead_line_that_cannot_be_told_raises_nothing():
+    class Dead(FakeStage):
+        def stop(self):
+            super().stop()
+            raise OSError("port gone")
+
+    stage, state = Dead(Clock(), fail_status=LinkLost("gone")), RunState()
+    state.ready()
+    halt(state, stage, "silent")
+    assert (stage.stops, state.reason) == (1, "silent")
+
+
+def test_whether_an_axis_rests():
+    stage = FakeStage(Clock())
+    assert at_rest(stage) is True
+    stage.move_to(9.0, 0.0)
+    assert at_rest(stage) is False
+    assert at_rest(FakeStage(Clock(), fail_status=LinkLost("gone"))) is False
