@@ -140,7 +140,7 @@ def rig_of(verb: Verb, driver: str, folder: Path) -> Iterator[Rig]:
         if verb.name == "simulate":
             text = NOMINAL.read_text(encoding="utf-8")
             rig.config.write_text(
-                text.replace("settle_ms: 5", "options: {speed_um_s: 10}\n  settle_ms: 5")
+                text.replace("options: {port: none}", "options: {port: none, speed_um_s: 10}")
             )
             rig.left_um = 2.0
         yield rig

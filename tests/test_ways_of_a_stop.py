@@ -6,14 +6,25 @@ import json
 import signal
 from pathlib import Path
 
+import pytest
+
+from benchmarks.stop_rigs import rig_of, verb_of
 from benchmarks.stop_table import BEGIN, END, tables
-from benchmarks.ways_of_a_stop import DRIVERS, ENDS, Cell, in_time, plan
+from benchmarks.ways_of_a_stop import DRIVERS, ENDS, VERBS, Cell, in_time, plan
+from edge.appliance.cli import VERBS as COMMANDS
+from edge.appliance.config.config_file import read_config
+from edge.appliance.stage.verb import ACTIONS
 from firmware_bridge.stage import STAGES
 from firmware_bridge.stop_signals import SIGNALS
 
 ROOT = Path(__file__).parents[1]
 ROWS = json.loads((ROOT / "benchmarks/results/stops.json").read_text(encoding="utf-8"))
 CELLS = [Cell(**row) for row in ROWS]
+#: verbs that move no axis; every other belongs among those that are stopped
+STILL = {
+    "focus", "camera", "evaluate", "bench", "selftest", "doctor", "init", "build-engines",
+    "check-config", "stage find", "stage stop", "stage clear", "stage watch",
+}  # fmt: skip
 
 
 def test_the_document_has_what_was_measured() -> None:
@@ -29,3 +40,21 @@ def test_every_cell_was_measured_and_is_in_time() -> None:
 def test_no_driver_and_no_signal_is_left_out() -> None:
     assert set(DRIVERS) == set(STAGES) - {"mmcore"}  # a library in our process, as the page says
     assert set(ENDS) == {signal.Signals(number).name for number in SIGNALS}
+
+
+def test_no_verb_is_left_out() -> None:
+    """A new one, which may move, is either stopped in every way or said to move nothing."""
+    actions = {f"stage {action}" for action in (*ACTIONS, "conformance")}
+    assert set(VERBS) | STILL == (set(COMMANDS) - {"stage"}) | actions
+    assert not set(VERBS) & STILL
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_what_is_to_be_stopped_can_begin(tmp_path: Path, name: str) -> None:
+    """Its config is one: what cannot begin cannot be measured."""
+    with rig_of(verb_of(name), "binary", tmp_path) as rig:
+        config = read_config(rig.config, calibrating=True)
+    assert config.stage.driver == "binary"
+    slow = name in ("run", "calibrate", "simulate")  # or its small moves are over too soon
+    assert (config.stage.options.get("speed_um_s") == 10) == (name == "simulate")
+    assert (rig.left_um < 5) == slow
