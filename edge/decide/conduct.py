@@ -83,8 +83,7 @@ class Conduct:
         move was not seen after."""
         self._unjudged += unjudged
         self._span: _Span | None = None
-        self._stuck: bool | None = None  # upwards or not; None = neither
-        self._stuck_um = 0.0
+        self._stuck: tuple[bool, float] | None = None  # upwards or not, and what was lost (um)
 
     def moved_by_another(self) -> None:
         """A hand, or another program, moved the stage: where its play is taken up is not known."""
@@ -137,8 +136,8 @@ class Conduct:
             if change.engaged:
                 return Judged(finding, moves=moves)
             return self._lost(first, after, moves)
-        if self._is_stuck(first, after, change):
-            return Judged(finding, lost=True, moves=moves, shutdown=self._both_ways_dead())
+        if lost_um := self._stuck_by(first, after, change):
+            return Judged(finding, lost=True, moves=moves, shutdown=self._both_ways_dead(lost_um))
         if self.sign_confirmed and (near or change.unlike_a_move):
             return Judged(finding, disputed=True, moves=moves)
         self._span = _Span(first, after, 0)
@@ -192,7 +191,7 @@ class Conduct:
 
     def stuck_um(self, upwards: bool) -> float:
         """Motion that was lost in this direction, more than any play; 0 when that way is free."""
-        return self._stuck_um if self._stuck is upwards else 0.0
+        return self._stuck[1] if self._stuck and self._stuck[0] is upwards else 0.0
 
     def _follows(self, before: Reading, after: Reading) -> None:
         self._play.followed(before.z_um, after.z_um)
@@ -218,20 +217,23 @@ class Conduct:
         self.strikes = max(self.strikes, 1)
         return Judged(Finding.SHORT, struck=True, lost=True, moves=moves)
 
-    def _is_stuck(self, before: Reading, after: Reading, change: Change) -> bool:
-        """More was lost than any play: that way is closed until another field."""
+    def _stuck_by(self, before: Reading, after: Reading, change: Change) -> float:
+        """How much was lost where that is more than any play: that way is closed until another
+        field. Else 0."""
         if not change.motionless:
-            return False
+            return 0.0
         self._play.lost(before.z_um, after.z_um)
-        if not (self.sign_confirmed and self._lost_moves and self._play.lost_um > MOST_PLAY_UM):
-            return False
-        self._stuck, self._stuck_um = after.z_um > before.z_um, self._play.lost_um
-        self._dead.add(self._stuck)
+        lost_um = self._play.lost_um
+        if not (self.sign_confirmed and self._lost_moves and lost_um > MOST_PLAY_UM):
+            return 0.0
+        upwards = after.z_um > before.z_um
+        self._stuck = upwards, lost_um
+        self._dead.add(upwards)
         self._play.forget()  # the other way it all begins anew
         self._lost_moves = 0
-        return True
+        return lost_um
 
-    def _both_ways_dead(self) -> str:
+    def _both_ways_dead(self, lost_um: float) -> str:
         if len(self._dead) < 2:
             return ""
-        return f"the glass follows in neither direction: {self._stuck_um:.1f} um were lost"
+        return f"the glass follows in neither direction: {lost_um:.1f} um were lost"
