@@ -40,11 +40,10 @@ def test_watchdog_stops_a_move_when_the_host_falls_silent(raw: RawHost, trace: M
     assert isinstance(raw.move(START, done.position_nm), m.Accepted)
 
 
-@ON_BOTH
-def test_silence_at_top_speed_ends_at_rest_within_300_ms(raw: RawHost) -> None:
-    raw.hello()
+def from_silence_to_rest_ms(raw: RawHost) -> float:
+    """By the board's clock, of moves at top speed. A computer that holds an emulator up adds to it:
+    the quickest of five is the firmware's own."""
     here, took_ms = START, []
-    # a computer that holds the emulator up adds to it: the quickest of five is the firmware's own
     for sign in (1, -1, 1, -1, 1):
         start = here
         raw.move(start + sign * 2_000_000, start)
@@ -57,7 +56,13 @@ def test_silence_at_top_speed_ends_at_rest_within_300_ms(raw: RawHost) -> None:
         if took_ms[-1] <= 300.0:
             break
         raw.ask(m.Clear(HELLO.session, raw.wait(m.Status).latch_count), m.Cleared)
-    assert min(took_ms) <= 300.0
+    return min(took_ms)
+
+
+@ON_BOTH
+def test_silence_at_top_speed_ends_at_rest_within_300_ms(raw: RawHost) -> None:
+    raw.hello()
+    assert from_silence_to_rest_ms(raw) <= 300.0
 
 
 @ON_BOTH
