@@ -44,15 +44,21 @@ class Owed(Generic[M]):
     blind: M | None = None
 
 
+@dataclass(slots=True)
+class _RolledBack:
+    """A roll-back that was made; `blindly`: because nothing could be read."""
+
+    blindly: bool
+    readable: int = 0  # frames since then on which a large move was wanted
+
+
 class Debts(Generic[M]):
     """Of one field; not thread-safe."""
 
     def __init__(self) -> None:
         self._owed: Owed[M] | None = None
         self._released: M | None = None
-        self._rolled_back = False
-        self._blindly = False  # it was made because nothing could be read
-        self._readable = 0
+        self._rolled_back: _RolledBack | None = None
         self._blind_here = False
 
     @property
@@ -86,24 +92,27 @@ class Debts(Generic[M]):
     def paid(self, target_um: float) -> None:
         """A move was sent, to `target_um`."""
         if self._owed is not None and self._owed.back.target_um == target_um:
-            self._rolled_back, self._blindly = True, self._owed.blind is not None
-            self._readable, self._blind_here = 0, False
+            self._rolled_back = _RolledBack(blindly=self._owed.blind is not None)
+            self._blind_here = False
         self._owed = None
 
     def blind_here_too(self) -> None:
         """Nothing can be read where a blind roll-back led to: it was not the place."""
         self._blind_here = True
-        if self._blindly:
-            self._rolled_back = False
+        self._forget_what_was_not_seen()
 
     def in_focus(self) -> None:
         """Focus is found: what was only not seen is forgotten."""
-        if self._blindly:
-            self._rolled_back = False
+        self._forget_what_was_not_seen()
+
+    def _forget_what_was_not_seen(self) -> None:
+        if self._rolled_back is not None and self._rolled_back.blindly:
+            self._rolled_back = None
 
     def forbids_large(self) -> bool:
         """Whether a large move was taken back here, so that another is not made in this field."""
-        if not self._rolled_back:
+        back = self._rolled_back
+        if back is None:
             return False
-        self._readable += 1
-        return not (self._blindly and self._readable > PATIENCE)
+        back.readable += 1
+        return not (back.blindly and back.readable > PATIENCE)
