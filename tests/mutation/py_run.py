@@ -36,7 +36,7 @@ BRIDGE = ("tests/firmware_bridge/test_client.py", "tests/firmware_bridge/test_cl
 ROOMS: dict[tuple[str, ...], tuple[str, ...]] = {
     tuple(f"edge/decide/{name}.py" for name in DECIDE): (
         *(f"tests/edge/decide/test_{name}.py"
-          for name in (*DECIDE, "controller_borders", "tracking_numbers")),
+          for name in (*DECIDE, "controller_borders", "controller_readings", "tracking_numbers")),
     ),
     ("edge/guard.py", "edge/state.py"): (
         "tests/edge/test_guard.py", "tests/edge/test_guard_edges.py", "tests/edge/test_state.py",

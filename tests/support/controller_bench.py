@@ -47,3 +47,14 @@ def blind(bench, reason=Reason.BLANK):
         looks += 1
         assert bench.controller.strikes == 0
     return looks, plan
+
+
+def hand(bench, to_um):
+    """Somebody turns the knob."""
+    here_um = bench.stage.status().z_um
+    bench.stage._path.append((bench.clock(), here_um, to_um))
+
+
+def beyond(bench, d, interval=0.2):
+    """Shown a reading from beyond the range."""
+    return bench.show(no_focus, Reason.OUTSIDE_RANGE, d=d, interval=interval)
