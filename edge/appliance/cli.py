@@ -9,6 +9,7 @@ needs the simulator.
 from __future__ import annotations
 
 import argparse
+import errno
 import hashlib
 import importlib
 import logging
@@ -85,7 +86,10 @@ VERBS: dict[str, tuple[str, str]] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status."""
-    options = parse(list(sys.argv[1:] if arguments is None else arguments))
+    try:
+        options = parse(list(sys.argv[1:] if arguments is None else arguments))
+    except ImportError as error:  # of what the verb needs
+        return _say(f"a library cannot be loaded: {error}", FAILED)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     return flushed(_run(options), FAILED)
 
@@ -134,7 +138,7 @@ def _run(options: argparse.Namespace) -> int:
     except (ConfigError, EngineRejected) as error:
         return _say(error, WRONG_USE)
     except (CameraStalled, DiskFailed, StageError, OSError) as error:
-        return _say(error, UNCERTAIN if _uncertain(error) else FAILED)
+        return _say(_where(error), UNCERTAIN if _uncertain(error) else FAILED)
     except SparseFocusError as error:
         return _say(error, UNCERTAIN if _uncertain(error) else REFUSED)
     except BuildError as error:
@@ -145,6 +149,16 @@ def _run(options: argparse.Namespace) -> int:
         return _say("interrupted", SIGNALLED + signal.SIGINT)
     except MemoryError:
         return _say("the computer's memory is used up", FAILED)
+    except ImportError as error:  # not there, built for another, or no memory to load it
+        return _say(f"a library cannot be loaded: {error}", FAILED)
+
+
+def _where(error: Exception) -> object:
+    """The error, by name where it is standard output's: files have theirs in it already."""
+    if not isinstance(error, OSError) or error.filename is not None:
+        return error
+    ours = error.errno in (errno.ENOSPC, errno.EPIPE)
+    return f"standard output: {error.strerror}" if ours else error
 
 
 def _uncertain(error: Exception) -> bool:

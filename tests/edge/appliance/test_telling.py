@@ -6,10 +6,12 @@ import contextlib
 import os
 import subprocess
 import sys
+import types
 from collections.abc import Callable
 
 import pytest
 
+from edge.appliance import cli
 from edge.appliance.telling import tell, written_last
 from edge.appliance.waiting import once_there
 from edge.errors import CameraLost, ConfigError
@@ -42,6 +44,8 @@ def test_full_streams_on_the_command_line(stream: str, words: list[str]) -> None
     right = {"run": 2, "stage": 4 if stream == "stdout" else 0}[words[0]]
     assert done.returncode == right
     assert b"Traceback" not in (done.stderr or b"")
+    if stream == "stdout" and right == 4:
+        assert b"standard output: No space left on device" in done.stderr
 
 
 def test_nobody_waits_for_a_reader_that_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,3 +125,21 @@ def test_a_wait_that_cannot_be_meant() -> None:
     for wait_s in (-1.0, float("nan"), 3601.0):
         with pytest.raises(ConfigError, match="--wait"):
             once_there(lambda: None, wait_s)
+
+
+@pytest.mark.parametrize("where", ["import of the verb", "within the verb"])
+def test_a_library_that_does_not_load_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], where: str
+) -> None:
+    """As a memory limit leaves it, or a file that was built for another."""
+
+    def fails(*_: object) -> int:
+        raise ImportError("runtime.so: failed to map segment\nfrom shared object")
+
+    verb = types.SimpleNamespace(add_arguments=lambda parser: None, run=fails)
+    load = fails if where == "import of the verb" else lambda name: verb
+    monkeypatch.setattr(cli.importlib, "import_module", load)
+    assert cli.main(["doctor"]) == 4
+    said = capsys.readouterr().err
+    assert said.startswith("sparsefocus: a library cannot be loaded: runtime.so: failed to map")
+    assert len(said.splitlines()) == 1
