@@ -254,7 +254,7 @@ class Guard:
         try:
             return call()
         except StageRefused as refused:
-            raise MoveRefused(refused.reason, str(refused)) from refused
+            raise MoveRefused(refused.reason, refused.detail) from refused
         except StageSilent as silent:  # it rested when it fell silent, and nothing was sent
             raise MoveRefused("stage-silent", str(silent)) from silent
         except (StageError, OSError) as error:

@@ -8,11 +8,12 @@ class StageError(Exception):
 
 
 class StageRefused(StageError):
-    """The driver or the firmware refused; nothing moved. `reason` is its short name."""
+    """The driver or the firmware refused; nothing moved. `reason` is its short name, `detail` the
+    sentence without it."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
-        self.reason = reason
+        self.reason, self.detail = reason, detail
 
 
 class StageUncertain(StageError):

@@ -16,7 +16,7 @@ from edge.decide.decision import Move
 from edge.errors import MoveRefused, MoveUncertain
 from edge.guard import Guard
 from edge.state import RunState
-from firmware_bridge.errors import StageSilent, StageUncertain
+from firmware_bridge.errors import StageRefused, StageSilent, StageUncertain
 from firmware_bridge.stage import StageStatus
 from tests.support.fake_microscope import LIMITS, MS, Clock, FakeStage
 
@@ -175,6 +175,9 @@ def test_the_words_a_person_reads():
     send(b)
     assert refusal(b, frame_id=1) == f"before-last-move: {WORDS['before-last-move']}"
     assert refusal(b, frame_id=1) == "frame-order: frame 1 after frame 1"
+    b = bench()
+    b.stage.fail = StageRefused("WINDOW", "to 151.500 um")
+    assert refusal(b) == "WINDOW: to 151.500 um"  # the reason once
 
 
 def test_uncertain_tells_why():
