@@ -45,7 +45,7 @@ def judge(z_um: F64, covariance: F64, distance_um: F64, neighbour_um: float) -> 
     """
     kept = np.arange(len(z_um))
     while True:
-        inverse = np.linalg.inv(covariance[np.ix_(kept, kept)])
+        inverse = np.asarray(np.linalg.inv(covariance[np.ix_(kept, kept)]), dtype=np.float64)
         weights = inverse @ z_um[kept]
         precision = np.array(np.diag(inverse), dtype=np.float64)
         judged = Judged(kept, weights / precision, np.power(precision, -0.5), inverse)
