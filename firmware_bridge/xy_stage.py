@@ -1,0 +1,128 @@
+"""The XY contract: the only way the runtime knows the slide's stage, whatever controller drives it.
+
+Positions are um in the stage's own axes: which way they lie in a picture is measured, not assumed.
+Times are the host's CLOCK_MONOTONIC in ns. What `firmware_bridge.stage` says of Z holds here: moves
+are absolute and numbered; a call is confirmed, refused, or raises StageUncertain.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class XYStatus:
+    """What the controller last said. `settled_ns`: since when both axes rest and are settled
+    (0 = since before we connected), None while either moves or settles; `latched`: why it refuses
+    to move, None = it does not; `time_ns`: when the position held."""
+
+    x_um: float
+    y_um: float
+    moving: bool
+    settled_ns: int | None
+    latched: str | None
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class XYAt:
+    """Position at a moment; each axis is known within this half-width."""
+
+    x_um: float
+    y_um: float
+    uncertainty_um: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """Pulses for the camera by position, at `start_um` + n `pitch_um` for n = 0 to `count` - 1;
+    the pitch has the sign of the sweep. ValueError for none."""
+
+    start_um: float
+    pitch_um: float
+    count: int
+    width_us: float = 10.0
+
+    def __post_init__(self) -> None:
+        numbers = (self.start_um, self.pitch_um, self.width_us)
+        if not (all(map(math.isfinite, numbers)) and self.pitch_um and self.width_us > 0):
+            raise ValueError(f"{self} triggers nothing")
+        if self.count < 1:
+            raise ValueError(f"a trigger of {self.count} pulses")
+
+    @property
+    def end_um(self) -> float:
+        """Where the last pulse comes."""
+        return self.start_um + (self.count - 1) * self.pitch_um
+
+
+@dataclass(frozen=True, slots=True)
+class Triggered:
+    """A pulse that was given. `count` grows by one for each since the sweep began: a gap is a lost
+    event, and its field is lost."""
+
+    count: int
+    time_ns: int
+    x_um: float
+
+
+class XYStage(ABC):
+    """Two axes under the slide."""
+
+    x_min_um: float
+    x_max_um: float
+    y_min_um: float
+    y_max_um: float
+    resolution_um: float
+
+    @abstractmethod
+    def status(self) -> XYStatus:
+        """Newest status; LinkLost when the last one is older than the link time-out.
+
+        StageSilent, a LinkLost, when no move was under way: call again, it is asked on.
+        """
+
+    @abstractmethod
+    def xy_at(self, time_ns: int) -> XYAt:
+        """Position at a recent moment; StageRefused("no-history") when it is not covered."""
+
+    @abstractmethod
+    def move_to(self, x_um: float, y_um: float, assumed: tuple[float, float]) -> int:
+        """Start an absolute move of both axes at once; its number, once it was accepted.
+
+        `assumed`: where the caller believes the stage is; refused when it is elsewhere. Raises
+        StageRefused (neither axis moved) or StageUncertain.
+        """
+
+    @abstractmethod
+    def sweep(
+        self, x_um: float, speed_um_s: float, assumed: tuple[float, float], trigger: Trigger | None
+    ) -> int:
+        """Start along X to `x_um` at a steady speed, with pulses on the way; its number.
+
+        The way to speed and back is the caller's: StageRefused("RUN_UP") for a pulse where the
+        speed is not reached, ("NO_TRIGGER") where the controller has none. Otherwise as `move_to`.
+        """
+
+    @abstractmethod
+    def triggered(self) -> list[Triggered]:
+        """The pulses of the last sweep so far, in their order."""
+
+    @abstractmethod
+    def wait(self, timeout_s: float) -> XYStatus:
+        """Wait until the last move is done and settled; StageUncertain after `timeout_s`, and when
+        it ended elsewhere than at its target and no `stop` of ours did that."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Decelerate both axes now. Never raises on a healthy link."""
+
+    @abstractmethod
+    def clear(self) -> None:
+        """Leave the controller's latched stop. Only a person may ask for this."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Stop talking; safe to call twice."""
