@@ -108,8 +108,8 @@ class CameraClock:
         known = list(self._offsets)
         if camera_ns < self._newest_ns:
             return True
-        if len(known) >= FEWEST and offset_ns < min(known) - _FASTER_NS:
-            return True
+        if known and offset_ns < min(known) - _FASTER_NS:
+            return True  # or those before were held up, as the first may all be on a busy computer
         newest, before = known[-RECENT:], known[:-RECENT]
         return len(before) >= FEWEST and min(newest) > min(before) + LATE_NS
 
@@ -176,6 +176,8 @@ class FrameTimes:
         if self._clock.asked:
             return self._confirmed(stamp_ns, stamp, by_arrival, arrival_ns)
         stamp = stamp.widened(later_ns)
+        if stamp.end_ns - stamp.uncertainty_ns > arrival_ns:
+            return by_arrival  # no frame arrives before its exposure ended
         return stamp if stamp.uncertainty_ns <= MOST_NS else None
 
     def _confirmed(

@@ -212,3 +212,31 @@ def test_stamps_of_a_driver_are_held_against_the_arrivals(jump_ms: float, held_u
 def test_a_pipeline_that_always_takes_long_is_believed() -> None:
     """How long a pipeline takes is nobody's to say; only a change is doubted."""
     assert all(known is not None and known[1] < 20 * MS for known in host_stamped(0))
+
+
+@pytest.mark.parametrize("late_ms", [(30, 20, 10, 0, 0), (60, 45, 30, 15, 0, 0), (12, 5, 0, 0)])
+def test_first_frames_that_were_held_up_mislead_no_longer_than_until_a_faster_one(
+    late_ms: tuple[int, ...],
+) -> None:
+    """By arrivals alone: a busy computer takes the first frames late, each less than the last."""
+    times = FrameTimes("start", EXPOSURE_NS, READOUT_NS, lambda: None)
+    times.synchronise()
+    for number, late in enumerate(late_ms):
+        end_ns = 10**12 + 20 * MS * number
+        arrival_ns = end_ns + READOUT_NS // 2 + late * MS
+        known = times.of(5 * 10**11 + 20 * MS * number, arrival_ns)
+        assert known is not None
+        assert known.end_ns - known.uncertainty_ns <= arrival_ns
+        if late == 0:
+            assert abs(known.end_ns - end_ns) <= known.uncertainty_ns
+
+
+def test_no_frame_arrives_before_its_exposure_ended() -> None:
+    """By arrivals alone, of frames that take a little less each time: their line lags."""
+    times = FrameTimes("start", EXPOSURE_NS, READOUT_NS, lambda: None)
+    times.synchronise()
+    for number in range(70):
+        arrival_ns = 10**12 + 20 * MS * number + (70 - number) * 9 * MS // 10
+        known = times.of(5 * 10**11 + 20 * MS * number, arrival_ns)
+        assert known is not None
+        assert known.end_ns - known.uncertainty_ns <= arrival_ns
