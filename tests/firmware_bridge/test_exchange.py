@@ -50,6 +50,16 @@ def test_a_copy_ends_first_what_may_be_left_of_the_one_before(talk: VirtualClien
     assert copies == [b"\0" + first] * 2
 
 
+def test_trouble_after_the_last_copy_is_told_and_not_a_silence(talk: VirtualClient) -> None:
+    patience_s = talk.client.exchange.round_trip.timeout_s
+    talk.line.mute = True
+    began_s = talk.time.monotonic()
+    talk.time.after(4 * patience_s, lambda: talk.client.exchange.fail(LinkLost("pulled out")))
+    with pytest.raises(LinkLost, match=r"^pulled out$"):
+        talk.client.request(m.Sync(5, 6), m.SyncAck)
+    assert talk.time.monotonic() - began_s == pytest.approx(4 * patience_s)
+
+
 @pytest.mark.parametrize("late", [False, True])
 def test_a_wait_for_a_late_reader_ends_after_two_seconds_of_looks(
     talk: VirtualClient, late: bool

@@ -202,15 +202,8 @@ class _Edits:
             )
         if isinstance(node, ast.AnnAssign) and node.value is None:
             return  # a field of a dataclass
-        if not any(_is_names(t) for t in targets) or isinstance(node, ast.AugAssign):
+        if not any(_are_names(t) for t in targets) or isinstance(node, ast.AugAssign):
             yield (*self._span(node), "pass")
-
-
-def _is_names(target: ast.expr) -> bool:
-    """Left out, they would be unknown names: no mistake that anybody overlooks."""
-    return isinstance(target, ast.Name) or (
-        isinstance(target, ast.Tuple) and all(isinstance(t, ast.Name) for t in target.elts)
-    )
 
 
 def _are_names(target: ast.expr) -> bool:

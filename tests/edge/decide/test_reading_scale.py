@@ -151,6 +151,14 @@ def test_the_filter_by_hand(seed):
     assert jumps == 4
 
 
+def test_a_first_look_far_from_what_was_told_is_no_jump():
+    """A value without its interval is where the filter begins, as doubtful as any."""
+    scale = ReadingScale(0.6)
+    look(scale, 1.6, 10.0, 0.0)
+    weight = (0.25**2 + 0.01**2) / (0.25**2 + 0.01**2 + 0.04**2)
+    assert scale._log == pytest.approx(math.log(0.6) + weight * math.log(1.6 / 0.6))
+
+
 @pytest.mark.parametrize(
     ("travel", "share", "noise", "lost", "learned"),
     [

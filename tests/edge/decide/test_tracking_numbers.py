@@ -7,7 +7,7 @@ import pytest
 
 from edge.decide.decision import Decision, Hold, InFocus, Move, Predict, Shutdown
 from edge.decide.evidence import Finding
-from edge.decide.focus_surface import SurfaceNoise
+from edge.decide.focus_surface import FocusSurface, SurfaceNoise
 from edge.decide.tracking import SteadyScan, TrackingController, TrackingSettings
 from tests.support.fake_microscope import MS, Clock, FakeStage, estimate, no_focus
 
@@ -52,6 +52,15 @@ def test_what_is_not_said_is_this():
         max_interval_um=1.5, predict_um=0.6, judge_um=0.5, feed_forward=True,
         noise=SurfaceNoise(0.10, 0.15),
     )  # fmt: skip
+
+
+def test_the_surface_is_the_one_that_is_given_or_the_lines_own():
+    given = FocusSurface()
+    assert TrackingController(BASE, SteadyScan(1.0), Clock(), given).surface is given
+    noise = SurfaceNoise(0.3, 0.4)
+    own = TrackingController(dataclasses.replace(BASE, noise=noise), SteadyScan(1.0)).surface
+    assert isinstance(own, FocusSurface)
+    assert own._noise is noise
 
 
 def test_no_scale_is_followed():

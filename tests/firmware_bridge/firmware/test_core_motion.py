@@ -155,6 +155,13 @@ def test_what_needs_no_turn_may_end_where_one_would_leave_the_window() -> None:
     assert not twins.asked(5_004_050)
 
 
+def test_a_target_outside_the_window_is_none_where_its_turn_lies_inside() -> None:
+    for backlash, target in ((2_000, 5_001_050), (-2_000, 4_998_950)):
+        twins = Twins(USUAL, 5_000_000, backlash_nm=backlash)
+        assert twins.configure(z_min_nm=4_999_000, z_max_nm=5_001_000)
+        assert not twins.asked(target)
+
+
 def test_who_stands_is_not_braked() -> None:
     twins = Twins(USUAL, 5_000_000, settle_ms=3)
     twins.brake()
