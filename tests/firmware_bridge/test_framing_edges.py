@@ -6,6 +6,7 @@ import pytest
 
 from firmware_bridge import framing
 from firmware_bridge.framing import (
+    MAX_BODY,
     MAX_ENCODED,
     Frame,
     FrameError,
@@ -52,6 +53,11 @@ def test_a_frame_without_a_header_is_none_though_its_crc_fits() -> None:
         with pytest.raises(FrameError, match=r"^shorter than any frame$"):
             decode_frame(encoded)
     assert decode_frame(encode_frame(Frame(1, 2, 3, b""))[:-1]) == Frame(1, 2, 3, b"")
+
+
+def test_the_longest_frame() -> None:
+    """Three bytes before 48 of payload, two of the CRC after it, one of COBS."""
+    assert (MAX_BODY, MAX_ENCODED) == (53, 54)
 
 
 def test_words() -> None:
