@@ -23,7 +23,7 @@ from firmware_bridge.conformance.test_host import ConformanceHost
 from firmware_bridge.firmware.build import HERE
 from tests.mutation.c_mutants import Mutant, mutants
 from tests.mutation.court import Question, by_worth, judge, measured
-from tests.mutation.fates import Fates, Log, verdict
+from tests.mutation.fates import SAME, Fates, Log, verdict
 from tests.support.core_bed import Bed
 from tests.support.virtual_board import VirtualBoard
 
@@ -35,7 +35,7 @@ SUBJECTS = ("framing", "moves", "session", "stops", "replies", "motion")
 JUDGES = tuple(f"tests.firmware_bridge.firmware.test_core_{subject}" for subject in SUBJECTS)
 #: files of which the last of them, which drives motion.c alone, knows nothing
 WITHOUT_MOTION = ("watchdog", "session", "moves", "protocol", "replies", "framing")
-NO_BUILD, SAME = "does not compile", "same code"
+NO_BUILD = "does not compile"
 CLOCK_US = 2**32 - 3_000_000  # the suite runs over the end of 32 bits
 
 
