@@ -7,9 +7,12 @@ are absolute and numbered; a call is confirmed, refused, or raises StageUncertai
 
 from __future__ import annotations
 
+import importlib
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,3 +129,18 @@ class XYStage(ABC):
     @abstractmethod
     def close(self) -> None:
         """Stop talking; safe to call twice."""
+
+
+#: name in the config -> what opens the driver ("module:function")
+XY_STAGES: dict[str, str] = {
+    "asi": "firmware_bridge.stages.two_axes:open_asi_xy",
+    "zaber": "firmware_bridge.stages.two_axes:open_zaber_xy",
+}
+
+
+def open_xy_stage(name: str, settings: Mapping[str, Any]) -> XYStage:
+    """Import the driver called `name` and open it; KeyError for an unknown name, StageRefused or
+    LinkLost from the driver: nothing of ours moved."""
+    module, _, attribute = XY_STAGES[name].partition(":")
+    stage: XYStage = getattr(importlib.import_module(module), attribute)(**settings)
+    return stage

@@ -3,7 +3,8 @@
 Answers are read by their fields (`Z=10000.000`, wherever it stands): firmwares differ in the words
 around them. Units per mm and soft limits are read (`UM Z?`, `SL Z?`, `SU Z?`); `/` says busy while
 any axis of the controller moves, so a scan in XY holds Z too. There is no checksum: a damaged digit
-in a position is asked again, one in a move shows where the move ends.
+in a position is asked again, one in a move shows where the move ends. One of several axes on the
+line (firmware_bridge.stages.two_axes) asks for itself alone (`RS X?`): the others may move.
 """
 
 from __future__ import annotations
@@ -64,9 +65,12 @@ class AsiStage(LineStage):
         return float(self._ask(f"{name} {self._axis}?", field))
 
     def _read(self) -> Reading:
-        moving = self._ask("/", r"(?::A\s*)?([BN])") == "B"
+        moving = self._is_busy()
         position = float(self._ask(f"W {self._axis}", _POSITION))
         return Reading(position * self._um_per_unit, moving)
+
+    def _is_busy(self) -> bool:
+        return self._ask("/", r"(?::A\s*)?([BN])") == "B"
 
     def _go(self, target_um: float) -> None:
         tenths = nearest_step(
@@ -93,3 +97,10 @@ class AsiStage(LineStage):
             return None
 
         return self._line.ask(f"{command}\r".encode("ascii"), line(END, judge))
+
+
+class AsiAxis(AsiStage):
+    """One of several axes on a shared line: it asks for itself alone, the others may move."""
+
+    def _is_busy(self) -> bool:
+        return self._ask(f"RS {self._axis}?", r":A\s*([BN])") == "B"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
 from firmware_bridge.errors import LinkLost, StageRefused
@@ -43,6 +44,8 @@ class Conversation:
         overhear: Callable[[bytes], None] = lambda _: None,
     ) -> None:
         self._link, self._name, self._answer_s = link, name, answer_s
+        #: of a line that several axes share: a question and its answer are not parted
+        self._turn: AbstractContextManager[object] = getattr(link, "turn", None) or nullcontext()
         self._overhear = overhear
         self._arrived = bytearray()
         self._came = bytearray()  # all that came since the question was first asked
@@ -53,9 +56,12 @@ class Conversation:
 
         LinkLost when the line is gone; StageRefused from `take` when it came twice.
         """
+        with self._turn:
+            return self._ask(wire, take, sends if self.patient else 1)
+
+    def _ask(self, wire: bytes, take: Take[Answer], sends: int) -> Answer:
         refused = False
         self._came.clear()
-        sends = sends if self.patient else 1
         for _ in range(sends):
             self._arrived.clear()
             self._link.write(wire)

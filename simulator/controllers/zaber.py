@@ -1,4 +1,4 @@
-"""A Zaber stage with one axis that speaks the ASCII protocol, from Zaber's protocol manual."""
+"""A Zaber controller that speaks the ASCII protocol, from Zaber's protocol manual."""
 
 from __future__ import annotations
 
@@ -12,24 +12,26 @@ NO_REFERENCE = "WR"
 
 
 class SimulatedZaber(LineController):
-    """`checksum`: answers carry one (`comm.checksum 1`); `warning`: the flag shown, "--" = none."""
+    """`axes`: 1, 2, ... of the device; `axis` is the first one. `checksum`: answers carry one
+    (`comm.checksum 1`); `warning`: the flag shown, "--" = none."""
 
     def __init__(
         self,
-        axis: SimulatedAxis,
+        *axes: SimulatedAxis,
         nm_per_step: int = 50,
         microsteps: int = 64,
         device: int = 1,
         checksum: bool = True,
     ) -> None:
         super().__init__(b"\n")
-        self.axis = axis
+        self.axis, self.axes = axes[0], axes
         self.checksum, self.warning = checksum, "--"
         self._nm, self._microsteps, self._device = nm_per_step, microsteps, device
 
     def restart(self) -> None:
         """It counts from 0 and says that it has no reference."""
-        self.axis.forget()
+        for axis in self.axes:
+            axis.forget()
         self.warning = NO_REFERENCE
 
     def answer(self, text: str) -> bytes:
@@ -44,7 +46,8 @@ class SimulatedZaber(LineController):
         return self._reply(int(match["axis"] or 0), number, flag, data)
 
     def _reply(self, axis: int, number: int | None, flag: str, data: str) -> bytes:
-        state = "BUSY" if self.axis.moving else "IDLE"
+        asked = self.axes if axis not in range(1, len(self.axes) + 1) else (self.axes[axis - 1],)
+        state = "BUSY" if any(each.moving for each in asked) else "IDLE"
         shown = "" if number is None else f" {number:02d}"
         text = f"{self._device:02d} {axis}{shown} {flag} {state} {self.warning} {data}"
         if self.checksum:
@@ -52,17 +55,19 @@ class SimulatedZaber(LineController):
         return f"@{text}\r\n".encode()
 
     def _do(self, words: list[str], axis: int) -> tuple[str, str]:
-        if axis not in (0, 1):
+        if axis not in range(len(self.axes) + 1):
             return "RJ", "BADAXIS"
+        named = self.axes[max(axis, 1) - 1]
         match words:
             case []:
                 return "OK", "0"
             case ["get", setting]:
-                return self._get(setting)
+                return self._get(setting, named)
             case ["move", kind, value]:
-                return self._move(kind, value)
+                return self._move(kind, value, named)
             case ["stop"] | ["estop"]:
-                self.axis.halt()
+                for each in (named,) if axis else self.axes:
+                    each.halt()
                 return "OK", "0"
             case ["warnings"] | ["warnings", "clear"]:
                 shown = self.warning
@@ -71,27 +76,27 @@ class SimulatedZaber(LineController):
                 return "OK", "00" if shown == "--" else f"01 {shown}"
         return "RJ", "BADCOMMAND"
 
-    def _get(self, setting: str) -> tuple[str, str]:
+    def _get(self, setting: str, axis: SimulatedAxis) -> tuple[str, str]:
         values = {
-            "pos": self.axis.position_nm() // self._nm,
-            "limit.min": self.axis.min_nm // self._nm,
-            "limit.max": self.axis.max_nm // self._nm,
+            "pos": axis.position_nm() // self._nm,
+            "limit.min": axis.min_nm // self._nm,
+            "limit.max": axis.max_nm // self._nm,
             "resolution": self._microsteps,
             "deviceid": 50081,
             "version": "7.38",
-            "system.axiscount": 1,
+            "system.axiscount": len(self.axes),
             "comm.checksum": int(self.checksum),
             "system.serial": 12345,
         }
         return ("OK", str(values[setting])) if setting in values else ("RJ", "BADCOMMAND")
 
-    def _move(self, kind: str, value: str) -> tuple[str, str]:
+    def _move(self, kind: str, value: str, axis: SimulatedAxis) -> tuple[str, str]:
         if kind not in ("abs", "rel") or not re.fullmatch(r"-?\d+", value):
             return "RJ", "BADDATA"
-        if self.axis.blocked:
+        if axis.blocked:
             return "RJ", "DRIVERDISABLED"
-        start = self.axis.position_nm() if kind == "rel" else 0
-        taken = self.axis.move_to(start + int(value) * self._nm)
+        start = axis.position_nm() if kind == "rel" else 0
+        taken = axis.move_to(start + int(value) * self._nm)
         return ("OK", "0") if taken else ("RJ", "BADDATA")
 
 
