@@ -205,6 +205,7 @@ def test_a_frozen_bridge_is_a_lost_link(
     assert pid is not None
     monkeypatch.setattr(own_process, "_CLOSE_S", 0.2)
     os.kill(pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, pid, os.WSTOPPED)  # it is in its own time that it stops
     try:
         with pytest.raises(LinkLost, match="did not answer"):
             own._reads.ask("status", limit_s=0.2)
