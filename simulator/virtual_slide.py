@@ -1,0 +1,107 @@
+"""A whole slide without pictures: topography, content, and an eye with published errors.
+
+The eye is a MODEL of the networks: the true focus with an error of `sd_um`, none beyond 25 um, a
+share of fields unanswered and a share far off. Time is arithmetic: the way of the stage, settling,
+and what a look, a search and a frame take (docs/speed.md: one shot 0.18 s, hill climbing 1.3 s).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge.wsi.path import Field
+from edge.wsi.pipelines import Seen
+from edge.wsi.scan_time import AxisMotion
+from simulator.topography import Topography
+
+RANGE_UM = 25.0
+AXIS = AxisMotion(20_000.0, 200_000.0)
+
+
+@dataclass(frozen=True, slots=True)
+class EyeParameters:
+    """Seconds and um; `search_offset_um`: of hill climbing, whose sharpest plane lies lower."""
+
+    sd_um: float = 0.15
+    answered: float = 0.9
+    wild: float = 0.01
+    one_shot_s: float = 0.06
+    search_s: float = 1.3
+    search_offset_um: float = 0.0
+    exposure_s: float = 0.01
+    settle_s: float = 0.03
+    axis: AxisMotion = AXIS
+
+
+class VirtualEye:
+    """An edge.wsi.pipelines.Eye. `taken`: where each frame was taken; `now_s`: its clock."""
+
+    def __init__(
+        self,
+        slide: Topography,
+        has_content: Callable[[Field], bool],
+        seed: int = 0,
+        parameters: EyeParameters = EyeParameters(),
+        z0_um: float = 40.0,
+    ) -> None:
+        self._slide, self._has_content, self._p, self._z0_um = slide, has_content, parameters, z0_um
+        self._rng = np.random.default_rng(seed)
+        self._at: Field | None = None
+        self.now_s = 0.0
+        self.focus_s = 0.0  # of it: looking and searching
+        self.taken: dict[int, float] = {}
+
+    def focus_um(self, field: Field) -> float:
+        """The truth, now."""
+        height = self._slide.height_um(
+            np.array(field.x_um), np.array(field.y_um), self.now_s / 60.0
+        )
+        return self._z0_um + float(height)
+
+    def one_shot(self, field: Field, z_um: float) -> Seen:
+        """See Eye. The frame it looked at counts as taken."""
+        self.take(field, z_um)
+        self._focus(self._p.one_shot_s)
+        patches = 9 if self._has_content(field) else 0
+        far = not abs(z_um - self.focus_um(field)) <= RANGE_UM
+        if not patches or far or self._rng.random() > self._p.answered:
+            return Seen(patches, None, np.inf, self._now_ns())
+        return Seen(patches, self._reading(field), 1.96 * self._p.sd_um, self._now_ns())
+
+    def search(self, field: Field, z_um: float) -> Seen:
+        """See Eye."""
+        self._go(field)
+        self._focus(self._p.search_s)
+        if not self._has_content(field):
+            return Seen(0, None, np.inf, self._now_ns())
+        found = self._reading(field) + self._p.search_offset_um
+        return Seen(None, found, 1.96 * self._p.sd_um, self._now_ns())
+
+    def take(self, field: Field, z_um: float) -> None:
+        """See Eye."""
+        self._go(field)
+        self.now_s += self._p.exposure_s
+        self.taken[field.id] = z_um
+
+    def _reading(self, field: Field) -> float:
+        wild = self._rng.uniform(-10, 10) if self._rng.random() < self._p.wild else 0.0
+        return self.focus_um(field) + float(self._rng.normal(0.0, self._p.sd_um)) + wild
+
+    def _go(self, field: Field) -> None:
+        at = self._at
+        if at is None or (at.x_um, at.y_um) != (field.x_um, field.y_um):
+            if at is not None:
+                axis = self._p.axis
+                x_s, y_s = axis.seconds(field.x_um - at.x_um), axis.seconds(field.y_um - at.y_um)
+                self.now_s += max(x_s, y_s) + self._p.settle_s
+            self._at = field
+
+    def _focus(self, seconds: float) -> None:
+        self.now_s += seconds
+        self.focus_s += seconds
+
+    def _now_ns(self) -> int:
+        return round(self.now_s * 1e9)
