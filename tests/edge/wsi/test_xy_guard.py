@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -273,4 +274,32 @@ def test_a_frame_of_which_nobody_knows_the_smear_corrects_no_focus() -> None:
     assert bench.refused(lambda: bench.guard.check_sharp(bench.clock(), future)) == "no-history"
     bench.guard.limits = XYLimits(WINDOW, UP_UM, 1, 1500.0, max_smear_um=math.nan)
     now = bench.clock()
+    assert bench.refused(lambda: bench.guard.check_sharp(now, now)) == "smeared"
+
+
+def test_what_has_not_settled_counts_as_moving() -> None:
+    bench = Bench()
+    bench.guard.send(1100.0, 1000.0)
+    bench.sleep(bench.xy._x.end_s - bench.clock() / 1e9 + 0.001)
+    assert not bench.xy.status().moving
+    assert bench.refused(lambda: bench.guard.send(1200.0, 1000.0)) == "moving"
+    other = Bench()
+    unsettled = replace(other.z.status(), settled_ns=None)
+    other.z.status = lambda: unsettled  # type: ignore[method-assign]
+    assert other.refused(lambda: other.guard.send(1100.0, 1000.0)) == "z-moving"
+
+
+def test_z_that_is_latched_on_its_way_up_keeps_the_slide() -> None:
+    bench = Bench()
+    wait = bench.z.wait
+    bench.z.wait = lambda timeout_s: replace(wait(timeout_s), latched="LIMIT")  # type: ignore[method-assign]
+    assert bench.refused(lambda: bench.guard.send(9000.0, 9000.0)) == "z-latched"
+
+
+def test_what_is_not_known_of_the_way_counts_as_smear() -> None:
+    bench = Bench()
+    now = bench.clock()
+    bench.xy.resolution_um = 0.19  # 0.095 um either way, at both ends: 0.19 in all
+    bench.guard.check_sharp(now, now)
+    bench.xy.resolution_um = 0.21
     assert bench.refused(lambda: bench.guard.check_sharp(now, now)) == "smeared"
