@@ -78,9 +78,9 @@ def show(sensor: CpuMeasurer, exposure: Exposure) -> list[Shown]:
     for exchanged in (False, True):
         pixels = np.ascontiguousarray(picture[..., ::-1] if exchanged else picture)
         alone = replace(sensor, order=copy(fresh))
-        seen = measure_in_full(alone, Frame(pixels, PixelFormat.RGB8, 1, 0, 1), Lap())
-        said = seen.estimate
-        read_um = said.defocus_um if isinstance(said, FocusEstimate) else None
+        measured = measure_in_full(alone, Frame(pixels, PixelFormat.RGB8, 1, 0, 1), Lap())
+        estimate = measured.estimate
+        read_um = estimate.defocus_um if isinstance(estimate, FocusEstimate) else None
         assert alone.order is not None
         rows.append(Shown(exchanged, true_um, read_um, alone.order.evidence))
     return rows
@@ -137,13 +137,13 @@ def main() -> None:
         chosen = exposures[:: max(1, -(-len(exposures) // options.most))]
         rows = [row for exposure in chosen for row in show(sensor, exposure)]
         for exchanged in (False, True):
-            found = told([row for row in rows if row.exchanged is exchanged])
-            results[f"{manifest.parent.name}, {'exchanged' if exchanged else 'right'}"] = found
-            print(manifest.parent.name, found, flush=True)
+            summary = told([row for row in rows if row.exchanged is exchanged])
+            results[f"{manifest.parent.name}, {'exchanged' if exchanged else 'right'}"] = summary
+            print(manifest.parent.name, summary, flush=True)
     for net in nets:
         net.close()
     if options.json is not None:
-        write_json({name: asdict(found) for name, found in results.items()}, options.json)
+        write_json({name: asdict(summary) for name, summary in results.items()}, options.json)
 
 
 if __name__ == "__main__":

@@ -68,10 +68,10 @@ def key_points(name: str, count: int, wild: float) -> Callable[[Slide], F64]:
     def way(on: Slide) -> F64:
         places = zip(on.x_um.tolist(), on.y_um.tolist(), strict=True)
         fields = {place: i for i, place in enumerate(places)}
-        found = FocusMap(PRIORS[name](), WIDE)
+        focus_map = FocusMap(PRIORS[name](), WIDE)
         for place in farthest_first(fields, count):
-            found.add(on.anchor(fields[place], wild))
-        return _error(on, found)
+            focus_map.add(on.anchor(fields[place], wild))
+        return _error(on, focus_map)
 
     return way
 
@@ -80,11 +80,11 @@ def two_step(name: str, wild: float) -> Callable[[Slide], F64]:
     """One shot on every tissue field, of which nine in ten are answered."""
 
     def way(on: Slide) -> F64:
-        found = FocusMap(PRIORS[name]())
+        focus_map = FocusMap(PRIORS[name]())
         for i in range(len(on.z_um)):
             if on.rng.random() < 0.9:
-                found.add(on.anchor(i, wild))
-        return _error(on, found)
+                focus_map.add(on.anchor(i, wild))
+        return _error(on, focus_map)
 
     return way
 
@@ -94,13 +94,13 @@ def one_step(retake: bool, wild: float) -> Callable[[Slide], F64]:
     taken; with `retake`, once more where it was farther off than 0.35 um."""
 
     def way(on: Slide) -> F64:
-        found, errors, z_um = FocusMap(), [], float(on.z_um[0])
+        focus_map, errors, z_um = FocusMap(), [], float(on.z_um[0])
         for i, truth in enumerate(on.z_um):
-            said = found.at(on.x_um[i], on.y_um[i])
-            z_um = said.z_um if said.interval_um < np.inf else z_um  # else the last field's
+            expected = focus_map.at(on.x_um[i], on.y_um[i])
+            z_um = expected.z_um if expected.interval_um < np.inf else z_um  # else the last field's
             reading = on.anchor(i, wild) if on.rng.random() < 0.9 else None
             if reading is not None:
-                found.add(reading)
+                focus_map.add(reading)
                 if retake and abs(reading.z_um - z_um) > RETAKE_UM:
                     z_um = reading.z_um
             errors.append(z_um - truth)
@@ -109,24 +109,24 @@ def one_step(retake: bool, wild: float) -> Callable[[Slide], F64]:
     return way
 
 
-def _error(on: Slide, found: FocusMap) -> F64:
-    said = [found.at(x, y).z_um for x, y in zip(on.x_um, on.y_um, strict=True)]
-    return np.nan_to_num(np.abs(np.array(said) - on.z_um), nan=np.inf)
+def _error(on: Slide, focus_map: FocusMap) -> F64:
+    heights_um = [focus_map.at(x, y).z_um for x, y in zip(on.x_um, on.y_um, strict=True)]
+    return np.nan_to_num(np.abs(np.array(heights_um) - on.z_um), nan=np.inf)
 
 
 def ways() -> dict[str, Callable[[Slide], F64]]:
     """By the name in the table."""
-    found: dict[str, Callable[[Slide], F64]] = {}
+    functions: dict[str, Callable[[Slide], F64]] = {}
     for name in PRIORS:
         for count in (9, 16, 25, 49, 100):
-            found[f"{count} key points, {name}"] = key_points(name, count, 0.0)
+            functions[f"{count} key points, {name}"] = key_points(name, count, 0.0)
     for name in ("thin-plate", "gaussian-process"):
-        found[f"25 key points, 3 % wild, {name}"] = key_points(name, 25, 0.03)
+        functions[f"25 key points, 3 % wild, {name}"] = key_points(name, 25, 0.03)
     for name in PRIORS:
-        found[f"two-step, 1 % wild, {name}"] = two_step(name, 0.01)
-    found["one-step, 1 % wild"] = one_step(False, 0.01)
-    found["one-step with retake, 1 % wild"] = one_step(True, 0.01)
-    return found
+        functions[f"two-step, 1 % wild, {name}"] = two_step(name, 0.01)
+    functions["one-step, 1 % wild"] = one_step(False, 0.01)
+    functions["one-step with retake, 1 % wild"] = one_step(True, 0.01)
+    return functions
 
 
 def row(errors: Sequence[F64]) -> dict[str, float]:

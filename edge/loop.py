@@ -110,13 +110,13 @@ class Outcome:
     def interval_um(self) -> float | None:
         """Half-width of the 95 % interval with what the scale of the readings may be off; None
         without an estimate."""
-        found = self.estimate
-        if not isinstance(found, FocusEstimate):
+        estimate = self.estimate
+        if not isinstance(estimate, FocusEstimate):
             return None
         if self.scale is None:
-            return found.interval_um
-        off_um = self.scale.interval * abs(found.defocus_um)
-        return math.hypot(found.interval_um, off_um) / self.scale.value
+            return estimate.interval_um
+        off_um = self.scale.interval * abs(estimate.defocus_um)
+        return math.hypot(estimate.interval_um, off_um) / self.scale.value
 
     @property
     def move(self) -> Move | None:
@@ -134,9 +134,9 @@ def step(rig: Parts) -> Outcome:
     trace = _Trace(rig)
     try:
         trace.frame = frame = trace.arrived(rig.camera.next(timeout_s=rig.stall_s))
-        trace.seen = seen = measure(rig.sensor, frame, trace.lap)
+        trace.measured = measured = measure(rig.sensor, frame, trace.lap)
         late_ms = trace.lateness_ms()  # too old to act on, and a witness nevertheless
-        trace.plan = plan = trace.lap("plan", rig.controller.plan(seen.estimate, rig.stage))
+        trace.plan = plan = trace.lap("plan", rig.controller.plan(measured.estimate, rig.stage))
         if late_ms is not None and not isinstance(plan, Shutdown):
             rig.state.follow(tracking=False)
             return trace.end(Decision.HOLD, f"{LATE}: {late_ms:.0f} ms after the exposure")
@@ -144,7 +144,7 @@ def step(rig: Parts) -> Outcome:
         trace.sent_ns = sent_ns = trace.lap("move", rig.guard.send(plan, frame))
         if sent_ns is not None:
             rig.controller.sent(sent_ns)
-        trace.look_again(frame, seen)
+        trace.look_again(frame, measured)
     except MoveRefused as refused:
         if refused.reason.lower() == LATCHED:  # for good: only a person clears it
             return trace.end(Decision.SHUTDOWN, f"{LATCHED}: {refused.detail}")
@@ -204,7 +204,7 @@ class _Trace:
         self._rig = rig
         self.lap = Lap(rig.clock)
         self.frame: Frame | None = None
-        self.seen: Measurement | None = None
+        self.measured: Measurement | None = None
         self.plan: Plan | None = None
         self.sent_ns: int | None = None
         self.done_ns: int | None = None
@@ -214,10 +214,12 @@ class _Trace:
         self.lap.restart()
         return frame
 
-    def look_again(self, frame: Frame, seen: Measurement) -> None:
+    def look_again(self, frame: Frame, measured: Measurement) -> None:
         """What may be asked of a frame once its move is on its way."""
         self.done_ns = self._rig.clock()
-        self.seen = self.lap.after("second_look", second_look(self._rig.sensor, frame, seen))
+        self.measured = self.lap.after(
+            "second_look", second_look(self._rig.sensor, frame, measured)
+        )
 
     def lateness_ms(self) -> float | None:
         """How old the frame is when that is too old to act on (H8), else None."""
@@ -248,7 +250,7 @@ class _Trace:
             reason,
             self.plan,
             self.sent_ns,
-            self.seen,
+            self.measured,
             self.frame.frame_id,
             self.frame.exposure_start_ns,
             self.frame.exposure_end_ns,

@@ -77,8 +77,8 @@ class VirtualEye:
         self._focus(self._p.search_s)
         if not self._has_content(field):
             return Seen(0, None, np.inf, self._now_ns())
-        found = self._reading(field) + self._p.search_offset_um
-        return Seen(None, found, 1.96 * self._p.sd_um, self._now_ns())
+        focus_um = self._reading(field) + self._p.search_offset_um
+        return Seen(None, focus_um, 1.96 * self._p.sd_um, self._now_ns())
 
     def take(self, field: Field, z_um: float) -> None:
         """See Eye."""

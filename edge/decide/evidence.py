@@ -53,10 +53,10 @@ class Change:
     def between(cls, before: Reading, after: Reading, direction: int) -> Change:
         """`direction` = +1 when a rising z raises the objective, else -1."""
         moved = direction * (after.z_um - before.z_um)
-        seen = after.defocus_um - before.defocus_um
+        change_um = after.defocus_um - before.defocus_um
         noise = math.hypot(before.interval_um, after.interval_um)
         noise += DRIFT_UM_PER_S * abs(after.time_ns - before.time_ns) / 1e9
-        right = -math.copysign(1.0, moved) * seen if moved else -abs(seen)
+        right = -math.copysign(1.0, moved) * change_um if moved else -abs(change_um)
         return cls(abs(moved), right, noise)
 
     @property

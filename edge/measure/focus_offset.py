@@ -31,9 +31,9 @@ class OffsetSensor:
         defocus_um = measurement.estimate.defocus_um + self.offset_um
         return replace(measurement, estimate=replace(measurement.estimate, defocus_um=defocus_um))
 
-    def second_look(self, frame: Frame, seen: Measurement) -> Measurement:
+    def second_look(self, frame: Frame, measured: Measurement) -> Measurement:
         """See edge.measure.sensor.LooksAgain."""
-        return second_look(self.inner, frame, seen)
+        return second_look(self.inner, frame, measured)
 
 
 def with_offset(sensor: Measurer, offset_um: float) -> Measurer:

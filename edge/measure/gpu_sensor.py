@@ -57,8 +57,8 @@ class GpuMeasurer:
         photometry = of_sample(result["sample"])
         shift = self.training_range(photometry, defocus)
         shift = worse(shift, lap("plain_look", self.plain(frame, defocus.cells)))
-        found = aggregate(defocus, frame, self.interval_model, shift, photometry)
-        estimate = lap("aggregate", estimate_in_um(found, self.axial_unit))
+        in_units = aggregate(defocus, frame, self.interval_model, shift, photometry)
+        estimate = lap("aggregate", estimate_in_um(in_units, self.axial_unit))
         patches = patches_in_um(defocus, self.axial_unit)
         return Measurement(ranked, patches, estimate, shift, photometry)
 

@@ -47,8 +47,8 @@ class Measurer(Protocol):
 class LooksAgain(Protocol):
     """A Measurer that may look at a frame once more, for what moves nothing and only rings."""
 
-    def second_look(self, frame: Frame, seen: Measurement) -> Measurement:
-        """`seen`, with what the second look adds to its shift."""
+    def second_look(self, frame: Frame, measured: Measurement) -> Measurement:
+        """`measured`, with what the second look adds to its shift."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +86,16 @@ class CpuMeasurer:
             ranked, patches_in_um(defocus, unit), estimate_in_um(estimate, unit), shift, photometry
         )
 
-    def second_look(self, frame: Frame, seen: Measurement) -> Measurement:
+    def second_look(self, frame: Frame, measured: Measurement) -> Measurement:
         """Exchanged colours: now and then the DPN is asked twice more."""
         if self.order is None:
-            return seen
-        said = patches_in_um(seen.patches, 1.0 / self.axial_unit)  # as the DPN says it
-        if self.order.due(said):
+            return measured
+        readings = patches_in_um(measured.patches, 1.0 / self.axial_unit)  # as the DPN says it
+        if self.order.due(readings):
             made = self.preprocess
-            best = cut(frame, said.cells[:ORDER_PATCHES], made.grid, made.pixels)
-            self.order.look(best.reshape(-1, PATCH_PX, PATCH_PX, 3), said)
-        return replace(seen, shift=worse(seen.shift, swapped(self.order)))
+            best = cut(frame, readings.cells[:ORDER_PATCHES], made.grid, made.pixels)
+            self.order.look(best.reshape(-1, PATCH_PX, PATCH_PX, 3), readings)
+        return replace(measured, shift=worse(measured.shift, swapped(self.order)))
 
     def _enough(self, frame: Frame, photometry: Mapping[str, float]) -> Enough | None:
         if self.enough_um is None:
@@ -103,8 +103,8 @@ class CpuMeasurer:
         most_um = self.enough_um
 
         def enough(so_far: PatchDefocus) -> bool:
-            found = aggregate(so_far, frame, self.interval_model, None, photometry)
-            return isinstance(found, FocusEstimate) and found.interval_um <= most_um
+            estimate = aggregate(so_far, frame, self.interval_model, None, photometry)
+            return isinstance(estimate, FocusEstimate) and estimate.interval_um <= most_um
 
         return enough
 
@@ -114,9 +114,9 @@ def measure(sensor: Measurer, frame: Frame, lap: Lap) -> Measurement:
     return sensor.measure(frame, lap)
 
 
-def second_look(sensor: Measurer, frame: Frame, seen: Measurement) -> Measurement:
-    """What may be asked once the move is on its way; `seen` as it is where nothing is asked."""
-    return sensor.second_look(frame, seen) if isinstance(sensor, LooksAgain) else seen
+def second_look(sensor: Measurer, frame: Frame, measured: Measurement) -> Measurement:
+    """What may be asked once the move is on its way; `measured` as it is where nothing is asked."""
+    return sensor.second_look(frame, measured) if isinstance(sensor, LooksAgain) else measured
 
 
 def measure_in_full(sensor: Measurer, frame: Frame, lap: Lap) -> Measurement:

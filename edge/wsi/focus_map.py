@@ -142,10 +142,10 @@ class FocusMap:
         if not self.anchors:
             return []
         judged = self._solution().judged
-        said = {int(k): i for i, k in enumerate(judged.kept)}
+        row_of = {int(k): i for i, k in enumerate(judged.kept)}
         return [
-            Verdict(anchor, True, float(judged.off_um[said[k]]), float(judged.sd_um[said[k]]))
-            if k in said
+            Verdict(anchor, True, float(judged.off_um[row_of[k]]), float(judged.sd_um[row_of[k]]))
+            if k in row_of
             else Verdict(anchor, False, math.nan, math.nan)
             for k, anchor in enumerate(self.anchors)
         ]
@@ -220,12 +220,12 @@ def map_of_json(value: Any) -> FocusMap:
             raise ValueError(f"a map of format {value['format']!r}, not {_FORMAT}")
         fields = dict(value["prior"])
         prior = PRIORS[fields.pop("name")](**fields)
-        found = FocusMap(prior, MapLimits(*value["limits"]))
+        focus_map = FocusMap(prior, MapLimits(*value["limits"]))
         for row in value["anchors"]:
-            found.add(Anchor(*row))
+            focus_map.add(Anchor(*row))
     except (KeyError, TypeError) as error:
         raise ValueError(f"not a focus map: {error!r}") from error
-    return found
+    return focus_map
 
 
 def farthest_first(places: Iterable[tuple[float, float]], count: int) -> list[tuple[float, float]]:

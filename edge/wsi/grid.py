@@ -65,14 +65,14 @@ class Grid:
         margin_x, margin_y = (self.overlap * size / 2 for size in (self.width_um, self.height_um))
         xs = (own.x0_um, own.x0_um + margin_x, own.x1_um - margin_x, own.x1_um)
         ys = (own.y0_um, own.y0_um + margin_y, own.y1_um - margin_y, own.y1_um)
-        found = []
+        parts = []
         for i, dr in enumerate((-1, 0, 1)):
             for j, dc in enumerate((-1, 0, 1)):
                 if xs[j] < xs[j + 1] and ys[i] < ys[i + 1]:
                     others = {(row + dr, column + dc), (row + dr, column), (row, column + dc)}
                     box = Box(xs[j], ys[i], xs[j + 1], ys[i + 1])
-                    found.append((box, sorted(others - {cell})))
-        return found
+                    parts.append((box, sorted(others - {cell})))
+        return parts
 
     def cells(self, box: Box) -> list[Cell]:
         """Every field of which a part of a box is its own. ValueError above MOST_FIELDS."""

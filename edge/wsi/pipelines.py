@@ -89,8 +89,8 @@ class KeyPoints:
         places = {(field.x_um, field.y_um): field for field in walk.plan}
         for place in farthest_first(places, self.count):
             field = places[place]
-            seen = eye.search(field, z_um) if self.by_search else eye.one_shot(field, z_um)
-            z_um = _add(focus_map, field, seen, z_um)
+            look = eye.search(field, z_um) if self.by_search else eye.one_shot(field, z_um)
+            z_um = _add(focus_map, field, look, z_um)
         while (field := walk.next()) is not None:  # type: ignore[assignment]
             expected = focus_map.at(field.x_um, field.y_um)
             z_um = _height(expected, z_um)
@@ -113,23 +113,23 @@ class TwoStep:
         z_um = self.start_z_um
         looks: list[tuple[Field, Seen]] = []
         while (field := walk.next()) is not None:
-            seen = eye.one_shot(field, _height(focus_map.at(field.x_um, field.y_um), z_um))
-            z_um = _add(focus_map, field, seen, z_um)
-            walk.visited(field.id, seen.patches)
-            looks.append((field, seen))
-        for field, seen in reversed(looks):
-            answer, expected = answer_of(seen.patches), focus_map.at(field.x_um, field.y_um)
+            look = eye.one_shot(field, _height(focus_map.at(field.x_um, field.y_um), z_um))
+            z_um = _add(focus_map, field, look, z_um)
+            walk.visited(field.id, look.patches)
+            looks.append((field, look))
+        for field, look in reversed(looks):
+            answer, expected = answer_of(look.patches), focus_map.at(field.x_um, field.y_um)
             if answer is Answer.BLANK:
-                yield Taken(field, answer, None, expected, seen, 1)
+                yield Taken(field, answer, None, expected, look, 1)
                 continue
-            at_um, tries = _height(expected, z_um if seen.focus_um is None else seen.focus_um), 1
-            if seen.focus_um is None or not abs(seen.focus_um - at_um) <= self.again_um:
+            at_um, tries = _height(expected, z_um if look.focus_um is None else look.focus_um), 1
+            if look.focus_um is None or not abs(look.focus_um - at_um) <= self.again_um:
                 again, tries = eye.one_shot(field, at_um), 2
                 z_um = _add(focus_map, field, again, at_um)
                 if again.focus_um is not None and abs(again.focus_um - at_um) > self.again_um:
                     at_um = again.focus_um
             eye.take(field, at_um)
-            yield Taken(field, answer, at_um, expected, seen, tries, _why(expected))
+            yield Taken(field, answer, at_um, expected, look, tries, _why(expected))
 
 
 @dataclass(slots=True)
@@ -146,27 +146,27 @@ class OneStep:
         while (field := walk.next()) is not None:
             expected = focus_map.at(field.x_um, field.y_um)
             at_um, tries = _height(expected, z_um), 1
-            seen = eye.one_shot(field, at_um)
+            look = eye.one_shot(field, at_um)
             while (
                 tries < MOST_TRIES
-                and seen.focus_um is not None
-                and not abs(seen.focus_um - at_um) <= self.retake_um
+                and look.focus_um is not None
+                and not abs(look.focus_um - at_um) <= self.retake_um
             ):
-                at_um, tries = seen.focus_um, tries + 1
+                at_um, tries = look.focus_um, tries + 1
                 again = eye.one_shot(field, at_um)
-                seen = again if again.focus_um is not None else seen
-            z_um = _add(focus_map, field, seen, z_um)
-            answer = walk.visited(field.id, seen.patches)
+                look = again if again.focus_um is not None else look
+            z_um = _add(focus_map, field, look, z_um)
+            answer = walk.visited(field.id, look.patches)
             kept = None if answer is Answer.BLANK else at_um
-            yield Taken(field, answer, kept, expected, seen, tries, _why(expected))
+            yield Taken(field, answer, kept, expected, look, tries, _why(expected))
 
 
-def _add(focus_map: FocusMap, field: Field, seen: Seen, z_um: float) -> float:
+def _add(focus_map: FocusMap, field: Field, look: Seen, z_um: float) -> float:
     """A measured height becomes an anchor; the height to begin the next field at."""
-    if seen.focus_um is None:
+    if look.focus_um is None:
         return z_um
-    focus_map.add(Anchor(field.x_um, field.y_um, seen.focus_um, seen.interval_um, seen.time_ns))
-    return seen.focus_um
+    focus_map.add(Anchor(field.x_um, field.y_um, look.focus_um, look.interval_um, look.time_ns))
+    return look.focus_um
 
 
 def _height(expected: Expected, else_um: float) -> float:

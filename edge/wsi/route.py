@@ -28,18 +28,18 @@ def travel_um(places: Sequence[Place]) -> float:
 
 def in_order(content: Mapping[Cell, float], place: Callable[[Cell], Place]) -> list[Cell]:
     """The cells of `content`, each once, as they are to be visited. Equal input, equal order."""
-    found = islands(content)
-    if not found:
+    groups = islands(content)
+    if not groups:
         return []
-    found.sort(key=lambda island: (-sum(content[cell] for cell in island), island))
-    sequence = _islands_in_order(found, place)
+    groups.sort(key=lambda island: (-sum(content[cell] for cell in island), island))
+    sequence = _islands_in_order(groups, place)
     return _joined([snakes(island, place) for island in sequence], place)
 
 
 def islands(cells: Iterable[Cell]) -> list[list[Cell]]:
     """Cells that touch, corners included, belong together; sorted."""
     left = set(cells)
-    found = []
+    groups = []
     while left:
         seed = min(left)
         left.discard(seed)
@@ -50,8 +50,8 @@ def islands(cells: Iterable[Cell]) -> list[list[Cell]]:
                     left.discard(cell)
                     island.append(cell)
                     edge.append(cell)
-        found.append(sorted(island))
-    return found
+        groups.append(sorted(island))
+    return groups
 
 
 def neighbours(cell: Cell) -> list[Cell]:
@@ -83,12 +83,12 @@ def snakes(island: Sequence[Cell], place: Callable[[Cell], Place]) -> list[list[
 
 
 def _islands_in_order(
-    found: Sequence[Sequence[Cell]], place: Callable[[Cell], Place]
+    groups: Sequence[Sequence[Cell]], place: Callable[[Cell], Place]
 ) -> list[Sequence[Cell]]:
     """The first stays first; the nearest follows each, then stretches are turned round as long as
     that saves travel (2-opt)."""
-    centres = [_centre(island, place) for island in found]
-    order, left = [0], list(range(1, len(found)))
+    centres = [_centre(island, place) for island in groups]
+    order, left = [0], list(range(1, len(groups)))
     while left:
         here = centres[order[-1]]
         nearest = min(left, key=lambda i: (way_um(here, centres[i]), i))
@@ -97,7 +97,7 @@ def _islands_in_order(
     for _ in range(_ROUNDS):
         if not _turn_one_round(order, centres):
             break
-    return [found[i] for i in order]
+    return [groups[i] for i in order]
 
 
 def _turn_one_round(order: list[int], centres: Sequence[Place]) -> bool:
