@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import math
@@ -41,20 +42,34 @@ def rows_file(path: Path | None) -> Iterator[Callable[[FrameResult], None]]:
         yield lambda result: None
         return
     part = path.with_name(path.name + ".part")
+    with _told(path):  # names of any bytes: a folder's is a condition's
+        file = part.open("w", newline="", encoding="utf-8", errors="surrogateescape")
     try:
-        file = part.open("w", newline="", encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"--rows {path}: cannot be written: {error.strerror}") from error
-    with file:
         writer = csv.writer(file)
-        writer.writerow(COLUMNS)
 
         def append(result: FrameResult) -> None:
-            writer.writerow([_cell(name, getattr(result, name)) for name in COLUMNS])
-            file.flush()
+            cells = [_cell(name, getattr(result, name)) for name in COLUMNS]
+            with _told(path):
+                writer.writerow(cells)
+                file.flush()
 
+        with _told(path):
+            writer.writerow(COLUMNS)
+            file.flush()
         yield append
+    finally:
+        with contextlib.suppress(OSError):  # every row was flushed; what was not has been told
+            file.close()
     put_in_place(part, path)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """What the disk says, as one line that names the option."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(f"--rows {path}: cannot be written: {error.strerror}") from error
 
 
 def _cell(name: str, value: Any) -> str:
@@ -88,7 +103,7 @@ def unharmed(cell: str) -> str:
 def read_rows(path: Path) -> list[FrameResult]:
     """The frames of a CSV that `rows_file` wrote; ConfigError names line and column."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
             reader = csv.DictReader(file)
             missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
             if missing:

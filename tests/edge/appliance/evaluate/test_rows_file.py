@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -38,3 +40,42 @@ def test_what_is_no_file_of_rows_is_one_line(tmp_path: Path, data: bytes) -> Non
         read_rows(path)
     assert str(caught.value).startswith(str(path))
     assert "\n" not in str(caught.value)
+
+
+def test_a_disk_that_is_full_is_told_by_the_option(tmp_path: Path) -> None:
+    """It has no file's name in it: taken for standard output's, with a status of its own."""
+    path = tmp_path / "rows.csv"
+    (tmp_path / "rows.csv.part").symlink_to("/dev/full")
+    with pytest.raises(ConfigError) as caught, rows_file(path) as keep:
+        keep(FrameResult(group="cell"))
+    assert str(caught.value) == f"--rows {path}: cannot be written: No space left on device"
+    assert not path.exists()
+
+
+def test_a_disk_that_fills_up_keeps_what_it_has(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    part = tmp_path / "rows.csv.part"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)  # Python ignores SIGXFSZ: EFBIG
+
+    def two_rows() -> None:
+        with rows_file(path) as keep:
+            keep(FrameResult(group="cell"))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (part.stat().st_size, before[1]))
+            keep(FrameResult(group="tissue"))
+
+    try:
+        with pytest.raises(ConfigError, match=r"--rows .*: cannot be written"):
+            two_rows()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [row.group for row in read_rows(part)] == ["cell"]
+    assert not path.exists()
+
+
+def test_a_name_of_any_bytes_comes_back(tmp_path: Path) -> None:
+    name = os.fsdecode(b"folder \xff\n\xe9")
+    path = tmp_path / "rows.csv"
+    with rows_file(path) as keep:
+        keep(FrameResult(condition=name, file=name))
+    (only,) = read_rows(path)
+    assert (only.condition, only.file) == (name, name)
