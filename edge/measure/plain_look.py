@@ -10,13 +10,14 @@ from dataclasses import dataclass
 
 from edge.camera import Frame
 from edge.measure.best_patches import cut
+from edge.measure.only_noise import whiteness_of
 from edge.measure.preprocess import PAPER, Cell, PatchGrid
 from edge.measure.smear_and_dirt import FEWEST_PATCHES, dirt_of, smear_of
 from edge.measure.training_range import DomainShift
 
 PATCHES = 6
-SMEAR_LIMIT, DIRT_LIMIT = 0.42, 2.4
-SMEAR, DIRT = "smear", "sharp dirt"
+SMEAR_LIMIT, DIRT_LIMIT, NOISE_LIMIT = 0.42, 2.4, 0.7
+SMEAR, DIRT, NOISE = "smear", "sharp dirt", "noise"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,11 @@ class PlainLook:
         if len(cells) < FEWEST_PATCHES:
             return None
         patches = cut(frame, cells[:PATCHES], self.grid, self.pixels)
-        scores = {SMEAR: smear_of(patches) / SMEAR_LIMIT, DIRT: dirt_of(patches) / DIRT_LIMIT}
+        scores = {
+            SMEAR: smear_of(patches) / SMEAR_LIMIT,
+            DIRT: dirt_of(patches) / DIRT_LIMIT,
+            NOISE: whiteness_of(patches) / NOISE_LIMIT,
+        }
         feature = max(scores, key=lambda name: scores[name])
         score = scores[feature]
         return DomainShift(score, feature, alarm=True, hold=True) if score > 1 else None

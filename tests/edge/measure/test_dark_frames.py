@@ -63,6 +63,15 @@ def test_nor_one_that_is_partly_dark(said, share):
     assert isinstance(seen, FocusEstimate) or seen.reason is not Reason.OUTSIDE_RANGE
 
 
+def test_noise_on_an_even_field_is_not_in_focus(said):
+    """A grey camera without light to spare: the networks say 0.0 +- 0.6 um of it."""
+    say, _ = said
+    grey = (200 + MADE.normal(0, 25, (SIDE, SIDE, 1))).clip(0, 255).astype(np.uint8)
+    seen = say(np.ascontiguousarray(np.broadcast_to(grey, (SIDE, SIDE, 3))))
+    assert isinstance(seen, NoFocus)
+    assert seen.reason is Reason.OUTSIDE_TRAINING
+
+
 @pytest.mark.parametrize("count", [1, 3, 20])
 @pytest.mark.parametrize("kind", ["dark", "nine tenths dark"])
 def test_the_loop_after_such_frames(said, kind, count):

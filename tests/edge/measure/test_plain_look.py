@@ -1,4 +1,4 @@
-"""Smear and sharp dirt are seen on the pixels, and frames without them pass."""
+"""Smear, sharp dirt and noise alone are seen on the pixels, and frames without them pass."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ import pytest
 
 from edge.camera import Frame, PixelFormat
 from edge.measure.best_patches import cut
-from edge.measure.plain_look import DIRT, DIRT_LIMIT, SMEAR, SMEAR_LIMIT, PlainLook
+from edge.measure.only_noise import whiteness_of
+from edge.measure.plain_look import (
+    DIRT,
+    DIRT_LIMIT,
+    NOISE,
+    NOISE_LIMIT,
+    SMEAR,
+    SMEAR_LIMIT,
+    PlainLook,
+)
 from edge.measure.preprocess import CpuPreprocessor
 from edge.measure.smear_and_dirt import dirt_of, smear_of
 
@@ -91,6 +100,34 @@ def test_sharp_dirt_over_a_blurred_specimen_is_held(dirt):
 
 def test_sharp_dirt_over_a_sharp_specimen_harms_nothing():
     assert dirt_of(cut(frame(specked(specimen(0))), CELLS[:6])) < DIRT_LIMIT
+
+
+def grey_with_noise(level: float, noise_sd: float, channels: int = 1) -> np.ndarray:
+    made = np.random.default_rng(2).standard_normal((SIDE, SIDE, channels), np.float32)
+    pixels = (level + noise_sd * made).clip(0, 255).astype(np.uint8)
+    return np.broadcast_to(pixels, (SIDE, SIDE, 3))
+
+
+@pytest.mark.parametrize(
+    ("level", "noise_sd", "channels"), [(128, 10, 1), (128, 40, 3), (225, 25, 1)]
+)
+def test_noise_alone_is_held(level, noise_sd, channels):
+    """Shaded, too: what a lens does to the light is no specimen."""
+    pixels = grey_with_noise(level, noise_sd, channels)
+    shade = np.linspace(1.0, 0.7, SIDE)[:, None, None]
+    for each in (pixels, (pixels * shade).astype(np.uint8)):
+        verdict = PlainLook()(frame(each), CELLS)
+        assert verdict is not None
+        assert (verdict.feature, verdict.alarm, verdict.hold) == (NOISE, True, True)
+
+
+@pytest.mark.parametrize("noise_sd", [4, 15])
+def test_a_specimen_in_noise_is_no_noise(noise_sd):
+    """As strong in the fine as a camera without light to spare has it; blurred by 8 pixels."""
+    seen = specimen(8).astype(np.float32) + np.random.default_rng(4).normal(
+        0, noise_sd, (SIDE, SIDE, 3)
+    )
+    assert whiteness_of(cut(frame(seen.clip(0, 255).astype(np.uint8)), CELLS[:6])) < NOISE_LIMIT
 
 
 def test_too_few_patches_say_nothing():
