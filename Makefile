@@ -81,10 +81,10 @@ matrix:
 LOWEST_PYTHON ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/3.10.*/bin/python) python3.10)
 LOWEST        := numpy==1.24.0 scipy==1.10.0 opencv-python-headless==4.8.0.76 onnxruntime==1.17.0 \
                  pyyaml==6.0 pyserial==3.5
-LOWEST_TESTS  := tests/edge/images tests/edge/test_cameras.py tests/edge/test_exposure_time.py \
-                 tests/edge/test_pitch.py tests/edge/measure/test_plain_look.py \
-                 tests/edge/measure/test_raw_pixels.py tests/edge/measure/test_same_numbers.py \
-                 tests/test_commands.py
+LOWEST_TESTS  := tests/edge/images tests/edge/cameras/test_cameras.py \
+                 tests/edge/cameras/test_exposure_time.py tests/edge/cameras/test_pitch.py \
+                 tests/edge/measure/test_plain_look.py tests/edge/measure/test_raw_pixels.py \
+                 tests/edge/measure/test_same_numbers.py tests/test_commands.py
 test-lowest: build/lowest/.done
 	OMP_NUM_THREADS=1 PYTHONPATH=. build/lowest/bin/python -m pytest -p no:cacheprovider $(LOWEST_TESTS)
 

@@ -44,10 +44,10 @@ RUN: dict[str, tuple[str, tuple[int, ...], bool]] = {
 #: the command begins like this -> the tests that run the same verb or module
 ELSEWHERE = {
     r"make (run|test)\b": "tests/test_documents.py",
-    r"make paper|python -m training\.paper": "tests/training/test_paper.py",
-    r"make bench": "tests/simulator/test_bench.py",
+    r"make paper|python -m training\.paper": "tests/training/paper/test_paper.py",
+    r"make bench": "tests/simulator/bench/test_bench.py",
     r"sparsefocus calibrate --config": "tests/edge/appliance/calibrate/test_calibrate_verb.py",
-    r"sparsefocus calibrate --zstacks": "tests/training/test_adapt.py",
+    r"sparsefocus calibrate --zstacks": "tests/training/adapt/test_adapt.py",
     r"sparsefocus calibrate": "tests/edge/appliance/calibrate/test_calibrate_verb.py",
     r"sparsefocus camera find --network": "tests/edge/appliance/camera/test_camera_verb.py",
     r"sparsefocus stage serve-asi": "tests/edge/appliance/stage/test_stage_verb.py",
@@ -63,7 +63,7 @@ ELSEWHERE = {
     r"python -m training\.evaluate": "tests/training/test_shipped.py",
     r"python -m training\.closed_loop_judge": "tests/training/test_closed_loop_judge.py",
     r"python -m training\.closed_loop": "tests/training/test_closed_loop_eval.py",
-    r"python -m training\.judge": "tests/training/test_judge_stacks.py",
+    r"python -m training\.judge": "tests/training/judge/test_judge_stacks.py",
     r"torchrun --nproc-per-node": "tests/training/test_data_parallel.py",
 }
 #: the command begins like this -> why only a person runs it

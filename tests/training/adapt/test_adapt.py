@@ -41,7 +41,7 @@ from training.labels import pack_label, sharpness_at, window_label
 from training.pool import Pool
 
 FINE = np.arange(-6.0, 6.1, 0.75)
-SHARED = Path(__file__).parents[3] / "shared" / "data" / "zstacks" / "manifest.csv"
+SHARED = Path(__file__).parents[4] / "shared" / "data" / "zstacks" / "manifest.csv"
 SMALL = PatchGrid(2, 2)
 
 
