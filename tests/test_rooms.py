@@ -14,6 +14,7 @@ BY_NAME = {
     "tensorrt": {"engines/gpu/tensorrt_library.py", "engines/gpu/ready.py"},
     "pycuda.driver": {"engines/gpu/cuda.py"},
 }
+PACKAGES = ("edge", "engines", "firmware_bridge", "simulator", "training")
 
 
 def arrows(package: str) -> set[tuple[str, str]]:
@@ -48,7 +49,7 @@ def test_few_arrows_lead_from_room_to_room() -> None:
 def looked_up() -> dict[str, set[str]]:
     """The files that import each of these libraries, or look for it, by its name in a string."""
     files: dict[str, set[str]] = {library: set() for library in BY_NAME}
-    for package in ("edge", "engines", "firmware_bridge", "simulator", "training"):
+    for package in PACKAGES:
         for path in (ROOT / package).rglob("*.py"):
             text = path.read_text("utf-8")
             if not any(library in text for library in BY_NAME):
@@ -68,3 +69,20 @@ def looked_up() -> dict[str, set[str]]:
 @pytest.mark.parametrize("library", BY_NAME)
 def test_gpu_libraries_are_named_in_one_package(library: str) -> None:
     assert looked_up()[library] == BY_NAME[library]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_tests_stand_where_their_package_stands(package: str) -> None:
+    folders = {path.parent for path in (ROOT / "tests" / package).rglob("test_*.py")}
+    assert folders
+    astray = [f for f in folders if not any((ROOT / f.relative_to(ROOT / "tests")).glob("*.py"))]
+    assert not astray
+
+
+@pytest.mark.parametrize("package", [*PACKAGES, "benchmarks"])
+def test_modules_are_short(package: str) -> None:
+    lines = {
+        path.relative_to(ROOT).as_posix(): len(path.read_text("utf-8").splitlines())
+        for path in (ROOT / package).rglob("*.py")
+    }
+    assert not {name: count for name, count in lines.items() if count > 300}
