@@ -55,13 +55,13 @@ def moving(
     start_um: float, target_um: float, begin_s: float, speed_um_s: float, acceleration_um_s2: float
 ) -> Ramp:
     """From rest to rest; short ways do not reach the speed."""
-    way_um, sign = abs(target_um - start_um), math.copysign(1.0, target_um - start_um)
-    top = min(speed_um_s, math.sqrt(way_um * acceleration_um_s2))
+    travel_um, sign = abs(target_um - start_um), math.copysign(1.0, target_um - start_um)
+    top = min(speed_um_s, math.sqrt(travel_um * acceleration_um_s2))
     if not top > 0:
         return resting(target_um, begin_s)
     ramp_s = top / acceleration_um_s2
     ramp_um = top * ramp_s / 2
-    cruise_s = max(0.0, way_um - 2 * ramp_um) / top
+    cruise_s = max(0.0, travel_um - 2 * ramp_um) / top
     a = sign * acceleration_um_s2
     braking_s = begin_s + ramp_s + cruise_s
     return Ramp(

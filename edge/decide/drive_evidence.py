@@ -104,13 +104,13 @@ class DriveEvidence:
             self._surfaces = {gain: _Surface(at[gain], sd**2) for gain in at}
             self._x_um, self._z_um = x_um, z_um
             return ""
-        mm, way_um = (x_um - self._x_um) / 1e3, abs(z_um - self._z_um)
+        mm, travel_um = (x_um - self._x_um) / 1e3, abs(z_um - self._z_um)
         self._x_um, self._z_um = x_um, z_um
         fit = {gain: self._surfaces[gain].read(mm, at[gain], sd**2) for gain in at}
-        faded = FADES if way_um > 0 else 0.0  # at rest nothing new is tried
+        faded = FADES if travel_um > 0 else 0.0  # at rest nothing new is tried
         self.reversed = max(0.0, self.reversed + fit[REVERSED] - fit[FOLLOWS] - faded)
         self.stands = max(0.0, self.stands + fit[STANDS] - fit[FOLLOWS] - faded)
-        self._lost_um = self._lost_um + way_um if self.stands else 0.0
+        self._lost_um = self._lost_um + travel_um if self.stands else 0.0
         return self._verdict()
 
     def _verdict(self) -> str:

@@ -205,8 +205,8 @@ class TrackingController:
                 if self._drive.doubt <= DOUBT or self._rested >= LOOKS_AT_REST:
                     self._away = 0
         elif abs(now.z_um - anchor.z_um) >= self._settings.judge_um:
-            way_um, far_um = abs(now.z_um - anchor.z_um), abs(now.defocus_um)
-            away = far_um > max(FAR_UM, abs(anchor.defocus_um) - LEAST_GAIN * way_um)
+            travel_um, far_um = abs(now.z_um - anchor.z_um), abs(now.defocus_um)
+            away = far_um > max(FAR_UM, abs(anchor.defocus_um) - LEAST_GAIN * travel_um)
             self._anchor, self._rested = now, 0
             self._away = self._away + 1 if away else 0
 

@@ -33,10 +33,10 @@ class AxisMotion:
 
     def seconds(self, travel_um: float) -> float:
         """From rest to rest over a way, without settling."""
-        way_um = abs(travel_um)
-        if way_um >= self.speed_um_s * self.ramp_s:
-            return way_um / self.speed_um_s + self.ramp_s
-        return 2.0 * math.sqrt(way_um / self.acceleration_um_s2)
+        length_um = abs(travel_um)
+        if length_um >= self.speed_um_s * self.ramp_s:
+            return length_um / self.speed_um_s + self.ramp_s
+        return 2.0 * math.sqrt(length_um / self.acceleration_um_s2)
 
 
 class Pace(Protocol):

@@ -72,8 +72,8 @@ class XYGuard:
         try:
             self._check_window(x_um, y_um)
             here = self._check_may_go()
-            way_um = max(abs(x_um - here.x_um), abs(y_um - here.y_um))
-            near = way_um <= self.limits.near_um  # not for NaN
+            travel_um = max(abs(x_um - here.x_um), abs(y_um - here.y_um))
+            near = travel_um <= self.limits.near_um  # not for NaN
             on = self._specimen(here.x_um, here.y_um) and self._specimen(x_um, y_um)
             if not (near and on):
                 self._go_up()
@@ -117,10 +117,10 @@ class XYGuard:
                 self._ask(lambda when=when: self._xy.xy_at(when))  # type: ignore[misc]
                 for when in (exposure_start_ns, exposure_end_ns)
             )
-            way_um = math.hypot(end.x_um - start.x_um, end.y_um - start.y_um)
-            way_um += start.uncertainty_um + end.uncertainty_um
-            if not way_um <= self.limits.max_smear_um:
-                detail = f"the slide moved {way_um:.2f} um within the exposure"
+            travel_um = math.hypot(end.x_um - start.x_um, end.y_um - start.y_um)
+            travel_um += start.uncertainty_um + end.uncertainty_um
+            if not travel_um <= self.limits.max_smear_um:
+                detail = f"the slide moved {travel_um:.2f} um within the exposure"
                 raise MoveRefused("smeared", detail)
         except MoveRefused as refused:
             self.refused[refused.reason] += 1

@@ -44,10 +44,10 @@ def known_steps(fields: Sequence[Sequence[Look]], unit: float = 1.0) -> KnownSte
     of the instrument for one of the nominal. CalibrationRefused where they do not tell a scale."""
     used = [looks for looks in fields if len(looks) >= 2]
     count = sum(map(len, used))
-    way_um = max((_span(looks) for looks in used), default=0.0)
-    if count < LEAST_LOOKS or way_um < LEAST_TRAVEL_UM * unit:
+    travel_um = max((_span(looks) for looks in used), default=0.0)
+    if count < LEAST_LOOKS or travel_um < LEAST_TRAVEL_UM * unit:
         raise CalibrationRefused(
-            f"{count} pictures over {way_um:.1f} um tell a defocus; {LEAST_LOOKS} over "
+            f"{count} pictures over {travel_um:.1f} um tell a defocus; {LEAST_LOOKS} over "
             f"{LEAST_TRAVEL_UM * unit:.0f} um of one field are the least"
         )
     weights = [_weights(looks, unit) for looks in used]
