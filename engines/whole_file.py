@@ -36,7 +36,7 @@ def replacing(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
 
     A link is followed, its target replaced; a pipe or a device (`/dev/stdout`) is written as it is.
     """
-    if _is_stream(path):
+    if is_stream(path):
         with path.open("wb") as file:
             yield file
         return
@@ -91,7 +91,7 @@ def try_to_write(path: Path, size: int = TRIAL_BYTES) -> None:
     """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
-    if _is_stream(path):
+    if is_stream(path):
         if not os.access(path, os.W_OK):
             raise PermissionError(errno.EACCES, "Permission denied", str(path))
         return
@@ -119,7 +119,7 @@ def _open_beside(target: Path, mode: int = 0o666) -> tuple[Path, int]:
     raise FileExistsError(errno.EEXIST, "no free name beside it", str(target))
 
 
-def _is_stream(path: Path) -> bool:
+def is_stream(path: Path) -> bool:
     """What a rename must not replace: pipes, devices, and whatever /dev and /proc stand for."""
     if str(path.absolute()).startswith(("/dev/", "/proc/")):
         return True

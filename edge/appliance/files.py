@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from edge.errors import ConfigError
-from engines.whole_file import put_in_place, replace_file, replacing, try_to_write
+from engines.whole_file import is_stream, put_in_place, replace_file, replacing, try_to_write
 
 STANDARD = "-"  # as a FILE: standard output
 #: options that name a file to be written at the end
@@ -124,6 +124,7 @@ __all__ = [
     "STANDARD",
     "add_json",
     "is_standard",
+    "is_stream",
     "json_safe",
     "json_text",
     "make_folder",

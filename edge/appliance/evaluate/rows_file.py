@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from edge.appliance.files import put_in_place
+from edge.appliance.files import is_stream, put_in_place
 from edge.appliance.frame_result import FrameResult
 from edge.errors import ConfigError
 
@@ -36,12 +36,14 @@ def rows_file(path: Path | None) -> Iterator[Callable[[FrameResult], None]]:
     """A function that appends a frame to the CSV at `path`, or does nothing without one.
 
     Until all is measured the file is `<name>.part`: an interrupted run keeps its rows there,
-    and a file under its own name is complete. ConfigError when it cannot be written.
+    and a file under its own name is complete. A link is followed; a pipe or a device is written
+    as it is, never replaced. ConfigError when it cannot be written.
     """
     if path is None:
         yield lambda result: None
         return
-    part = path.with_name(path.name + ".part")
+    target = path if is_stream(path) else path.resolve()
+    part = target if is_stream(path) else target.with_name(target.name + ".part")
     with _told(path):  # names of any bytes: a folder's is a condition's
         file = part.open("w", newline="", encoding="utf-8", errors="surrogateescape")
     try:
@@ -60,7 +62,9 @@ def rows_file(path: Path | None) -> Iterator[Callable[[FrameResult], None]]:
     finally:
         with contextlib.suppress(OSError):  # every row was flushed; what was not has been told
             file.close()
-    put_in_place(part, path)
+    if part is not target:
+        with _told(path):
+            put_in_place(part, target)
 
 
 @contextmanager

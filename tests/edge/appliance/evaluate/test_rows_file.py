@@ -79,3 +79,26 @@ def test_a_name_of_any_bytes_comes_back(tmp_path: Path) -> None:
         keep(FrameResult(condition=name, file=name))
     (only,) = read_rows(path)
     assert (only.condition, only.file) == (name, name)
+
+
+def test_a_pipe_is_written_and_not_replaced(tmp_path: Path) -> None:
+    """By a name such as /dev/null a file would take the device's place for everybody."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with rows_file(pipe) as keep:
+        keep(FrameResult(group="cell"))
+    assert b"cell" in os.read(reader, 1 << 16)
+    os.close(reader)
+    assert pipe.is_fifo()
+    assert [each.name for each in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_a_link_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    link = tmp_path / "rows.csv"
+    link.symlink_to(tmp_path / "disk" / "kept.csv")
+    with rows_file(link) as keep:
+        keep(FrameResult(group="cell"))
+    assert link.is_symlink()
+    assert [row.group for row in read_rows(tmp_path / "disk" / "kept.csv")] == ["cell"]
