@@ -90,6 +90,9 @@ def test_every_decision_is_in_the_index() -> None:
             assert number.isdigit(), line
             assert status in ("holds", "replaced"), line
             assert re.fullmatch(r"\d{4}-\d\d-\d\d", date), line
+            name = re.findall(r"\((\d{4}-[\w-]+\.md)\)", line)[0]
+            record = (ROOT / "docs/decisions" / name).read_text("utf-8")
+            assert f"\nStatus: {status}, {date}\n" in record, name
 
 
 def test_every_room_of_edge_is_in_the_architecture() -> None:
