@@ -92,14 +92,14 @@ def pinned(name: str) -> dict[str, str]:
     """Package -> its entry, of a file of requirements each of which has its hashes."""
     text = (UNIT.parents[1] / name).read_text(encoding="utf-8")
     entries = re.split(r"\n(?=\S)", re.sub(r"^#.*\n", "", text, flags=re.M))
-    found: dict[str, str] = {}
+    versions: dict[str, str] = {}
     for entry in filter(None, entries):
         match = re.match(r"([\w.-]+)==([\w.]+)[ \\]", entry)
         assert match, entry[:60]
         assert entry.count("--hash=sha256:") >= 1, match[1]
-        found[match[1]] = found.get(match[1], "") + entry.rstrip() + "\n"
+        versions[match[1]] = versions.get(match[1], "") + entry.rstrip() + "\n"
     assert "://" not in text  # which registry is the user's choice
-    return found
+    return versions
 
 
 def wanted(lines: str) -> set[str]:

@@ -164,9 +164,9 @@ def test_a_sweep_stopped_on_its_way_triggers_no_more() -> None:
     sweep(world)
     world.sleep(0.3)
     world.xy.stop()
-    seen = len(world.xy.triggered())
+    count = len(world.xy.triggered())
     world.sleep(10.0)
-    assert 0 < len(world.xy.triggered()) == seen < 10
+    assert 0 < len(world.xy.triggered()) == count < 10
 
 
 def test_a_lost_pulse_is_a_gap() -> None:

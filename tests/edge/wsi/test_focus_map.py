@@ -51,8 +51,8 @@ def test_every_prior_answers_by_the_same_contract(name: str) -> None:
     assert prior.name == name
     focus_map = filled(FocusMap(prior))
     inside, outside = focus_map.at(1100, 1300), focus_map.at(4400, 1300)
-    for (x, y), said in (((1100, 1300), inside), ((4400, 1300), outside)):
-        assert abs(said.z_um - plane(x, y)) <= said.interval_um
+    for (x, y), answer in (((1100, 1300), inside), ((4400, 1300), outside)):
+        assert abs(answer.z_um - plane(x, y)) <= answer.interval_um
     assert abs(inside.z_um - plane(1100, 1300)) < 0.1
     assert INTERVAL_UM / 5 < inside.interval_um < outside.interval_um
 
@@ -74,10 +74,10 @@ def test_leaving_one_out_in_closed_form_is_leaving_one_out() -> None:
             if i != left_out:
                 others.add(anchor)
         a = verdict.anchor
-        said = others.at(a.x_um, a.y_um)
-        sd = math.hypot(said.interval_um, a.interval_um) * SD_PER_INTERVAL
+        expected = others.at(a.x_um, a.y_um)
+        sd = math.hypot(expected.interval_um, a.interval_um) * SD_PER_INTERVAL
         # the prior's middle moves with its anchors, and a weak belief in a plane hardly tells
-        assert verdict.off_um == pytest.approx(a.z_um - said.z_um, abs=2e-3)
+        assert verdict.off_um == pytest.approx(a.z_um - expected.z_um, abs=2e-3)
         assert verdict.sd_um == pytest.approx(sd, rel=2e-3)
     assert rng is not None
 
@@ -152,9 +152,9 @@ def test_beside_anchors_that_contradict_each_other_it_says_nothing() -> None:
 
 def test_only_measured_places_are_anchors() -> None:
     focus_map = FocusMap()
-    said = focus_map.at(0, 0)
+    expected = focus_map.at(0, 0)
     with pytest.raises(ValueError, match="no anchor"):
-        focus_map.add(Anchor(0, 0, said.z_um, said.interval_um, 0))
+        focus_map.add(Anchor(0, 0, expected.z_um, expected.interval_um, 0))
     for interval in (0.0, -1.0, math.nan):
         with pytest.raises(ValueError, match="no anchor"):
             Anchor(0, 0, 1, interval, 0)
@@ -191,9 +191,9 @@ def error_um(seed: int, parameters: TopographyParameters) -> tuple[np.ndarray, f
             wild = rng.uniform(-10, 10) if rng.random() < 0.01 else 0.0
             z = zi + rng.normal(0, 0.15) + wild
             focus_map.add(Anchor(xi, yi, z, 1.96 * 0.15, 0))
-    said = [focus_map.at(xi, yi) for xi, yi in zip(x, y, strict=True)]
-    off = np.abs([expected.z_um for expected in said] - truth)
-    return off, float(np.mean(off <= [expected.interval_um for expected in said]))
+    answers = [focus_map.at(xi, yi) for xi, yi in zip(x, y, strict=True)]
+    off = np.abs([expected.z_um for expected in answers] - truth)
+    return off, float(np.mean(off <= [expected.interval_um for expected in answers]))
 
 
 @pytest.mark.parametrize("roughness", [0.5, 1.0])

@@ -144,10 +144,10 @@ def test_a_field_grows_nothing_without_content(patches: int | None, answer: Answ
 
 def test_content_that_no_region_claimed_counts_like_any() -> None:
     walk = Walk(blobs((0, 0)))
-    seen = {(0, 0), (0, 1), (0, 2), (1, 3)}
+    content = {(0, 0), (0, 1), (0, 2), (1, 3)}
     while (field := walk.next()) is not None:
-        walk.visited(field.id, int(field.cell in seen))
-    assert seen <= {field.cell for field in walk.plan}
+        walk.visited(field.id, int(field.cell in content))
+    assert content <= {field.cell for field in walk.plan}
     assert next(f for f in walk.plan if f.cell == (1, 3)).content == 0
 
 
@@ -166,16 +166,16 @@ def test_fields_that_were_grown_come_after_those_visited_and_nearby() -> None:
 def test_the_same_answers_give_the_same_walk() -> None:
     start = blobs(*[(0, c) for c in range(4)])
     rng = np.random.default_rng(7)
-    told, digests = [], []
+    walks, digests = [], []
     for again in (False, True):
         walk = Walk(start)
         for number in range(12):
             field = walk.next()
             assert field is not None
-            patches = told[number][1] if again else int(rng.integers(0, 2))
+            patches = walks[number][1] if again else int(rng.integers(0, 2))
             if not again:
-                told.append((field.id, patches))
-            assert told[number][0] == field.id
+                walks.append((field.id, patches))
+            assert walks[number][0] == field.id
             walk.visited(field.id, patches)
         digests.append(walk.plan.digest)
     assert digests[0] == digests[1] != start.digest

@@ -76,14 +76,14 @@ def assert_same(path: Path, whole: Path) -> None:
 
 
 def test_what_a_scan_leaves(whole: Path) -> None:
-    told = lines(whole)
-    ids = [line["id"] for line in told]
+    written = lines(whole)
+    ids = [line["id"] for line in written]
     assert len(ids) == len(set(ids)) > 9  # grown from one field
-    assert told[0] | {"crc": ""} == {
+    assert written[0] | {"crc": ""} == {
         "id": 0, "x_um": 0.0, "y_um": 0.0, "z_um": 40.0, "patches": 1, "grade": "SHARP",
         "defocus_um": None, "interval_um": None, "exposure_start_ns": None,
         "exposure_end_ns": None, "frame_id": None, "tries": 1, "again": False,
-        "file": "frames/000000.jpg", "size": 16, "crc32": told[0]["crc32"], "crc": "",
+        "file": "frames/000000.jpg", "size": 16, "crc32": written[0]["crc32"], "crc": "",
     }  # fmt: skip
     assert len(list((whole / FRAMES).iterdir())) == len(CONTENT)
     with take_up(whole) as folder:
