@@ -68,6 +68,7 @@ def run(options: argparse.Namespace, ask: Callable[[str], str] = input) -> int:
     try_result("init", options.file)
     values = _Answers(options, ask).values()
     text = config_text(values)
+    _check_utf8(text)
     calibrating = values["stage"]["calibration"] != BY_HAND
     if faults := _faults(text, options.file, calibrating):
         for fault in faults:
@@ -81,6 +82,15 @@ def run(options: argparse.Namespace, ask: Callable[[str], str] = input) -> int:
         print(f"  sparsefocus calibrate --config {options.file}    (it moves the stage)")
     print(f"  sparsefocus check-config {options.file}\n  sparsefocus run --config {options.file}")
     return 0
+
+
+def _check_utf8(text: str) -> None:
+    """ConfigError for bytes of the command line that are none: a config is UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        line = text[: error.start].rpartition("\n")[2] + text[error.start :].partition("\n")[0]
+        raise ConfigError(f"init: {line.strip()!a} is not UTF-8, which a config is") from error
 
 
 def _faults(text: str, file: Path, calibrating: bool) -> list[str]:

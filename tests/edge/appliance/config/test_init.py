@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -127,3 +128,15 @@ def test_every_value_is_read_back_as_it_was(tmp_path: Path, value: Any) -> None:
     camera = read_yaml(path).section("camera")
     assert camera is not None
     assert camera.options("options")["y"] == value
+
+
+def test_bytes_that_are_no_text_are_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, device = tmp_path / "scanner.yaml", os.fsdecode(b"device=/dev/video\xff")
+    words = ["init", str(path), "--yes", "--window", "100", "300", "--direction", "1"]
+    assert cli.main([*words, "--camera", "v4l2", "--camera-option", device]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "device: " in line
+    assert line.endswith("is not UTF-8, which a config is")
+    assert not path.exists()
