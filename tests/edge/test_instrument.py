@@ -44,8 +44,8 @@ RESULT = {
 class OtherZaber(SimulatedZaber):
     """Another device of the same make."""
 
-    def _get(self, setting: str, number: int) -> tuple[str, str]:
-        return ("OK", "54321") if setting == "system.serial" else super()._get(setting, number)
+    def _get(self, setting: str, axis: SimulatedAxis) -> tuple[str, str]:
+        return ("OK", "54321") if setting == "system.serial" else super()._get(setting, axis)
 
 
 @pytest.fixture
