@@ -74,14 +74,19 @@ def test_exposures_follow_each_other_and_are_over(camera: Camera) -> None:
 @PACED
 def test_times_agree_with_the_camera_s_own_count(bench: Bench, camera: Camera) -> None:
     """n exposures later is n periods later, as well as the camera's times claim to be known."""
+    asked_ns = time.monotonic_ns()
     first = camera.next(WAIT_S)
     for _ in range(11):
         last = camera.next(WAIT_S)
+    wall_s = (time.monotonic_ns() - asked_ns) / 1e9
     passed_s = (last.exposure_mid_ns - first.exposure_mid_ns) / 1e9
     counted_s = (last.frame_id - first.frame_id) * bench.period_s
     known_s = (first.time_uncertainty_ns + last.time_uncertainty_ns) / 1e9
-    # peers are programs, not crystals: the fake GigE camera and pylon's emulator run a little slow
-    assert abs(passed_s - counted_s) <= known_s + 0.15 * counted_s + bench.period_s
+    # peers are programs, not crystals: the fake GigE camera and pylon's emulator run a little slow,
+    # and as slow as the computer on a busy one; what passed is no more than what the clock says
+    slack_s = known_s + 0.15 * counted_s + bench.period_s
+    assert passed_s >= counted_s - slack_s
+    assert passed_s <= max(counted_s + slack_s, wall_s + known_s + 2 * bench.period_s)
 
 
 @PACED
