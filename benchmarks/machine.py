@@ -13,7 +13,7 @@ from edge.appliance.machine import description
 def write(path: Path | None, numbers: dict[str, Any]) -> None:
     """Print the numbers; with a path, write them with machine and command."""
     record = {
-        "command": "python " + " ".join(sys.argv),
+        "command": " ".join(["python", _program(), *sys.argv[1:]]),
         "machine": description(),
         **numbers,
     }
@@ -21,3 +21,9 @@ def write(path: Path | None, numbers: dict[str, Any]) -> None:
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def _program() -> str:
+    """How the program that runs was called: `-m module`, and of no folder of this machine."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return f"-m {spec.name}" if spec is not None else Path(sys.argv[0]).name
