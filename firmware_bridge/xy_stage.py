@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from firmware_bridge.errors import StageRefused
+
 
 @dataclass(frozen=True, slots=True)
 class XYStatus:
@@ -129,6 +131,27 @@ class XYStage(ABC):
     @abstractmethod
     def close(self) -> None:
         """Stop talking; safe to call twice."""
+
+
+def allowed(
+    stage: XYStage, x_um: float, y_um: float, assumed: tuple[float, float], tolerance_um: float
+) -> XYStatus:
+    """The status, where a move to there may begin; StageRefused with the reason before either axis
+    goes. `tolerance_um`: how far off `assumed` the stage may be."""
+    if not all(map(math.isfinite, (x_um, y_um, *assumed))):
+        raise StageRefused("NOT_FINITE", f"to ({x_um}, {y_um}) from {assumed}")
+    inside_x = stage.x_min_um <= x_um <= stage.x_max_um
+    if not (inside_x and stage.y_min_um <= y_um <= stage.y_max_um):
+        raise StageRefused("WINDOW", f"({x_um:.1f}, {y_um:.1f}) um is outside the window")
+    status = stage.status()
+    if status.latched is not None:
+        raise StageRefused("LATCHED", status.latched)
+    if status.moving:
+        raise StageRefused("BUSY", "the stage moves")
+    off_um = max(abs(status.x_um - assumed[0]), abs(status.y_um - assumed[1]))
+    if not off_um <= tolerance_um:
+        raise StageRefused("ASSUMED_DIFFERS", f"it is {off_um:.1f} um away from {assumed}")
+    return status
 
 
 #: name in the config -> what opens the driver ("module:function")

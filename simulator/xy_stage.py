@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 
 from firmware_bridge.errors import StageRefused, StageUncertain
-from firmware_bridge.xy_stage import Trigger, Triggered, XYAt, XYStage, XYStatus
+from firmware_bridge.xy_stage import Trigger, Triggered, XYAt, XYStage, XYStatus, allowed
 from simulator.ramp import Ramp, moving, resting, stopping
 
 _TOLERANCE_UM = 1.0  # how far off `assumed` may be
@@ -69,7 +69,7 @@ class SimulatedXYStage(XYStage):
         raise StageRefused("no-history", "longer ago than it remembers")
 
     def move_to(self, x_um: float, y_um: float, assumed: tuple[float, float]) -> int:
-        at = self._check(x_um, y_um, assumed)
+        at = allowed(self, x_um, y_um, assumed, _TOLERANCE_UM)
         self._go(at, x_um, y_um, self.speed_um_s)
         return self.moves
 
@@ -78,7 +78,7 @@ class SimulatedXYStage(XYStage):
     ) -> int:
         if not 0 < speed_um_s <= self.speed_um_s:
             raise StageRefused("SPEED", f"{speed_um_s} um/s is not up to {self.speed_um_s:g}")
-        at = self._check(x_um, assumed[1], assumed)
+        at = allowed(self, x_um, assumed[1], assumed, _TOLERANCE_UM)
         if trigger is not None:
             self._check_run_up(at.x_um, x_um, speed_um_s, trigger)
         self._go(at, x_um, at.y_um, speed_um_s)
@@ -116,21 +116,6 @@ class SimulatedXYStage(XYStage):
 
     def _now_s(self) -> float:
         return self._clock() / 1e9
-
-    def _check(self, x_um: float, y_um: float, assumed: tuple[float, float]) -> XYStatus:
-        if not all(map(math.isfinite, (x_um, y_um, *assumed))):
-            raise StageRefused("NOT_FINITE", f"to ({x_um}, {y_um}) from {assumed}")
-        if not (self.x_min_um <= x_um <= self.x_max_um and self.y_min_um <= y_um <= self.y_max_um):
-            raise StageRefused("WINDOW", f"({x_um:.1f}, {y_um:.1f}) um is outside")
-        status = self.status()
-        if status.latched is not None:
-            raise StageRefused("LATCHED", status.latched)
-        if status.moving:
-            raise StageRefused("BUSY", "the stage moves")
-        off_um = max(abs(status.x_um - assumed[0]), abs(status.y_um - assumed[1]))
-        if not off_um <= _TOLERANCE_UM:
-            raise StageRefused("ASSUMED_DIFFERS", f"it is {off_um:.1f} um away from {assumed}")
-        return status
 
     def _check_run_up(self, from_um: float, to_um: float, speed: float, trigger: Trigger) -> None:
         sign = math.copysign(1.0, to_um - from_um)

@@ -77,7 +77,7 @@ class CpuMeasurer:
         defocus = lap("dpn", self.defocus(patches, ranked, enough))  # signed um, one per patch
         shift = self.training_range(photometry, defocus)  # how far outside the training
         plain = self.plain(frame, defocus.cells) if self.plain else None
-        shift = worse(shift, lap("plain_look", plain))  # smear and sharp dirt
+        shift = worse(shift, lap("plain_look", plain))  # smear, sharp dirt, noise
         estimate = lap(
             "aggregate", aggregate(defocus, frame, self.interval_model, shift, photometry)
         )

@@ -16,7 +16,7 @@ import fcntl
 import json
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -161,7 +161,7 @@ def create(path: Path, plan: ScanPlan, about: dict[str, Any]) -> ScanFolder:
         journal = _open_journal(path, os.O_CREAT)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from error
-    try:
+    with _closed_by_a_failure(journal, path):
         if (path / PLAN).exists() or os.fstat(journal).st_size:
             raise ConfigError(
                 f"{path}: there is a scan already: take it up, or name another folder"
@@ -169,12 +169,6 @@ def create(path: Path, plan: ScanPlan, about: dict[str, Any]) -> ScanFolder:
         value = {"format": _FORMAT, "digest": plan.digest, "plan": plan.as_json(), "about": about}
         text = json.dumps(value, allow_nan=False)
         replace_file(path / PLAN, text + "\n")
-    except OSError as error:
-        os.close(journal)
-        raise ConfigError(f"{path}: {error.strerror or error}") from error
-    except BaseException:
-        os.close(journal)
-        raise
     return ScanFolder(path, plan, about, journal, 0)
 
 
@@ -193,12 +187,20 @@ def take_up(path: Path) -> ScanFolder:
         raise ConfigError(f"{path}: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ConfigError(f"{path / PLAN}: {str(error).splitlines()[0]}") from error
-    try:
+    with _closed_by_a_failure(journal, path / JOURNAL):
         return _replayed(path, plan, about, journal)
-    except BaseException as error:
+
+
+@contextlib.contextmanager
+def _closed_by_a_failure(journal: int, where: Path) -> Iterator[None]:
+    """The journal belongs to whoever is made with it, and to nobody where that fails."""
+    try:
+        yield
+    except OSError as error:
         os.close(journal)
-        if isinstance(error, OSError):
-            raise ConfigError(f"{path / JOURNAL}: {error.strerror or error}") from error
+        raise ConfigError(f"{where}: {error.strerror or error}") from error
+    except BaseException:
+        os.close(journal)
         raise
 
 

@@ -7,7 +7,6 @@ went and the other was refused is stopped, and uncertain.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,7 +15,7 @@ from firmware_bridge.stage import Stage
 from firmware_bridge.stages.asi import AsiAxis
 from firmware_bridge.stages.shared_line import SharedLine
 from firmware_bridge.stages.zaber_ascii import ZaberStage
-from firmware_bridge.xy_stage import Trigger, Triggered, XYAt, XYStage, XYStatus
+from firmware_bridge.xy_stage import Trigger, Triggered, XYAt, XYStage, XYStatus, allowed
 
 Window = tuple[float, float, float, float]
 
@@ -47,7 +46,7 @@ class TwoAxes(XYStage):
         return XYAt(x.z_um, y.z_um, max(x.uncertainty_um, y.uncertainty_um))
 
     def move_to(self, x_um: float, y_um: float, assumed: tuple[float, float]) -> int:
-        self._check(x_um, y_um, assumed)
+        allowed(self, x_um, y_um, assumed, self._tolerance_um)
         self._x.move_to(x_um, assumed[0])
         try:
             self._y.move_to(y_um, assumed[1])
@@ -79,22 +78,6 @@ class TwoAxes(XYStage):
 
     def close(self) -> None:
         _both(self._x.close, self._y.close)
-
-    def _check(self, x_um: float, y_um: float, assumed: tuple[float, float]) -> None:
-        """Whatever either axis would refuse, before one of them goes."""
-        if not all(map(math.isfinite, (x_um, y_um, *assumed))):
-            raise StageRefused("NOT_FINITE", f"to ({x_um}, {y_um}) from {assumed}")
-        inside_x = self.x_min_um <= x_um <= self.x_max_um
-        if not (inside_x and self.y_min_um <= y_um <= self.y_max_um):
-            raise StageRefused("WINDOW", f"({x_um:.1f}, {y_um:.1f}) um is outside the window")
-        status = self.status()
-        if status.latched is not None:
-            raise StageRefused("LATCHED", status.latched)
-        if status.moving:
-            raise StageRefused("BUSY", "the stage moves")
-        off_um = max(abs(status.x_um - assumed[0]), abs(status.y_um - assumed[1]))
-        if not off_um <= self._tolerance_um:
-            raise StageRefused("ASSUMED_DIFFERS", f"it is {off_um:.1f} um away from {assumed}")
 
 
 def _both(first: Callable[[], None], second: Callable[[], None]) -> None:

@@ -3,6 +3,7 @@ lag behind, which would make its watchdog late."""
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -44,7 +45,7 @@ int main(void)
 def ticks(turns_us: list[int], folder: Path) -> list[list[int]]:
     """The nominal times of the ticks that run at each turn of main(), us."""
     compiler = shutil.which("tcc") or shutil.which("cc")
-    if compiler is None:
+    if compiler is None and not os.environ.get("CI"):
         pytest.skip("no C compiler")
     text = PORT.read_text("utf-8")
     number = {
@@ -57,7 +58,7 @@ def ticks(turns_us: list[int], folder: Path) -> list[list[int]]:
     source, program = folder / "bed.c", folder / "bed"
     turns = ", ".join(f"{at}U" for at in turns_us)
     source.write_text(BED.format(tick=tick, limit=limit, run_ticks=function[0], turns=turns))
-    subprocess.run([compiler, "-o", str(program), str(source)], check=True)
+    subprocess.run([str(compiler), "-o", str(program), str(source)], check=True)
     out = subprocess.run([str(program)], capture_output=True, text=True, check=True).stdout
     return [[int(at) for at in turn.split()] for turn in out.split(";")[:-1]]
 
