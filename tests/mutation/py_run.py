@@ -35,8 +35,9 @@ BRIDGE = ("tests/firmware_bridge/test_client.py", "tests/firmware_bridge/test_cl
 #: what is changed -> whose tests are asked
 ROOMS: dict[tuple[str, ...], tuple[str, ...]] = {
     tuple(f"edge/decide/{name}.py" for name in DECIDE): (
-        *(f"tests/edge/decide/test_{name}.py"
-          for name in (*DECIDE, "controller_borders", "controller_readings", "tracking_numbers")),
+        *sorted({path.relative_to(ROOT).as_posix()
+                 for name in DECIDE
+                 for path in (ROOT / "tests/edge/decide").glob(f"test_{name}*.py")}),
     ),
     ("edge/guard.py", "edge/state.py"): (
         "tests/edge/test_guard.py", "tests/edge/test_guard_edges.py", "tests/edge/test_state.py",

@@ -180,7 +180,7 @@ def test_a_line_over_the_reference_firmware():
 
 def test_a_wrong_sign_ends_the_line():
     """However few frames the machine has time for: those that come are enough (the same on
-    virtual time, frame by frame, in tests/edge/decide/test_tracking.py)."""
+    virtual time, frame by frame: tests/edge/decide/test_tracking_wrong_sign.py)."""
     line = scan(Strip(), lambda s: ModelSensor(s, 8.0), True, 60.0, start_error_um=6.0, sign=-1)
     assert line.moves <= 6
     if len(line.seen) > 12:
