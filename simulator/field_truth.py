@@ -105,11 +105,19 @@ def find_truth(
         corner = cv2.integral(energy, sdepth=cv2.CV_64F)[corners]
         gradient[index] = corner[1:, 1:] - corner[:-1, 1:] - corner[1:, :-1] + corner[:-1, :-1]
     lift = content.lift_um + np.float32(surface_um)
-    focus = np.asarray(peak_um(heights, gradient) + lift, np.float32)
-    mask = content.richness > INFORMATIVE
+    return told_truth(kind, sparsity, surface_um, content.richness, heights, gradient, lift)
+
+
+def told_truth(
+    kind: str, sparsity: str, surface_um: float, richness: F32, heights: F64, gradient: F32,
+    lift_um: F32,
+) -> FieldTruth:  # fmt: skip
+    """The truth of a field whose patches hold what FieldTruth says of them."""
+    focus = np.asarray(peak_um(heights, gradient) + lift_um, np.float32)
+    mask = richness > INFORMATIVE
     z_focus = surface_um
     if mask.any():
-        z_focus = _Curve(heights, gradient[:, mask], lift[mask]).top_um()
+        z_focus = _Curve(heights, gradient[:, mask], lift_um[mask]).top_um()
     return FieldTruth(
-        kind, sparsity, round(z_focus, 4), content.richness, focus, heights, gradient, lift
+        kind, sparsity, round(z_focus, 4), richness, focus, heights, gradient, lift_um
     )

@@ -41,8 +41,8 @@ class Topography:
         self._tilt = p.tilt_um_per_mm * _direction(rng)
         self._bow = p.bow_um * rng.choice([-1.0, 1.0]) * _direction(rng) ** 2
         self._step_along, self._step_mm = _direction(rng), rng.uniform(-0.25, 0.25) * p.size_mm
-        self._waves = [_waves(rng, sd, length) for sd, length in p.relief]
-        self._tissue = _waves(rng, 1.0, 2.0)
+        self._waves = [gaussian_waves(rng, sd, length) for sd, length in p.relief]
+        self._tissue = gaussian_waves(rng, 1.0, 2.0)
 
     def height_um(self, x_um: F64, y_um: F64, minutes: float = 0.0) -> F64:
         """Focus at places (any shape), `minutes` after the beginning."""
@@ -50,14 +50,14 @@ class Topography:
         half = p.size_mm / 2
         plane = self._tilt[0] * x + self._tilt[1] * y
         bow = self._bow[0] * (x / half) ** 2 + self._bow[1] * (y / half) ** 2
-        relief = sum((_sum(waves, x, y) for waves in self._waves), np.zeros_like(x))
+        relief = sum((sum_of_waves(waves, x, y) for waves in self._waves), np.zeros_like(x))
         beyond = self._step_along[0] * x + self._step_along[1] * y > self._step_mm
         rough = relief + p.step_um * beyond
         return plane + bow + p.roughness * rough + p.drift_um_per_min * minutes
 
     def tissue(self, x_um: F64, y_um: F64) -> F64:
         """How much a place is tissue; the places above a quantile of it are."""
-        return _sum(self._tissue, np.asarray(x_um) / 1e3, np.asarray(y_um) / 1e3)
+        return sum_of_waves(self._tissue, np.asarray(x_um) / 1e3, np.asarray(y_um) / 1e3)
 
 
 Waves = tuple[F64, F64, float]  # wave vectors (n, 2) per mm, phases, amplitude of each
@@ -68,13 +68,14 @@ def _direction(rng: np.random.Generator) -> F64:
     return np.array([math.cos(angle), math.sin(angle)])
 
 
-def _waves(rng: np.random.Generator, sd: float, length_mm: float) -> Waves:
+def gaussian_waves(rng: np.random.Generator, sd: float, length_mm: float) -> Waves:
     """A Gaussian field of that length as a sum of plane waves (random Fourier features)."""
     vectors = rng.normal(0.0, 1.0 / length_mm, (_WAVES, 2))
     return vectors, rng.uniform(0.0, 2.0 * math.pi, _WAVES), sd * math.sqrt(2.0 / _WAVES)
 
 
-def _sum(waves: Waves, x: F64, y: F64) -> F64:
+def sum_of_waves(waves: Waves, x: F64, y: F64) -> F64:
+    """The field at places (mm) of any shape."""
     vectors, phases, amplitude = waves
     angle = x[..., None] * vectors[:, 0] + y[..., None] * vectors[:, 1] + phases
     total: F64 = amplitude * np.cos(angle).sum(axis=-1)
