@@ -29,7 +29,7 @@ from simulator.controllers.prior import SimulatedPrior
 from simulator.controllers.serving import Served
 from simulator.controllers.tmcl import SimulatedTmcl
 from simulator.controllers.zaber import SimulatedZaber
-from tests.edge.appliance.calibrate.test_calibrate_verb import Drive, Sight
+from tests.support.calibrated_drive import Drive, Sight
 from tests.support.patience import ANSWER_S
 
 GAIN = 0.8  # um of focus for a commanded um, which is to be found

@@ -3,104 +3,25 @@ reads red as 128 + 4 d, the RIN takes dark green for content (see tiny_models)."
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import json
-import re
-from html.parser import HTMLParser
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
 from edge.appliance import cli
 from edge.appliance.evaluate import examiner as examiner_module
-from edge.appliance.evaluate import verb as evaluate_verb
 from edge.appliance.evaluate.metrics import tables
 from edge.appliance.evaluate.rows_file import COLUMNS, read_rows, rows_file
 from edge.appliance.frame_result import FrameResult
-from edge.errors import ConfigError
 from edge.images.zstack import Exposure
 from edge.measure.aggregate import FocusEstimate
 from edge.measure.defocus import PatchDefocus
 from edge.measure.importance import Ranked, Sparsity
 from edge.measure.sensor import Measurement
 from edge.optics import Objective
-
-HEAD = ("file", "page", "stack_id", "z_um", "focus_z_um", "um_per_px", "group", "condition",
-        "slide", "split", "w040_waves")  # fmt: skip
-HALF_DEPTH = Objective(0.75, 20.0, 0.34).half_depth_um
-THREE = [(0, 0), (0, 1), (1, 0)]
-
-#: file, stack, z, focus, group, condition, slide, split, what the DPN will read (None = blank)
-FRAMES = (
-    ("a", "cell <b> 1", 97.0, "100.0", "cell <i>", "clean", "1", "test", 3.25),
-    ("b", "cell <b> 1", 103.0, "100.0", "cell <i>", "clean", "1", "test", -3.0),
-    ("c", "cell 2", 88.0, "100.0", "cell <i>", "clean", "2", "test", 15.0),
-    ("d", "cell 3", 100.3, "100.3", "cell <i>", "clean", "2", "test", -0.25),
-    ("e", "tissue 1", 95.0, "100.0", "tissue", "clean", "3", "test", None),
-    ("f", "tissue 1", 110.0, "100.0", "tissue", "clean", "3", "test", 10.0),
-    ("g", "lost", 50.0, "", "tissue", "clean", "3", "train", 2.0),
-    ("h", "empty", 50.0, "", "blank", "clean", "4", "test", 8.0),
-    ("i", "empty", 60.0, "", "blank", "clean", "4", "test", None),
-    ("j", "empty 2", 50.0, "", "blank", "clean", "5", "train", 0.25),
-)
-
-
-def picture(defocus, side=2016):
-    pixels = np.full((side, side, 3), (0, 255, 30), np.uint8)
-    for row, column in THREE if defocus is not None else ():
-        patch = (slice(224 * row, 224 * (row + 1)), slice(224 * column, 224 * (column + 1)))
-        pixels[patch] = (128 + 4 * defocus, 0, 30)
-    return pixels
-
-
-def write(path, pixels):
-    cv2.imwrite(str(path), pixels[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
-
-
-def manifest(folder, rows, head=HEAD):
-    with (folder / "manifest.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([head, *rows])
-    return folder / "manifest.csv"
-
-
-@pytest.fixture(scope="module")
-def stacks(tmp_path_factory):
-    """A manifest of ten frames of real size."""
-    folder = tmp_path_factory.mktemp("stacks")
-    for name, *_, defocus in FRAMES:
-        write(folder / f"{name}.png", picture(defocus))
-    return manifest(folder, [(f"{name}.png", "", stack, z, focus, "0.34", *rest, "0.5")
-                             for name, stack, z, focus, *rest, _ in FRAMES])  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    """A folder with two tiny networks."""
-    pytest.importorskip("onnx")
-    from tests.support.tiny_models import write_dpn, write_rin
-
-    folder = tmp_path_factory.mktemp("models")
-    write_rin(folder)
-    write_dpn(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def measured(stacks, models, tmp_path_factory):
-    """Everything the verb writes for that manifest."""
-    folder = tmp_path_factory.mktemp("out")
-    out = {"json": folder / "e.json", "rows": folder / "e.csv", "report": folder / "page"}
-    words = [str(w) for option, path in out.items() for w in (f"--{option}", path)]
-    assert cli.main(["evaluate", str(stacks), "--models", str(models), "--quiet", *words]) == 0
-    return out
-
-
-def line(document, group="all", distance="all"):
-    (result,) = [x for x in document["tables"] if (x["group"], x["distance"]) == (group, distance)]
-    return result
+from tests.support.known_stacks import FRAMES, HALF_DEPTH, HEAD, line, manifest, picture, write
 
 
 def test_numbers_are_those_of_the_frames(measured):
@@ -239,58 +160,6 @@ def test_a_model_that_knows_where_it_was_trained(stacks, tmp_path):
     assert line(json.loads(report.read_text()))["alarms"] == 1.0
 
 
-@pytest.mark.parametrize(
-    ("more", "hints"),
-    [
-        (["--limit", "0"], ["--limit 0", "at least 1"]),
-        (["--dof-um", "nan"], ["--dof-um nan", "above 0"]),
-        (["--dof-um", "-1"], ["--dof-um"]),
-        (["--split", "nowhere"], ["nowhere"]),
-        (["--json", "/nowhere/e.json"], ["/nowhere"]),
-        (["--rows", "/nowhere/e.csv"], ["/nowhere/e.csv"]),
-        (["--models", "/nowhere"], ["/nowhere"]),
-    ],
-)
-def test_wrong_use_is_one_line_and_exit_2(stacks, models, capsys, more, hints):
-    assert cli.main(["evaluate", str(stacks), "--models", str(models), "--quiet", *more]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert len(err.splitlines()) == 1
-    for hint in hints:
-        assert hint in err
-
-
-@pytest.mark.parametrize(
-    ("cells", "head", "hints"),
-    [
-        (("small.png", "", "s", 1.0, "2.0", "0.34"), HEAD[:6], ["small.png", "a side of 200 px"]),
-        (("good.png", "", "s", 1.0, "2.0", "0.1"), HEAD[:6], ["um_per_px = 0.1", "0.147 to 0.513"]),
-        (("gone.png", "", "s", 1.0, "2.0", ""), HEAD[:6], ["gone.png"]),
-    ],
-)
-def test_bad_frames_are_one_line_and_exit_2(models, tmp_path, capsys, cells, head, hints):
-    write(tmp_path / "good.png", picture(1.0))
-    write(tmp_path / "small.png", np.zeros((200, 640, 3), np.uint8))
-    path = manifest(tmp_path, [("good.png", "", "first", 0.0, "2.0", ""), cells], head)
-    rows = tmp_path / "e.csv"
-    words = ["--models", str(models), "--quiet", "--rows", str(rows)]
-    assert cli.main(["evaluate", str(path), *words]) == 2
-    out, err = capsys.readouterr()
-    assert (out, len(err.splitlines())) == ("", 1)
-    for hint in hints:
-        assert hint in err
-    assert not rows.exists()  # a file under its own name is complete
-    if "small.png" in hints:
-        assert len(Path(f"{rows}.part").read_text().splitlines()) == 2  # what was measured stays
-
-
-def test_split_needs_its_column(models, tmp_path, capsys):
-    write(tmp_path / "a.png", picture(1.0))
-    path = manifest(tmp_path, [("a.png", "", "s", 0.0, "1.0", "")], HEAD[:6])
-    assert cli.main(["evaluate", str(path), "--models", str(models), "--split", "test"]) == 2
-    assert "column `split`" in capsys.readouterr().err
-
-
 def test_rows_come_back_as_they_were_written(tmp_path):
     result = FrameResult(
         condition="a, \"b\"\n", group="g", slide="07", stack_id="s", file="f", z_um=0.1 + 0.2,
@@ -312,106 +181,9 @@ def test_every_number_of_a_frame_has_its_column():
     assert names == {*COLUMNS, "cells", "decision_reason"}  # those two are of no use in a file
 
 
-@pytest.mark.parametrize(
-    ("column", "text"),
-    [("found_um", "nan"), ("found_um", "1,5"), ("k", "x"), ("shift_alarm", "maybe"),
-     ("optics", "[1"), ("z_um", "1e999")],
-)  # fmt: skip
-def test_a_damaged_csv_is_refused_with_line_and_column(measured, tmp_path, column, text):
-    with measured["rows"].open(newline="") as file:
-        rows = list(csv.reader(file))
-    rows[2][COLUMNS.index(column)] = text
-    path = tmp_path / "bad.csv"
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows(rows)
-    with pytest.raises(ConfigError, match=rf"bad.csv:3: {column}"):
-        read_rows(path)
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows([[name for name in COLUMNS if name != column]])
-    with pytest.raises(ConfigError, match=rf"{column} is missing"):
-        read_rows(path)
-
-
-class _Page(HTMLParser):
-    """Checks that tags are closed in order."""
-
-    VOID = frozenset({"meta"})
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.tags = [], []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-
-def test_page_stands_alone_and_says_what_the_json_says(measured):
-    folder = measured["report"]
-    text = (folder / "index.html").read_text(encoding="utf-8")
-    page = _Page(text)
-    assert page.open == []
-    assert page.tags.count("svg") == 2 + 3  # two groups; errors, coverage, distance
-    assert not {"script", "iframe", "link", "img"} & set(page.tags)
-    assert not re.search(r"https?:|//[a-z]|@import|url\(", text)
-    assert "cell <i>" not in text
-    assert "cell &lt;i&gt;" in text
-    assert "cell <b>" not in text
-    assert json.loads((folder / "evaluation.json").read_text()) == json.loads(
-        measured["json"].read_text()
-    )
-    # 0.25, 0, 3, 0.25 of cells and 20 of the one tissue frame that was answered
-    assert "mean error 4.70 µm on 5 of 6 frames, 60 % within ±0.60 µm" in text
-
-
-def test_page_draws_every_frame(measured):
-    text = (measured["report"] / "index.html").read_text(encoding="utf-8")
-    cells, tissue = re.findall(r"<svg[^>]*Found against true.*?</svg>", text)
-    assert cells.count("<circle") == 2 * 3  # in the plot and in the strip below
-    assert cells.count("<polygon") == 2 * 1  # the one that is 3 um off, in both
-    assert "4 of 4 answered" in cells
-    assert "1 of 2 answered" in tissue
-    assert "blank</title>" in tissue  # the tick of the silent one says why
-
-
-def test_a_foreign_page_is_not_overwritten(stacks, models, tmp_path, capsys):
-    (tmp_path / "index.html").write_text("mine")
-    words = ["evaluate", str(stacks), "--models", str(models), "--quiet"]
-    assert cli.main([*words, "--report", str(tmp_path)]) == 2
-    assert "will not be overwritten" in capsys.readouterr().err
-    assert (tmp_path / "index.html").read_text() == "mine"
-
-
-def test_blank_fields_alone_make_a_page_too(stacks, models, tmp_path):
-    folder = tmp_path / "page"
-    head, *rows = stacks.read_text().splitlines()
-    alone = stacks.with_name("blank.csv")
-    alone.write_text("\n".join([head, *(r for r in rows if ",blank," in r)]) + "\n")
-    words = ["evaluate", str(alone), "--models", str(models), "--quiet", "--report", str(folder)]
-    assert cli.main(words) == 0
-    text = (folder / "index.html").read_text(encoding="utf-8")
-    assert _Page(text).open == []
-    assert "No frame with a known focus" in text
-
-
 @pytest.mark.filterwarnings("default")  # of Dask's own parts
 def test_two_workers_write_the_same_rows(measured, stacks, models, tmp_path):
     rows = tmp_path / "rows.csv"
     words = ["--workers", "2", "--rows", str(rows), "--quiet"]
     assert cli.main(["evaluate", str(stacks), "--models", str(models), *words]) == 0
     assert rows.read_bytes() == measured["rows"].read_bytes()
-
-
-def test_workers_need_the_library(stacks, models, monkeypatch, capsys):
-    monkeypatch.setattr(evaluate_verb, "CLUSTER", "training.nowhere")
-    words = ["evaluate", str(stacks), "--models", str(models), "--workers", "2", "--quiet"]
-    assert cli.main(words) == 2
-    assert "needs the extra `train`" in capsys.readouterr().err
