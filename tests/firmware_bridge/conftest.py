@@ -14,6 +14,7 @@ from firmware_bridge.stages.binary import BinaryStage
 from tests.support.boards import Board, OpenStage
 from tests.support.raw_host import RawHost
 from tests.support.stage_benches import BENCHES, WIRES, Bench, OpenBench, WireBench, missing
+from tests.support.virtual_client import VirtualClient, virtual_client
 
 
 @pytest.fixture
@@ -109,3 +110,9 @@ def wire(request: pytest.FixtureRequest, make_bench: OpenBench) -> WireBench:
     made = make_bench(request.param)
     assert isinstance(made, WireBench)
     return made
+
+
+@pytest.fixture
+def talk() -> Iterator[VirtualClient]:
+    with virtual_client() as talk:
+        yield talk

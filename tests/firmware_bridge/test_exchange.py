@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -18,12 +18,6 @@ from tests.support.scripted_firmware import BOOT
 from tests.support.virtual_client import VirtualClient, virtual_client
 
 RUN = Exchange.run  # the virtual client exchanges it
-
-
-@pytest.fixture
-def talk() -> Iterator[VirtualClient]:
-    with virtual_client() as talk:
-        yield talk
 
 
 def test_as_new_nothing_was_heard_and_requests_are_numbered_from_1() -> None:

@@ -31,9 +31,9 @@ ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs/mutation_firmware.md"
 FILES = ("watchdog.c", "session.c", "moves.c", "protocol.c", "replies.c", "motion.c", "framing.c",
          "watchdog.h", "protocol.h", "motion.h")  # fmt: skip
-SUBJECTS = ("framing", "moves", "session", "stops", "replies", "motion")
+SUBJECTS = ("framing", "moves", "session", "stops", "replies", "motion", "turns")
 JUDGES = tuple(f"tests.firmware_bridge.firmware.test_core_{subject}" for subject in SUBJECTS)
-#: files of which the last of them, which drives motion.c alone, knows nothing
+#: files of which the last two of them, which drive motion.c alone, know nothing
 WITHOUT_MOTION = ("watchdog", "session", "moves", "protocol", "replies", "framing")
 NO_BUILD = "does not compile"
 CLOCK_US = 2**32 - 3_000_000  # the suite runs over the end of 32 bits
@@ -75,7 +75,7 @@ def main(words: Sequence[str] | None = None) -> int:
             asked = [q for q in asked if q.name.startswith("suite")]
         for file in options.files:
             if Path(file).stem in WITHOUT_MOTION:
-                mine = [q for q in asked if not q.name.startswith("motion")]
+                mine = [q for q in asked if not q.name.startswith(("motion", "turns"))]
             else:
                 mine = asked
             for mutant in mutants(file, (HERE / file).read_text()):

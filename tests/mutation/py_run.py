@@ -30,6 +30,8 @@ DECIDE = ("evidence", "conduct", "play", "debts", "hunt", "sent", "controller_se
           "controller", "controllers", "tracking", "focus_surface", "reading_scale",
           "drive_evidence", "decision")  # fmt: skip
 BRIDGE = ("tests/firmware_bridge/test_client.py", "tests/firmware_bridge/test_client_doubts.py",
+          "tests/firmware_bridge/test_client_handshake.py",
+          "tests/firmware_bridge/test_client_heartbeat.py",
           "tests/firmware_bridge/test_exchange.py", "tests/firmware_bridge/test_history.py",
           "tests/firmware_bridge/test_clock_and_history.py")  # fmt: skip
 #: what is changed -> whose tests are asked
@@ -41,6 +43,7 @@ ROOMS: dict[tuple[str, ...], tuple[str, ...]] = {
     ),
     ("edge/guard.py", "edge/state.py"): (
         "tests/edge/test_guard.py", "tests/edge/test_guard_edges.py", "tests/edge/test_state.py",
+        "tests/edge/test_guard_frames.py",
         "tests/edge/test_guard_by_hand.py", "tests/edge/test_guard_tracking.py",
         "tests/edge/decide/test_controllers.py",
     ),

@@ -29,7 +29,6 @@ from simulator.controllers.tango import SimulatedTango
 from simulator.controllers.tmcl import SimulatedTmcl
 from simulator.controllers.zaber import SimulatedZaber
 from tests.support.faulty_line import FaultyLine
-from tests.support.patience import ANSWER_S
 
 START_UM, LOW_UM, HIGH_UM = 5000.0, 1000.0, 9000.0
 Rule = Callable[[bytes], bytes]
@@ -293,10 +292,3 @@ def refusal(call: Callable[[], object]) -> str:
     assert len(str(refused.value).splitlines()) == 1
     assert not refused.value.glass_may_have_moved
     return refused.value.reason
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + ANSWER_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)

@@ -203,4 +203,17 @@ def virtual_client(script: Script = obliging, *, handshake: bool = True) -> Iter
         yield VirtualClient(script, handshake=handshake)
 
 
-__all__ = ["AXIS", "VirtualClient", "hello_ack", "virtual_client"]
+def silent(message: m.Message, seq: int) -> list[m.Message]:
+    """A firmware that answers nothing."""
+    return []
+
+
+def beats(client: Client, talk: VirtualClient, count: int) -> list[m.Sync]:
+    """What the heartbeat's thread sends in so many of its turns."""
+    before = len(talk.line.heard)
+    talk.time.after(0.05 * count + 0.01, client.exchange.closing.set)
+    client._beat()
+    return [one for _, one in talk.line.heard[before:] if isinstance(one, m.Sync)]
+
+
+__all__ = ["AXIS", "VirtualClient", "beats", "hello_ack", "silent", "virtual_client"]
