@@ -214,3 +214,10 @@ def microscope(z_um=0.0, settings=SETTINGS, limits=LIMITS, **eye):
 
 def move(target=1.0, assumed=0.0):
     return Move(target, assumed, "test")
+
+
+def fixed_answer(make, *args, **more):
+    """The same answer to every frame."""
+    return lambda f: make(
+        *args, **more, start_ns=f.exposure_start_ns, mid_ns=f.exposure_mid_ns
+    )  # fmt: skip

@@ -1,97 +1,31 @@
-"""What is particular to one camera: triggers, losses, unplugging, formats, wrong settings."""
+"""What is particular to industrial cameras: triggers, losses, unplugging, formats, wrong
+settings."""
 
 from __future__ import annotations
 
 import itertools
 import sys
 import time
-from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import replace
-from functools import partial
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import cv2
-import numpy as np
 import pytest
 
-from edge.camera import Camera, Frame, PixelFormat, open_camera
-from edge.cameras import gstreamer, pipelines, pylon
+from edge.camera import open_camera
+from edge.cameras import pylon
 from edge.cameras.aravis import steps
 from edge.cameras.grabbing import GrabbingCamera
-from edge.cameras.options import FORMATS, Options, read_imaging
 from edge.cameras.shared_library import load
-from edge.errors import CameraLost, CameraStalled, ConfigError
-from edge.measure.raw_pixels import demosaic, red_at
+from edge.errors import CameraStalled, ConfigError
 from tests.support.camera_benches import (
     LIVE,
-    SQUARE,
     Bench,
     aravis,
-    bench_of,
     kinds,
     missing,
-    picture,
-    write_pictures,
 )
-from tests.support.patience import ANSWER_S
-
-WAIT_S = 60.0  # for a frame, on a machine that does other work too
-Open = Callable[..., GrabbingCamera]
-
-
-@pytest.fixture(scope="module")
-def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
-    with bench_of(request.param) as made:
-        yield made
-
-
-def on(kind: str) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("bench", kinds(kind), indirect=True)
-
-
-@pytest.fixture
-def opened(bench: Bench) -> Iterator[Open]:
-    cameras: list[Camera] = []
-
-    def open_one(**changes: object) -> Camera:
-        cameras.append(bench.open(**changes))
-        return cameras[-1]
-
-    yield open_one  # type: ignore[misc]
-    for camera in cameras:
-        camera.close()
-
-
-def until(true: Callable[[], bool]) -> None:
-    give_up_s = time.monotonic() + ANSWER_S
-    while not true():
-        assert time.monotonic() < give_up_s
-        time.sleep(0.005)
-
-
-def lost(camera: Camera) -> str:
-    """Read until the camera is lost; why."""
-    for _ in range(200):
-        try:
-            camera.next(0.3)
-        except CameraLost as error:
-            return str(error)
-        except CameraStalled:
-            continue
-    raise AssertionError("never lost")
-
-
-def colour(frame: Frame, row: int, column: int) -> list[int]:
-    """Red, green, blue."""
-    red = red_at(frame)
-    if red is not None:
-        return list(demosaic(frame.pixels, red, (row, column), (1, 1))[0, 0].tolist())
-    pixel = frame.pixels[row, column].tolist()
-    return pixel[::-1] if frame.pixel_format is PixelFormat.BGR8 else pixel
-
+from tests.support.camera_waits import MS, WAIT_S, Open, lost, on, until
 
 # ---- triggers ------------------------------------------------------------------------------------
 
@@ -288,255 +222,3 @@ def test_what_the_gige_camera_does_not_take(opened: Open) -> None:
 )  # fmt: skip
 def test_frame_ids_of_16_bits_go_on(before: int, now: int, step: int) -> None:
     assert steps(before, now) == step
-
-
-# ---- V4L2 ----------------------------------------------------------------------------------------
-
-
-@on("v4l2")
-@pytest.mark.parametrize("padding", [0, 12])
-@pytest.mark.parametrize("pixel_format", FORMATS)
-def test_v4l2_colours(bench: Bench, opened: Open, pixel_format: str, padding: int) -> None:
-    bench.parts["peer"].reset(padding=padding)
-    frame = opened(pixel_format=pixel_format, width=64, height=48).next(WAIT_S)
-    assert frame.pixels.flags.c_contiguous
-    if pixel_format == "Mono8":
-        assert set(frame.pixels[1:].ravel().tolist()) == {77}
-    else:
-        for row, column in ((5, 5), (20, 63 - 2), (46, 30)):
-            assert colour(frame, row, column) == [200, 120, 40]
-
-
-@on("v4l2")
-def test_damaged_v4l2_frames_are_refused(bench: Bench, opened: Open) -> None:
-    bench.parts["peer"].reset()
-    camera = opened()
-    before = camera.next(WAIT_S)
-    dropped = camera.dropped
-    bench.parts["peer"].break_frames(6)  # flagged and too short in turn
-    until(lambda: camera.incomplete == 6)
-    camera._newest = None
-    after = camera.next(WAIT_S)
-    assert after.pixels[1:].max() == 77
-    assert camera.dropped - dropped == after.frame_id - before.frame_id - 1 >= 6
-
-
-@on("v4l2")
-def test_what_the_kernel_s_stamp_marks(bench: Bench, opened: Open) -> None:
-    bench.parts["peer"].reset(stamp_start=True)
-    frame = opened(exposure_ms=2.5).next(WAIT_S)
-    assert bench.parts["peer"].exposure_ticks() == 25
-    assert frame.exposure_end_ns - frame.exposure_start_ns == 2_500_000
-    assert frame.time_uncertainty_ns == 1000
-    assert abs(frame.exposure_end_ns - bench.parts["peer"].exposure_end_ns(frame)) <= 1000
-    bench.parts["peer"].reset(stamp_start=False)
-    frame = opened(readout_ms=6.0).next(WAIT_S)
-    assert frame.time_uncertainty_ns == 3_000_000
-    # the stand-in needs no read-out: the truth lies at the late end of what is possible
-    end_ns = bench.parts["peer"].exposure_end_ns(frame)
-    assert abs(frame.exposure_end_ns + 3_000_000 - end_ns) <= 1000
-
-
-@on("v4l2")
-def test_v4l2_exposure_set_elsewhere(bench: Bench, opened: Open) -> None:
-    bench.parts["peer"].reset(no_exposure=True)
-    with pytest.raises(ConfigError, match=r"exposure_ms cannot be set .* set_exposure: false"):
-        opened()
-    frame = opened(set_exposure=False, exposure_ms=3.0).next(WAIT_S)
-    assert frame.exposure_end_ns - frame.exposure_start_ns == 3_000_000
-    assert bench.parts["peer"].exposure_ticks() == 0
-
-
-@on("v4l2")
-def test_an_unplugged_v4l2_camera_comes_back(bench: Bench, opened: Open) -> None:
-    bench.parts["peer"].reset()
-    camera = opened()
-    before = camera.next(WAIT_S)
-    bench.parts["peer"].unplug(True)
-    assert "No such device; trying again every 0.05 s" in lost(camera)
-    bench.parts["peer"].reset()
-    until(lambda: camera.reconnects == 1)
-    assert camera.next(WAIT_S).frame_id > before.frame_id
-
-
-@on("v4l2")
-def test_v4l2_stalls_when_no_frame_comes(bench: Bench, opened: Open) -> None:
-    bench.parts["peer"].reset()
-    camera = opened()
-    camera.next(WAIT_S)
-    bench.parts["peer"].pause()
-    time.sleep(0.1)  # the thread takes what was exposed before
-    camera._newest = None
-    with pytest.raises(CameraStalled, match=r"^no frame within 0\.2 s$"):
-        camera.next(0.2)
-
-
-@on("v4l2")
-def test_what_v4l2_does_not_take(
-    bench: Bench, opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bench.parts["peer"].reset()
-    with pytest.raises(ConfigError, match=r"options\.width = 5000 is not offered; .* 4096 \(px\)"):
-        opened(width=5000)
-    with pytest.raises(ConfigError, match=r"options\.rate_hz = 60 is not offered; .* is 50"):
-        opened(rate_hz=60)
-    with pytest.raises(CameraLost, match=r"/video9 cannot be opened: No such file"):
-        opened(device=str(tmp_path / "video9"))
-    with pytest.raises(ConfigError, match=r"options\.device = 'video0' must be a path like /dev"):
-        opened(device="video0")
-    monkeypatch.undo()
-
-
-# ---- GStreamer -----------------------------------------------------------------------------------
-
-#: elements that come with a sensor's own software
-OF_THE_BOARD = {"nvarguscamerasrc", "nvvidconv", "libcamerasrc", "v4l2src"}
-
-
-@on("gstreamer")
-@pytest.mark.parametrize("pixel_format", [name for name in FORMATS if name != "Mono8"])
-@pytest.mark.parametrize("width", [512, 250])  # 250 * 3 is padded to four bytes
-def test_gstreamer_colours(opened: Open, pixel_format: str, width: int) -> None:
-    """The test source's bars: white, yellow, cyan, green, magenta, red, blue; 75 % of the range."""
-    frame = opened(pixel_format=pixel_format, width=width, height=120).next(WAIT_S)
-    bars = [colour(frame, 40, int(width * (bar + 0.5) / 7)) for bar in range(1, 7)]
-    on_off = [[int(value > 95) for value in bar] for bar in bars]
-    assert on_off == [[1, 1, 0], [0, 1, 1], [0, 1, 0], [1, 0, 1], [1, 0, 0], [0, 0, 1]]
-
-
-@pytest.mark.parametrize("source", pipelines.SOURCES)
-@pytest.mark.parametrize("pixel_format", FORMATS)
-@on("gstreamer")
-def test_every_pipeline_can_be_parsed(bench: Bench, source: str, pixel_format: str) -> None:
-    """By GStreamer itself; what is missing may only be what a board's own software brings."""
-    options = {**bench.options, "source": source, "pixel_format": pixel_format}
-    if source == "argus" and pixel_format.startswith("Bayer"):
-        with pytest.raises(ConfigError, match=r"does not pass the ISP; use RGB8, BGR8 or Mono8"):
-            gstreamer.read_options(options)
-        return
-    text = gstreamer.read_options(options).pipeline
-    missing = gstreamer.missing_elements(text)
-    assert set(missing) <= OF_THE_BOARD
-    assert (missing == []) == (source == "test" or (source == "v4l2" and "v4l2src" not in missing))
-    assert "width=512,height=512,framerate=50000/1000" in text
-    assert text.endswith("drop=true enable-last-sample=false")
-    with pytest.raises(ConfigError, match=r"syntax|unexpected|link"):
-        gstreamer.missing_elements("videotestsrc ! ! appsink")
-
-
-def test_the_pipeline_of_a_jetson_s_sensor() -> None:
-    imaging = read_imaging(Options({**LIVE, **SQUARE, "rate_hz": 29.97}))
-    assert pipelines.pipeline(pipelines.Source("argus", "1"), imaging) == (
-        'nvarguscamerasrc sensor-id=1 exposuretimerange="4000000 4000000" gainrange="1 1" '
-        'ispdigitalgainrange="1 1" aelock=true awblock=true tnr-mode=0 ee-mode=0 '
-        "! video/x-raw(memory:NVMM),format=NV12,width=512,height=512,framerate=29970/1000 "
-        "! nvvidconv ! video/x-raw,format=GRAY8,width=512,height=512,framerate=29970/1000 "
-        "! appsink name=slot sync=false max-buffers=2 drop=true enable-last-sample=false"
-    )
-
-
-@on("gstreamer")
-def test_a_source_that_ends_is_started_again(bench: Bench) -> None:
-    read = gstreamer.read_options(bench.options)
-    short = read.pipeline.replace("videotestsrc ", "videotestsrc num-buffers=5 ")
-    device = partial(gstreamer.GstreamerDevice, replace(read, pipeline=short))
-    camera = GrabbingCamera(device, 0.05)
-    ids = [camera.next(WAIT_S).frame_id for _ in range(7)]
-    camera.close()
-    assert all(b > a for a, b in itertools.pairwise(ids))
-    assert camera.reconnects >= 1
-
-
-@on("gstreamer")
-def test_what_gstreamer_says_about_a_missing_sensor(opened: Open) -> None:
-    if "libcamerasrc" in gstreamer.missing_elements("libcamerasrc ! fakesink"):
-        with pytest.raises(ConfigError, match=r'source makes no pipeline: no element "libcam'):
-            opened(source="libcamera")
-    with pytest.raises(ConfigError, match=r"options\.sensor = 'x\" ! y' must be a number, name"):
-        opened(sensor='x" ! y')
-    with pytest.raises(ConfigError, match=r"options\.width must be given"):
-        opened(width=None, height=None)
-
-
-MS = 1_000_000
-
-
-def buffer_times(**changes: object) -> gstreamer.BufferTimes:
-    options = {"source": "test", "rate_hz": 50, **SQUARE, **LIVE, **changes}
-    return gstreamer.BufferTimes(gstreamer.read_options(options), 1000 * MS)
-
-
-@pytest.mark.parametrize(
-    ("changes", "start_ms", "half_ms"),
-    [({"timestamp": "start"}, 500, 1), ({"timestamp": "arrival", "readout_ms": 8}, 492, 4)],
-)
-def test_which_end_of_the_exposure_a_buffer_s_time_marks(
-    changes: dict[str, object], start_ms: int, half_ms: int
-) -> None:
-    """A buffer of time 500 ms, of an exposure of 4 ms, that comes 5 ms later."""
-    exposure = buffer_times(**changes).of(500 * MS, 1505 * MS)
-    assert exposure is not None
-    assert exposure.start_ns == (1000 + start_ms) * MS
-    assert exposure.end_ns - exposure.start_ns == 4 * MS
-    assert exposure.uncertainty_ns == half_ms * MS
-
-
-def test_a_buffer_without_a_time_is_known_by_its_arrival() -> None:
-    exposure = buffer_times(readout_ms=8).of(gstreamer.g.NO_TIME, 1505 * MS)
-    assert exposure is not None
-    assert (exposure.start_ns, exposure.uncertainty_ns) == (1497 * MS, 4 * MS)
-
-
-@pytest.mark.parametrize("held_up_ms", [0, 4, 40])
-def test_a_buffer_that_was_handed_over_late_says_so(held_up_ms: int) -> None:
-    times = buffer_times(timestamp="start")
-    for number in range(8):
-        exposure = times.of(20 * number * MS, (1005 + 20 * number) * MS)
-    exposure = times.of(160 * MS, (1165 + held_up_ms) * MS)
-    assert exposure is not None
-    assert exposure.uncertainty_ns == pytest.approx((1 + 0.3 + held_up_ms) * MS)
-
-
-# ---- recorded ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", ["folder", "tiff", "manifest"])
-def test_recorded_pictures_in_their_order(tmp_path: Path, kind: str) -> None:
-    """The manifest's rows are not in the order of z; the camera shows them from low to high."""
-    camera = open_camera("recorded", write_pictures(kind, tmp_path))
-    for number in range(5):
-        frame = camera.next(1.0)
-        assert np.array_equal(frame.pixels, picture(number))
-        assert (frame.frame_id, frame.pixel_format) == (number, PixelFormat.MONO8)
-    with pytest.raises(CameraStalled, match="all 5 recorded images were shown"):
-        camera.next(1.0)
-
-
-def test_pages_of_16_bits_share_one_scale(tmp_path: Path) -> None:
-    pages = [np.full((2016, 2016), level, np.uint16) for level in (600, 3000)]  # of 12 bits
-    assert cv2.imwritemulti(str(tmp_path / "a.tif"), pages)
-    camera = open_camera("recorded", {"tiff": str(tmp_path / "a.tif")})
-    assert [int(camera.next(1.0).pixels[0, 0]) for _ in range(2)] == [600 >> 4, 3000 >> 4]
-
-
-def test_recorded_sources_that_are_none(tmp_path: Path) -> None:
-    manifest = write_pictures("manifest", tmp_path)["manifest"]
-    text = Path(manifest).read_text()
-    Path(manifest).write_text(text + "0.tif,,b,9,0,0.34\n")
-    (tmp_path / "a.png").write_bytes(cv2.imencode(".png", picture(0))[1].tobytes())
-    (tmp_path / "cut.tif").write_bytes(b"II*\0\x08\0\0\0")
-    wrong = [
-        ({"manifest": manifest}, r"options\.stack = None must be one of a, b"),
-        ({"manifest": manifest, "stack": "c"}, r"options\.stack = 'c' must be one of a, b"),
-        ({"folder": "x", "stack": "a"}, r"options\.stack needs a manifest"),
-        ({"tiff": str(tmp_path / "a.png")}, r"a\.png: is not a TIFF file"),
-        ({"tiff": str(tmp_path / "cut.tif")}, r"cut\.tif: .* cut short"),
-        ({"tiff": "a", "manifest": "b"}, "give either folder or files, tiff or manifest"),
-        ({"tiff": "a", "live": True}, r"options\.live needs a rate_hz"),
-        ({"tiff": "a", "rate_hz": 2000}, r"rate_hz = 2000 must be .* 1000 \(frames per second\)"),
-    ]
-    for options, says in wrong:
-        with pytest.raises(ConfigError, match=says):
-            open_camera("recorded", options)
-    camera = open_camera("recorded", {"manifest": manifest, "stack": "b"})
-    assert np.array_equal(camera.next(1.0).pixels, picture(0))

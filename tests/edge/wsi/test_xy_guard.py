@@ -3,73 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from edge.errors import MoveRefused, MoveUncertain
-from edge.guard import Guard
-from edge.state import RunState
-from edge.wsi.regions import Box
-from edge.wsi.xy_guard import XYGuard, XYLimits
+from edge.wsi.xy_guard import XYLimits
 from firmware_bridge.errors import LinkLost, StageRefused, StageSilent, StageUncertain
 from firmware_bridge.stage import StageStatus
 from firmware_bridge.xy_stage import Trigger
-from simulator.xy_stage import SimulatedXYStage
-from tests.support.fake_microscope import LIMITS, MS, Clock, FakeStage
-
-WINDOW = Box(-500.0, -500.0, 12_000.0, 12_000.0)
-UP_UM, FOCUS_UM = 100.0, 20.0
-
-
-class PatientZ(FakeStage):
-    """Waits in the clock's time."""
-
-    def wait(self, timeout_s: float) -> StageStatus:
-        self.clock.now_ns += int((self.travel_ms + self.settle_ms) * MS) + 1
-        return self.status()
-
-
-class Bench:
-    """Slide, Z and both guards on one clock; specimen is 0 to 10 mm each way."""
-
-    def __init__(self, up: int | None = 1, z_um: float = FOCUS_UM, **z_more: float) -> None:
-        self.clock = Clock()
-        self.z = PatientZ(self.clock, z_um=z_um, **z_more)  # type: ignore[arg-type]
-        self.xy = SimulatedXYStage(
-            (-1e6, -1e6, 1e6, 1e6), clock=self.clock, sleep=self.sleep, at_um=(1000.0, 1000.0)
-        )
-        self.state = RunState()
-        self.state.ready()
-        self.z_guard = Guard(LIMITS, self.z, self.state, self.clock)
-        limits = XYLimits(WINDOW, UP_UM * (up or 1), up, near_um=1500.0, max_smear_um=0.2)
-        self.guard = XYGuard(
-            limits,
-            self.xy,
-            self.z,
-            lambda: self.state.may_move,
-            self.z_guard.send_by_hand,
-            lambda x, y: 0 <= x <= 10_000 and 0 <= y <= 10_000,
-        )
-
-    def sleep(self, seconds: float) -> None:
-        self.clock.now_ns += round(seconds * 1e9)
-
-    def send(self, x_um: float, y_um: float) -> None:
-        self.guard.send(x_um, y_um)
-        self.xy.wait(100.0)
-
-    def refused(self, call: Callable[[], object]) -> str:
-        """The reason; the slide did not move."""
-        before = self.xy.moves
-        with pytest.raises(MoveRefused) as refused:
-            call()
-        assert self.xy.moves == before
-        assert self.guard.refused[refused.value.reason] > 0
-        return refused.value.reason
+from tests.support.xy_bench import FOCUS_UM, UP_UM, WINDOW, Bench
 
 
 def test_near_ways_on_the_specimen_leave_z_in_focus() -> None:
@@ -251,55 +195,8 @@ def test_a_line_lies_on_the_specimen() -> None:
     assert hole.refused(lambda: hole.guard.sweep(9000.0, 5000.0, None)) == "off-specimen"
 
 
-def test_a_smeared_frame_corrects_no_focus() -> None:
-    """15 us at 11 mm/s are 0.17 um, half a pixel; a millisecond is 32 of them."""
-    bench = Bench()
-    bench.guard.limits = XYLimits(WINDOW, UP_UM, 1, 1500.0, max_smear_um=0.35)
-    bench.guard.sweep(9500.0, 11_000.0, Trigger(1500.0, 749.0, 10))
-    bench.xy.wait(100.0)
-    pulses = bench.xy.triggered()
-    for a, b in pairwise(pulses):
-        bench.guard.check_sharp(a.time_ns, a.time_ns + 15_000)
-        times = (a.time_ns, a.time_ns + MS)
-        assert bench.refused(lambda t=times: bench.guard.check_sharp(*t)) == "smeared"  # type: ignore[misc]
-        assert b.count == a.count + 1
-    at_rest = bench.clock() - MS
-    bench.guard.check_sharp(at_rest, at_rest + MS)
-
-
-def test_a_frame_of_which_nobody_knows_the_smear_corrects_no_focus() -> None:
-    bench = Bench()
-    future = bench.clock() + MS
-    assert bench.refused(lambda: bench.guard.check_sharp(0, bench.clock())) == "no-history"
-    assert bench.refused(lambda: bench.guard.check_sharp(bench.clock(), future)) == "no-history"
-    bench.guard.limits = XYLimits(WINDOW, UP_UM, 1, 1500.0, max_smear_um=math.nan)
-    now = bench.clock()
-    assert bench.refused(lambda: bench.guard.check_sharp(now, now)) == "smeared"
-
-
-def test_what_has_not_settled_counts_as_moving() -> None:
-    bench = Bench()
-    bench.guard.send(1100.0, 1000.0)
-    bench.sleep(bench.xy._x.end_s - bench.clock() / 1e9 + 0.001)
-    assert not bench.xy.status().moving
-    assert bench.refused(lambda: bench.guard.send(1200.0, 1000.0)) == "moving"
-    other = Bench()
-    unsettled = replace(other.z.status(), settled_ns=None)
-    other.z.status = lambda: unsettled  # type: ignore[method-assign]
-    assert other.refused(lambda: other.guard.send(1100.0, 1000.0)) == "z-moving"
-
-
 def test_z_that_is_latched_on_its_way_up_keeps_the_slide() -> None:
     bench = Bench()
     wait = bench.z.wait
     bench.z.wait = lambda timeout_s: replace(wait(timeout_s), latched="LIMIT")  # type: ignore[method-assign]
     assert bench.refused(lambda: bench.guard.send(9000.0, 9000.0)) == "z-latched"
-
-
-def test_what_is_not_known_of_the_way_counts_as_smear() -> None:
-    bench = Bench()
-    now = bench.clock()
-    bench.xy.resolution_um = 0.19  # 0.095 um either way, at both ends: 0.19 in all
-    bench.guard.check_sharp(now, now)
-    bench.xy.resolution_um = 0.21
-    assert bench.refused(lambda: bench.guard.check_sharp(now, now)) == "smeared"
