@@ -79,7 +79,7 @@ def test_tests_stand_where_their_package_stands(package: str) -> None:
     assert not astray
 
 
-@pytest.mark.parametrize("package", [*PACKAGES, "benchmarks"])
+@pytest.mark.parametrize("package", [*PACKAGES, "benchmarks", "tests"])
 def test_modules_are_short(package: str) -> None:
     lines = {
         path.relative_to(ROOT).as_posix(): len(path.read_text("utf-8").splitlines())

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from edge.measure.preprocess import PatchGrid
 from simulator.optics import NOMINAL, SlideOptics
 from simulator.render import Renderer, expose
 from simulator.slide import draw_variation, make_specimen
@@ -63,3 +64,11 @@ def write(folder: Path, stacks, focus_um: float | None = FOCUS_UM, um_per_px="0.
 def optics(w040=0.45, colour=1.0):
     """Of the slide."""
     return SlideOptics(w040, colour)
+
+
+#: few patches: quick
+SMALL = PatchGrid(2, 2)
+
+
+def silent(line):
+    """Say nothing."""

@@ -1,5 +1,4 @@
-"""Adaptation: labels against the simulator's truth, every refusal, and a whole run on a strange
-instrument."""
+"""A whole adaptation to a strange instrument, the fields that it keeps, and every refusal."""
 
 from __future__ import annotations
 
@@ -7,9 +6,7 @@ import argparse
 import dataclasses
 import json
 from dataclasses import replace
-from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -22,290 +19,19 @@ from edge.latency import Lap
 from edge.measure.importance import ClassRule
 from edge.measure.photometry import PHOTOMETRY
 from edge.measure.preprocess import PatchGrid
-from edge.measure.sharpness import LUMINANCE, gradient_energy
 from edge.open_sensor import build_sensor
 from edge.optics import Objective
 from edge.settings import ModelSettings
 from engines.manifest import Manifest
-from simulator.render import Renderer
-from simulator.sharpness import peak_um
 from tests.support import made_stacks as made
+from tests.support.made_stacks import SMALL, silent
 from training.adapt import tune, verb
 from training.adapt.interval import fit_few
-from training.adapt.label import label
 from training.adapt.material import AdaptRefused, read_material
 from training.adapt.pools import dpn_pool, rin_pool
-from training.adapt.sharpness import block_energy, dip, noise_floor, octave_for, peak
 from training.augment import dpn_batch, rin_batch
 from training.labels import pack_label, sharpness_at, window_label
 from training.pool import Pool
-
-FINE = np.arange(-6.0, 6.1, 0.75)
-SHARED = Path(__file__).parents[4] / "shared" / "data" / "zstacks" / "manifest.csv"
-SMALL = PatchGrid(2, 2)
-
-
-def silent(line):
-    """Say nothing."""
-
-
-def labelled(images, away_um, focus_um=None, grid=SMALL):
-    return label(list(made.FOCUS_UM + np.asarray(away_um)), lambda i: images[i], grid, focus_um)
-
-
-# --- where the focus is --------------------------------------------------------------------------
-
-
-def test_a_peak_is_found_between_uneven_planes():
-    z = np.array([-9.0, -5, -3, -1, 0.5, 2, 4, 8])
-    place = peak(z, 1.0 / (1.0 + ((z - 0.8) / 1.5) ** 2))
-    assert place.z_um == pytest.approx(0.8, abs=0.05)
-    assert not place.edge
-    assert not place.reversed_contrast
-
-
-def test_a_dip_between_two_maxima_is_the_focus():
-    z = np.arange(-6.0, 6.1, 0.5)
-    curve = np.exp(-0.5 * ((z - 2.4) / 1.2) ** 2) + 0.8 * np.exp(-0.5 * ((z + 1.6) / 1.2) ** 2)
-    place = dip(z, curve)
-    assert place.reversed_contrast
-    assert place.z_um == pytest.approx(0.3, abs=0.3)
-    assert place.reach_um == pytest.approx(2.4 - place.z_um, abs=0.3)
-
-
-def test_a_peak_at_an_end_is_marked():
-    place = peak(np.arange(5.0), np.array([0.1, 0.2, 0.4, 0.7, 1.0]))
-    assert place.edge
-    assert place.z_um == 4.0
-
-
-@pytest.mark.parametrize("lump", [0.1, 0.5])
-def test_a_lower_maximum_is_no_reversal(lump):
-    """Dust, and the second maximum that a stain's own phase makes."""
-    z = np.arange(-5.0, 5.1, 1.0)
-    curve = np.exp(-0.5 * (z / 1.2) ** 2)
-    curve[2] += lump
-    assert dip(z, curve) is None
-    assert peak(z, curve).z_um == pytest.approx(0.0, abs=0.2)
-
-
-def blocks(pictures, octave=0):
-    """Energy of blocks and the noise that the checks tell, of each picture."""
-    results = [block_energy(picture, 0, 0) for picture in pictures]
-    return np.stack([f.blocks[octave] for f in results]), [f.noise[octave] for f in results]
-
-
-def test_noise_is_the_floor_and_detail_is_not():
-    rng = np.random.default_rng(0)
-    flat = np.clip(rng.normal(200, 4, (5, 128, 128, 3)), 0, 255).astype(np.uint8)
-    quiet = noise_floor(*blocks(flat))
-    flat[2, 32:48, 32:48] = rng.integers(0, 256, (16, 16, 1))
-    lively, noise = blocks(flat)
-    floor = noise_floor(lively, noise)
-    assert floor == pytest.approx(quiet, rel=0.1)
-    assert lively[2, 2, 2] > 50 * floor
-    busy = rng.integers(0, 256, (128, 128, 1)).repeat(3, 2).astype(np.uint8)
-    busy = cv2.GaussianBlur(busy, (0, 0), 2.5)  # detail, and next to no noise, in every plane
-    everywhere, noise = blocks([busy] * 5)
-    assert np.median(everywhere) > 10 * noise_floor(everywhere, noise)
-
-
-def test_the_measure_is_the_one_that_defines_focus():
-    """Gradient energy of luminance at the sensor's own pixel, against the brightness."""
-    rng = np.random.default_rng(1)
-    picture = np.clip(rng.normal(150, 20, (64, 64, 3)), 0, 255).astype(np.uint8)
-    luminance = (picture @ np.array(LUMINANCE)).astype(np.float32)
-    relative = luminance / np.float32(np.median(luminance[::8, ::8]))
-    mean = float(gradient_energy(relative).mean())
-    assert block_energy(picture, 0, 0).blocks[0].mean() == pytest.approx(mean, rel=1e-4)
-
-
-def test_the_finest_octave_that_stands_out_tells():
-    loud, quiet = np.array([[0.0], [2.0], [0.1]]), np.array([[0.0], [0.3], [0.1]])
-    assert octave_for([loud, loud, 9 * loud]) == 0
-    assert octave_for([quiet, loud, 9 * loud]) == 1
-    assert octave_for([quiet, quiet, quiet * 1.2]) == 2
-
-
-def true_focus(made_field, optics=None):
-    """Where the noiseless field has the most gradient energy of luminance, over made.FOCUS_UM."""
-    specimen, slide = made_field
-    renderer = Renderer(specimen, optics or slide.optics)
-    heights = np.arange(-2.0, 2.1, 0.25)
-    energy = [float(gradient_energy(renderer.luminance(float(z))).mean()) for z in heights]
-    return float(peak_um(heights, np.array(energy)))
-
-
-@pytest.mark.parametrize(("kind", "step_um"), [("cell", 1.0), ("tissue", 1.0), ("tissue", 0.5)])
-def test_measured_focus_is_that_of_the_definition(kind, step_um):
-    """Also where the specimen's phase makes a second maximum beside it."""
-    specimen, slide = made.field(3, kind=kind)
-    for layer in specimen.layers:
-        layer.phase = layer.phase * np.float32(2.0 / slide.phase_share)
-    away = np.arange(-6.0, 6.1, step_um)
-    labels = labelled(made.pictures((specimen, slide), away), away)
-    true = true_focus((specimen, slide))
-    assert labels.measured_um - made.FOCUS_UM == pytest.approx(true, abs=0.3 * step_um)
-    assert not labels.edge
-    assert not labels.reversed_contrast
-    assert labels.octave == 0
-    assert labels.informative == 4
-
-
-def test_noise_moves_the_focus_to_a_coarser_octave_only_where_it_must():
-    field = made.field(3, kind="tissue")
-    images = made.pictures(field, FINE)
-    rng = np.random.default_rng(2)
-    noisy = np.clip(images + rng.normal(0, 20, images.shape), 0, 255).astype(np.uint8)
-    true = made.FOCUS_UM + true_focus(field)
-    labels = labelled(noisy, FINE)
-    assert labels.octave == 0
-    assert labels.measured_um == pytest.approx(true, abs=0.25)
-
-
-def test_of_planes_that_are_all_near_focus_the_empty_patches_are_told():
-    """Nothing is far enough from focus to show the noise alone."""
-    specimen, slide = made.field(3, kind="tissue")
-    for layer in specimen.layers:
-        for plane in (*layer.dyes.values(), layer.phase):
-            plane[:, 200:] = 0.0
-    away = np.arange(-2.5, 2.6, 0.5)
-    labels = labelled(made.pictures((specimen, slide), away), away)
-    true = made.FOCUS_UM + true_focus((specimen, slide))
-    assert labels.measured_um == pytest.approx(true, abs=0.15)
-    assert labels.richness[:, 0].min() > 0.8 > 0.5 > labels.richness[:, 1].max()
-
-
-@pytest.mark.parametrize(("optics", "within_um"), [((0.0, 0.0), 0.15), ((0.45, 1.0), 0.35)])
-def test_an_unstained_specimen_is_focused_where_contrast_reverses(optics, within_um):
-    specimen, slide = made.field(4)
-    away = np.arange(-9.0, 9.1, 0.75)
-    images = made.pictures((made.phase_only(specimen), slide), away, made.optics(*optics))
-    if optics == (0.0, 0.0):
-        plain = [float(image[..., 1].std()) for image in images]
-        assert plain[len(away) // 2] < 0.8 * max(plain)  # least contrast in focus: the trap
-    labels = labelled(images, away)
-    assert labels.reversed_contrast
-    assert labels.measured_um == pytest.approx(made.FOCUS_UM, abs=within_um)
-    assert labels.informative == 4
-
-
-def test_pictures_of_nothing_have_no_focus():
-    away = np.arange(-3.0, 3.1, 1.0)
-    labels = labelled(np.full((len(away), 512, 512, 3), 200, np.uint8), away)
-    assert np.isnan(labels.measured_um)
-    assert labels.informative == 0
-
-
-def test_tilt_is_seen_and_flat_stays_flat():
-    away = np.arange(-8.0, 8.1, 1.0)
-    shape, grid = (512, 1344), PatchGrid(2, 6)
-    steep = made.pictures(made.field(6, shape, tilt=10.0), away)
-    labels = labelled(steep, away, made.FOCUS_UM, grid)
-    true = 10.0 * shape[1] * 0.34e-3
-    assert labels.tilt_um == pytest.approx(true, rel=0.35)
-    assert labels.height_um[:, -1].mean() > 1.0 > -1.0 > labels.height_um[:, 0].mean()
-    flat = labelled(made.pictures(made.field(6, shape), away), away, made.FOCUS_UM, grid)
-    assert not flat.tilt_um
-    assert not flat.height_um.any()
-
-
-def test_dirt_on_another_plane_is_no_content():
-    away = np.arange(-12.0, 12.1, 1.5)
-    images = made.pictures(made.field(6, coverage="blank"), away)
-    rng = np.random.default_rng(1)
-    dirt = rng.integers(0, 2, (60, 60, 1)) * 90
-    images[-2, 60:120, 60:120] -= np.minimum(dirt, images[-2, 60:120, 60:120]).astype(np.uint8)
-    assert labelled(images, away, made.FOCUS_UM).informative == 0
-
-
-@pytest.mark.skipif(not SHARED.exists(), reason="the real stacks are beside the checkout only")
-def test_real_unstained_yeast():
-    planes = stacks(read_manifest(SHARED))["yeast_bf"]
-    images = [np.pad(read_pixels(p), ((0, 20), (0, 17), (0, 0)), "edge") for p in planes]
-    z = np.array([p.z_um for p in planes])
-    curve = np.array([block_energy(image, 0, 0).blocks[-1][:3, :3].mean() for image in images])
-    place = dip(z, curve - curve.min())
-    assert place is not None
-    assert abs(place.z_um - planes[0].focus_z_um) < 1.0
-
-
-# --- what is refused -----------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def one(tmp_path_factory):
-    """A stack of 13 planes of a dense field, as pictures."""
-    away = np.arange(-12.0, 12.1, 2.0)
-    return away, made.pictures(made.field(7), away)
-
-
-def refused(manifest, hold_out=(), um_per_px=None):
-    with pytest.raises(AdaptRefused) as caught:
-        read_material(manifest, hold_out, um_per_px, silent)
-    return str(caught.value)
-
-
-def test_stacks_that_cannot_teach_are_refused(tmp_path, one):
-    away, images = one
-    few = slice(3, 9)
-    manifest = made.write(tmp_path, {"a": (away[few], images[few])})
-    assert "'a': 6 planes are too few, 7 are the least" in refused(manifest)
-    manifest = made.write(tmp_path, {"a": (away[5:], images[5:])})
-    assert "1 planes more than 1 um below focus" in refused(manifest)
-    assert "0 planes more than 1 um below focus, 2 are the least: no sign" in refused(
-        made.write(tmp_path, {"a": (away[6:], images[6:])})
-    )
-    assert "the sharpest plane is at an end of z 100..112 um" in refused(
-        made.write(tmp_path, {"a": (away[6:], images[6:])}, focus_um=None)
-    )
-
-
-def test_planes_too_far_apart_to_teach_are_refused(tmp_path, one):
-    """Of a thick object at low power: the networks' distances end at 60 um."""
-    away, images = one
-    wide = {"a": (20.0 * away, images)}
-    assert "'a': 3 of 13 planes lie within 55 um of focus, as far as the networks" in refused(
-        made.write(tmp_path, wide)
-    )
-
-
-def test_a_field_without_content_is_refused(tmp_path):
-    away = np.arange(-12.0, 12.1, 2.0)
-    empty = made.pictures(made.field(8, coverage="blank"), away)
-    assert "no content" in refused(made.write(tmp_path, {"a": (away, empty)}))
-
-
-def test_step_pixel_size_and_names_must_be_known(tmp_path, one):
-    manifest = made.write(tmp_path, {"a": one})
-    assert "there is no such stack (a)" in refused(manifest, ["b"])
-    assert "names every stack" in refused(manifest, ["a"])
-    silent_one = made.write(tmp_path, {"a": one}, um_per_px="")
-    assert "um_per_px is empty: name it with --um-per-px" in refused(silent_one)
-    assert read_material(silent_one, (), 0.5, silent).um_per_px == 0.5
-    text = manifest.read_text().replace(",88.000,", ",,", 1)
-    manifest.write_text(text)
-    with pytest.raises(Exception, match=r"manifest\.csv:2: z_um must not be empty"):
-        read_material(manifest, (), None, silent)
-
-
-def test_two_sensors_in_one_manifest_are_refused(tmp_path, one):
-    away, images = one
-    stacks_of = {"a": one, "b": (away, images[:, :480])}
-    assert "512 x 480 px, the first frame has 512 x 512" in refused(made.write(tmp_path, stacks_of))
-    tiny = {"a": (away, images[:, :60, :63])}
-    assert "63 x 60 px is too small, a patch of 224 x 224 px" in refused(made.write(tmp_path, tiny))
-
-
-def test_a_useless_stack_among_good_ones_is_left_out(tmp_path, one):
-    away, images = one
-    lines: list[str] = []
-    manifest = made.write(tmp_path, {"a": one, "b": (away[:5], images[:5]), "c": one})
-    material = read_material(manifest, (), None, lines.append)
-    assert [s.name for s in (*material.taught, *material.kept)] == ["a", "c"]
-    assert "'b': 5 planes are too few" in material.left_out[0]
-    assert any(line.startswith("left out: stack 'b'") for line in lines)
-
 
 # --- dealing out and cutting ---------------------------------------------------------------------
 
