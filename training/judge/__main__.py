@@ -53,6 +53,7 @@ def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
     scope = parser.add_argument_group("instrument")
     for name in ("na", "um-per-px", "condenser", "curvature-um", "light-tilt-na", "patch-um"):
         scope.add_argument(f"--{name}", type=float, metavar="X")
+    scope.add_argument("--iris", type=_range, metavar="RANGE", help="condenser of each slide")
     scope.add_argument("--wavelength-um", type=float, nargs=3, metavar=("R", "G", "B"))
     camera = parser.add_argument_group("camera")
     for name in ("noise", "exposure", "gamma", "balance", "vignetting"):
@@ -87,9 +88,12 @@ def instrument_of(options: argparse.Namespace) -> JudgeInstrument:
     }))  # fmt: skip
     if not 0.0 < scope.na < scope.index or not 0.0 < scope.condenser <= 1.0:
         raise ConfigError("--na must be above 0 and below 1, --condenser above 0 and at most 1")
+    if options.iris is not None and not 0.0 < options.iris[0] <= options.iris[1] <= 1.0:
+        raise ConfigError("--iris LOW:HIGH must lie above 0 and reach 1 at most")
     return JudgeInstrument(
-        scope, camera, spread, options.shape, options.patch_um or PATCH_UM, options.exact
-    )
+        scope, camera, spread, options.shape, options.patch_um or PATCH_UM, options.exact,
+        iris=options.iris,
+    )  # fmt: skip
 
 
 def _as_options(values: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,16 @@ from training.judge.camera import CameraModel, JudgeCamera
 from training.judge.canvas import F32
 from training.judge.dirt import add_debris, cast, draw_shadows
 from training.judge.exact import OVERSAMPLING, ExactImager
-from training.judge.instrument import PATCH_UM, RGB, SENSOR, Rng, Scope, Spread, draw_slide
+from training.judge.instrument import (
+    PATCH_UM,
+    RGB,
+    SENSOR,
+    Range,
+    Rng,
+    Scope,
+    Spread,
+    draw_slide,
+)
 from training.judge.optics import F64, absorption_focus_um
 from training.judge.picture import (
     LUMINANCE,
@@ -55,7 +64,8 @@ TILE_PX = 336
 @dataclass(frozen=True, slots=True)
 class JudgeInstrument:
     """What is looked through and what is looked at; the same for all slides of a run. `exact` is
-    the share of slides rendered by the sum over the condenser's points."""
+    the share of slides rendered by the sum over the condenser's points. `iris`: of each slide the
+    condenser's aperture is drawn anew from this, as somebody left it."""
 
     scope: Scope = field(default_factory=Scope)
     camera: CameraModel = field(default_factory=CameraModel)
@@ -64,6 +74,7 @@ class JudgeInstrument:
     patch_um: float = PATCH_UM
     exact: float = 0.1
     tile_px: int = TILE_PX
+    iris: Range | None = None
 
 
 class JudgeField:
@@ -74,8 +85,11 @@ class JudgeField:
     """
 
     def __init__(self, instrument: JudgeInstrument, seed: int, number: int, group: str) -> None:
-        self.instrument, self.group = instrument, group
         words = [DOMAIN, seed, zlib.crc32(group.encode()), number]
+        if instrument.iris is not None:  # of its own generator: nothing else changes with it
+            condenser = float(np.random.default_rng([*words, 3]).uniform(*instrument.iris))
+            instrument = replace(instrument, scope=replace(instrument.scope, condenser=condenser))
+        self.instrument, self.group = instrument, group
         rng = np.random.default_rng(words)
         self.slide = draw_slide(rng, instrument.spread)
         self.exact = bool(rng.uniform() < instrument.exact) and group != "blank"
@@ -125,6 +139,7 @@ class JudgeField:
             self.grid,
             content_of(self.richness),
             measure,
+            self.instrument.scope.axial_unit,
         )
 
     def best_by(self, measure: Callable[[F32], F32], weights: RGB = LUMINANCE) -> float:
@@ -217,6 +232,6 @@ class JudgeField:
 
     def _know(self, specimen: Specimen, rich: F64) -> None:
         heights = [layer.z_um for layer in specimen.layers if layer.content]
-        scale = (0.75 / self.instrument.scope.na) ** 2
-        self._reach = (min(heights) - MARGIN_UM * scale, max(heights) + MARGIN_UM * scale)
+        margin_um = MARGIN_UM * self.instrument.scope.axial_unit
+        self._reach = (min(heights) - margin_um, max(heights) + margin_um)
         self.richness, self._stained = rich, specimen.stained

@@ -7,6 +7,7 @@ too high looks at a plane which the light reaches after the specimen.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +38,13 @@ class Scope:
     curvature_um: float = 0.0
     light_tilt_na: float = 0.0
     index: float = 1.0  # of the medium before the objective
+
+    @property
+    def axial_unit(self) -> float:
+        """um along the axis that look like one at NA 0.75: the defocus of the pupil's edge."""
+        return (1.0 - math.sqrt(1.0 - 0.75**2)) / (
+            self.index - math.sqrt(self.index**2 - self.na**2)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 C64 = npt.NDArray[np.complex64]
 
-#: points across the pupil: in focus, and more for each um of defocus (its rings get finer)
+#: points across the pupil: in focus, and more for each nominal um of defocus (finer rings)
 POINTS, POINTS_PER_UM, MOST_POINTS = 96, 17.0, 1200
 
 
@@ -62,7 +62,7 @@ def transfer(
 ) -> tuple[float, C64 | F32, C64 | F32]:
     """Frequency step (cycles per um) of a square grid with zero in its middle, and on it Ha and
     Hp, real where the illumination is centred."""
-    points = int(POINTS + POINTS_PER_UM * (abs(z_um) + 1.0))
+    points = int(POINTS + POINTS_PER_UM * (abs(z_um) / scope.axial_unit + 1.0))
     points = 32 * -(-min(points, MOST_POINTS) // 32)  # few grids, kept
     light = scope.light_tilt_na / scope.na
     _, rho2, pupil, source = _grid(points, min(scope.condenser, 1.0), light)

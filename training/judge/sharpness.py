@@ -62,7 +62,8 @@ class Sharpest:
 
 class Stack:
     """The energy of a measure through focus, plane by plane as it is asked for; `picture` gives
-    the picture at a height, `content` (rows, columns) tells which patches count for the field."""
+    the picture at a height, `content` (rows, columns) tells which patches count for the field;
+    `axial_unit`: planes lie so many times farther apart than at the nominal instrument."""
 
     def __init__(
         self,
@@ -70,15 +71,17 @@ class Stack:
         grid: PatchGrid,
         content: npt.NDArray[np.bool_],
         measure: Callable[[F32], F32] = tenengrad,
+        axial_unit: float = 1.0,
     ) -> None:
         self._picture, self._grid, self._measure = picture, grid, measure
+        self._step_um = FINE_UM * axial_unit
         self._content = content
         self._planes: dict[int, F64] = {}
 
     def patches(self, step: int) -> F64:
-        """Energy of each patch at `step` * FINE_UM."""
+        """Energy of each patch at `step` times FINE_UM and the axial unit."""
         if step not in self._planes:
-            self._planes[step] = self.patches_at(step * FINE_UM)
+            self._planes[step] = self.patches_at(step * self._step_um)
         return self._planes[step]
 
     def patches_at(self, z_um: float) -> F64:
@@ -93,7 +96,7 @@ class Stack:
     def sharpest(self, low_um: float, high_um: float, turns_over: bool = False) -> Sharpest:
         """Look coarsely between two heights, then finely round every patch's best."""
         wide = round(COARSE_UM / FINE_UM)
-        first, last = (round(z / FINE_UM) for z in (low_um, high_um))
+        first, last = (round(z / self._step_um) for z in (low_um, high_um))
         coarse = np.arange(first, last + wide, wide)
         energies = np.array([self.patches(int(step)) for step in coarse])
         wanted = {int(coarse[int(np.argmax(e))]) for e in energies[:, self._content].T}
@@ -115,26 +118,25 @@ class Stack:
         best[~self._content] = field_um
         return Sharpest(field_um, best, self.field(self.patches_at(field_um)))
 
-    @staticmethod
-    def _top(steps: Sequence[int], values: F64, turns_over: bool) -> float:
+    def _top(self, steps: Sequence[int], values: F64, turns_over: bool) -> float:
         if turns_over:
-            return _turn(steps, values)
+            return _turn(steps, values) * self._step_um
         best = int(np.argmax(values))
         near = [steps[best] + n for n in (-1, 0, 1)]
         if not set(near) <= set(steps):
-            return steps[best] * FINE_UM
+            return steps[best] * self._step_um
         three = values[[steps.index(step) for step in near]]
-        return vertex(np.array(near) * FINE_UM, three)
+        return vertex(np.array(near) * self._step_um, three)
 
 
 def _turn(steps: Sequence[int], values: F64) -> float:
-    """The dip between the two highest rises, of evenly spaced steps."""
+    """The dip between the two highest rises, of evenly spaced steps, in steps."""
     rises = [i for i in range(1, len(values) - 1) if values[i] >= max(values[i - 1], values[i + 1])]
     if len(rises) < 2:
-        return steps[int(np.argmin(values))] * FINE_UM
+        return float(steps[int(np.argmin(values))])
     left, right = sorted(sorted(rises, key=lambda i: -values[i])[:2])
     between = slice(left, right + 1)
-    return vertex(np.array(steps[between]) * FINE_UM, -values[between])
+    return vertex(np.array(steps[between], float), -values[between])
 
 
 def content_of(richness: F64) -> npt.NDArray[np.bool_]:

@@ -128,8 +128,16 @@ def _common(job: Job, field: JudgeField, name: str, focus_um: float) -> dict[str
         "stain": slide.stain,
         "exact": str(int(field.exact)),
         "content": str(field.content),
+        **_iris(job, field),
         **_others(job, field),
     }
+
+
+def _iris(job: Job, field: JudgeField) -> dict[str, str]:
+    """As drawn for the slide; older folders have no such column."""
+    if job.instrument.iris is None:
+        return {}
+    return {"condenser": f"{field.instrument.scope.condenser:.4f}"}
 
 
 def _others(job: Job, field: JudgeField) -> dict[str, str]:
@@ -159,7 +167,8 @@ def fill(
 ) -> int:
     """Render what is still missing of `count` slides per group; returns the frames. On several
     processes: the same files. ConfigError for a folder made with other settings or in use."""
-    with StackFolder(out, _settings(job), EXTRA) as folder:
+    extra = EXTRA if job.instrument.iris is None else (*EXTRA, "condenser")
+    with StackFolder(out, _settings(job), extra) as folder:
         left = [w for w in slides(job, count) if stack_id(job, *w) not in folder.done]
         progress, frames = Progress(len(left), quiet), 0
         jobs = [(out.resolve(), job, *each) for each in left]
@@ -172,6 +181,9 @@ def fill(
 
 
 def _settings(job: Job) -> dict[str, object]:
+    bench = asdict(job.instrument)
+    if job.instrument.iris is None:
+        del bench["iris"]  # older folders do not say
     return {
         "seed": job.seed,
         "planes": job.planes,
@@ -180,7 +192,7 @@ def _settings(job: Job) -> dict[str, object]:
         "condition": job.condition,
         "others": job.others,
         **({"near": job.near} if job.near else {}),  # older folders do not say
-        "bench": _listed(asdict(job.instrument)),
+        "bench": _listed(bench),
     }
 
 
