@@ -44,6 +44,7 @@ RUN: dict[str, tuple[str, tuple[int, ...], bool]] = {
 #: the command begins like this -> the tests that run the same verb or module
 ELSEWHERE = {
     r"make (run|test)\b": "tests/test_documents.py",
+    r"make family": "tests/training/family/test_family.py",
     r"make paper|python -m training\.paper": "tests/training/paper/test_paper.py",
     r"make bench": "tests/simulator/bench/test_bench.py",
     r"sparsefocus calibrate --config": "tests/edge/appliance/calibrate/test_calibrate_verb.py",

@@ -50,9 +50,7 @@ class Measured:
 
 def measured(row: Row, plan: Plan, models: Path, out: Path, workers: int | None) -> Measured:
     """Render what is missing, measure what is missing."""
-    job = Job(
-        row.bench(), plan.seed, CONTENT, plan.planes, RANGE_UM * row.unit, condition=row.name
-    )
+    job = Job(row.bench(), plan.seed, CONTENT, plan.planes, RANGE_UM * row.unit, condition=row.name)
     folder = out / "sets" / row.name
     fill(folder, job, plan.slides, quiet=False, workers=workers)
     exposures = read_manifest(folder / MANIFEST)

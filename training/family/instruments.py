@@ -8,7 +8,6 @@ the models' pixels unless a row says more: a ninth of a whole frame's light, so 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from edge.optics import NOMINAL, Objective
@@ -33,7 +32,8 @@ class Row:
     iris: Range = NEAR_TRAINED
     camera: CameraModel = field(default_factory=CameraModel)
     spread: Spread = field(default_factory=Spread)
-    optics: Mapping[str, float] = field(default_factory=dict)
+    curvature_um: float = 0.0  # of the field, and the light's tilt: see Scope
+    light_tilt_na: float = 0.0
     owed: float | None = None
     aim: float | None = None
     side_px: int = SIDE_PX
@@ -48,11 +48,11 @@ class Row:
         here, unit = self.objective, self.unit
         pixels = here.pixel / NOMINAL.pixel
         side = 2 * math.ceil(self.side_px / pixels / 2)
-        scope = replace(
-            Scope(na=here.na, um_per_px=here.um_per_px),
-            axial_colour=tuple(unit * each for each in Scope().axial_colour),
-            **self.optics,
-        )
+        red, green, blue = (unit * each for each in Scope().axial_colour)
+        scope = Scope(
+            na=here.na, um_per_px=here.um_per_px, axial_colour=(red, green, blue),
+            curvature_um=self.curvature_um, light_tilt_na=self.light_tilt_na,
+        )  # fmt: skip
         return JudgeInstrument(
             scope, self.camera, self.spread, (side, side), PATCH_UM * NOMINAL.na / here.na,
             exact=0.0, iris=self.iris,
@@ -80,9 +80,9 @@ def rows() -> tuple[Row, ...]:
         Row("cheap-camera", "Bayer, gamma 2.2, JPEG 85", camera=cheap, owed=0.35, aim=0.25),
         Row("grey-camera", "grey camera", camera=CameraModel(grey=True), owed=0.35, aim=0.25),
         Row("noise-2", "noise x 2", camera=CameraModel(noise=2.0), owed=0.35, aim=0.25),
-        Row("curvature", "field curvature 2 um", optics={"curvature_um": 2.0},
+        Row("curvature", "field curvature 2 um", curvature_um=2.0,
             owed=0.4, aim=0.2, side_px=896),
-        Row("tilted-light", "light tilted by 0.2 NA", optics={"light_tilt_na": 0.2 * 0.75},
+        Row("tilted-light", "light tilted by 0.2 NA", light_tilt_na=0.2 * 0.75,
             owed=0.4, aim=0.2),
         Row("reversed-colour", "axial colour reversed", spread=replace(everyday,
             axial_um=(-1.15, -0.85)), owed=0.4, aim=0.2),

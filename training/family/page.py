@@ -24,7 +24,9 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
 )  # fmt: skip
 
 
-def write(lines: Sequence[tuple[Measured, list[Cell]]], models: Path, plan: Plan, out: Path) -> Path:
+def write(
+    lines: Sequence[tuple[Measured, list[Cell]]], models: Path, plan: Plan, out: Path
+) -> Path:
     """Write the page in one piece; its path."""
     path = out / PAGE
     replace_file(path, text(lines, models, plan))

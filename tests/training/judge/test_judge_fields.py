@@ -183,3 +183,13 @@ def test_other_measures_have_their_best_near_the_sharpest_plane() -> None:
         green = field.best_by(laplacian, (0.0, 1.0, 0.0))
         assert green != field.sharpest.field_um
         assert green == pytest.approx(field.sharpest.field_um, abs=0.5)
+
+
+def test_the_iris_is_drawn_for_each_slide_and_changes_nothing_else() -> None:
+    usual = instrument()
+    left = replace(usual, shape=TINY, iris=(0.45, 0.9))
+    fields = [JudgeField(left, 4, number, "cell dense") for number in (0, 1, 0)]
+    apertures = [field.instrument.scope.condenser for field in fields]
+    assert apertures[0] == apertures[2] != apertures[1]
+    assert all(0.45 <= each <= 0.9 for each in apertures)
+    assert fields[0].slide == JudgeField(replace(usual, shape=TINY), 4, 0, "cell dense").slide

@@ -75,3 +75,15 @@ def test_planes_are_drawn_once_in_each_stratum() -> None:
 def test_groups_are_named_whole_or_by_kind() -> None:
     assert some_groups(["cell"]) == ("cell dense", "cell sparse", "cell ex-sparse")
     assert len(some_groups([])) == 7
+
+
+def test_a_drawn_iris_stands_in_the_manifest_and_none_leaves_the_folder_as_it_was(
+    tmp_path: Path,
+) -> None:
+    plain, drawn = tmp_path / "plain", tmp_path / "drawn"
+    assert main(["--out", str(plain), "--at-um", "0", *ARGUMENTS]) == 0
+    assert main(["--out", str(drawn), "--at-um", "0", "--iris", "0.5:0.6", *ARGUMENTS]) == 0
+    assert "condenser" not in read_manifest(plain / "manifest.csv")[0].extra
+    assert "iris" not in (plain / "settings.json").read_text()
+    assert 0.5 <= float(read_manifest(drawn / "manifest.csv")[0].extra["condenser"]) <= 0.6
+    assert main(["--out", str(tmp_path / "x"), "--iris", "0.5:1.6", *ARGUMENTS]) == 2
