@@ -7,8 +7,9 @@ a simulator runs everything else.
 from __future__ import annotations
 
 import importlib
+import sys
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -16,7 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge.errors import ConfigError
+from edge.errors import CameraStalled, ConfigError, OptionError, SparseFocusError
+from firmware_bridge import plug_ins
 
 
 class PixelFormat(str, Enum):
@@ -130,17 +132,57 @@ def open_camera(name: str, settings: Mapping[str, Any]) -> Camera:
     ConfigError for its settings and for a library that is not installed, CameraStalled when
     there is no such camera or it is in use.
     """
-    if name not in CAMERAS:
-        raise ConfigError(f"camera.driver = {name!r} must be one of {', '.join(sorted(CAMERAS))}")
     check_options(name, settings)
-    module, _, attribute = CAMERAS[name].partition(":")
-    driver = getattr(importlib.import_module(module), attribute)
-    camera: Camera = driver(**settings)
-    return camera
+    if name in CAMERAS:
+        module, _, attribute = CAMERAS[name].partition(":")
+        camera: Camera = getattr(importlib.import_module(module), attribute)(**settings)
+        return camera
+    if name == plug_ins.GIVEN:
+        raise ConfigError(f"camera.driver = {name} {plug_ins.NEEDS_GIVER.format('camera')}")
+    plug_in, driver = _plug_in(name)
+    try:
+        opened = driver(**settings)
+    except (SparseFocusError, OSError):
+        raise
+    except Exception as error:  # whatever a foreign library raises
+        raise CameraStalled(f"camera.driver = {name!r}: {plug_in.broken(error)}") from error
+    if not isinstance(opened, Camera):
+        raise ConfigError(f"camera.driver = {name!r}: {plug_in}: opens no sparsefocus.Camera")
+    return opened
 
 
 def check_options(name: str, settings: Mapping[str, Any]) -> None:
     """Check a camera's options as far as that goes without its library and the camera itself;
-    ConfigError as from `open_camera`. Every driver's module has a `read_options`."""
-    module = importlib.import_module(CAMERAS[name].partition(":")[0])
-    module.read_options(settings)
+    ConfigError as from `open_camera`. Every driver's module of ours has a `read_options`; one of
+    another package may have it, and its options are the parameters of what opens it."""
+    if name == plug_ins.GIVEN:
+        _raise([(key, "is of no use: the camera is given") for key in settings])
+        return
+    if name in CAMERAS:
+        importlib.import_module(CAMERAS[name].partition(":")[0]).read_options(settings)
+        return
+    _, driver = _plug_in(name)
+    _raise(list(plug_ins.signature_faults(driver, settings)))
+    module = sys.modules.get(getattr(driver, "__module__", ""))
+    if read_options := getattr(module, "read_options", None):
+        read_options(settings)
+
+
+def _plug_in(name: str) -> tuple[plug_ins.PlugIn, Callable[..., Any]]:
+    """The driver that another package brings, and what opens it; ConfigError."""
+    try:
+        plug_in = plug_ins.find(plug_ins.CAMERAS, name)
+        if plug_in is not None:
+            return plug_in, plug_in.load()
+    except plug_ins.PlugInBroken as broken:
+        raise ConfigError(f"camera.driver = {name!r}: {broken}") from broken
+    known = ", ".join(sorted((*CAMERAS, *plug_ins.names(plug_ins.CAMERAS))))
+    raise ConfigError(f"camera.driver = {name!r} must be one of {known}")
+
+
+def _raise(faults: list[tuple[str, str]]) -> None:
+    """OptionError for the first of (option, why), with the others in it."""
+    if faults:
+        first, *others = [OptionError("camera.options", key, why) for key, why in faults]
+        first.others = tuple(others)
+        raise first

@@ -96,10 +96,27 @@ class Guard:
         self._stage = stage
         self._state = state
         self._clock = clock
+        self._held = ""
         self._newest_id: int | None = None
         self._last_sent_ns: int | None = None
         self._one_at_a_time = threading.Lock()  # the loop and a hand may ask at once
         self._recent_ns: deque[int] = deque(maxlen=max(1, limits.max_moves_per_s))
+
+    @property
+    def held(self) -> str:
+        """Why every move is refused until `resume`; "" when none is for that reason."""
+        return self._held
+
+    def hold(self, reason: str) -> None:
+        """Refuse every move until `resume`, whoever asks for it: something else needs the glass
+        where it is. No move is being sent when this returns; one under way is not stopped."""
+        with self._one_at_a_time:
+            self._held = reason or "no reason was given"
+
+    def resume(self) -> None:
+        """End a hold."""
+        with self._one_at_a_time:
+            self._held = ""
 
     def send(self, plan: Plan, frame: Frame) -> int | None:
         """Send a Move; returns the time it was sent (monotonic ns), None for other plans.
@@ -171,6 +188,8 @@ class Guard:
     def _check_state(self, now_ns: int) -> None:
         if not self._state.may_move:
             raise MoveRefused("state", f"the runtime is {self._state.name}")
+        if self._held:
+            raise MoveRefused("held", self._held)
         recent = self._recent_ns
         if len(recent) == recent.maxlen and not now_ns - recent[0] >= 1_000_000_000:
             raise MoveRefused("rate", f"more than {recent.maxlen} moves in a second")

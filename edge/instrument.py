@@ -14,6 +14,7 @@ from typing import Any
 from edge.camera import Camera
 from edge.errors import ConfigError
 from edge.settings import StageSettings
+from firmware_bridge import plug_ins
 from firmware_bridge.stage import STAGES, Stage, open_stage
 from firmware_bridge.stage_options import StageOptionError, check_options
 from firmware_bridge.stages.scaled import ScaledStage, to_units
@@ -61,6 +62,14 @@ def calibrated(stage: Stage, settings: StageSettings) -> Stage:
     return ScaledStage(stage, settings.um_per_unit, settings.reference_um)
 
 
+def _check_driver(name: str) -> None:
+    if name == plug_ins.GIVEN:
+        raise ConfigError(f"stage.driver = {name} {plug_ins.NEEDS_GIVER.format('stage')}")
+    known = sorted((*STAGES, *plug_ins.names(plug_ins.STAGES)))
+    if name not in known:
+        raise ConfigError(f"stage.driver = {name!r} must be one of {', '.join(known)}")
+
+
 def open_stage_of(settings: StageSettings, stop_first: bool = False) -> Stage:
     """Open the stage that the config names, in um of focus for whoever opens it.
 
@@ -69,10 +78,7 @@ def open_stage_of(settings: StageSettings, stop_first: bool = False) -> Stage:
     than that of the calibration, StageError otherwise. `stop_first`: see `open_stage`; who only
     wants to stop it is not asked which one it is.
     """
-    if settings.driver not in STAGES:
-        raise ConfigError(
-            f"stage.driver = {settings.driver!r} must be one of {', '.join(sorted(STAGES))}"
-        )
+    _check_driver(settings.driver)
     ends = settings.z_min_um, settings.z_max_um
     low, high = (to_units(end, settings.um_per_unit, settings.reference_um) for end in ends)
     window = {"z_min_um": low, "z_max_um": high}
@@ -80,6 +86,8 @@ def open_stage_of(settings: StageSettings, stop_first: bool = False) -> Stage:
         check_options(settings.driver, settings.options)
     except StageOptionError as error:
         raise ConfigError(f"stage.options.{error.key} {error.why}") from error
+    except plug_ins.PlugInBroken as broken:
+        raise ConfigError(f"stage.driver = {settings.driver!r}: {broken}") from broken
     stage = open_stage(settings.driver, {**window, **settings.options}, stop_first)
     try:
         if not stop_first:

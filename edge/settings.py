@@ -8,7 +8,7 @@ default.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from edge.measure.preprocess import MAX_PATCHES
 from edge.optics import Objective
 from engines.engine import MODELS
 from engines.gpu.frame import MEMORY
+from firmware_bridge import plug_ins
 from firmware_bridge.stage import STAGES
 
 BACKENDS = ("auto", "cpu", "gpu")
@@ -51,6 +52,7 @@ class Key:
     low: float = 0
     high: float = 0
     choices: tuple[str, ...] = ()
+    more: Callable[[], tuple[str, ...]] = tuple  # words that what is installed here adds
 
 
 def key(
@@ -61,10 +63,11 @@ def key(
     *,
     choices: tuple[str, ...] = (),
     default: Any = MISSING,
+    more: Callable[[], tuple[str, ...]] = tuple,
 ) -> Any:
     """A field that the config file may give; without a default it must."""
-    more = {} if default is MISSING else {"default": default}
-    return field(metadata={"key": Key(kind, text, low, high, choices)}, **more)
+    usual = {} if default is MISSING else {"default": default}
+    return field(metadata={"key": Key(kind, text, low, high, choices, more)}, **usual)
 
 
 def options(text: str) -> Any:
@@ -76,7 +79,10 @@ def options(text: str) -> Any:
 class CameraSettings:
     """`driver` is a name in edge.camera.CAMERAS; `options` go to it as keyword arguments."""
 
-    driver: str = key("choice", "the driver (docs/cameras.md)", choices=tuple(sorted(CAMERAS)))
+    driver: str = key("choice", "the driver (docs/cameras.md), or one that an installed package "
+                      "brings; given: the program's own (docs/python.md)",
+                      choices=(*sorted(CAMERAS), plug_ins.GIVEN),
+                      more=lambda: plug_ins.names(plug_ins.CAMERAS))  # fmt: skip
     period_ms: float = key("number", "ms between frames", 1, 10_000)
     options: Mapping[str, Any] = options("of the driver (docs/cameras.md)")
     made_with: Mapping[str, Any] = field(default_factory=dict)  # what the calibration says of it
@@ -95,7 +101,10 @@ class StageSettings:
     `options` are in the controller's own um.
     """
 
-    driver: str = key("choice", "the driver (docs/stages.md)", choices=tuple(sorted(STAGES)))
+    driver: str = key("choice", "the driver (docs/stages.md), or one that an installed package "
+                      "brings; given: the program's own (docs/python.md)",
+                      choices=(*sorted(STAGES), plug_ins.GIVEN),
+                      more=lambda: plug_ins.names(plug_ins.STAGES))  # fmt: skip
     z_min_um: float = key("number", "um; no move ends below it", -TRAVEL_UM, TRAVEL_UM)
     z_max_um: float = key("number", "um, above z_min_um; no move ends above it",
                           -TRAVEL_UM, TRAVEL_UM)  # fmt: skip

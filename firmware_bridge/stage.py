@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from firmware_bridge.errors import StageUncertain
+from firmware_bridge import plug_ins
+from firmware_bridge.errors import StageError, StageRefused, StageUncertain
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,8 @@ def open_stage(name: str, settings: Mapping[str, Any], stop_first: bool = False)
     `stop_first`: stop the axis before anything else is asked, whatever the questions end in. What
     fails here leaves the position as uncertain as it was before: nothing of ours moved.
     """
+    if name not in STAGES:
+        return _open_plug_in(name, settings, stop_first)
     module, _, attribute = STAGES[name].partition(":")
     driver = getattr(importlib.import_module(module), attribute)
     try:
@@ -139,4 +142,33 @@ def open_stage(name: str, settings: Mapping[str, Any], stop_first: bool = False)
     except StageUncertain as error:
         error.glass_may_have_moved = False
         raise
+    return stage
+
+
+def _open_plug_in(name: str, settings: Mapping[str, Any], stop_first: bool) -> Stage:
+    """The same for a driver of another package; StageRefused("CONFIG") where it cannot be used.
+
+    One that knows no `stop_first` is opened, and stopped then.
+    """
+    try:
+        plug_in = plug_ins.find(plug_ins.STAGES, name)
+        if plug_in is None:
+            raise KeyError(name)
+        driver = plug_in.load()
+    except plug_ins.PlugInBroken as broken:
+        raise StageRefused("CONFIG", f"driver {name!r}: {broken}") from broken
+    knows = stop_first and plug_ins.takes(driver, "stop_first")
+    try:
+        stage = driver(**settings, **({"stop_first": True} if knows else {}))
+    except StageUncertain as error:
+        error.glass_may_have_moved = False
+        raise
+    except (StageError, OSError):
+        raise
+    except Exception as error:  # whatever a foreign library raises
+        raise StageError(f"driver {name!r}: {plug_in.broken(error)}") from error
+    if not isinstance(stage, Stage):
+        raise StageRefused("CONFIG", f"driver {name!r}: {plug_in}: opens no sparsefocus.Stage")
+    if stop_first and not knows:
+        stage.stop()
     return stage

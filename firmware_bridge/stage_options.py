@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from firmware_bridge import plug_ins
 from firmware_bridge.errors import StageRefused
 from firmware_bridge.stages.motion_options import MOST, MotionOptions
 
@@ -141,6 +142,9 @@ STAGE_OPTIONS: Mapping[str, Mapping[str, Option]] = {
 }
 
 
+_WINDOW = ("z_min_um", "z_max_um")
+
+
 def check_options(driver: str, given: Mapping[str, Any]) -> None:
     """StageOptionError for the first of `option_faults`; KeyError for an unknown driver."""
     for fault in option_faults(driver, given):
@@ -149,10 +153,21 @@ def check_options(driver: str, given: Mapping[str, Any]) -> None:
 
 def option_faults(driver: str, given: Mapping[str, Any]) -> Iterator[StageOptionError]:
     """One for each option that the driver does not have, does not take, or needs and was not
-    given; KeyError for an unknown driver."""
+    given; KeyError for an unknown driver, PlugInBroken for one of another package that cannot be
+    loaded: its options are the parameters of what opens it."""
+    if driver == plug_ins.GIVEN:
+        yield from (StageOptionError(key, "is of no use: the stage is given") for key in given)
+        return
+    if driver not in STAGE_OPTIONS:
+        if (plug_in := plug_ins.find(plug_ins.STAGES, driver)) is None:
+            raise KeyError(driver)
+        ours = (*_WINDOW, "stop_first")
+        for key, why in plug_ins.signature_faults(plug_in.load(), given, ours):
+            yield StageOptionError(key, why)
+        return
     table = STAGE_OPTIONS[driver]
     for key, value in given.items():
-        if key in ("z_min_um", "z_max_um"):
+        if key in _WINDOW:
             yield StageOptionError(key, "belongs into the section itself")
         elif key not in table:
             why = f"is not an option of this driver, which has {', '.join(table)}"

@@ -31,22 +31,29 @@ MAX_AGE_MS = 5000.0  # rendering takes the cores that measure
 
 
 class Demo:
-    """A context manager; `rig` and `config` are what `run` would have made of a file."""
+    """A context manager; `rig` and `config` are what `run` would have made of a file.
+
+    `by_itself`: the slide goes on to another field after FRAMES frames, else when it is told.
+    """
 
     def __init__(
-        self, quiet: bool = False, seed: int = SEED, shape: tuple[int, int] = SHAPE
+        self,
+        quiet: bool = False,
+        seed: int = SEED,
+        shape: tuple[int, int] = SHAPE,
+        by_itself: bool = True,
     ) -> None:
         nominal = read_config(NOMINAL)
         self.config: Config = replace(nominal, loop=replace(nominal.loop, max_age_ms=MAX_AGE_MS))
         self._instrument = SimulatedInstrument(self.config, seed, dirt=0.0, shape=shape)
-        self._quiet = quiet
+        self._quiet, self._by_itself = quiet, by_itself
         self.camera: DemoCamera
 
     def __enter__(self) -> Demo:
         with contextlib.ExitStack() as opened:
             bench = opened.enter_context(self._instrument)
             self.rig: Rig = bench.rig
-            self.camera = DemoCamera(bench, self._quiet)
+            self.camera = DemoCamera(bench, self._quiet, self._by_itself)
             self.rig.camera = self.camera
             self._opened = opened.pop_all()
         return self
@@ -62,13 +69,16 @@ class Demo:
 class DemoCamera(Camera):
     """The simulated camera, and a slide that goes on to another field after FRAMES frames.
 
-    `on_new_field` is called when the next frame will show another one, as a scanner would.
+    `on_new_field` is called when the next frame will show another one, as a scanner would. Not
+    `by_itself`: only `go_on` brings another field.
     """
 
-    def __init__(self, bench: SimulatedInstrument, quiet: bool = False) -> None:
+    def __init__(
+        self, bench: SimulatedInstrument, quiet: bool = False, by_itself: bool = True
+    ) -> None:
         self._microscope, self._mechanics = bench.microscope, bench.mechanics
         self._camera = SimulatedCamera(bench.microscope, bench.mechanics)
-        self._quiet = quiet
+        self._quiet, self._by_itself = quiet, by_itself
         self._groups = cycle(FIELDS)
         self._left = 0
         self._truth: FieldTruth | None = None
@@ -80,11 +90,15 @@ class DemoCamera(Camera):
             self._load()
         frame = self._camera.next(timeout_s)
         self._note(frame)
-        self._left -= 1
+        self._left -= self._by_itself
         if not self._left:
             self._say()
             self.on_new_field()
         return frame
+
+    def go_on(self) -> None:
+        """The next frame shows another field."""
+        self._left = 0
 
     def close(self) -> None:
         self._camera.close()

@@ -79,6 +79,8 @@ REAL_TIME = (
     "tests/firmware_bridge/test_stops.py",
     "tests/simulator/bench/test_bench.py",
     "tests/simulator/test_scan.py",
+    "tests/sparsefocus/test_embedding.py",
+    "tests/sparsefocus/test_own_drivers.py",
     "tests/test_closed_loop.py",
     "tests/test_commands.py",
     "tests/test_native_stage_closed_loop.py",

@@ -144,6 +144,6 @@ def test_typed_packages_say_so() -> None:
     done = subprocess.run(
         ["git", "ls-files", "*/py.typed"], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    for name in ("edge", "engines", "firmware_bridge", "simulator", "training"):
+    for name in ("edge", "engines", "firmware_bridge", "simulator", "sparsefocus", "training"):
         assert (ROOT / name / "py.typed").exists()
         assert done.returncode or f"{name}/py.typed" in done.stdout

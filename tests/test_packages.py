@@ -72,7 +72,7 @@ def test_the_wheel_has_every_file_of_its_packages_and_the_c_compiled(
 ) -> None:
     with zipfile.ZipFile(packages[1]) as archive:
         names = set(archive.namelist())
-    inside = tracked("edge", "engines", "firmware_bridge", "simulator", "training")
+    inside = tracked("edge", "engines", "firmware_bridge", "simulator", "sparsefocus", "training")
     missing = set(inside) - names
     assert all(name.startswith("training/baselines/trained/") for name in missing), missing
     if shutil.which("cc") or shutil.which("gcc"):
@@ -129,7 +129,9 @@ def test_it_runs_in_an_empty_folder_without_home_compiler_or_name(
     native = "from edge.measure.scale import Scaler; print(Scaler(1).native)"
     if "linux" in packages[1].name:
         assert run("-c", native).strip() == "True"
-    command = ("-m", "edge.appliance.cli")
+    door = "import sparsefocus, sparsefocus.testing as t; print(sparsefocus.open, t.failures)"
+    assert "open_focus" in run("-c", door)
+    command = ("-m", "sparsefocus")
     assert "0.1.0" in run(*command, "--version")
     simulated = ("simulate", "--fields", "1", "--start-um", "4", "--kind", "cell")
     assert "IN_FOCUS" in run(*command, *simulated)

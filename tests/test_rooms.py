@@ -14,7 +14,7 @@ BY_NAME = {
     "tensorrt": {"engines/gpu/tensorrt_library.py", "engines/gpu/ready.py"},
     "pycuda.driver": {"engines/gpu/cuda.py"},
 }
-PACKAGES = ("edge", "engines", "firmware_bridge", "simulator", "training")
+PACKAGES = ("edge", "engines", "firmware_bridge", "simulator", "sparsefocus", "training")
 
 
 def arrows(package: str) -> set[tuple[str, str]]:

@@ -33,6 +33,7 @@ from edge.settings import (
     ScanSettings,
     StageSettings,
 )
+from firmware_bridge.plug_ins import PlugInBroken
 from firmware_bridge.stage_options import option_faults
 
 PLAY_MARGIN_UM = 0.5
@@ -121,8 +122,9 @@ def _camera(s: Section) -> CameraSettings:
     except OptionError as error:
         for fault in (error, *error.others):
             s.keep_option("options", fault.key, fault.why)
-    except ConfigError as error:
-        s.keep(None, "", f"{error}")
+    except ConfigError as error:  # names its place itself
+        place, _, why = f"{error}".removeprefix("camera.").partition(" ")
+        s.keep(None, place, why)
     return CameraSettings(**given)
 
 
@@ -138,8 +140,11 @@ def _stage(s: Section) -> StageSettings:
             given["calibration"] = str(given["calibration"])
     given["z_max_um"] = _above(s, "z_max_um", given["z_min_um"], "z_min_um")
     if WRONG not in (given["driver"], given["options"]):
-        for fault in option_faults(given["driver"], given["options"]):
-            s.keep_option("options", fault.key, fault.why)
+        try:
+            for fault in option_faults(given["driver"], given["options"]):
+                s.keep_option("options", fault.key, fault.why)
+        except PlugInBroken as broken:
+            s.keep(None, "driver", f"= {given['driver']!r}: {broken}")
     return StageSettings(**given)
 
 

@@ -75,7 +75,7 @@ def run(options: argparse.Namespace, ask: Callable[[str], str] = input) -> int:
             tell(f"sparsefocus: {fault}")
         return WRONG_USE
     write_result(text, options.file, "init")
-    write_result(json_text(schema()), options.file.with_name(NAME), "init")
+    write_result(json_text(schema(installed=True)), options.file.with_name(NAME), "init")
     print(f"{options.file} and {NAME} (for editors) are written. Next:")
     if calibrating:
         print(f"  sparsefocus check-config --calibrating {options.file}")

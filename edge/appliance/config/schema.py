@@ -16,6 +16,7 @@ from edge.appliance.files import json_text
 from edge.camera import CAMERAS, check_options
 from edge.errors import OptionError
 from edge.settings import Key
+from firmware_bridge.plug_ins import GIVEN
 from firmware_bridge.stage_options import STAGE_OPTIONS, Number, Option, Text
 
 NAME = "sparsefocus.schema.json"
@@ -23,15 +24,19 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _NOBODYS = "?"  # an option that no driver has: what it has is told then
 
 
-def schema() -> dict[str, Any]:
-    """The whole schema, plain values."""
-    sections = {name: _section(what, settings) for name, (what, settings) in SECTIONS.items()}
+def schema(installed: bool = False) -> dict[str, Any]:
+    """The whole schema, plain values; `installed`: also with what is installed on this machine."""
+    sections = {
+        name: _section(what, settings, installed) for name, (what, settings) in SECTIONS.items()
+    }
+    for name in ("camera", "stage"):  # brought by the program: nothing to be told
+        sections[name]["allOf"] = [_then(GIVEN, _object({}, []))]
     # who names a calibration need not say which way is up: the file knows
     stage = sections["stage"]
     stage["required"].remove("focus_direction")
     stage["anyOf"] = [{"required": ["focus_direction"]}, {"required": ["calibration"]}]
-    stage["allOf"] = [_then(driver, stage_options(driver)) for driver in sorted(STAGE_OPTIONS)]
-    sections["camera"]["allOf"] = [_then(name, camera_options(name)) for name in sorted(CAMERAS)]
+    stage["allOf"] += [_then(driver, stage_options(driver)) for driver in sorted(STAGE_OPTIONS)]
+    sections["camera"]["allOf"] += [_then(name, camera_options(name)) for name in sorted(CAMERAS)]
     return {
         "$schema": DRAFT,
         "title": "SparseFocus: one instrument",
@@ -65,9 +70,9 @@ def camera_options(driver: str) -> dict[str, Any]:
     return _object({name: {} for name in names}, needed)
 
 
-def _section(what: str, settings: type[Any]) -> dict[str, Any]:
+def _section(what: str, settings: type[Any], installed: bool) -> dict[str, Any]:
     known = list(keys(settings))
-    described = {name: _key(how, default) for name, how, default in known}
+    described = {name: _key(how, default, installed) for name, how, default in known}
     needed = [name for name, how, default in known if default is MISSING and how.kind != "options"]
     return {"description": f"The section {what}.", **_object(described, needed)}
 
@@ -89,14 +94,14 @@ def _then(driver: str, options: dict[str, Any]) -> dict[str, Any]:
             "then": then}  # fmt: skip
 
 
-def _key(how: Key, default: Any) -> dict[str, Any]:
+def _key(how: Key, default: Any, installed: bool) -> dict[str, Any]:
     by_kind: dict[str, dict[str, Any]] = {
         "number": {"type": "number", "minimum": how.low, "maximum": how.high},
         "integer": {"type": "integer", "minimum": how.low, "maximum": how.high},
         "integers": {"type": "array", "uniqueItems": True,
                      "items": {"type": "integer", "minimum": how.low, "maximum": how.high}},
         "truth": {"type": "boolean"},
-        "choice": {"enum": list(how.choices)},
+        "choice": {"enum": [*how.choices, *(how.more() if installed else ())]},
         "path": {"type": "string", "minLength": 1},
         "word_or_path": {"type": "string", "minLength": 1},
         "options": {"type": "object"},

@@ -104,7 +104,7 @@ class Section:
             return self.word_or_path(name, *key.choices) if given else default
         ask = getattr(self, key.kind)
         if key.kind == "choice":
-            return ask(name, key.choices, default=default)
+            return ask(name, (*key.choices, *key.more()), default=default)
         if key.kind in ("truth", "path"):
             return ask(name, default=default)
         return ask(name, key.low, key.high, default=default)

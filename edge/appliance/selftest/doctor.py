@@ -58,8 +58,8 @@ def examine(config: Path | None) -> Iterator[Finding]:
         findings = [Finding("config", MISSING, fault, "see the line") for fault in faults]
         findings = findings or [Finding("config", OK, f"{config}: `run` takes it")]
     yield from chain(inventory.speed(), inventory.models(settings), inventory.gpu(), findings,
-                     inventory.ports(), inventory.cameras(), inventory.user(), inventory.clock(),
-                     inventory.health())  # fmt: skip
+                     inventory.ports(), inventory.cameras(), inventory.plugged_in(),
+                     inventory.user(), inventory.clock(), inventory.health())  # fmt: skip
 
 
 def page(findings: list[Finding]) -> str:

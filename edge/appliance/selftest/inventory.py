@@ -27,6 +27,7 @@ from engines.gpu.plan import AGAIN, PLANS, PROFILES, manifest_path
 from engines.manifest import Manifest
 from engines.onnx_runtime import ort
 from engines.own_cache import cache_folder
+from firmware_bridge import plug_ins
 
 LEAST_FREE_MIB = 500
 BUILT_YEAR = 2026  # a clock that shows less was never set
@@ -93,6 +94,19 @@ def cameras() -> Iterator[Finding]:
             yield Finding(name, OK, "its library is here")
         except ConfigError as error:
             yield Finding(name, NOTE, str(error), "only for cameras of this driver")
+
+
+def plugged_in() -> Iterator[Finding]:
+    """The drivers that other installed packages bring, and whether they can be loaded."""
+    for kind, group in (("camera", plug_ins.CAMERAS), ("stage", plug_ins.STAGES)):
+        for name in plug_ins.names(group):
+            try:
+                plug_in = plug_ins.find(group, name)
+                assert plug_in is not None
+                plug_in.load()
+                yield Finding(f"{kind} driver {name}", OK, str(plug_in))
+            except plug_ins.PlugInBroken as broken:
+                yield Finding(f"{kind} driver {name}", NOTE, str(broken), "mend that package")
 
 
 def user() -> Iterator[Finding]:
