@@ -190,7 +190,7 @@ mutation-c: test-env check-tools
 # own quick tests, or named as never run in the code itself.
 .PHONY: coverage
 COVERED := tests/edge/decide tests/edge/test_guard.py tests/edge/test_guard_edges.py \
-           tests/edge/test_guard_frames.py \
+           tests/edge/test_guard_frames.py tests/edge/test_guard_hold.py \
            tests/edge/test_guard_by_hand.py tests/edge/test_guard_tracking.py \
            tests/edge/test_state.py tests/firmware_bridge/test_client.py \
            tests/firmware_bridge/test_client_handshake.py \

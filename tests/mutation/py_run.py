@@ -43,7 +43,7 @@ ROOMS: dict[tuple[str, ...], tuple[str, ...]] = {
     ),
     ("edge/guard.py", "edge/state.py"): (
         "tests/edge/test_guard.py", "tests/edge/test_guard_edges.py", "tests/edge/test_state.py",
-        "tests/edge/test_guard_frames.py",
+        "tests/edge/test_guard_frames.py", "tests/edge/test_guard_hold.py",
         "tests/edge/test_guard_by_hand.py", "tests/edge/test_guard_tracking.py",
         "tests/edge/decide/test_controllers.py",
     ),

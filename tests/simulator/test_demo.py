@@ -47,6 +47,20 @@ def camera(monkeypatch: pytest.MonkeyPatch) -> tuple[DemoCamera, Bench]:
     return DemoCamera(bench), bench  # type: ignore[arg-type]
 
 
+def test_not_by_itself_only_a_program_brings_another_field(
+    camera: tuple[DemoCamera, Bench],
+) -> None:
+    shown, bench = camera[0], camera[1]
+    shown._by_itself = False
+    shown.on_new_field = lambda: pytest.fail("nobody asked for it")
+    for _ in range(3 * FRAMES):
+        shown.next(1.0)
+    assert len(bench.loaded) == 1
+    shown.go_on()
+    shown.next(1.0)
+    assert [each[:2] for each in bench.loaded] == list(FIELDS[:2])
+
+
 def test_fields_follow_each_other_and_the_loop_is_told_before_the_next_frame(
     camera: tuple[DemoCamera, Bench], capsys: pytest.CaptureFixture[str]
 ) -> None:

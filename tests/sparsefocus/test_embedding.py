@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-import sparsefocus
 from tests.support.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
@@ -43,15 +42,3 @@ def test_they_run(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert re.match(r"IN_FOCUS .* z = \d+\.\d\d um\n", done.stdout), done.stdout + done.stderr
-
-
-@pytest.mark.long
-def test_a_new_field_of_the_simulated_microscope_is_another_one() -> None:
-    with sparsefocus.open(simulate=True) as microscope:
-        fields = microscope._rig.camera.fields  # type: ignore[attr-defined]
-        for _ in range(2):
-            microscope.new_field()
-            assert next(microscope.frames()).frame_id is not None
-        assert [field["kind"] for field in fields] == ["tissue", "cell"]
-    microscope.close()
-    assert microscope.state == "shutdown: closed"
