@@ -1,9 +1,10 @@
 """The settings of a rig, one frozen dataclass per section of the config file.
 
-Every default and every bound of a key stands here and nowhere else: the file's reader
-(edge.appliance.config) and the reference of all keys (docs/config_reference.md) take them from the
-fields. The frame's way depends on nothing that surrounds it. What is dangerous to guess has no
-default.
+Every default and every bound of a key stands here and nowhere else (an objective's defaults and
+those of the classes of fields in their own dataclasses, which know nothing of files): the file's
+reader (edge.appliance.config) and the reference of all keys (docs/config_reference.md) take them
+from the fields. The frame's way depends on nothing that surrounds it. What is dangerous to guess
+has no default.
 """
 
 from __future__ import annotations
@@ -40,6 +41,11 @@ MAX_UNCERTAINTY_UM = 0.3
 SCAN_INTERVAL_UM = 1.5
 LEAD_MS = 16.0
 PREDICT_UM = 0.6
+SCAN_DEADBAND_UM = 0.1
+#: along a line, smaller ways between two readings prove nothing; no key: a larger one would let a
+#: wrong sign pass
+JUDGE_UM = 0.5
+LEAST_READING_SCALE, MOST_READING_SCALE = 0.4, 1.6  # what is farther off is a fault, not an iris
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +190,7 @@ class LoopSettings:
                                  "calibration.md)", -10, 10, default=0.0)  # fmt: skip
     reading_scale: float = key("number", "um that the networks read for each um of defocus, where "
                                "it is calibrated (docs/any_objective.md); else the moves find it",
-                               0.4, 1.6, default=1.0)  # fmt: skip
+                               LEAST_READING_SCALE, MOST_READING_SCALE, default=1.0)  # fmt: skip
     reading_scale_95: float | None = key("number", "its 95 % half-width. Default: not calibrated",
                                          0.001, 0.5, default=None)  # fmt: skip
     hold_outside_training: bool = key("truth", "a field whose first frame lies outside the "
@@ -235,6 +241,8 @@ class ScanSettings:
 
     scan_speed_um_s: float = key("number", "um/s of the slide along a line", 0, 1_000_000)
     max_step_um: float = key("number", "um, the longest single move while scanning", 0.01, 50)
+    deadband_um: float = key("number", "um; closer to focus than this nothing is moved",
+                             0.01, 5, default=SCAN_DEADBAND_UM)  # fmt: skip
     max_blur_um: float = key("number", "um that the objective may move within an exposure",
                              0.01, 5, default=MAX_BLUR_UM)  # fmt: skip
     max_uncertainty_um: float = key("number", "um that z may be uncertain at an exposure",

@@ -35,6 +35,7 @@ def controller_of(
         period_ms=config.camera.period_ms,
         max_step_um=scan.max_step_um,
         lead_ms=scan.lead_ms,
+        deadband_um=scan.deadband_um,
         max_interval_um=scan.max_interval_um,
         predict_um=scan.predict_um,
         feed_forward=scan.feed_forward,

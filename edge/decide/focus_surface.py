@@ -18,7 +18,7 @@ import numpy.typing as npt
 F64 = npt.NDArray[np.float64]
 
 SD_PER_INTERVAL = 1 / 1.96  # a 95 % half-width in standard deviations
-NO_SLOPE_SD = 5e-3  # um per um: no slide on a stage is tilted more
+NO_SLOPE_SD = 5e-3  # um per um, before the slope is known
 GATE_SD = 4.0  # a reading farther off than this is set aside once
 
 

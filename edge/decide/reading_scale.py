@@ -16,8 +16,8 @@ import math
 from dataclasses import dataclass
 
 from edge.decide.evidence import Change, Reading
+from edge.settings import LEAST_READING_SCALE, MOST_READING_SCALE
 
-LEAST, MOST = 0.4, 1.6  # what is farther off is a fault, not an iris
 #: standard deviations of the logarithm: where nothing is known, apertures of 0.45 to 0.9 of the
 #: objective's where 0.7 was trained; of one look, at best; and how it may drift from look to look
 FAMILY, ONE_LOOK, DRIFT = 0.25, 0.04, 0.01
@@ -95,7 +95,7 @@ class ReadingScale:
         if lost or raw.travel_um < self._least_um or not raw.noise_um <= NOISE * raw.right_um:
             return
         share = raw.right_um / raw.travel_um
-        if not LEAST <= share <= MOST:
+        if not LEAST_READING_SCALE <= share <= MOST_READING_SCALE:
             return
         look, variance = math.log(share), (raw.noise_um / 1.96 / raw.right_um) ** 2 + ONE_LOOK**2
         if self._looks and abs(look - self._log) > JUMP * math.sqrt(self._variance + variance):

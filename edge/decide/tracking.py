@@ -23,7 +23,7 @@ from edge.decide.drive_evidence import DOUBT, STEEPEST_UM_PER_MM, DriveEvidence
 from edge.decide.evidence import Finding, Reading, compare
 from edge.decide.focus_surface import Expected, FocusSurface, Surface, SurfaceNoise
 from edge.measure.aggregate import FocusEstimate, NoFocus, Reason
-from edge.settings import LEAD_MS, PREDICT_UM, SCAN_INTERVAL_UM
+from edge.settings import JUDGE_UM, LEAD_MS, PREDICT_UM, SCAN_DEADBAND_UM, SCAN_INTERVAL_UM
 from firmware_bridge.errors import StageRefused
 from firmware_bridge.stage import Stage
 
@@ -69,10 +69,10 @@ class TrackingSettings:
     period_ms: float
     max_step_um: float
     lead_ms: float = LEAD_MS
-    deadband_um: float = 0.1
+    deadband_um: float = SCAN_DEADBAND_UM
     max_interval_um: float = SCAN_INTERVAL_UM
     predict_um: float = PREDICT_UM
-    judge_um: float = 0.5
+    judge_um: float = JUDGE_UM
     feed_forward: bool = True
     noise: SurfaceNoise = field(default_factory=SurfaceNoise)
 

@@ -14,6 +14,7 @@ from firmware_bridge.errors import LinkLost, StageError, StageRefused, StageUnce
 from firmware_bridge.history import position_nm
 from firmware_bridge.link import Link, SerialLink, lasting_name
 from firmware_bridge.stage import Exposure, Identity, Stage, StageStatus, ZAt
+from firmware_bridge.stages.motion_options import SETTLE_MS, TOLERANCE_UM
 
 _COVER_WAIT_S = 2.5 * m.STATUS_PERIOD_MS / 1e3
 _NM_MAX = 2**31 - 1
@@ -31,10 +32,10 @@ class BinaryStage(Stage):
         port: str,
         z_min_um: float,
         z_max_um: float,
-        settle_ms: int = 30,
+        settle_ms: int = SETTLE_MS,
         speed_um_s: float | None = None,
         backlash_um: float = 2.0,
-        assumed_tolerance_um: float = 1.0,
+        assumed_tolerance_um: float = TOLERANCE_UM,
         baudrate: int = 115_200,
         open_link: Callable[[str, int], Link] = SerialLink,
         may_beat: Callable[[], bool] = lambda: True,

@@ -15,7 +15,7 @@ import time
 from typing import Any
 
 from firmware_bridge.errors import StageRefused
-from firmware_bridge.stages.conversation import line
+from firmware_bridge.stages.conversation import SENDS, line
 from firmware_bridge.stages.grbl_report import Report, Reports
 from firmware_bridge.stages.line_stage import LineStage
 from firmware_bridge.stages.polled import Identity
@@ -166,7 +166,7 @@ class GrblStage(LineStage):
             if self._opened:
                 self._restarted = "GRBL restarted: its position is unknown"
 
-    def _ask(self, command: str, shape: str, sends: int = 3) -> str:
+    def _ask(self, command: str, shape: str, sends: int = SENDS) -> str:
         def judge(text: str) -> str | None:
             error = re.fullmatch(r"error:(\d+)", text)
             if error:

@@ -8,14 +8,16 @@ from dataclasses import dataclass, fields
 from firmware_bridge.errors import StageRefused
 
 MOST = 10_000.0
+SETTLE_MS = 30
+TOLERANCE_UM = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class MotionOptions:
     """How a polled stage judges motion; um and ms."""
 
-    settle_ms: float = 30.0  # from the first reading at rest until the axis counts as settled
-    assumed_tolerance_um: float = 1.0  # how far off `assumed_um` of a move may be
+    settle_ms: float = SETTLE_MS  # from the first reading at rest until the axis counts as settled
+    assumed_tolerance_um: float = TOLERANCE_UM  # how far off `assumed_um` of a move may be
     arrival_um: float = 0.5  # how near to its target a move must end
     still_um: float = 0.1  # smaller changes at rest are servo noise
     poll_ms: float = 50.0  # how often the controller is asked

@@ -16,10 +16,10 @@ import numpy as np
 
 from edge.appliance.calibrate.drive_calibration import CalibrationRefused
 from edge.appliance.calibrate.fit import Look, sharpest_um
+from edge.decide.reading_scale import LEAST_TRAVEL_UM
+from edge.settings import LEAST_READING_SCALE, MOST_READING_SCALE
 
 LEAST_LOOKS = 4
-LEAST_TRAVEL_UM = 6.0  # at the nominal instrument
-LEAST, MOST = 0.4, 1.6  # as loop.reading_scale allows
 MOST_95 = 0.3
 #: a look's own doubt is at least this, um and share of its distance: the networks err alike on one
 #: field
@@ -63,11 +63,11 @@ def known_steps(fields: Sequence[Sequence[Look]], unit: float = 1.0) -> KnownSte
     free = max(1, count - len(used) - 1)
     worse = max(1.0, float(weight @ rest**2) / free)  # looks scatter by more than they say
     scale_95 = 1.96 * math.sqrt(worse / spread)
-    if not LEAST <= scale <= MOST:
+    if not LEAST_READING_SCALE <= scale <= MOST_READING_SCALE:
         hint = "; does a greater z lower the objective?" if scale < 0 else ""
         raise CalibrationRefused(
-            f"the networks read {scale:+.2f} um for each um of defocus, {LEAST:g} to {MOST:g} "
-            f"can be believed{hint}"
+            f"the networks read {scale:+.2f} um for each um of defocus, {LEAST_READING_SCALE:g} "
+            f"to {MOST_READING_SCALE:g} can be believed{hint}"
         )
     if not scale_95 <= MOST_95:
         raise CalibrationRefused(

@@ -17,6 +17,7 @@ import numpy as np
 
 from edge.appliance.evaluate.bootstrap import F64, RESAMPLES, Mask, Range, SlideBootstrap
 from edge.appliance.frame_result import FrameResult
+from edge.decide.conduct import NEAR_UM
 
 #: the paper's depth of field: its error tables invert to |error| < 0.63 um for "1 DoF"
 PAPER_DOF_UM = 0.63
@@ -24,8 +25,6 @@ PAPER_DOF_UM = 0.63
 PARTS = {"": 1, "_half": 2, "_third": 3}
 #: below this a wrong direction does no harm, and the truth itself may be on the other side
 CLEAR_UM = 1.0
-#: within it a specimen's phase and softness look like defocus: the interval is looked at alone
-NEAR_UM = 3.0
 DISTANCES_UM = (0.0, 5.0, 10.0, 15.0, 20.0, 25.0)
 ALL = "all"
 
@@ -115,6 +114,7 @@ def _line(
         "dss": (direction_right(true, answer), known),
         "direction": (direction_right(true, answer), known & (np.abs(true) >= CLEAR_UM)),
         "coverage": (size <= half, known),
+        # within it a specimen's phase and softness look like defocus
         "coverage_near": (size <= half, known & (np.abs(true) < NEAR_UM)),
         "moves": (moves, every),
         "worse": (size > np.abs(true), known & moves),

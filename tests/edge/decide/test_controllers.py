@@ -66,8 +66,8 @@ STAGE = StageSettings(
     "binary", -200.0, 300.0, -1, max_step_um=21.0, settle_ms=8.0, max_moves_per_s=9
 )
 SCAN = ScanSettings(
-    scan_speed_um_s=900.0, max_step_um=4.0, max_blur_um=0.4, max_uncertainty_um=0.2,
-    max_interval_um=1.25, lead_ms=17.0, predict_um=0.55, feed_forward=False,
+    scan_speed_um_s=900.0, max_step_um=4.0, deadband_um=0.2, max_blur_um=0.4,
+    max_uncertainty_um=0.2, max_interval_um=1.25, lead_ms=17.0, predict_um=0.55, feed_forward=False,
 )  # fmt: skip
 
 
@@ -119,8 +119,8 @@ def test_along_a_line_where_it_has_one() -> None:
     controller = controller_of(config(SCAN), clock)
     assert isinstance(controller, TrackingController)
     assert controller._settings == TrackingSettings(
-        focus_direction=-1, period_ms=40.0, max_step_um=4.0, lead_ms=17.0, max_interval_um=1.25,
-        predict_um=0.55, feed_forward=False,
+        focus_direction=-1, period_ms=40.0, max_step_um=4.0, lead_ms=17.0, deadband_um=0.2,
+        max_interval_um=1.25, predict_um=0.55, feed_forward=False,
     )  # fmt: skip
     assert (controller._path, controller._clock) == (SteadyScan(900.0), clock)
     path = SteadyScan(5.0)
