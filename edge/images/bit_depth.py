@@ -61,7 +61,7 @@ def depth_of(largest: int, stated: int | None) -> int:
     if largest >= _ONLY_16:
         return 16
     raise DepthUnknown(
-        f"has 16 bits and values up to {largest}: a dim picture, or one of a camera of "
+        f"has 16 bits and values up to {largest}: a dim picture, or a camera of "
         f"{least_depth(largest)} to 14 bits; say which (--bits, or `bits` of manifest or camera)"
     )
 

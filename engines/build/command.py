@@ -24,8 +24,8 @@ EPILOG = """
 A plan runs only with the TensorRT and the GPU model it was built with, so build on the device.
 After building, golden pictures are run through the plan and through ONNX Runtime on the CPU; a
 plan whose defocus differs by more than 0.1 um or whose importance by more than 0.02 is refused.
-INT8 is not offered: nothing here has shown it to be faster at the same accuracy, and TensorRT 11
-has removed the calibration it would need.
+INT8 is not offered: nothing here has shown it to be faster at the same accuracy. TensorRT 11 has
+removed the calibration that it would need.
 exit status: 0 done, 2 wrong use or model, 3 plan not accurate, 4 TensorRT or GPU, 130 interrupted
 """
 

@@ -209,9 +209,9 @@ def _refuse_unlearned(kept: Sequence[FrameResult]) -> None:
         sign = float(bool(right) and all(right))
     if sign < LEAST_DIRECTION:
         raise AdaptRefused(
-            f"no sign: on {len(right)} planes that did not teach, {sign:.0%} of the directions are "
-            f"right, {LEAST_DIRECTION:.0%} is the least: above and below focus look alike (little "
-            "spherical aberration and axial colour), or the stacks are too few"
+            f"no sign: of {len(right)} planes that did not teach, {sign:.0%} have the right "
+            f"direction; {LEAST_DIRECTION:.0%} is the least. The stacks are too few, or above and "
+            "below focus look alike (little spherical aberration and axial colour)"
         )
 
 

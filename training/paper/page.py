@@ -113,7 +113,7 @@ def verdict(findings: Findings) -> str:
         return "No frame could be compared."
     return (
         f"Where content is sparse, the mean error is {min(ratios):.0f} to {max(ratios):.0f} times "
-        "smaller than the best grid median's, after the same training time, on the same frames."
+        "smaller than the best grid median's; training time and frames are the same."
     )
 
 

@@ -179,8 +179,8 @@ class DriveCalibrator:
     def _believe(self, line: Line, scale: float) -> None:
         if self.off_um > MOST_OFF_UM:
             raise CalibrationRefused(
-                f"the stage may be {self.off_um:.2g} um from where it says, {MOST_OFF_UM:g} is the "
-                "most: its reports are too coarse, or it does not go where it is told"
+                f"the stage may be {self.off_um:.2g} um from where it says; {MOST_OFF_UM:g} is the "
+                "most: its reports are too coarse, or it does not go where it is sent"
             )
         if not LEAST_SCALE <= scale <= MOST_SCALE:
             raise CalibrationRefused(

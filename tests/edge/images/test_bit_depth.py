@@ -33,7 +33,7 @@ def test_the_depth_that_is_known(option, largest, bits):
     ("option", "largest", "says"),
     [
         (None, 16383, "a camera of 14 to 14 bits"),
-        (None, 4095, r"values up to 4095: a dim picture, or one of a camera of 12 to 14 bits; "
+        (None, 4095, r"values up to 4095: a dim picture, or a camera of 12 to 14 bits; "
                      r"say which \(--bits"),
         (None, 0, "a camera of 8 to 14 bits"),
         (12, 4096, "has values up to 4096, more than the 12 bits it is of"),

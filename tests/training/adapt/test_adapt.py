@@ -208,7 +208,7 @@ def test_an_instrument_without_a_sign_is_refused(tmp_path):
         images = made.pictures(made.field(30 + i), np.abs(away), made.optics(0.0, 0.0), i)
         results[f"s{i}"] = away, images
     out = tmp_path / "models"
-    with pytest.raises(AdaptRefused, match=r"no sign: on .* above and below focus look alike"):
+    with pytest.raises(AdaptRefused, match=r"no sign: of .* above and below focus look alike"):
         verb.run(options(made.write(tmp_path, results), out, steps=8))  # none has it either
     assert not out.exists()
     assert not list(tmp_path.glob(".adapting-*"))
