@@ -6,7 +6,6 @@ reported, errors after which its position is unknown shut the rig down.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -115,8 +114,7 @@ class Outcome:
             return None
         if self.scale is None:
             return estimate.interval_um
-        off_um = self.scale.interval * abs(estimate.defocus_um)
-        return math.hypot(estimate.interval_um, off_um) / self.scale.value
+        return self.scale.interval_um(estimate.defocus_um, estimate.interval_um)
 
     @property
     def move(self) -> Move | None:

@@ -195,7 +195,7 @@ class LoopSettings:
                                          0.001, 0.5, default=None)  # fmt: skip
     hold_outside_training: bool = key("truth", "a field whose first frame lies outside the "
                                       "training is held, unless reading_scale is calibrated",
-                                      default=False)  # fmt: skip
+                                      default=True)  # fmt: skip
     budget_ms: float | None = key("number", "ms from a frame's arrival to the command; fewer "
                                   "patches are measured where all take longer. Default: no budget",
                                   1, 10_000, default=None)  # fmt: skip

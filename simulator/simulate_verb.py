@@ -129,6 +129,7 @@ def _facts(options: argparse.Namespace, config: Config) -> dict[str, str]:
         "seed": str(options.seed),
         "instrument": str(options.config.name),
         "window": f"{config.stage.z_min_um:g} to {config.stage.z_max_um:g} um",
+        "focus offset": f"{config.loop.focus_offset_um:g} um above the sharpest plane",
         "models": f"{config.models.rin.name}, {config.models.dpn.name}",
         "motor": "wired backwards on purpose" if options.invert_sign else "wired as configured",
         "machine": f"{platform.machine()}, Python {platform.python_version()}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -39,6 +40,24 @@ def test_focus_tells_defocus_with_its_sign(pictures, capsys):
     assert row["k"] == len(row["patches"]) == 31
     assert set(row["patches"][0]) == {"row", "col", "importance", "defocus_um"}
     assert {"preprocess", "rin", "select", "dpn", "aggregate", "total"} <= set(row["latency_ms"])
+
+
+def test_focus_tells_an_interval_as_wide_as_what_it_is_not_told(pictures, tmp_path, capsys):
+    """Nobody writes down the iris: until it is calibrated, that is what an answer is sure of."""
+    config, rows = tmp_path / "scanner.yaml", []
+    for more in ("", "\n  reading_scale: 0.8\n  reading_scale_95: 0.02\n"):
+        config.write_text(NOMINAL.read_text("utf-8") + more, "utf-8")
+        words = ["focus", str(pictures / "high.png"), "--config", str(config)]
+        assert cli.main([*words, "--json", str(tmp_path / "x.json")]) == 0
+        line = capsys.readouterr().out.splitlines()[0]
+        assert ("an iris that nobody told" in line) is not bool(more)
+        rows += json.loads((tmp_path / "x.json").read_text())
+    told, calibrated = rows
+    off_um = math.expm1(0.49) * abs(told["defocus_um"])
+    assert told["interval_with_scale_um"] == pytest.approx(math.hypot(told["interval_um"], off_um))
+    assert calibrated["defocus_um"] == pytest.approx(told["defocus_um"] / 0.8)
+    assert calibrated["interval_with_scale_um"] < told["interval_with_scale_um"] / 2
+    assert calibrated["scale"]["known"] is True
 
 
 def test_focus_asks_for_the_users_offset_as_the_loop_does(pictures, tmp_path, capsys):

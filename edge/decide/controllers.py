@@ -8,6 +8,7 @@ from dataclasses import replace
 from edge.decide.conduct import NEAR_UM
 from edge.decide.controller import Controller, ControllerSettings
 from edge.decide.decision import Plan
+from edge.decide.reading_scale import Scale
 from edge.decide.tracking import ScanPath, SteadyScan, TrackingController, TrackingSettings
 from edge.measure.aggregate import FocusEstimate, NoFocus
 from edge.settings import Config, LoopSettings, Objective
@@ -71,6 +72,11 @@ class SingleFrame:
     def __init__(self, loop: LoopSettings, objective: Objective) -> None:
         self._controller = Controller(controller_settings(loop, objective, 1, 0))
         self._stage = StageAtRest()
+
+    @property
+    def scale(self) -> Scale:
+        """What a reading is worth, as calibrated, or nothing but the spread of all irises."""
+        return self._controller.scale
 
     def plan(self, estimate: FocusEstimate | NoFocus) -> Plan:
         """MOVE, VERIFY, IN_FOCUS or HOLD, with the reason that the loop would give."""

@@ -32,13 +32,21 @@ NOISE = 0.25  # of the change, 95 %: more tells too little
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """As told. `value`: um read per um, as applied; `interval`: 95 % half-width, relative; `known`:
+    """As told. `value`: um read per um, as applied; `interval`: 95 % half-width of its natural
+    logarithm, so relative where it is small; `known`:
     two moves or a calibration say so; `jumps`: how often it changed since the start."""
 
     value: float = 1.0
     interval: float = 1.96 * FAMILY
     known: bool = False
     jumps: int = 0
+
+    def interval_um(self, defocus_um: float, interval_um: float) -> float:
+        """Half-width of the 95 % interval of a reading with what the scale may be off, in um that
+        the glass must move. Doubt of a factor is even in its logarithm: a reading of half its
+        worth is as likely as one of twice, and the wider side is told."""
+        off_um = math.expm1(self.interval) * abs(defocus_um)
+        return math.hypot(interval_um, off_um) / self.value
 
 
 class ReadingScale:

@@ -76,7 +76,8 @@ def cell(row: Row, group: str, frames: Sequence[FrameResult]) -> Cell:
     held = np.array([f.decision == "HOLD" for f in known], bool)
     wrong = (size > WRONG_UNITS * unit) & (size > WRONG_INTERVALS * half) & ~held
     clear = np.abs(true) > CLEAR_UNITS * unit
-    unknown = ReadingScale(unit=unit).told.interval
+    unknown = ReadingScale(unit=unit).told
+    wide = np.array([unknown.interval_um(d, h) for d, h in zip(told, half, strict=True)])
     after, inside = after_one_move(row, known)
     alarms = [bool(f.shift_alarm) for f in frames if f.shift_alarm is not None]
     scores = _column(known, lambda f: 0.0 if f.shift is None else f.shift)
@@ -92,7 +93,7 @@ def cell(row: Row, group: str, frames: Sequence[FrameResult]) -> Cell:
         mean_depths=_mean(size / row.objective.depth_of_field_um),
         direction=_mean(true[clear] * told[clear] > 0),
         coverage=_mean(size <= half),
-        interval_scale=_mean(size <= half + unknown * np.abs(told)),
+        interval_scale=_mean(size <= wide),
         wrong=_mean(wrong),
         slope=_slope(true[clear], told[clear]),
         after_move=_mean(np.array(after)),
@@ -131,8 +132,7 @@ def _after(row: Row, first: FrameResult, second: FrameResult) -> tuple[float, bo
     right = (read - again) * (1.0 if z1 > z0 else -1.0)
     scale.learn(Change(travel, right, float(np.hypot(half, half_again))), 0.0)
     error = abs(again / scale.value - near)
-    interval = (half_again + scale.told.interval * abs(again)) / scale.value
-    return error / row.unit, error <= interval
+    return error / row.unit, error <= scale.told.interval_um(again, half_again)
 
 
 def area_under_curve(scores: Any, bad: Any) -> float | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from time import monotonic_ns
 from typing import Any
@@ -18,6 +19,7 @@ from edge.appliance.frame_result import FrameResult
 from edge.appliance.objective import add_objective, objective_of
 from edge.camera import Frame
 from edge.decide.controllers import SingleFrame
+from edge.decide.reading_scale import Scale
 from edge.errors import ConfigError
 from edge.images.image_file import as_frame, printable, read_picture
 from edge.latency import Lap
@@ -50,12 +52,13 @@ def run(options: argparse.Namespace) -> int:
     plain, nets = build_sensor(models, objective, loop.classes)
     sensor = with_offset(plain, loop.focus_offset_um)  # as the rig has it
     alone = SingleFrame(loop, objective)
+    scale = alone.scale
     rows: list[dict[str, Any]] = []
     status = 0
     for path in options.images:
         try:
             measured = _measure(path, sensor, alone, options.bits)
-            rows.append({**measured, "um_per_px": objective.um_per_px})
+            rows.append({**measured, "um_per_px": objective.um_per_px, "scale": asdict(scale)})
         except ConfigError as error:  # the other files are still worth measuring
             print(f"sparsefocus: {' '.join(str(error).split())}", file=sys.stderr)
             status = 2
@@ -80,19 +83,26 @@ def _measure(path: Path, sensor: Measurer, alone: SingleFrame, bits: int | None)
         raise ConfigError(f"{path}: {error}") from error
     file = {"file": str(path), "picture": 1, "pictures": picture.pictures}
     result = FrameResult.of(measurement, alone.plan(measurement.estimate))
-    return {**file, **_as_json(result), "latency_ms": lap.ms}
+    return {**file, **_as_json(result, alone.scale), "latency_ms": lap.ms}
 
 
-def _as_json(result: FrameResult) -> dict[str, Any]:
-    """What the result says, by the names of the command line's documentation."""
+def _as_json(result: FrameResult, scale: Scale) -> dict[str, Any]:
+    """What the result says, by the names of the command line's documentation. Lengths of the frame
+    in um that the glass must move, those of the patches as the network read them."""
+    found_um, interval_um = result.found_um, result.interval_um
+    whole_um = None
+    if found_um is not None and interval_um is not None:
+        whole_um = scale.interval_um(found_um, interval_um)
+        found_um, interval_um = found_um / scale.value, interval_um / scale.value
     patches = zip(
         result.cells, result.patch_importance or (), result.patch_defocus_um or (), strict=True
     )
     return {
         "decision": result.decision,
         "reason": result.decision_reason,
-        "defocus_um": result.found_um,
-        "interval_um": result.interval_um,
+        "defocus_um": found_um,
+        "interval_um": interval_um,
+        "interval_with_scale_um": whole_um,
         "sparsity": result.sparsity,
         "k": result.k,
         "shift": result.shift_json,
@@ -108,6 +118,8 @@ def _print(rows: list[dict[str, Any]]) -> None:
         where = "no focus found"
         if row["defocus_um"] is not None:
             where = f"{row['defocus_um']:+7.2f} um +- {row['interval_um']:.2f}"
+            if not row["scale"]["known"]:
+                where += f" ({row['interval_with_scale_um']:.1f} with an iris that nobody told)"
         ms = row["latency_ms"]["total"]
         why = f"{row['decision']} ({row['reason']})"
         summary = f"{row['sparsity']}, k = {row['k']}, {_shift(row['shift'])}{ms:.0f} ms"

@@ -48,9 +48,21 @@ def page(session: SessionRecord, pictures: list[Pictures]) -> str:
         deadband=f"{session.deadband_um:.2f}",
         facts="\n".join(
             f"<dt>{escape(key)}</dt><dd>{escape(value)}</dd>"
-            for key, value in session.facts.items()
+            for key, value in {**session.facts, **_worth(session)}.items()
         ),
     )
+
+
+def _worth(session: SessionRecord) -> dict[str, str]:
+    """What a reading is worth at the session's end, as far as the moves have told."""
+    scales = [o.scale for f in session.fields for o in f.outcomes if o.scale is not None]
+    if not scales:
+        return {}
+    last = scales[-1]
+    words = "known" if last.known else "not known yet: one factor is wrong with another iris"
+    jumps = f", it jumped {last.jumps} times" if last.jumps else ""
+    told = f"{last.value:.2f} read per µm, ±{100 * last.interval:.0f} % ({words}{jumps})"
+    return {"What a reading is worth": told}
 
 
 def verdict(session: SessionRecord) -> tuple[str, str]:

@@ -89,11 +89,12 @@ def test_field_by_field_where_the_config_has_no_scan() -> None:
         focus_direction=-1, deadband_um=0.7, sharp_um=OBJECTIVE.half_depth_um,
         verify_above_um=6.0, max_interval_um=3.0, settle_ns=8_000_000, max_shots=7,
         max_step_um=21.0, no_play=True,  # our own firmware ends every move from one side
+        hold_outside=True,
     )  # fmt: skip
 
 
 def test_what_another_objective_and_a_calibration_mean() -> None:
-    loop = LoopSettings(focus_offset_um=0.25, hold_outside_training=True, reading_scale=0.8,
+    loop = LoopSettings(focus_offset_um=0.25, hold_outside_training=False, reading_scale=0.8,
                         reading_scale_95=0.05)  # fmt: skip
     wide = Objective(na=0.45, magnification=10, um_per_px=0.69)
     assert wide.axial_unit > 2.0
@@ -102,7 +103,7 @@ def test_what_another_objective_and_a_calibration_mean() -> None:
         focus_direction=1, deadband_um=wide.deadband_um, sharp_um=wide.half_depth_um,
         verify_above_um=5.0 * wide.axial_unit, max_interval_um=4.0 * wide.axial_unit, settle_ns=0,
         max_shots=4, near_um=3.0 * wide.axial_unit, axial_unit=wide.axial_unit, offset_um=0.25,
-        hold_outside=True, reading_scale=0.8, reading_scale_95=0.05,
+        hold_outside=False, reading_scale=0.8, reading_scale_95=0.05,
     )  # fmt: skip
 
 

@@ -205,3 +205,14 @@ def test_exactly_three_standard_deviations_are_no_jump():
     scale._looks, scale._variance = 2, math.nextafter(math.nextafter(variance, 0.0), 0.0) * 0.999999
     scale.learn(Change(10.0, thousandth / 1e3 * 10.0, 0.0), 0.0)
     assert scale._looks == 1
+
+
+@pytest.mark.parametrize("share", [0.62, 0.7, 0.9, 1.1, 1.3, 1.6])
+def test_nothing_told_the_interval_holds_for_every_iris_of_the_family(share):
+    """Apertures 0.45 to 0.9 of the objective's read 0.64 to 1.29 um for each."""
+    true_um = 20.0
+    interval_um = Scale().interval_um(share * true_um, 0.3)
+    assert abs(share * true_um - true_um) <= interval_um
+    known = Scale(share, 0.02, known=True)
+    assert known.interval_um(share * true_um, 0.0) == pytest.approx(true_um * math.expm1(0.02))
+    assert known.interval_um(0.0, 0.3) == pytest.approx(0.3 / share)

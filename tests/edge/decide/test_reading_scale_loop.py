@@ -59,7 +59,7 @@ def test_the_interval_is_as_wide_as_the_scale_is_doubtful():
     eye.focus_um = 20.0
     outcome = step(rig)
     assert outcome.estimate.interval_um == 0.2
-    assert outcome.interval_um == pytest.approx(math.hypot(0.2, 20 * 1.96 * FAMILY))
+    assert outcome.interval_um == pytest.approx(math.hypot(0.2, 20 * math.expm1(1.96 * FAMILY)))
     fields(rig, eye)
     eye.focus_um = rig.stage.glass_um + 20.0
     assert step(rig).interval_um < 2.0

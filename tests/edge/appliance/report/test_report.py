@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from edge.appliance.report.focus_record import SessionRecord
 from edge.appliance.report.page import verdict
 from edge.appliance.report.pictures import STRIP
 from edge.appliance.report.report import check_folder, write_report
+from edge.decide.reading_scale import Scale
 from edge.errors import ConfigError
 from tests.support.sessions import SIDE, session
 
@@ -219,3 +221,20 @@ def test_a_full_disk_leaves_the_old_report(tmp_path: Path, monkeypatch: pytest.M
         write_report(session(), tmp_path)
     assert (tmp_path / "index.html").read_bytes() == old
     assert not list(tmp_path.rglob("*.part"))
+
+
+def test_the_page_says_what_a_reading_is_worth(tmp_path: Path) -> None:
+    whole = session()
+    assert "What a reading is worth" not in _text_of(write_report(whole, tmp_path / "a", 0.34))
+    first, second = whole.fields[0].outcomes[:2]
+    told = [replace(first, scale=Scale()), replace(second, scale=Scale(0.84, 0.15, True, 2))]
+    fields = [replace(whole.fields[0], outcomes=told), *whole.fields[1:]]
+    page = _text_of(write_report(replace(whole, fields=fields), tmp_path / "b", 0.34))
+    assert "<dd>0.84 read per µm, ±15 % (known, it jumped 2 times)</dd>" in page
+    fields[0] = replace(fields[0], outcomes=told[:1])
+    page = _text_of(write_report(replace(whole, fields=fields), tmp_path / "c", 0.34))
+    assert "1.00 read per µm, ±49 % (not known yet" in page
+
+
+def _text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
