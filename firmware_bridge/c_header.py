@@ -15,9 +15,11 @@ from firmware_bridge.messages import (
     ENUMS,
     TABLE,
     TABLE_HASH,
+    XY_TABLE_HASH,
     layout,
     payload_length,
 )
+from firmware_bridge.messages_xy import XY_CONSTANTS, XY_ENUMS, XY_TABLE
 
 _C_TYPE = {
     "u8": ("uint8_t", 1),
@@ -37,31 +39,10 @@ _PREAMBLE = """\
 """
 
 _ACCESSORS = """\
-static inline void af_put_uint(uint8_t *at, uint64_t value, uint32_t bytes)
-{
-    for (uint32_t i = 0U; i < bytes; i++) {
-        const uint32_t shift = 8U * i;
-        at[i] = (uint8_t)(value >> shift);
-    }
-}
-
-static inline uint64_t af_get_uint(const uint8_t *at, uint32_t bytes)
-{
-    uint64_t value = 0U;
-    for (uint32_t i = 0U; i < bytes; i++) {
-        const uint32_t shift = 8U * i;
-        value |= (uint64_t)at[i] << shift;
-    }
-    return value;
-}
-
-/* Two's complement without relying on an implementation-defined conversion. */
-static inline int32_t af_get_i32(const uint8_t *at)
-{
-    const uint32_t raw = (uint32_t)af_get_uint(at, 4U);
-    const uint32_t below = 0xFFFFFFFFU - raw;
-    return (raw <= 0x7FFFFFFFU) ? (int32_t)raw : (-(int32_t)below - 1);
-}
+/* numbers.c: the lowest byte first, on any machine */
+void af_put_uint(uint8_t *at, uint64_t value, uint32_t bytes);
+uint64_t af_get_uint(const uint8_t *at, uint32_t bytes);
+int32_t af_get_i32(const uint8_t *at);
 """
 
 
@@ -105,14 +86,17 @@ def _message(message: type[Any]) -> str:
 def c_header() -> str:
     """The whole text of messages.h."""
     parts = [f"#define AF_TABLE_HASH 0x{TABLE_HASH:08X}U\n"]
-    parts += [f"#define AF_{name} {value}U\n" for name, value in CONSTANTS.items()]
-    for enum in ENUMS:
-        prefix = f"AF_{enum.__name__.upper()}"
+    parts.append(f"#define AF_XY_TABLE_HASH 0x{XY_TABLE_HASH:08X}U\n")
+    constants = {**CONSTANTS, **XY_CONSTANTS}
+    parts += [f"#define AF_{name} {value}U\n" for name, value in constants.items()]
+    for enum in (*ENUMS, *XY_ENUMS):
+        prefix = f"AF_{_snake(enum.__name__).upper()}"
         parts += ["\n", *(f"#define {prefix}_{item.name} {int(item)}U\n" for item in enum)]
     parts.append("\n")
-    for code, message in TABLE.items():
+    table = {**TABLE, **XY_TABLE}
+    for code, message in table.items():
         parts.append(f"#define AF_TYPE_{_snake(message.__name__).upper()} 0x{code:02X}U\n")
-    messages = "\n".join(_message(message) for message in TABLE.values())
+    messages = "\n".join(_message(message) for message in table.values())
     return f"{_PREAMBLE}{''.join(parts)}\n{_ACCESSORS}\n{messages}\n#endif\n"
 
 

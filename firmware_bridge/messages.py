@@ -1,9 +1,10 @@
-"""The one message table of the binary Z protocol, and the codec made from it.
+"""The message table of the binary protocol's Z axis, and the codec made from it and from XY's.
 
 The dataclasses below *are* the table: field order and widths give the payload layout (packed,
 little-endian), `TABLE` gives the type codes. The same table writes the firmware's header
 (`python -m firmware_bridge.c_header`) and its hash travels in the handshake, so that
-two sides built from different tables refuse to move anything.
+two sides built from different tables refuse to move anything. The axes under the slide have a
+table and a hash of their own (firmware_bridge.messages_xy): this one stays as old hosts know it.
 
 Positions are nm (i32), positive = objective up. Times are the firmware's own clock, us since boot.
 """
@@ -12,22 +13,18 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, fields
 from enum import IntEnum, IntFlag
-from typing import Annotated, Any, get_type_hints
+from typing import Any, get_type_hints
 
 from firmware_bridge.codes import CONSTANTS, Flag, Latch, Reason, Result
 from firmware_bridge.codes import PROTOCOL_VERSION as PROTOCOL_VERSION
 from firmware_bridge.codes import SESSION_ALIVE_MS as SESSION_ALIVE_MS
 from firmware_bridge.codes import STATUS_PERIOD_MS as STATUS_PERIOD_MS
 from firmware_bridge.codes import WATCHDOG_MS as WATCHDOG_MS
-
-U8 = Annotated[int, "u8"]
-U16 = Annotated[int, "u16"]
-U32 = Annotated[int, "u32"]
-U64 = Annotated[int, "u64"]
-I32 = Annotated[int, "i32"]
-_STRUCT_CODE = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q", "i32": "i"}
+from firmware_bridge.field_types import I32, STRUCT_CODE, U8, U16, U32, U64
+from firmware_bridge.messages_xy import XY_CONSTANTS, XY_ENUMS, XY_TABLE, XyMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +201,7 @@ class Exposure:
 
 Message = (
     Hello | Sync | Move | Stop | Clear | Bye | HelloAck | SyncAck | Accepted | Refused | Done
-    | Status | Stopping | Cleared | ByeAck | Nack | Exposure
+    | Status | Stopping | Cleared | ByeAck | Nack | Exposure | XyMessage
 )  # fmt: skip
 
 #: type code -> message; below 0x80 host to firmware, above firmware to host
@@ -226,22 +223,41 @@ def layout(message: type[Any]) -> list[tuple[str, str]]:
     return [(field.name, hints[field.name].__metadata__[0]) for field in fields(message)]
 
 
-def canonical_table() -> str:
-    """The table as text: what both sides must have in common, nothing else."""
-    lines = [f"const {name} {value}" for name, value in CONSTANTS.items()]
-    for enum in ENUMS:
+def _as_text(
+    constants: Mapping[str, int],
+    enums: Iterable[type[IntEnum] | type[IntFlag]],
+    table: Mapping[int, type[Any]],
+) -> str:
+    lines = [f"const {name} {value}" for name, value in constants.items()]
+    for enum in enums:
         lines += [f"enum {enum.__name__}.{item.name} {int(item)}" for item in enum]
-    for code, message in TABLE.items():
+    for code, message in table.items():
         body = " ".join(f"{name}:{wire}" for name, wire in layout(message))
         lines.append(f"message {message.__name__} {code:#04x} {body}")
     return "\n".join(lines) + "\n"
 
 
-TABLE_HASH = int.from_bytes(hashlib.sha256(canonical_table().encode()).digest()[:4], "little")
-CODES: dict[type[Any], int] = {message: code for code, message in TABLE.items()}
+def canonical_table() -> str:
+    """The table as text: what both sides must have in common, nothing else."""
+    return _as_text(CONSTANTS, ENUMS, TABLE)
+
+
+def canonical_xy_table() -> str:
+    """As `canonical_table`, of the axes under the slide."""
+    return _as_text(XY_CONSTANTS, XY_ENUMS, XY_TABLE)
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")
+
+
+TABLE_HASH = _hash(canonical_table())
+XY_TABLE_HASH = _hash(canonical_xy_table())
+_EVERY = {**TABLE, **XY_TABLE}
+CODES: dict[type[Any], int] = {message: code for code, message in _EVERY.items()}
 _STRUCTS = {
-    message: struct.Struct("<" + "".join(_STRUCT_CODE[wire] for _, wire in layout(message)))
-    for message in TABLE.values()
+    message: struct.Struct("<" + "".join(STRUCT_CODE[wire] for _, wire in layout(message)))
+    for message in _EVERY.values()
 }
 
 
@@ -257,7 +273,7 @@ def encode(message: Message) -> tuple[int, bytes]:
 
 def decode(code: int, payload: bytes) -> Message:
     """The message; MessageError for an unknown type or a length that does not fit it."""
-    message = TABLE.get(code)
+    message = _EVERY.get(code)
     if message is None:
         raise MessageError(f"unknown message type {code:#04x}")
     layout_struct = _STRUCTS[message]

@@ -11,6 +11,7 @@ from firmware_bridge.conformance import motion_checks as motion
 from firmware_bridge.conformance import number_checks as numbers
 from firmware_bridge.conformance import stop_checks as stops
 from firmware_bridge.conformance import wire_checks as wire
+from firmware_bridge.conformance import xy_checks as xy
 from firmware_bridge.conformance.stalls import STALL_S
 from firmware_bridge.conformance.test_host import ConformanceHost
 from firmware_bridge.conformance.verdicts import Failed
@@ -38,6 +39,12 @@ BENCH_CHECKS: tuple[Check, ...] = (
     stops.limit_outweighs,
     wire.reboot,
 )
+#: these need a board that has X and Y beside Z
+XY_CHECKS: tuple[Check, ...] = (
+    xy.xy_handshake, xy.xy_move, xy.xy_window, xy.xy_stop, xy.xy_watchdog, xy.pulses,
+    xy.pulses_off_the_way,
+)  # fmt: skip
+ALL_CHECKS = (*CHECKS, *BENCH_CHECKS, *XY_CHECKS)
 PASSED, FAILED, NOT_RUN, NOT_JUDGED = "passed", "FAILED", "not run", "not judged"
 TRIES = 3  # of a check in which this computer stood still
 
@@ -63,7 +70,7 @@ def run(
     `tell` hears each outcome at once. LinkLost when the firmware stops answering altogether.
     """
     outcomes = []
-    for check in (*CHECKS, *BENCH_CHECKS):
+    for check in ALL_CHECKS:
         if only and check.__name__ not in only:
             continue
         outcomes.append(_run_one(host, check))
@@ -75,6 +82,8 @@ def _run_one(host: ConformanceHost, check: Check) -> Outcome:
     began = time.monotonic()
     if check in BENCH_CHECKS and host.pins is None:
         result, detail = NOT_RUN, "needs the board's pins: --bench PORT"
+    elif check in XY_CHECKS and not xy.has_xy(host):
+        result, detail = NOT_RUN, "needs a board with X and Y"
     else:
         for _ in range(TRIES):
             result, detail = _judge(host, check)

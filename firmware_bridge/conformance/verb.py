@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from firmware_bridge.conformance.suite import (
-    BENCH_CHECKS,
-    CHECKS,
+    ALL_CHECKS,
     FAILED,
     PASSED,
     Outcome,
@@ -34,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how far up and down from where it stands (default: 300)")  # fmt: skip
     add("--baudrate", type=int, default=115_200)
     add("--bench", metavar="PORT", help="second port that works strobe and switches")
-    names = [check.__name__ for check in (*CHECKS, *BENCH_CHECKS)]
+    names = [check.__name__ for check in ALL_CHECKS]
     add("--only", action="append", default=[], choices=names, metavar="CHECK",
         help="one check; may be repeated")  # fmt: skip
     add("--json", type=Path, metavar="FILE", help="write the outcomes, - for stdout")

@@ -12,8 +12,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 CORE = (
-    "framing.c", "motion.c", "watchdog.c", "replies.c", "session.c", "moves.c", "protocol.c",
-    "fault.c",
+    "numbers.c", "framing.c", "motion.c", "watchdog.c", "replies.c", "session.c", "moves.c",
+    "protocol.c", "trigger.c", "xy.c", "xy_moves.c", "xy_replies.c", "fault.c",
 )  # fmt: skip
 STRICT = (
     "-std=c99", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-Wsign-conversion", "-Wshadow",

@@ -64,12 +64,13 @@ class HostFirmware(FirmwareProcess):
         sanitize: bool = False,
         bench: bool = False,
         faults: bool = False,
+        xy: bool = False,
         program: Path | None = None,
     ) -> None:
         """Build if needed and start; BuildError, or RuntimeError when it does not come up.
 
         `bench` opens a second port for the pins (ports/bench/bench.h), `faults` builds the hooks
-        for faults in, `program` is another build to run.
+        for faults in, `xy` gives the board X and Y beside Z, `program` is another build to run.
         """
         program = program or build_host(sanitize, faults)
         self._folder: tempfile.TemporaryDirectory[str] | None = None
@@ -87,6 +88,7 @@ class HostFirmware(FirmwareProcess):
             "--clock-ppm": clock_ppm,
             "--trace": self.trace_path,
             "--bench": int(bench),
+            "--xy": int(xy),
         }
         if boot_id is not None:
             arguments["--boot-id"] = boot_id

@@ -5,11 +5,15 @@
 #include <stdint.h>
 
 #define AF_TABLE_HASH 0xA6B1508CU
+#define AF_XY_TABLE_HASH 0x91D1EA53U
 #define AF_PROTOCOL_VERSION 1U
 #define AF_MAX_PAYLOAD 48U
 #define AF_STATUS_PERIOD_MS 20U
 #define AF_WATCHDOG_MS 190U
 #define AF_SESSION_ALIVE_MS 1000U
+#define AF_XY_STATUS_PERIOD_MS 20U
+#define AF_TRIGGER_PERIOD_MS 20U
+#define AF_TRIGGER_WIDTH_US_MAX 10000U
 
 #define AF_REASON_OK 0U
 #define AF_REASON_VERSION 1U
@@ -44,6 +48,10 @@
 #define AF_FLAG_SETTLED 2U
 #define AF_FLAG_ENCODER 4U
 
+#define AF_XY_REASON_UNCONFIGURED 32U
+#define AF_XY_REASON_Z_LATCHED 33U
+#define AF_XY_REASON_TRIGGER 34U
+
 #define AF_TYPE_HELLO 0x01U
 #define AF_TYPE_SYNC 0x02U
 #define AF_TYPE_MOVE 0x03U
@@ -61,32 +69,23 @@
 #define AF_TYPE_BYE_ACK 0x89U
 #define AF_TYPE_NACK 0x8AU
 #define AF_TYPE_EXPOSURE 0x8BU
+#define AF_TYPE_XY_HELLO 0x11U
+#define AF_TYPE_XY_MOVE 0x13U
+#define AF_TYPE_XY_CLEAR 0x15U
+#define AF_TYPE_TRIGGER_ARM 0x17U
+#define AF_TYPE_XY_HELLO_ACK 0x91U
+#define AF_TYPE_XY_ACCEPTED 0x93U
+#define AF_TYPE_XY_REFUSED 0x94U
+#define AF_TYPE_XY_DONE 0x95U
+#define AF_TYPE_XY_STATUS 0x96U
+#define AF_TYPE_XY_CLEARED 0x98U
+#define AF_TYPE_TRIGGER_ARMED 0x9AU
+#define AF_TYPE_TRIGGERED 0x9BU
 
-static inline void af_put_uint(uint8_t *at, uint64_t value, uint32_t bytes)
-{
-    for (uint32_t i = 0U; i < bytes; i++) {
-        const uint32_t shift = 8U * i;
-        at[i] = (uint8_t)(value >> shift);
-    }
-}
-
-static inline uint64_t af_get_uint(const uint8_t *at, uint32_t bytes)
-{
-    uint64_t value = 0U;
-    for (uint32_t i = 0U; i < bytes; i++) {
-        const uint32_t shift = 8U * i;
-        value |= (uint64_t)at[i] << shift;
-    }
-    return value;
-}
-
-/* Two's complement without relying on an implementation-defined conversion. */
-static inline int32_t af_get_i32(const uint8_t *at)
-{
-    const uint32_t raw = (uint32_t)af_get_uint(at, 4U);
-    const uint32_t below = 0xFFFFFFFFU - raw;
-    return (raw <= 0x7FFFFFFFU) ? (int32_t)raw : (-(int32_t)below - 1);
-}
+/* numbers.c: the lowest byte first, on any machine */
+void af_put_uint(uint8_t *at, uint64_t value, uint32_t bytes);
+uint64_t af_get_uint(const uint8_t *at, uint32_t bytes);
+int32_t af_get_i32(const uint8_t *at);
 
 #define AF_LEN_HELLO 27U
 struct af_hello {
@@ -500,6 +499,363 @@ static inline void af_get_exposure(const uint8_t *at, struct af_exposure *m)
     m->start_nm = af_get_i32(&at[16]);
     m->end_nm = af_get_i32(&at[20]);
     m->count = (uint32_t)af_get_uint(&at[24], 4U);
+}
+
+#define AF_LEN_XY_HELLO 30U
+struct af_xy_hello {
+    uint32_t session;
+    uint32_t table_hash;
+    int32_t x_min_nm;
+    int32_t x_max_nm;
+    int32_t y_min_nm;
+    int32_t y_max_nm;
+    uint32_t speed_nm_s;
+    uint16_t settle_ms;
+};
+
+static inline void af_put_xy_hello(uint8_t *at, const struct af_xy_hello *m)
+{
+    af_put_uint(&at[0], m->session, 4U);
+    af_put_uint(&at[4], m->table_hash, 4U);
+    af_put_uint(&at[8], (uint32_t)m->x_min_nm, 4U);
+    af_put_uint(&at[12], (uint32_t)m->x_max_nm, 4U);
+    af_put_uint(&at[16], (uint32_t)m->y_min_nm, 4U);
+    af_put_uint(&at[20], (uint32_t)m->y_max_nm, 4U);
+    af_put_uint(&at[24], m->speed_nm_s, 4U);
+    af_put_uint(&at[28], m->settle_ms, 2U);
+}
+
+static inline void af_get_xy_hello(const uint8_t *at, struct af_xy_hello *m)
+{
+    m->session = (uint32_t)af_get_uint(&at[0], 4U);
+    m->table_hash = (uint32_t)af_get_uint(&at[4], 4U);
+    m->x_min_nm = af_get_i32(&at[8]);
+    m->x_max_nm = af_get_i32(&at[12]);
+    m->y_min_nm = af_get_i32(&at[16]);
+    m->y_max_nm = af_get_i32(&at[20]);
+    m->speed_nm_s = (uint32_t)af_get_uint(&at[24], 4U);
+    m->settle_ms = (uint16_t)af_get_uint(&at[28], 2U);
+}
+
+#define AF_LEN_XY_MOVE 32U
+struct af_xy_move {
+    uint32_t session;
+    uint32_t move_id;
+    int32_t x_nm;
+    int32_t y_nm;
+    int32_t assumed_x_nm;
+    int32_t assumed_y_nm;
+    uint32_t tolerance_nm;
+    uint32_t speed_nm_s;
+};
+
+static inline void af_put_xy_move(uint8_t *at, const struct af_xy_move *m)
+{
+    af_put_uint(&at[0], m->session, 4U);
+    af_put_uint(&at[4], m->move_id, 4U);
+    af_put_uint(&at[8], (uint32_t)m->x_nm, 4U);
+    af_put_uint(&at[12], (uint32_t)m->y_nm, 4U);
+    af_put_uint(&at[16], (uint32_t)m->assumed_x_nm, 4U);
+    af_put_uint(&at[20], (uint32_t)m->assumed_y_nm, 4U);
+    af_put_uint(&at[24], m->tolerance_nm, 4U);
+    af_put_uint(&at[28], m->speed_nm_s, 4U);
+}
+
+static inline void af_get_xy_move(const uint8_t *at, struct af_xy_move *m)
+{
+    m->session = (uint32_t)af_get_uint(&at[0], 4U);
+    m->move_id = (uint32_t)af_get_uint(&at[4], 4U);
+    m->x_nm = af_get_i32(&at[8]);
+    m->y_nm = af_get_i32(&at[12]);
+    m->assumed_x_nm = af_get_i32(&at[16]);
+    m->assumed_y_nm = af_get_i32(&at[20]);
+    m->tolerance_nm = (uint32_t)af_get_uint(&at[24], 4U);
+    m->speed_nm_s = (uint32_t)af_get_uint(&at[28], 4U);
+}
+
+#define AF_LEN_XY_CLEAR 6U
+struct af_xy_clear {
+    uint32_t session;
+    uint16_t latch_count;
+};
+
+static inline void af_put_xy_clear(uint8_t *at, const struct af_xy_clear *m)
+{
+    af_put_uint(&at[0], m->session, 4U);
+    af_put_uint(&at[4], m->latch_count, 2U);
+}
+
+static inline void af_get_xy_clear(const uint8_t *at, struct af_xy_clear *m)
+{
+    m->session = (uint32_t)af_get_uint(&at[0], 4U);
+    m->latch_count = (uint16_t)af_get_uint(&at[4], 2U);
+}
+
+#define AF_LEN_TRIGGER_ARM 22U
+struct af_trigger_arm {
+    uint32_t session;
+    uint32_t move_id;
+    int32_t start_nm;
+    int32_t pitch_nm;
+    uint32_t count;
+    uint16_t width_us;
+};
+
+static inline void af_put_trigger_arm(uint8_t *at, const struct af_trigger_arm *m)
+{
+    af_put_uint(&at[0], m->session, 4U);
+    af_put_uint(&at[4], m->move_id, 4U);
+    af_put_uint(&at[8], (uint32_t)m->start_nm, 4U);
+    af_put_uint(&at[12], (uint32_t)m->pitch_nm, 4U);
+    af_put_uint(&at[16], m->count, 4U);
+    af_put_uint(&at[20], m->width_us, 2U);
+}
+
+static inline void af_get_trigger_arm(const uint8_t *at, struct af_trigger_arm *m)
+{
+    m->session = (uint32_t)af_get_uint(&at[0], 4U);
+    m->move_id = (uint32_t)af_get_uint(&at[4], 4U);
+    m->start_nm = af_get_i32(&at[8]);
+    m->pitch_nm = af_get_i32(&at[12]);
+    m->count = (uint32_t)af_get_uint(&at[16], 4U);
+    m->width_us = (uint16_t)af_get_uint(&at[20], 2U);
+}
+
+#define AF_LEN_XY_HELLO_ACK 45U
+struct af_xy_hello_ack {
+    uint8_t result;
+    uint16_t nm_per_step;
+    int32_t hard_x_min_nm;
+    int32_t hard_x_max_nm;
+    int32_t hard_y_min_nm;
+    int32_t hard_y_max_nm;
+    int32_t x_min_nm;
+    int32_t x_max_nm;
+    int32_t y_min_nm;
+    int32_t y_max_nm;
+    uint32_t speed_nm_s;
+    uint32_t accel_um_s2;
+    uint16_t settle_ms;
+};
+
+static inline void af_put_xy_hello_ack(uint8_t *at, const struct af_xy_hello_ack *m)
+{
+    af_put_uint(&at[0], m->result, 1U);
+    af_put_uint(&at[1], m->nm_per_step, 2U);
+    af_put_uint(&at[3], (uint32_t)m->hard_x_min_nm, 4U);
+    af_put_uint(&at[7], (uint32_t)m->hard_x_max_nm, 4U);
+    af_put_uint(&at[11], (uint32_t)m->hard_y_min_nm, 4U);
+    af_put_uint(&at[15], (uint32_t)m->hard_y_max_nm, 4U);
+    af_put_uint(&at[19], (uint32_t)m->x_min_nm, 4U);
+    af_put_uint(&at[23], (uint32_t)m->x_max_nm, 4U);
+    af_put_uint(&at[27], (uint32_t)m->y_min_nm, 4U);
+    af_put_uint(&at[31], (uint32_t)m->y_max_nm, 4U);
+    af_put_uint(&at[35], m->speed_nm_s, 4U);
+    af_put_uint(&at[39], m->accel_um_s2, 4U);
+    af_put_uint(&at[43], m->settle_ms, 2U);
+}
+
+static inline void af_get_xy_hello_ack(const uint8_t *at, struct af_xy_hello_ack *m)
+{
+    m->result = (uint8_t)af_get_uint(&at[0], 1U);
+    m->nm_per_step = (uint16_t)af_get_uint(&at[1], 2U);
+    m->hard_x_min_nm = af_get_i32(&at[3]);
+    m->hard_x_max_nm = af_get_i32(&at[7]);
+    m->hard_y_min_nm = af_get_i32(&at[11]);
+    m->hard_y_max_nm = af_get_i32(&at[15]);
+    m->x_min_nm = af_get_i32(&at[19]);
+    m->x_max_nm = af_get_i32(&at[23]);
+    m->y_min_nm = af_get_i32(&at[27]);
+    m->y_max_nm = af_get_i32(&at[31]);
+    m->speed_nm_s = (uint32_t)af_get_uint(&at[35], 4U);
+    m->accel_um_s2 = (uint32_t)af_get_uint(&at[39], 4U);
+    m->settle_ms = (uint16_t)af_get_uint(&at[43], 2U);
+}
+
+#define AF_LEN_XY_ACCEPTED 12U
+struct af_xy_accepted {
+    uint32_t move_id;
+    int32_t x_nm;
+    int32_t y_nm;
+};
+
+static inline void af_put_xy_accepted(uint8_t *at, const struct af_xy_accepted *m)
+{
+    af_put_uint(&at[0], m->move_id, 4U);
+    af_put_uint(&at[4], (uint32_t)m->x_nm, 4U);
+    af_put_uint(&at[8], (uint32_t)m->y_nm, 4U);
+}
+
+static inline void af_get_xy_accepted(const uint8_t *at, struct af_xy_accepted *m)
+{
+    m->move_id = (uint32_t)af_get_uint(&at[0], 4U);
+    m->x_nm = af_get_i32(&at[4]);
+    m->y_nm = af_get_i32(&at[8]);
+}
+
+#define AF_LEN_XY_REFUSED 17U
+struct af_xy_refused {
+    uint32_t move_id;
+    uint8_t reason;
+    int32_t x_nm;
+    int32_t y_nm;
+    uint32_t last_move_id;
+};
+
+static inline void af_put_xy_refused(uint8_t *at, const struct af_xy_refused *m)
+{
+    af_put_uint(&at[0], m->move_id, 4U);
+    af_put_uint(&at[4], m->reason, 1U);
+    af_put_uint(&at[5], (uint32_t)m->x_nm, 4U);
+    af_put_uint(&at[9], (uint32_t)m->y_nm, 4U);
+    af_put_uint(&at[13], m->last_move_id, 4U);
+}
+
+static inline void af_get_xy_refused(const uint8_t *at, struct af_xy_refused *m)
+{
+    m->move_id = (uint32_t)af_get_uint(&at[0], 4U);
+    m->reason = (uint8_t)af_get_uint(&at[4], 1U);
+    m->x_nm = af_get_i32(&at[5]);
+    m->y_nm = af_get_i32(&at[9]);
+    m->last_move_id = (uint32_t)af_get_uint(&at[13], 4U);
+}
+
+#define AF_LEN_XY_DONE 25U
+struct af_xy_done {
+    uint32_t move_id;
+    int32_t x_nm;
+    int32_t y_nm;
+    uint64_t time_us;
+    uint32_t pulses;
+    uint8_t result;
+};
+
+static inline void af_put_xy_done(uint8_t *at, const struct af_xy_done *m)
+{
+    af_put_uint(&at[0], m->move_id, 4U);
+    af_put_uint(&at[4], (uint32_t)m->x_nm, 4U);
+    af_put_uint(&at[8], (uint32_t)m->y_nm, 4U);
+    af_put_uint(&at[12], m->time_us, 8U);
+    af_put_uint(&at[20], m->pulses, 4U);
+    af_put_uint(&at[24], m->result, 1U);
+}
+
+static inline void af_get_xy_done(const uint8_t *at, struct af_xy_done *m)
+{
+    m->move_id = (uint32_t)af_get_uint(&at[0], 4U);
+    m->x_nm = af_get_i32(&at[4]);
+    m->y_nm = af_get_i32(&at[8]);
+    m->time_us = (uint64_t)af_get_uint(&at[12], 8U);
+    m->pulses = (uint32_t)af_get_uint(&at[20], 4U);
+    m->result = (uint8_t)af_get_uint(&at[24], 1U);
+}
+
+#define AF_LEN_XY_STATUS 42U
+struct af_xy_status {
+    uint64_t time_us;
+    uint64_t settled_us;
+    int32_t x_nm;
+    int32_t y_nm;
+    uint32_t session;
+    uint32_t last_move_id;
+    uint32_t pulses;
+    uint16_t latch_count;
+    uint8_t flags;
+    uint8_t latch_x;
+    uint8_t latch_y;
+    uint8_t last_result;
+};
+
+static inline void af_put_xy_status(uint8_t *at, const struct af_xy_status *m)
+{
+    af_put_uint(&at[0], m->time_us, 8U);
+    af_put_uint(&at[8], m->settled_us, 8U);
+    af_put_uint(&at[16], (uint32_t)m->x_nm, 4U);
+    af_put_uint(&at[20], (uint32_t)m->y_nm, 4U);
+    af_put_uint(&at[24], m->session, 4U);
+    af_put_uint(&at[28], m->last_move_id, 4U);
+    af_put_uint(&at[32], m->pulses, 4U);
+    af_put_uint(&at[36], m->latch_count, 2U);
+    af_put_uint(&at[38], m->flags, 1U);
+    af_put_uint(&at[39], m->latch_x, 1U);
+    af_put_uint(&at[40], m->latch_y, 1U);
+    af_put_uint(&at[41], m->last_result, 1U);
+}
+
+static inline void af_get_xy_status(const uint8_t *at, struct af_xy_status *m)
+{
+    m->time_us = (uint64_t)af_get_uint(&at[0], 8U);
+    m->settled_us = (uint64_t)af_get_uint(&at[8], 8U);
+    m->x_nm = af_get_i32(&at[16]);
+    m->y_nm = af_get_i32(&at[20]);
+    m->session = (uint32_t)af_get_uint(&at[24], 4U);
+    m->last_move_id = (uint32_t)af_get_uint(&at[28], 4U);
+    m->pulses = (uint32_t)af_get_uint(&at[32], 4U);
+    m->latch_count = (uint16_t)af_get_uint(&at[36], 2U);
+    m->flags = (uint8_t)af_get_uint(&at[38], 1U);
+    m->latch_x = (uint8_t)af_get_uint(&at[39], 1U);
+    m->latch_y = (uint8_t)af_get_uint(&at[40], 1U);
+    m->last_result = (uint8_t)af_get_uint(&at[41], 1U);
+}
+
+#define AF_LEN_XY_CLEARED 4U
+struct af_xy_cleared {
+    uint8_t latch_x;
+    uint8_t latch_y;
+    uint16_t latch_count;
+};
+
+static inline void af_put_xy_cleared(uint8_t *at, const struct af_xy_cleared *m)
+{
+    af_put_uint(&at[0], m->latch_x, 1U);
+    af_put_uint(&at[1], m->latch_y, 1U);
+    af_put_uint(&at[2], m->latch_count, 2U);
+}
+
+static inline void af_get_xy_cleared(const uint8_t *at, struct af_xy_cleared *m)
+{
+    m->latch_x = (uint8_t)af_get_uint(&at[0], 1U);
+    m->latch_y = (uint8_t)af_get_uint(&at[1], 1U);
+    m->latch_count = (uint16_t)af_get_uint(&at[2], 2U);
+}
+
+#define AF_LEN_TRIGGER_ARMED 5U
+struct af_trigger_armed {
+    uint32_t move_id;
+    uint8_t reason;
+};
+
+static inline void af_put_trigger_armed(uint8_t *at, const struct af_trigger_armed *m)
+{
+    af_put_uint(&at[0], m->move_id, 4U);
+    af_put_uint(&at[4], m->reason, 1U);
+}
+
+static inline void af_get_trigger_armed(const uint8_t *at, struct af_trigger_armed *m)
+{
+    m->move_id = (uint32_t)af_get_uint(&at[0], 4U);
+    m->reason = (uint8_t)af_get_uint(&at[4], 1U);
+}
+
+#define AF_LEN_TRIGGERED 16U
+struct af_triggered {
+    uint32_t count;
+    uint64_t time_us;
+    int32_t position_nm;
+};
+
+static inline void af_put_triggered(uint8_t *at, const struct af_triggered *m)
+{
+    af_put_uint(&at[0], m->count, 4U);
+    af_put_uint(&at[4], m->time_us, 8U);
+    af_put_uint(&at[12], (uint32_t)m->position_nm, 4U);
+}
+
+static inline void af_get_triggered(const uint8_t *at, struct af_triggered *m)
+{
+    m->count = (uint32_t)af_get_uint(&at[0], 4U);
+    m->time_us = (uint64_t)af_get_uint(&at[4], 8U);
+    m->position_nm = af_get_i32(&at[12]);
 }
 
 #endif

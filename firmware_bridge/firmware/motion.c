@@ -120,8 +120,13 @@ bool af_motion_configure(struct af_motion *m, const struct af_axis_settings *set
         m->approach_q8 = 0;
     }
     count_approach(m, 0);
-    m->speed_q8 = (int32_t)(((int64_t)settings->speed_nm_s * Q8) / AF_TICKS_PER_S);
+    af_motion_limit_speed(m, settings->speed_nm_s);
     return true;
+}
+
+void af_motion_limit_speed(struct af_motion *m, int32_t speed_nm_s)
+{
+    m->speed_q8 = (int32_t)(((int64_t)speed_nm_s * Q8) / AF_TICKS_PER_S);
 }
 
 int32_t af_motion_round_nm(const struct af_motion *m, int64_t position_nm)

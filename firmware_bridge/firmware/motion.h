@@ -56,6 +56,9 @@ void af_motion_init(struct af_motion *m, const struct af_axis_limits *limits, in
 /* False and unchanged when a setting is outside the limits. Only at rest. */
 bool af_motion_configure(struct af_motion *m, const struct af_axis_settings *settings);
 
+/* Moves from now on go this fast, from 1/256 nm in a tick to the session's speed. Only at rest. */
+void af_motion_limit_speed(struct af_motion *m, int32_t speed_nm_s);
+
 /* Where the motor stands: the position rounded to whole steps. */
 int32_t af_motion_position_nm(const struct af_motion *m);
 

@@ -1,6 +1,7 @@
 /* Numbered moves, stops and latches. */
 #include "port.h"
 #include "protocol_parts.h"
+#include "xy_parts.h"
 
 void af_end_move(struct af_protocol *p, uint8_t result, uint64_t now_us)
 {
@@ -130,6 +131,7 @@ void af_on_stop(struct af_protocol *p, const struct af_frame *in, uint64_t now_u
     if (p->latch == AF_LATCH_NONE) {
         af_latch(p, AF_LATCH_STOPPED);
     }
+    af_xy_stop(p);
     af_send_status(p);
     const struct af_stopping stopping = {af_motion_position_nm(&p->motion), now_us};
     af_put_stopping(out.payload, &stopping);

@@ -9,6 +9,7 @@ from firmware_bridge.errors import LinkLost
 from firmware_bridge.link import Link, SerialLink
 
 FAULTS = {"drop-sent": b"d", "damage-sent": b"x", "drop-received": b"i", "reboot": b"r"}
+XY_SWITCHES = {("x", False): b"E", ("x", True): b"F", ("y", False): b"J", ("y", True): b"K"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,21 @@ class PinsReport:
     lowest_nm: int
     highest_nm: int
     time_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class XYPinsReport:
+    """As PinsReport, of X and Y, and the pulses that the camera got."""
+
+    moves_started: int
+    x_nm: int
+    x_lowest_nm: int
+    x_highest_nm: int
+    y_nm: int
+    y_lowest_nm: int
+    y_highest_nm: int
+    pulses: int
+    pulse_nm: int
 
 
 class BoardPins:
@@ -45,15 +61,27 @@ class BoardPins:
         """Arm one of FAULTS; a release build ignores it."""
         self._link.write(FAULTS[fault] * times)
 
+    def xy_switch(self, axis: str, upper: bool, pressed: bool) -> None:
+        """A limit switch of "x" or "y"."""
+        key = XY_SWITCHES[axis, upper]
+        self._link.write(key if pressed else key.lower())
+
     def report(self, timeout_s: float = 2.0) -> PinsReport:
         """Ask what happened so far; LinkLost without an answer. Earlier events come first."""
-        self._link.write(b"?")
+        return PinsReport(*self._ask(b"?", timeout_s))
+
+    def report_xy(self, timeout_s: float = 2.0) -> XYPinsReport:
+        """As `report`, of the axes under the slide."""
+        return XYPinsReport(*self._ask(b"!", timeout_s))
+
+    def _ask(self, question: bytes, timeout_s: float) -> list[int]:
+        self._link.write(question)
         text, deadline = b"", time.monotonic() + timeout_s
         while not text.endswith(b"\n"):
             if time.monotonic() > deadline:
                 raise LinkLost("the pins' line does not answer")
             text += self._link.read()
-        return PinsReport(*(int(word) for word in text.split()))
+        return [int(word) for word in text.split()]
 
     def close(self) -> None:
         """Close the line; safe to call twice."""

@@ -30,4 +30,13 @@ bool port_encoder(int32_t *position_nm);
 #define AF_SWITCH_HIGH 2U /* at the upper end: no further up */
 uint32_t port_switches(void);
 
+/* The same for the axes under the slide, AF_X and AF_Y. A board without them has empty ones. */
+void port_xy_motor(uint32_t axis, int32_t motor_nm, uint32_t move_id);
+uint32_t port_xy_switches(uint32_t axis);
+
+/* A pulse of width_us for the camera with the step of X to position_nm, which the next call of
+ * port_xy_motor() brings: give it when that step is made. within_us (0 to 1000): where in the
+ * millisecond the step lies, for a board that makes the steps of one evenly. */
+void port_trigger(int32_t position_nm, uint32_t within_us, uint32_t width_us);
+
 #endif

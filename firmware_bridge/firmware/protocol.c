@@ -4,6 +4,7 @@
 #include "fault.h"
 #include "port.h"
 #include "protocol_parts.h"
+#include "xy_parts.h"
 
 static uint8_t expected_length(uint8_t type)
 {
@@ -26,7 +27,8 @@ static bool needs_session(uint8_t type)
 
 static void dispatch(struct af_protocol *p, const struct af_frame *in, uint64_t now_us)
 {
-    const uint8_t length = expected_length(in->type);
+    const uint8_t xy_length = p->xy.present ? af_xy_length(in->type) : 0U;
+    const uint8_t length = (xy_length != 0U) ? xy_length : expected_length(in->type);
     if (in->version != AF_PROTOCOL_VERSION) {
         af_send_nack(p, in, AF_REASON_VERSION);
         return;
@@ -39,8 +41,12 @@ static void dispatch(struct af_protocol *p, const struct af_frame *in, uint64_t 
     const uint8_t reason = af_session_reason(p, (uint32_t)af_get_uint(in->payload, 4U));
     if (reason == AF_REASON_OK) {
         af_watchdog_feed(&p->watchdog, now_us);
-    } else if (needs_session(in->type)) {
+    } else if (needs_session(in->type) || (xy_length != 0U)) {
         af_send_nack(p, in, reason);
+        return;
+    }
+    if (xy_length != 0U) {
+        af_xy_receive(p, in, now_us);
         return;
     }
     switch (in->type) {
@@ -134,6 +140,7 @@ void af_protocol_tick(struct af_protocol *p, uint64_t now_us)
     const enum af_motion_event event = af_motion_tick(&p->motion);
     port_motor(af_motion_position_nm(&p->motion), p->last_move.move_id);
     after_motion(p, event, now_us);
+    af_xy_tick(p, now_us);
 
     p->status_in_ms -= (p->status_in_ms > 0U) ? 1U : 0U;
     if ((p->status_in_ms == 0U) && p->has_session

@@ -10,6 +10,7 @@
 #include "framing.h"
 #include "motion.h"
 #include "watchdog.h"
+#include "xy.h"
 
 struct af_protocol {
     struct af_motion motion;
@@ -36,11 +37,16 @@ struct af_protocol {
     uint64_t lit_us;
     int32_t lit_nm;
     uint32_t exposures;
+    struct af_xy xy;
 };
 
 /* boot_id must differ between two boots (a counter in flash, or a random number). */
 void af_protocol_init(struct af_protocol *p, const struct af_axis_limits *limits,
                       int32_t start_nm, uint32_t boot_id, uint16_t device_id);
+
+/* After af_protocol_init, on a board that moves the slide, too. X and Y have steps of one size. */
+void af_xy_init(struct af_protocol *p, const struct af_axis_limits limits[AF_XY_AXES],
+                const int32_t start_nm[AF_XY_AXES]);
 
 void af_protocol_receive(struct af_protocol *p, const uint8_t *bytes, size_t length,
                          uint64_t now_us);

@@ -28,7 +28,7 @@ from firmware_bridge.messages import PROTOCOL_VERSION
 
 GCC, QEMU = "arm-none-eabi-gcc", "qemu-system-arm"
 INSTALL = "apt install qemu-system-arm gcc-arm-none-eabi"
-TEXT_LIMIT = 8192  # bytes
+TEXT_LIMIT = 12_288  # bytes
 _PORT = "ports/mps2_an385"
 SOURCES = (*CORE, "ports/bench/bench.c", f"{_PORT}/main.c", f"{_PORT}/startup.c")
 OPTIONS = (

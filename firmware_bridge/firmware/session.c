@@ -1,5 +1,6 @@
 /* Who may command the axis, and within which window. */
 #include "protocol_parts.h"
+#include "xy_parts.h"
 
 #define SETTLE_MS_MAX 10000U
 #define BACKLASH_NM_MAX 1000000
@@ -47,6 +48,11 @@ static uint8_t configure(struct af_protocol *p, const struct af_hello *hello)
     return af_motion_configure(m, &wanted) ? AF_REASON_OK : AF_REASON_WINDOW;
 }
 
+static bool any_moves(const struct af_protocol *p)
+{
+    return af_motion_moves(&p->motion) || af_xy_moves(p);
+}
+
 static uint8_t open_session(struct af_protocol *p, const struct af_hello *hello, uint64_t now_us)
 {
     if (hello->protocol != AF_PROTOCOL_VERSION) {
@@ -60,7 +66,7 @@ static uint8_t open_session(struct af_protocol *p, const struct af_hello *hello,
     if (p->has_session && !same && alive) {
         return AF_REASON_OTHER_SESSION;
     }
-    if (!same && af_motion_moves(&p->motion)) {
+    if (!same && any_moves(p)) {
         return AF_REASON_BUSY;
     }
     const uint8_t reason = configure(p, hello);
@@ -71,6 +77,7 @@ static uint8_t open_session(struct af_protocol *p, const struct af_hello *hello,
         p->last_move.move_id = 0U;
         p->refused_move.move_id = 0U;
         p->last_result = AF_RESULT_NONE;
+        af_xy_forget_session(p);
     }
     p->session = hello->session;
     p->has_session = true;
@@ -119,7 +126,7 @@ void af_on_sync(const struct af_frame *in, uint64_t now_us)
 void af_on_bye(struct af_protocol *p, const struct af_frame *in)
 {
     struct af_frame out;
-    if (af_motion_moves(&p->motion)) {
+    if (any_moves(p)) {
         af_send_nack(p, in, AF_REASON_BUSY); /* the watchdog stays in charge of this move */
         return;
     }

@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 from firmware_bridge import c_header, messages
 from firmware_bridge.firmware import host
 from firmware_bridge.framing import MAX_PAYLOAD
+from firmware_bridge.messages_xy import XY_CONSTANTS, XY_TABLE
+
+EVERY = {**messages.TABLE, **XY_TABLE}
 
 RANGE = {
     "u8": st.integers(0, 2**8 - 1),
@@ -27,7 +30,7 @@ def of_type(message: type) -> st.SearchStrategy[messages.Message]:
     return st.builds(message, **{name: RANGE[wire] for name, wire in messages.layout(message)})
 
 
-@given(st.one_of([of_type(message) for message in messages.TABLE.values()]))
+@given(st.one_of([of_type(message) for message in EVERY.values()]))
 def test_round_trip(message: messages.Message) -> None:
     code, payload = messages.encode(message)
     assert len(payload) == messages.payload_length(type(message)) <= MAX_PAYLOAD
@@ -40,15 +43,15 @@ def test_any_bytes_are_a_message_or_a_message_error(code: int, payload: bytes) -
     try:
         message = messages.decode(code, payload)
     except messages.MessageError:
-        known = messages.TABLE.get(code)
+        known = EVERY.get(code)
         assert known is None or len(payload) != messages.payload_length(known)
         return
     assert messages.encode(message) == (code, payload)
 
 
-@given(st.sampled_from(sorted(messages.TABLE)), st.data())
+@given(st.sampled_from(sorted(EVERY)), st.data())
 def test_every_payload_of_the_right_length_is_a_message(code: int, data: st.DataObject) -> None:
-    length = messages.payload_length(messages.TABLE[code])
+    length = messages.payload_length(EVERY[code])
     payload = data.draw(st.binary(min_size=length, max_size=length))
     assert messages.encode(messages.decode(code, payload)) == (code, payload)
 
@@ -62,7 +65,7 @@ def test_unknown_type_and_wrong_length() -> None:
 
 def test_every_host_message_starts_with_its_session() -> None:
     """The firmware reads the session before it looks at the type."""
-    for code, message in messages.TABLE.items():
+    for code, message in EVERY.items():
         if code < 0x80:
             assert fields(message)[0].name == "session"
 
@@ -88,3 +91,19 @@ def test_hash_sees_names_widths_codes_and_constants(monkeypatch: pytest.MonkeyPa
     assert "message Stop 0x04 session:u32\n" in before
     monkeypatch.setitem(messages.CONSTANTS, "WATCHDOG_MS", 300)
     assert messages.canonical_table() != before
+
+
+def test_xy_has_a_hash_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A change of the axes under the slide is none for a host that knows Z alone."""
+    before, xy_before = messages.canonical_table(), messages.canonical_xy_table()
+    assert not set(messages.TABLE) & set(XY_TABLE)
+    assert "enum XyReason.TRIGGER 34\n" in xy_before
+    assert "message Triggered 0x9b count:u32 time_us:u64 position_nm:i32\n" in xy_before
+    monkeypatch.setitem(XY_CONSTANTS, "TRIGGER_PERIOD_MS", 5)
+    assert messages.canonical_table() == before
+    assert messages.canonical_xy_table() != xy_before
+
+
+def test_the_table_that_old_hosts_know_is_the_same() -> None:
+    """The hash of the Z axis' table, as firmwares and hosts in use carry it."""
+    assert messages.TABLE_HASH == 0xA6B1508C

@@ -9,6 +9,7 @@ from pathlib import Path
 import firmware_bridge
 from firmware_bridge import messages as m
 from firmware_bridge.framing import crc16, decode_frame
+from firmware_bridge.messages_xy import TRIGGER_PERIOD_MS, TRIGGER_WIDTH_US_MAX, XY_ENUMS, XY_TABLE
 from tests.support.boards import ON_BOTH
 from tests.support.patience import ANSWER_S
 from tests.support.raw_host import RawHost
@@ -54,13 +55,13 @@ def test_message_table() -> None:
             re.sub(r"(?<!^)(?=[A-Z])", "_", message.__name__).upper(),
             ", ".join(f"{name} {wire}" for name, wire in m.layout(message)),
         )
-        for code, message in m.TABLE.items()
+        for code, message in (*m.TABLE.items(), *XY_TABLE.items())
     ]
     assert rows == expected
 
 
 def test_code_words() -> None:
-    for enum in m.ENUMS:
+    for enum in (*m.ENUMS, *XY_ENUMS):
         words = ", ".join(f"{int(item)} {item.name}" for item in enum)
         assert f"| {enum.__name__} | {words} |" in TEXT
 
@@ -69,4 +70,6 @@ def test_numbers() -> None:
     assert f"version | {m.PROTOCOL_VERSION}." in TEXT
     assert f"\n{m.WATCHDOG_MS} ms, the firmware decelerates" in TEXT
     assert f"STATUS comes every {m.STATUS_PERIOD_MS} ms" in TEXT
+    assert f"above {TRIGGER_WIDTH_US_MAX} us (CONFIG)" in TEXT
+    assert f"come at least {TRIGGER_PERIOD_MS} ms apart" in TEXT
     assert f"within {m.SESSION_ALIVE_MS // 1000} s), another session" in TEXT

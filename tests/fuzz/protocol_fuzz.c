@@ -16,11 +16,16 @@
 #define STEP 50
 #define SPEED 2000000
 #define TICK_US 1000U
+#define XY_STEP 100
+#define XY_SPEED 20000000
 
 static struct af_protocol protocol;
 static uint64_t now_us;
 static int32_t motor_nm;
 static uint32_t switches;
+static const struct af_axis_limits xy_axes[AF_XY_AXES] = {
+    {0, 75000000, XY_STEP, XY_SPEED, 200000000}, {0, 25000000, XY_STEP, XY_SPEED, 200000000}};
+static int32_t xy_nm[AF_XY_AXES];
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -58,7 +63,30 @@ bool port_encoder(int32_t *position_nm)
 
 uint32_t port_switches(void)
 {
-    return switches;
+    return switches & 3U;
+}
+
+void port_xy_motor(uint32_t axis, int32_t next_nm, uint32_t move_id)
+{
+    const int32_t way = next_nm - xy_nm[axis];
+    (void)move_id;
+    must((next_nm >= xy_axes[axis].hard_min_nm) && (next_nm <= xy_axes[axis].hard_max_nm),
+         "X or Y outside the hard limits");
+    must((way <= (XY_SPEED / 1000) + XY_STEP) && (way >= -(XY_SPEED / 1000) - XY_STEP),
+         "X or Y too fast");
+    must((next_nm % XY_STEP) == 0, "X or Y not on a step");
+    xy_nm[axis] = next_nm;
+}
+
+uint32_t port_xy_switches(uint32_t axis)
+{
+    return (switches >> (2U * (axis + 1U))) & 3U;
+}
+
+void port_trigger(int32_t position_nm, uint32_t within_us, uint32_t width_us)
+{
+    must((position_nm >= 0) && (position_nm <= 75000000), "a pulse outside the hard limits");
+    must((within_us <= TICK_US) && (width_us >= 1U), "a pulse of no length");
 }
 
 static void pass(uint32_t ms)
@@ -90,7 +118,7 @@ static void run_script(const uint8_t *data, size_t size)
         if (type == 0xFEU) {
             pass(length);
         } else if (type == 0xFDU) {
-            switches = length & 3U;
+            switches = (length & 3U) | ((uint32_t)(length >> 3) << 2);
             af_protocol_strobe(&protocol, (length & 4U) != 0U, now_us + 300U);
         } else {
             const size_t left = size - at;
@@ -108,6 +136,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     motor_nm = 5000000;
     switches = 0U;
     af_protocol_init(&protocol, &limits, motor_nm, 11U, 3U);
+    for (uint32_t i = 0U; i < AF_XY_AXES; i++) {
+        xy_nm[i] = 10000000;
+    }
+    af_xy_init(&protocol, xy_axes, xy_nm);
     if (size == 0U) {
         return 0;
     }

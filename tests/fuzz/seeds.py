@@ -9,10 +9,14 @@ import sys
 from pathlib import Path
 
 from firmware_bridge import messages as m
+from firmware_bridge import messages_xy as xy
 from firmware_bridge.framing import Frame, encode_frame
 
 SESSION, START = 77, 5_000_000
 HELLO = m.Hello(SESSION, m.PROTOCOL_VERSION, m.TABLE_HASH, 1_000_000, 9_000_000, 2_000, 0, 5)
+XY_HELLO = xy.XyHello(SESSION, m.XY_TABLE_HASH, 0, 70_000_000, 0, 20_000_000, 0, 5)
+ARM = xy.TriggerArm(SESSION, 1, 11_000_000, 500_000, 9, 10)
+XY_MOVE = xy.XyMove(SESSION, 1, 16_000_000, 9_000_000, 10_000_000, 10_000_000, 1_000, 0)
 PASS, PINS = 0xFE, 0xFD
 
 
@@ -34,6 +38,12 @@ SCRIPTS: dict[str, list[m.Message | tuple[int, int]]] = {
     "strobe": [HELLO, move(1, START + 900_000, START), (PASS, 50), (PINS, 4), (PASS, 9), (PINS, 0)],
     "take-over": [HELLO, (PASS, 255), (PASS, 255), (PASS, 255), (PASS, 255),
                   m.Hello(78, 1, m.TABLE_HASH, 0, 10_000_000, 0, 500_000, 0), m.Bye(78)],
+    "xy": [HELLO, XY_HELLO, ARM, XY_MOVE, ARM, (PASS, 255), XY_MOVE, m.Sync(SESSION, 3),
+           (PASS, 255)],
+    "xy-stop": [HELLO, XY_HELLO, ARM, XY_MOVE, (PASS, 150), m.Stop(SESSION), (PASS, 200),
+                xy.XyClear(SESSION, 1), XY_MOVE],
+    "xy-limit": [HELLO, XY_HELLO, ARM, XY_MOVE, (PASS, 150), (PINS, 16), (PASS, 9),
+                 move(1, START, START)],
     "refused": [HELLO, move(1, 0, START), move(2, START, 0), move(2, START, 0), m.Bye(SESSION)],
 }  # fmt: skip
 

@@ -9,6 +9,7 @@
  *   - after a latch was told it slows down at every tick, and a pressed switch stands it at once
  *   - with the session silent for longer than the watchdog it is latched
  *   - each request gets one answer of its kind under its own number; a used number starts nothing
+ * and of X and Y and their pulses, where the board has them, what xy_model.h says.
  * Built by libFuzzer for `make fuzz-sessions`; with REPLAY a program that runs files, or, called
  * with `--random SEED COUNT`, inputs of its own. */
 #include <stdio.h>
@@ -39,6 +40,7 @@ static struct {
     uint16_t latch_count;
     bool has_session, moving, ticking, slowing;
     uint8_t asked, answers;
+    bool armed_ok; /* the last TRIGGER_ARMED said so */
 } seen;
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -101,6 +103,9 @@ static int32_t place(void)
     }
 }
 
+static void hear_xy(const struct af_frame *f);
+static void say(uint8_t type, const uint8_t *payload, uint8_t length, uint32_t session);
+
 static void hear_status(const struct af_status *s)
 {
     seen.latch = s->latch;
@@ -155,10 +160,13 @@ static void hear(const struct af_frame *f)
         seen.high_nm = h.z_max_nm;
         break;
     }
-    default: break;
+    case AF_TYPE_TRIGGER_ARMED: seen.armed_ok = f->payload[4] == AF_REASON_OK; break;
+    default: hear_xy(f); break;
     }
     if ((seen.asked != 0U) && (f->seq == seen.seq) && (f->type != AF_TYPE_STATUS)
-        && (f->type != AF_TYPE_DONE) && (f->type != AF_TYPE_EXPOSURE)) {
+        && (f->type != AF_TYPE_DONE) && (f->type != AF_TYPE_EXPOSURE)
+        && (f->type != AF_TYPE_XY_STATUS) && (f->type != AF_TYPE_XY_DONE)
+        && (f->type != AF_TYPE_TRIGGERED)) {
         seen.answers += 1U;
     }
 }
@@ -203,8 +211,11 @@ uint32_t port_switches(void)
     return switches;
 }
 
+#include "xy_model.h"
+
 static void tick(void)
 {
+    xy.slowing = xy.latched;
     now_us += TICK_US;
     seen.asked = 0U;
     seen.slowing = seen.latch != AF_LATCH_NONE;
@@ -215,6 +226,8 @@ static void tick(void)
         && ((now_us - fed_us) > ((AF_WATCHDOG_MS * 1000U) + SLACK_US))) {
         must(seen.latch != AF_LATCH_NONE, "silent in mid-move and not latched");
     }
+    must(!xy.moving || (now_us <= fed_us) || xy.latched
+         || ((now_us - fed_us) <= ((AF_WATCHDOG_MS * 1000U) + SLACK_US)), "silent, X and Y move on");
 }
 
 static void say(uint8_t type, const uint8_t *payload, uint8_t length, uint32_t session)
@@ -303,7 +316,8 @@ static void say_small(uint8_t type, uint8_t length)
 static void one_step(void)
 {
     const uint8_t kind = choice();
-    switch (kind % 12U) {
+    const uint8_t step = xy.present ? (kind % 20U) : (kind % 12U);
+    switch (step) {
     case 0: say_hello(); break;
     case 1:
     case 2:
@@ -315,11 +329,11 @@ static void one_step(void)
     case 8: switches = choice() & 3U; break;
     case 9: af_protocol_strobe(&protocol, (kind & 16U) != 0U, now_us + choice()); break;
     case 10:
-        if (!seen.moving) {
+        if (!seen.moving && !xy.moving) {
             now_us += (uint64_t)telling() * 3U; /* nobody looks for up to three hours and a half */
         }
         break;
-    default:
+    case 11:
         for (uint32_t ms = choice(); ms > 0U; ms--) {
             if (((ms % 50U) == 0U) && ((kind & 0x80U) == 0U)) {
                 say_small(AF_TYPE_SYNC, AF_LEN_SYNC);
@@ -327,7 +341,16 @@ static void one_step(void)
             tick();
         }
         break;
+    default: xy_step((uint8_t)(step - 12U)); break;
     }
+    follow();
+}
+
+/* What a step may have changed, read out of the core where nothing was told of it. */
+static void follow(void)
+{
+    const bool other = !protocol.has_session || (protocol.session != seen.session)
+                    || !seen.has_session;
     if (!protocol.has_session || (protocol.session != seen.session) || !seen.has_session) {
         seen.used = 0U;
     }
@@ -336,6 +359,7 @@ static void one_step(void)
     seen.last_id = protocol.last_move.move_id;
     seen.latch = protocol.latch;
     seen.latch_count = protocol.latch_count;
+    xy_follow(other);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -353,7 +377,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     input = data;
     left = size;
     axis = axes[choice() % 6U];
-    now_us = clocks[choice() % 5U];
+    const uint8_t clock = choice();
+    now_us = clocks[(clock & 0x7FU) % 5U]; /* the highest bit: a board with X, Y and Z */
     fed_us = now_us;
     switches = 0U;
     (void)memset(&seen, 0, sizeof seen);
@@ -362,6 +387,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     seen.motor_nm = af_motion_position_nm(&protocol.motion);
     seen.low_nm = axis.hard_min_nm;
     seen.high_nm = axis.hard_max_nm;
+    xy_begin((clock & 0x80U) != 0U);
     while (left > 0U) {
         one_step();
     }

@@ -18,29 +18,34 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from firmware_bridge.conformance.suite import BENCH_CHECKS, CHECKS
+from firmware_bridge.conformance.suite import ALL_CHECKS
 from firmware_bridge.conformance.test_host import ConformanceHost
 from firmware_bridge.firmware.build import HERE
 from tests.mutation.c_mutants import Mutant, mutants
 from tests.mutation.court import Question, by_worth, judge, measured
 from tests.mutation.fates import SAME, Fates, Log, verdict
 from tests.support.core_bed import Bed
-from tests.support.virtual_board import VirtualBoard
+from tests.support.virtual_board import XY_LIMITS, VirtualBoard
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs/mutation_firmware.md"
 FILES = ("watchdog.c", "session.c", "moves.c", "protocol.c", "replies.c", "motion.c", "framing.c",
-         "watchdog.h", "protocol.h", "motion.h")  # fmt: skip
-SUBJECTS = ("framing", "moves", "session", "stops", "replies", "motion", "turns")
+         "numbers.c", "trigger.c", "xy.c", "xy_moves.c", "xy_replies.c",
+         "watchdog.h", "protocol.h", "motion.h", "trigger.h", "xy.h")  # fmt: skip
+SUBJECTS = ("framing", "moves", "session", "stops", "replies", "xy", "slide", "trigger", "motion",
+            "turns")  # fmt: skip
 JUDGES = tuple(f"tests.firmware_bridge.firmware.test_core_{subject}" for subject in SUBJECTS)
 #: files of which the last two of them, which drive motion.c alone, know nothing
-WITHOUT_MOTION = ("watchdog", "session", "moves", "protocol", "replies", "framing")
+WITHOUT_MOTION = ("watchdog", "session", "moves", "protocol", "replies", "framing", "numbers")
+#: and these concern X and Y alone
+XY_FILES = ("trigger", "xy", "xy_moves", "xy_replies")
+XY_QUESTIONS = ("xy", "slide", "trigger")
 NO_BUILD = "does not compile"
 CLOCK_US = 2**32 - 3_000_000  # the suite runs over the end of 32 bits
 
 
 def _conforms(check: Callable[[ConformanceHost], None]) -> None:
-    host = VirtualBoard(clock_us=CLOCK_US).host()
+    host = VirtualBoard(clock_us=CLOCK_US, xy_limits=XY_LIMITS).host()
     host.fresh()
     check(host)
 
@@ -49,7 +54,7 @@ def questions(library: Path) -> list[Question]:
     """Every check and test, asked once of this, the right core."""
     os.environ["VIRTUAL_CORE"] = str(library)
     asked = [measured(f"suite: {c.__name__}", partial(_conforms, c))
-             for c in (*CHECKS, *BENCH_CHECKS)]  # fmt: skip
+             for c in ALL_CHECKS]  # fmt: skip
     for module in JUDGES:
         for name, test in vars(importlib.import_module(module)).items():
             if name.startswith("test_"):
@@ -74,16 +79,22 @@ def main(words: Sequence[str] | None = None) -> int:
         if options.suite_only:
             asked = [q for q in asked if q.name.startswith("suite")]
         for file in options.files:
-            if Path(file).stem in WITHOUT_MOTION:
-                mine = [q for q in asked if not q.name.startswith(("motion", "turns"))]
-            else:
-                mine = asked
+            mine = _concerned(Path(file).stem, asked)
             for mutant in mutants(file, (HERE / file).read_text()):
                 if not options.line or mutant.line in options.line:
                     fate = log.fate(mutant, lambda m=mutant, q=mine: _fate(bed, m, q))
                     fates.append((mutant, fate))
             print(file, dict(Counter(_sort(f) for m, f in fates if m.file == file)), flush=True)
     return verdict(DOCUMENT, fates, options.files if not options.line else [])
+
+
+def _concerned(stem: str, asked: Sequence[Question]) -> Sequence[Question]:
+    """The questions that can notice a change of this file."""
+    if stem in XY_FILES:
+        return [q for q in asked if q.name.startswith(XY_QUESTIONS)]
+    if stem in WITHOUT_MOTION:
+        return [q for q in asked if not q.name.startswith(("motion", "turns"))]
+    return asked
 
 
 def _sort(fate: str) -> str:

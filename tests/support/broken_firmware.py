@@ -186,7 +186,7 @@ MISTAKES = (
     Mistake("lets the speed change in mid-move", "session.c",
             " && (a->speed_nm_s == b->speed_nm_s)", "", "settings_hold"),
     Mistake("refuses its own host's repeated HELLO in mid-move", "session.c",
-            "if (!same && af_motion_moves(&p->motion)) {", "if (af_motion_moves(&p->motion)) {",
+            "if (!same && any_moves(p)) {", "if (any_moves(p)) {",
             "settings_hold"),
 )  # fmt: skip
 

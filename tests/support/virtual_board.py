@@ -19,6 +19,8 @@ from firmware_bridge.firmware.pins import BoardPins
 SHIM = Path(__file__).with_name("virtual_core.c")
 BENCH = "ports/bench/bench.c"
 LIMITS = (0, 10_000_000, 50, 2_000_000, 20_000_000)  # hard min, max, step; speed, acceleration
+XY_LIMITS = (0, 75_000_000, 100, 20_000_000, 200_000_000,
+             0, 25_000_000, 100, 20_000_000, 200_000_000)  # fmt: skip
 LINE_US = 1_000  # what a frame takes on its way to the board
 TICK_US = 1_000
 
@@ -51,8 +53,11 @@ class VirtualBoard:
         limits: tuple[int, int, int, int, int] = LIMITS,
         boot_id: int = 11,
         clock_us: int = 0,
+        xy_limits: tuple[int, ...] = (),
+        xy_start_nm: tuple[int, int] = (10_000_000, 10_000_000),
     ) -> None:
-        """Boot; `clock_us` is what the board's clock shows by then."""
+        """Boot; `clock_us` is what the board's clock shows by then. `xy_limits`: as `limits`, of X
+        and then of Y (XY_LIMITS); () = the board has Z alone."""
         core = self._core = ctypes.CDLL(str(library or build_virtual()))
         for name in ("core_take", "core_take_bench"):
             getattr(core, name).restype = ctypes.c_size_t
@@ -62,6 +67,10 @@ class VirtualBoard:
         self._room = ctypes.create_string_buffer(1 << 16)
         axis = (ctypes.c_int32 * 5)(*limits)
         core.core_boot(axis, start_nm, ctypes.c_uint32(boot_id), ctypes.c_uint64(clock_us))
+        if xy_limits:
+            core.core_boot_xy((ctypes.c_int32 * 10)(*xy_limits), (ctypes.c_int32 * 2)(*xy_start_nm))
+        core.core_xy_motor_move.restype = ctypes.c_uint32
+        core.core_take_pulses.restype = ctypes.c_size_t
         self._boot_us = clock_us
         self.bench = BoardPins(_Pins(self))
 
@@ -132,6 +141,28 @@ class VirtualBoard:
     def motor_nm(self) -> int:
         """Where the core told the motor to be."""
         return int(self._core.core_motor())
+
+    @property
+    def xy_nm(self) -> tuple[int, int]:
+        """Where the core told the motors under the slide to be."""
+        return int(self._core.core_xy_motor(0)), int(self._core.core_xy_motor(1))
+
+    @property
+    def xy_moves(self) -> tuple[int, int]:
+        """The numbers that their last orders belong to."""
+        return int(self._core.core_xy_motor_move(0)), int(self._core.core_xy_motor_move(1))
+
+    @property
+    def xy_velocity_q8(self) -> tuple[int, int]:
+        """nm * 256 per tick."""
+        return int(self._core.core_xy_velocity(0)), int(self._core.core_xy_velocity(1))
+
+    def pulses(self) -> list[tuple[int, int, int, int]]:
+        """Pulses since the last call: step of X told to the board, X at the tick before, where
+        within the tick (us), width (us)."""
+        room = (ctypes.c_int64 * (4 * 4096))()
+        count = self._core.core_take_pulses(room, ctypes.c_size_t(4096))
+        return [tuple(room[4 * n : 4 * n + 4]) for n in range(count)]  # type: ignore[misc]
 
     @property
     def motor_move(self) -> int:

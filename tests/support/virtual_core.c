@@ -18,8 +18,17 @@ static size_t told_length;
 static int32_t motor_nm, encoder_nm;
 static uint32_t motor_move;
 static bool has_encoder;
+static int32_t xy_nm[AF_XY_AXES];
+static uint32_t xy_move[AF_XY_AXES];
+static int64_t pulses[4096][4]; /* place told, X by then, within_us, width_us */
+static size_t pulse_count;
 
 void core_boot(const int32_t limits[5], int32_t start_nm, uint32_t boot_id, uint64_t clock_us);
+void core_boot_xy(const int32_t limits[10], const int32_t start_nm[2]);
+int32_t core_xy_motor(uint32_t axis);
+uint32_t core_xy_motor_move(uint32_t axis);
+int32_t core_xy_velocity(uint32_t axis);
+size_t core_take_pulses(int64_t *to, size_t capacity);
 void core_receive(const uint8_t *bytes, size_t length);
 void core_bench(uint8_t byte);
 void core_strobe(bool lit, int64_t since_now_us);
@@ -64,6 +73,30 @@ uint32_t port_switches(void)
     return bench_switches();
 }
 
+void port_xy_motor(uint32_t axis, int32_t next_nm, uint32_t move_id)
+{
+    xy_nm[axis] = next_nm;
+    xy_move[axis] = move_id;
+    bench_xy_motor(axis, next_nm);
+}
+
+uint32_t port_xy_switches(uint32_t axis)
+{
+    return bench_xy_switches(axis);
+}
+
+void port_trigger(int32_t position_nm, uint32_t within_us, uint32_t width_us)
+{
+    if (pulse_count < 4096U) {
+        pulses[pulse_count][0] = position_nm;
+        pulses[pulse_count][1] = xy_nm[AF_X];
+        pulses[pulse_count][2] = (int64_t)within_us;
+        pulses[pulse_count][3] = (int64_t)width_us;
+        pulse_count += 1U;
+    }
+    bench_trigger(position_nm);
+}
+
 void bench_port_write(const char *text, size_t length)
 {
     if ((told_length + length) <= sizeof told) {
@@ -86,6 +119,47 @@ void core_boot(const int32_t limits[5], int32_t start_nm, uint32_t boot_id, uint
     motor_nm = af_motion_position_nm(&protocol.motion);
     motor_move = 0U;
     bench_motor(motor_nm);
+    pulse_count = 0U;
+}
+
+/* After core_boot: the board has X and Y, too. */
+void core_boot_xy(const int32_t l[10], const int32_t start_nm[2])
+{
+    const struct af_axis_limits both[AF_XY_AXES] = {{l[0], l[1], l[2], l[3], l[4]},
+                                                    {l[5], l[6], l[7], l[8], l[9]}};
+    for (const char *key = "efjk"; *key != '\0'; key++) {
+        bench_byte(&protocol, (uint8_t)*key, now_us);
+    }
+    af_xy_init(&protocol, both, start_nm);
+    for (uint32_t i = 0U; i < AF_XY_AXES; i++) {
+        xy_nm[i] = af_motion_position_nm(&protocol.xy.axis[i]);
+        xy_move[i] = 0U;
+        bench_xy_motor(i, xy_nm[i]);
+    }
+}
+
+int32_t core_xy_motor(uint32_t axis)
+{
+    return xy_nm[axis];
+}
+
+uint32_t core_xy_motor_move(uint32_t axis)
+{
+    return xy_move[axis];
+}
+
+int32_t core_xy_velocity(uint32_t axis)
+{
+    return protocol.xy.axis[axis].velocity_q8;
+}
+
+/* The pulses since the last call, four numbers each. */
+size_t core_take_pulses(int64_t *to, size_t capacity)
+{
+    const size_t count = (pulse_count < capacity) ? pulse_count : capacity;
+    (void)memcpy(to, pulses, count * sizeof pulses[0]);
+    pulse_count = 0U;
+    return count;
 }
 
 void core_receive(const uint8_t *bytes, size_t length)

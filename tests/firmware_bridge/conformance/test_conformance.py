@@ -14,12 +14,12 @@ import pytest
 from edge.appliance import cli
 from firmware_bridge.conformance import verb
 from firmware_bridge.conformance.suite import (
-    BENCH_CHECKS,
-    CHECKS,
+    ALL_CHECKS,
     FAILED,
     NOT_JUDGED,
     NOT_RUN,
     PASSED,
+    XY_CHECKS,
     Outcome,
     run,
 )
@@ -34,7 +34,8 @@ from firmware_bridge.link import SerialLink
 from firmware_bridge.messages import Move, decode
 from tests.support.boards import QEMU
 from tests.support.broken_firmware import MISTAKES, Mistake, broken_core, build_broken
-from tests.support.virtual_board import VirtualBoard
+from tests.support.broken_xy import XY_MISTAKES
+from tests.support.virtual_board import XY_LIMITS, VirtualBoard
 
 Board = HostFirmware | QemuFirmware
 START = 5_000_000
@@ -57,14 +58,14 @@ def failures(outcomes: list[Outcome]) -> list[str]:
 def a_board(kind: str) -> Board:
     if kind == "qemu":
         return QemuFirmware(start_nm=START, boot_id=11, faults=True)
-    return HostFirmware(start_nm=START, bench=True, faults=True)
+    return HostFirmware(start_nm=START, bench=True, faults=True, xy=True)
 
 
 @pytest.mark.parametrize("kind", ["host", QEMU])
 def test_our_firmware_conforms(kind: str) -> None:
     with a_board(kind) as board, probing(board) as host:
         outcomes = run(host)
-        assert len(outcomes) == len(CHECKS) + len(BENCH_CHECKS) > 30
+        assert len(outcomes) == len(ALL_CHECKS) > 40
         failed = failures(outcomes)
         if failed:  # a machine that paused for 100 ms moved the simulated board's clock: ask again
             outcomes = run(host, failed)
@@ -78,14 +79,22 @@ CLOCKS_US = (0, 2**32 - 3_000_000, 2**32 + 50, 2**62 - 3_000_000)
 
 @pytest.mark.parametrize("clock_us", CLOCKS_US)
 def test_it_conforms_however_long_it_has_run(clock_us: int) -> None:
-    outcomes = run(VirtualBoard(clock_us=clock_us).host())
+    outcomes = run(VirtualBoard(clock_us=clock_us, xy_limits=XY_LIMITS).host())
     assert [(one.name, one.detail) for one in outcomes if one.result != PASSED] == []
 
 
-@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name.replace(" ", "-"))
+def test_x_and_y_are_not_asked_of_a_board_with_z_alone() -> None:
+    outcomes = run(VirtualBoard().host(), [check.__name__ for check in XY_CHECKS])
+    assert [one.result for one in outcomes] == [NOT_RUN] * len(XY_CHECKS)
+
+
+@pytest.mark.parametrize(
+    "mistake", [*MISTAKES, *XY_MISTAKES], ids=lambda mistake: mistake.name.replace(" ", "-")
+)
 def test_a_broken_firmware_is_noticed(mistake: Mistake) -> None:
     try:
-        board = VirtualBoard(broken_core(mistake), clock_us=2**32 - 300_000)  # it ends in mid-check
+        clock_us = 2**32 - 300_000  # it ends in mid-check
+        board = VirtualBoard(broken_core(mistake), clock_us=clock_us, xy_limits=XY_LIMITS)
         (outcome,) = run(board.host(), [mistake.caught_by])
     except (Failed, StageError) as error:  # it may not even get as far as a check
         outcome = Outcome("at the start", "", FAILED, repr(error), 0.0)
@@ -138,8 +147,8 @@ def test_nothing_to_say_is_4(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_check_is_needed() -> None:
     """Each check is the one that notices some mistake, or is a rule that others imply."""
-    used = {mistake.caught_by for mistake in MISTAKES}
-    names = {check.__name__ for check in (*CHECKS, *BENCH_CHECKS)}
+    used = {mistake.caught_by for mistake in (*MISTAKES, *XY_MISTAKES)}
+    names = {check.__name__ for check in ALL_CHECKS}
     assert used <= names
     assert names - used == {"unknown_and_malformed", "newest_wins", "take_over"}
     assert len(MISTAKES) >= 10

@@ -27,7 +27,7 @@ def test_size(capsys: pytest.CaptureFixture[str]) -> None:
     sizes = section_sizes(build_qemu())
     with capsys.disabled():
         print(f"\nCortex-M3 firmware: {sizes}")
-    assert 0 < sizes[".text"] <= qemu.TEXT_LIMIT == 8192
+    assert 0 < sizes[".text"] <= qemu.TEXT_LIMIT == 12_288
     assert sizes[".data"] + sizes[".bss"] <= 4096
     assert qemu.main([]) == 0
 

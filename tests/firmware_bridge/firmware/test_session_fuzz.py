@@ -13,11 +13,15 @@ import pytest
 
 from firmware_bridge.firmware.build import CORE, HERE, SANITIZE, compile_c
 from tests.support.broken_firmware import MISTAKES, spoilt
+from tests.support.broken_xy import LONG_WAYS, XY_MISTAKES
 
 TARGET = Path(__file__).parents[2] / "fuzz" / "session_fuzz.c"
+CONTENT = TARGET.read_bytes() + TARGET.with_name("xy_model.h").read_bytes()
 NOTICED = (
     "does not check the upper end of the window", "forgets that a refused number is used up",
     "has a watchdog that is late", "ends the way to a pressed switch by a ramp",
+    "gives pulses on after a stop", "forgets to count the pulses", "moves X past its window",
+    "lets the slide move on while Z is latched",
 )  # fmt: skip
 
 
@@ -28,7 +32,7 @@ def histories(program: Path, seed: int, count: int) -> subprocess.CompletedProce
 
 def test_valid_frames_in_any_order_break_nothing() -> None:
     options = ("-O1", "-g", "-DREPLAY", f"-I{HERE}", *SANITIZE)
-    program = compile_c("session-replay", (str(TARGET), *CORE), options, TARGET.read_bytes())
+    program = compile_c("session-replay", (str(TARGET), *CORE), options, CONTENT)
     result = histories(program, 2, 150)
     assert (result.returncode, result.stdout) == (0, "150 inputs\n"), result.stderr
 
@@ -36,7 +40,7 @@ def test_valid_frames_in_any_order_break_nothing() -> None:
 @pytest.mark.parametrize("name", NOTICED)
 def test_it_notices(name: str, tmp_path: Path) -> None:
     """It is no proof when it cannot fail."""
-    (mistake,) = [one for one in MISTAKES if one.name == name]
+    (mistake,) = [one for one in (*MISTAKES, *XY_MISTAKES, *LONG_WAYS) if one.name == name]
     folder = tmp_path / "firmware"
     shutil.copytree(HERE, folder, ignore=shutil.ignore_patterns("build", "*.py", "__pycache__"))
     (folder / mistake.file).write_text(spoilt(mistake), encoding="utf-8")

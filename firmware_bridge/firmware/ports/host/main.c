@@ -42,6 +42,7 @@ struct options {
     double clock_ppm;
     const char *trace;
     bool bench;
+    bool xy;
 };
 
 static struct board board;
@@ -81,6 +82,24 @@ void port_motor(int32_t motor_nm, uint32_t move_id)
 uint32_t port_switches(void)
 {
     return bench_switches();
+}
+
+void port_xy_motor(uint32_t axis, int32_t motor_nm, uint32_t move_id)
+{
+    (void)move_id;
+    bench_xy_motor(axis, motor_nm);
+}
+
+uint32_t port_xy_switches(uint32_t axis)
+{
+    return bench_xy_switches(axis);
+}
+
+void port_trigger(int32_t position_nm, uint32_t within_us, uint32_t width_us)
+{
+    (void)within_us;
+    (void)width_us;
+    bench_trigger(position_nm);
 }
 
 void bench_port_write(const char *text, size_t length)
@@ -229,6 +248,8 @@ static void set_option(struct options *o, const char *name, const char *value)
         o->clock_ppm = (double)number(name, value, -1000L, 1000L);
     } else if (strcmp(name, "--bench") == 0) {
         o->bench = number(name, value, 0, 1) != 0;
+    } else if (strcmp(name, "--xy") == 0) {
+        o->xy = number(name, value, 0, 1) != 0;
     } else if (strcmp(name, "--trace") == 0) {
         o->trace = value;
     } else {
@@ -252,6 +273,17 @@ static void read_options(struct options *o, int argc, char **argv)
     }
 }
 
+/* A slide stage of 75 x 25 mm, 20 mm/s, 200 mm/s2, that stands at (10, 10) mm. */
+static void start_xy(struct af_protocol *protocol)
+{
+    static const struct af_axis_limits limits[AF_XY_AXES] = {
+        {0, 75000000, 100, 20000000, 200000000}, {0, 25000000, 100, 20000000, 200000000}};
+    static const int32_t start_nm[AF_XY_AXES] = {10000000, 10000000};
+    af_xy_init(protocol, limits, start_nm);
+    bench_xy_motor(AF_X, start_nm[AF_X]);
+    bench_xy_motor(AF_Y, start_nm[AF_Y]);
+}
+
 int main(int argc, char **argv)
 {
     static struct af_protocol protocol;
@@ -266,6 +298,9 @@ int main(int argc, char **argv)
     af_protocol_init(&protocol, &o.limits, o.start_nm, o.boot_id, DEVICE_ID);
     board.motor_nm = af_motion_position_nm(&protocol.motion);
     bench_motor(board.motor_nm);
+    if (o.xy) {
+        start_xy(&protocol);
+    }
     if (o.trace != NULL) {
         board.trace = trace_open(o.trace);
         if (board.trace == NULL) {

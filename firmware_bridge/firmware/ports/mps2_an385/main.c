@@ -154,6 +154,24 @@ uint32_t port_switches(void)
     return bench_switches();
 }
 
+void port_xy_motor(uint32_t axis, int32_t motor_nm, uint32_t move_id)
+{
+    (void)move_id;
+    bench_xy_motor(axis, motor_nm);
+}
+
+uint32_t port_xy_switches(uint32_t axis)
+{
+    return bench_xy_switches(axis);
+}
+
+void port_trigger(int32_t position_nm, uint32_t within_us, uint32_t width_us)
+{
+    (void)within_us;
+    (void)width_us;
+    bench_trigger(position_nm);
+}
+
 void bench_port_write(const char *text, size_t length)
 {
     put_whole(&bench_tx, (const uint8_t *)text, length);
@@ -179,6 +197,9 @@ static void start_board(void)
 static void start_protocol(void)
 {
     static const struct af_axis_limits limits = {0, 10000000, 50, 2000000, 20000000};
+    static const struct af_axis_limits xy_limits[AF_XY_AXES] = {
+        {0, 75000000, 100, 20000000, 200000000}, {0, 25000000, 100, 20000000, 200000000}};
+    static const int32_t xy_start_nm[AF_XY_AXES] = {10000000, 10000000};
     int32_t start_nm = limits.hard_min_nm;
     uint32_t boot_id = 1U;
     if (boot.magic == BOOT_MAGIC) {
@@ -188,6 +209,9 @@ static void start_protocol(void)
     }
     af_protocol_init(&protocol, &limits, start_nm, boot_id, DEVICE_ID);
     bench_motor(af_motion_position_nm(&protocol.motion));
+    af_xy_init(&protocol, xy_limits, xy_start_nm);
+    bench_xy_motor(AF_X, xy_start_nm[AF_X]);
+    bench_xy_motor(AF_Y, xy_start_nm[AF_Y]);
 }
 
 /* Runs what is due by the clock, each tick under its nominal time: interrupts may be lost, when a
