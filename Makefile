@@ -90,7 +90,8 @@ LOWEST        := numpy==1.24.0 scipy==1.10.0 opencv-python-headless==4.8.0.76 on
 LOWEST_TESTS  := tests/edge/images tests/edge/cameras/test_cameras.py \
                  tests/edge/cameras/test_exposure_time.py tests/edge/cameras/test_pitch.py \
                  tests/edge/measure/test_plain_look.py tests/edge/measure/test_raw_pixels.py \
-                 tests/edge/measure/test_same_numbers.py tests/test_commands.py
+                 tests/edge/measure/test_same_numbers.py tests/test_commands.py \
+                 tests/edge/appliance/focus
 test-lowest: build/lowest/.done
 	OMP_NUM_THREADS=1 PYTHONPATH=. build/lowest/bin/python -m pytest -p no:cacheprovider $(LOWEST_TESTS)
 

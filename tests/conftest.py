@@ -45,6 +45,7 @@ LONG = (
     "tests/test_closed_loop.py",
     "tests/test_native_stage_closed_loop.py",
 )
+QUICK = "tests/simulator/controllers/"  # in a folder whose other tests are long
 
 
 #: those that keep pace with something that goes by the clock on the wall: a firmware in a process
@@ -103,6 +104,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         here = item.path.relative_to(ROOT).as_posix()
         for mark, names in (("long", LONG), ("real_time", REAL_TIME)):
+            if mark == "long" and here.startswith(QUICK):
+                continue
             if any(here == name or here.startswith(f"{name}/") for name in names):
                 item.add_marker(mark)
     items.sort(key=lambda item: [item.get_closest_marker(m) is None for m in ("long", "real_time")])

@@ -17,14 +17,25 @@ BY_NAME = {
 PACKAGES = ("edge", "engines", "firmware_bridge", "simulator", "sparsefocus", "training")
 
 
+@cache
+def sources(package: str) -> dict[Path, str]:
+    """Every module of a package and its text, read once."""
+    return {path: path.read_text("utf-8") for path in sorted((ROOT / package).rglob("*.py"))}
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """Parsed once, whoever asks."""
+    return ast.parse(path.read_text("utf-8"))
+
+
 def arrows(package: str) -> set[tuple[str, str]]:
     """Which room (a folder or a module) of `package` imports which other."""
     rooms = {path.stem if path.is_file() else path.name for path in (ROOT / package).iterdir()}
     results = set()
-    for path in sorted((ROOT / package).rglob("*.py")):
-        tree = ast.parse(path.read_text("utf-8"))
+    for path in sources(package):
         here = path.relative_to(ROOT / package).parts[0].removesuffix(".py")
-        for node in ast.walk(tree):
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.ImportFrom) and node.module:
                 names = [f"{node.module}.{alias.name}" for alias in node.names]
             elif isinstance(node, ast.Import):
@@ -50,11 +61,10 @@ def looked_up() -> dict[str, set[str]]:
     """The files that import each of these libraries, or look for it, by its name in a string."""
     files: dict[str, set[str]] = {library: set() for library in BY_NAME}
     for package in PACKAGES:
-        for path in (ROOT / package).rglob("*.py"):
-            text = path.read_text("utf-8")
+        for path, text in sources(package).items():
             if not any(library in text for library in BY_NAME):
                 continue  # not worth its parsing
-            for node in ast.walk(ast.parse(text)):
+            for node in ast.walk(tree_of(path)):
                 if (
                     isinstance(node, ast.Call)
                     and node.args
@@ -79,10 +89,21 @@ def test_tests_stand_where_their_package_stands(package: str) -> None:
     assert not astray
 
 
+#: a room without tests of its own, and whose they are
+TESTED_ELSEWHERE = {"sparsefocus/testing": "tests/sparsefocus"}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_room_has_tests_where_it_stands(package: str) -> None:
+    rooms = {path.parent.relative_to(ROOT).as_posix() for path in sources(package)}
+    folders = {room: ROOT / TESTED_ELSEWHERE.get(room, f"tests/{room}") for room in rooms}
+    assert [room for room, folder in folders.items() if not any(folder.glob("test_*.py"))] == []
+
+
 @pytest.mark.parametrize("package", [*PACKAGES, "benchmarks", "tests"])
 def test_modules_are_short(package: str) -> None:
     lines = {
-        path.relative_to(ROOT).as_posix(): len(path.read_text("utf-8").splitlines())
-        for path in (ROOT / package).rglob("*.py")
+        path.relative_to(ROOT).as_posix(): len(text.splitlines())
+        for path, text in sources(package).items()
     }
     assert not {name: count for name, count in lines.items() if count > 300}
