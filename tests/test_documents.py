@@ -84,6 +84,11 @@ def test_every_decision_is_in_the_index() -> None:
     listed = re.findall(r"\((\d{4}-[\w-]+\.md)\)", index)
     there = sorted(path.name for path in (ROOT / "docs/decisions").glob("0*.md"))
     assert sorted(listed) == there
+    numbers = {int(name[:4]) for name in there}
+    missing = sorted(set(range(1, max(numbers) + 1)) - numbers)
+    gap = re.search(r"\b(\d+) to (\d+) were given", index)
+    assert gap  # which is told, with the reason
+    assert missing == list(range(int(gap[1]), int(gap[2]) + 1))
     for line in index.splitlines():
         if line.startswith("| ") and ".md)" in line:
             _, number, _, status, date, _ = (cell.strip() for cell in line.split("|"))
