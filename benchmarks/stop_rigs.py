@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.silent_camera import SILENCE
 from firmware_bridge.firmware.host import HostFirmware
 from firmware_bridge.firmware.trace import MotorTrace
 from simulator.simulate_verb import NOMINAL
@@ -46,7 +47,9 @@ class Rig:
     read_new: Motion
     hang_up: Callable[[], None]
     left_um: float  # how far it must have come before something is done to it
+    silence: Path  # a file of this name silences the camera of `benchmarks.silent_camera`
     target_um: float = 9000.0
+    client: int = -1  # of serve-asi: what it writes to
 
     def await_motion(self, process: subprocess.Popen[bytes]) -> None:
         """Until it is well under way; RuntimeError when it never moves."""
@@ -90,8 +93,9 @@ def _asked_for_a_move(process: subprocess.Popen[bytes], rig: Rig) -> None:
     """serve-asi: a client that asks for a move, and then reads no more."""
     assert process.stdout is not None
     port = process.stdout.readline().split()[3].rstrip(b",").decode()
-    client = os.open(port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
-    os.write(client, b"M Z=90000\r" + b"W Z\r" * 500)
+    rig.client = os.open(port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    tenths = round(10 * (rig.target_um + rig.origin_um))
+    os.write(rig.client, f"M Z={tenths}\r".encode() + b"W Z\r" * 500)
 
 
 def _simulated(process: subprocess.Popen[bytes], rig: Rig) -> None:
@@ -156,7 +160,7 @@ def _firmware(stack: ExitStack, driver: str, folder: Path, slow: bool) -> Rig:
     trace.read_new()
     config = _config(folder, driver, {"port": line.port, "backlash_um": 0.0}, 1000.0, 9000.0)
     left_um = 1.0 if slow else 300.0
-    return Rig(config, line.port, 0.0, trace.read_new, line.hang_up, left_um)
+    return Rig(config, line.port, 0.0, trace.read_new, line.hang_up, left_um, folder / SILENCE)
 
 
 def _controller(stack: ExitStack, driver: str, folder: Path) -> Rig:
@@ -168,7 +172,7 @@ def _controller(stack: ExitStack, driver: str, folder: Path) -> Rig:
     config = _config(folder, driver, {**bench.options(), "poll_ms": 10}, *window)
     bench.axis.read_new()
     port = bench.served.port
-    return Rig(config, port, origin_um, bench.axis.read_new, bench.hang_up, 100.0)
+    return Rig(config, port, origin_um, bench.axis.read_new, bench.hang_up, 100.0, folder / SILENCE)
 
 
 def _config(folder: Path, driver: str, options: dict[str, Any], low: float, high: float) -> Path:

@@ -10,7 +10,8 @@ import pytest
 
 from benchmarks.stop_rigs import rig_of, verb_of
 from benchmarks.stop_table import BEGIN, END, tables
-from benchmarks.ways_of_a_stop import DRIVERS, ENDS, VERBS, Cell, in_time, plan
+from benchmarks.stop_ways import DRIVERS, ENDS, VERBS, plan
+from benchmarks.ways_of_a_stop import Cell, in_time
 from edge.appliance.cli import VERBS as COMMANDS
 from edge.appliance.config.config_file import read_config
 from edge.appliance.stage.verb import ACTIONS

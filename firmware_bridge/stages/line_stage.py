@@ -9,7 +9,7 @@ from typing import Any
 from firmware_bridge.errors import StageRefused, StageUncertain
 from firmware_bridge.link import Link, SerialLink, lasting_name
 from firmware_bridge.stages.conversation import ANSWER_S, Conversation
-from firmware_bridge.stages.minder import Minder
+from firmware_bridge.stages.minder import ENDED, Minder
 from firmware_bridge.stages.polled import PolledStage
 
 OpenLink = Callable[[str, int], Link]
@@ -46,13 +46,13 @@ class LineStage(PolledStage):
         """What stops the axis wherever it comes on the line, also within half a command: written
         by another process when this one is dead or frozen."""
 
-    def _before_a_move(self) -> None:
+    def _before_a_move(self, goes_on: bool) -> None:
         """Somebody must be there who stops it when this process cannot."""
         if self._minder is None and self._descriptor is not None:
             halt = self._halt_wire()
             self._minder = Minder(self._descriptor(), halt, self._may_move, self._unminded)
         if self._minder is not None:
-            self._minder.begin()
+            self._minder.begin(goes_on)
 
     def _may_move(self) -> bool:
         newest = self._newest
@@ -61,10 +61,7 @@ class LineStage(PolledStage):
     def _unminded(self) -> None:
         with self._changed:
             if self._trouble is None and not self._closing.is_set():
-                self._trouble = StageUncertain(
-                    "its minder has ended while the axis moved: killed, or it stopped the axis "
-                    "because this program stood still"
-                )
+                self._trouble = StageUncertain(ENDED)
             self._changed.notify_all()
 
     def _overhear(self, data: bytes) -> None:

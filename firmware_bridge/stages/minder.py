@@ -17,10 +17,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from firmware_bridge.errors import StageRefused
+from firmware_bridge.errors import StageRefused, StageUncertain
 
 BEAT_S = 0.025
 PROGRAM = Path(__file__).with_name("minder_process.py")
+ENDED = (
+    "its minder has ended while the axis moved: killed, or it stopped the axis because this "
+    "program stood still"
+)
 _START_S = 10.0  # a new interpreter on a busy computer
 _END_S = _START_S  # if it is killed before it had a turn, nobody stops an axis that still moves
 
@@ -40,10 +44,15 @@ class Minder:
         self._moves = threading.Event()
         self._closing = False
 
-    def begin(self) -> None:
-        """A move is about to be sent. StageRefused("UNMINDED") when nobody would stop it."""
+    def begin(self, goes_on: bool = False) -> None:
+        """A move is about to be sent. StageRefused("UNMINDED") when nobody would stop it.
+
+        `goes_on`: the next part of one; StageUncertain when who minded the last part has ended.
+        """
         with self._one:
             if self._process is None or self._process.poll() is not None:
+                if goes_on:
+                    raise StageUncertain(ENDED)
                 self._start()
             if not self._tell():
                 raise StageRefused("UNMINDED", "the process that would stop the axis is gone")

@@ -23,14 +23,15 @@ class MotionOptions:
     poll_ms: float = 50.0  # how often the controller is asked
     #: a person vouches that the controller counts from where the window means it
     referenced: bool = False
+    legs: bool = True  # a long move goes in legs, each so long as the axis makes in 0.2 s
 
     def check(self, z_min_um: float, z_max_um: float) -> None:
         """StageRefused("CONFIG") for what is not a number, out of range, or no window."""
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name == "referenced":
+            if isinstance(field.default, bool):
                 if not isinstance(value, bool):
-                    raise StageRefused("CONFIG", f"referenced = {value!r} must be true or false")
+                    raise StageRefused("CONFIG", f"{field.name} = {value!r} must be true or false")
             elif not 0 <= value <= MOST:
                 raise StageRefused("CONFIG", f"{field.name} = {value} must be 0 to {MOST:g}")
         if not -math.inf < z_min_um < z_max_um < math.inf:

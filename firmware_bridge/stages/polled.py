@@ -38,8 +38,9 @@ class PolledStage(WatchedStage):
         StageRefused when the controller said no and nothing moved; LinkLost or Unanswered.
         """
 
-    def _before_a_move(self) -> None:
-        """What must be there before the axis may move; StageRefused when it is not."""
+    def _before_a_move(self, goes_on: bool) -> None:
+        """What must be there before the axis may move; StageRefused when it is not, StageUncertain
+        when it is gone since the move began that now `goes_on`."""
 
     def _clear(self) -> None:
         """Leave the controller's latch; the default has no command for it."""
@@ -126,11 +127,43 @@ class PolledStage(WatchedStage):
             raise StageRefused("ASSUMED_DIFFERS", f"{detail}, not at {assumed_um:.3f} um")
 
     def _send(self, target_um: float) -> None:
+        leg_um = self._legs.begin(self._rest.z_um, target_um, time.monotonic_ns())
+        self._send_leg(leg_um, goes_on=False)
+        self._moves += 1
+
+    def _look(self) -> Reading:
+        """As WatchedStage; and the next leg of a long move is sent, where one is due."""
+        try:
+            reading = super()._look()
+        except StageError:
+            self._legs.drop()
+            raise
+        leg_um = self._legs.note(self._rest, reading, time.monotonic_ns())
+        if leg_um is not None:
+            target_um = self._legs.target_um if self._legs.target_um is not None else leg_um
+            try:
+                self._send_leg(leg_um, goes_on=True)
+            except StageRefused as refused:
+                self._rest.fell_short(reading, target_um, str(refused))
+            except StageError as error:
+                self._trouble = self._trouble or error
+                raise
+        return reading
+
+    def _send_leg(self, leg_um: float, goes_on: bool) -> None:
+        try:
+            # from beyond the window, which a hand may lead to, every leg ends inside it
+            self._send_part(min(max(leg_um, self.z_min_um), self.z_max_um), goes_on)
+        except StageError:
+            self._legs.drop()
+            raise
+
+    def _send_part(self, target_um: float, goes_on: bool) -> None:
         rested_ns, start_um = self._rest.since_ns, self._rest.z_um
         self._rest.begin(target_um, time.monotonic_ns())
         self._origin.begin()
         try:
-            self._before_a_move()
+            self._before_a_move(goes_on)
             self._go(target_um)
         except StageRefused as refused:
             self._check_nothing_moved(start_um, refused)
@@ -142,7 +175,6 @@ class PolledStage(WatchedStage):
                 self._trouble = error
                 raise
             raise StageUncertain(self._uncertain) from error
-        self._moves += 1
 
     def _check_nothing_moved(self, start_um: float, refused: StageRefused) -> None:
         """A damaged `taken` reads as a refusal: believe it only while the axis rests."""
@@ -187,6 +219,7 @@ class PolledStage(WatchedStage):
         with suppress(StageError):
             self._halt_at_once()
         with self._changed:
+            self._legs.drop()
             self._rest.stop()
             self._ask_once(False)  # a stop is worth three tries
             if self._trouble is not None:
@@ -213,6 +246,7 @@ class PolledStage(WatchedStage):
 
     def close(self) -> None:
         self._closing.set()
+        self._legs.drop()  # at once: it need not wait for a turn
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(2.0)

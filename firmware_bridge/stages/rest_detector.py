@@ -71,13 +71,15 @@ class RestDetector:
         there = off_um <= (self._arrival_um if self._stirred else self._still_um)
         if not (there or (self._stopped and self._stirred) or still_ns >= START_NS):
             return
-        if not self._stopped:
-            self.ended_short = self._shortfall(reading, target_um, off_um)
+        if not self._stopped and (off_um > self._arrival_um or reading.latched):
+            # that it rests proves nothing: something ended the move elsewhere, or with a complaint
+            self.fell_short(reading, target_um)
         self.target_um = None
 
-    def _shortfall(self, reading: Reading, target_um: float, off_um: float) -> str:
-        """That it rests proves nothing: what ended the move, where it should not have ended."""
+    def fell_short(self, reading: Reading, target_um: float, why: str = "") -> None:
+        """The way to `target_um` ended before it, at rest; `why`: where no reading says so."""
         latched = f", {reading.latched}" if reading.latched is not None else ""
-        if off_um > self._arrival_um or latched:
-            return f"the move ended at {reading.z_um:.3f} um, not at {target_um:.3f}{latched}"
-        return ""
+        because = f": {why}" if why else latched
+        self.ended_short = (
+            f"the move ended at {reading.z_um:.3f} um, not at {target_um:.3f}{because}"
+        )

@@ -18,6 +18,7 @@ from typing import Any
 from firmware_bridge.errors import LinkLost, StageError, StageRefused, StageSilent, StageUncertain
 from firmware_bridge.stage import Identity, Stage
 from firmware_bridge.stages.conversation import Unanswered
+from firmware_bridge.stages.legs import Legs
 from firmware_bridge.stages.motion_options import MotionOptions
 from firmware_bridge.stages.origin import STRAY_UM, Origin
 from firmware_bridge.stages.rest_detector import Reading, RestDetector
@@ -61,6 +62,7 @@ class WatchedStage(Stage):
         self._asked_ns = self._answered_ns = 0  # of the newest reading
         self._rest = RestDetector(options.still_um, options.arrival_um)
         self._origin = Origin(options.still_um, 0.0)
+        self._legs = Legs(3 * max(options.arrival_um, options.still_um), whole=not options.legs)
 
     # ---- what a driver adds; all called with the lock held ---------------------------------------
 
@@ -150,6 +152,7 @@ class WatchedStage(Stage):
                 self._trouble = None if silent else error
                 raise
             self._uncertain, self._rest.target_um = "", None
+            self._legs.drop()
             if not self._polling and not self._closing.is_set():
                 self._start_polling()
 

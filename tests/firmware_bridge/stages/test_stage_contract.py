@@ -131,8 +131,8 @@ def test_busy_is_asked_and_not_inferred(wire: WireBench) -> None:
     """It is there, but its servo still hunts."""
     stage = wire.open()
     wire.axis.hunts = True
-    stage.move_to(at(wire, 5010), at(wire, START_UM))
-    wait_for(lambda: stage.status().z_um == pytest.approx(at(wire, 5010), abs=0.01))
+    stage.move_to(at(wire, 5004), at(wire, START_UM))
+    wait_for(lambda: stage.status().z_um == pytest.approx(at(wire, 5004), abs=0.01))
     with pytest.raises(StageUncertain, match="still not done"):
         stage.wait(0.1)
     wire.axis.hunts = False

@@ -26,7 +26,7 @@ from tests.support.stage_benches import (
 
 def test_a_lost_acknowledgement_does_not_move_twice(wire: WireBench) -> None:
     """The answer to the first copy is lost: the second asks for the same place."""
-    stage = wire.open()
+    stage = wire.open(legs=False)
     lost: list[bytes] = []
 
     def lose_one(data: bytes) -> bytes:
@@ -46,7 +46,7 @@ def test_a_lost_acknowledgement_does_not_move_twice(wire: WireBench) -> None:
 
 
 def test_the_controllers_own_refusal_is_one(wire: WireBench) -> None:
-    stage = wire.open()
+    stage = wire.open(legs=False)
     start = at(wire, START_UM)
     wire.axis.blocked = True
     if wire.driver in ("tmcl", "zaber", "grbl", "prior"):
@@ -186,7 +186,7 @@ def test_a_stop_is_tried_on_a_lost_link(make_bench: OpenBench) -> None:
     for driver in ("asi", "zaber"):
         bench = make_bench(driver, speed_um_s=20.0)
         assert isinstance(bench, WireBench)
-        stage = bench.open(answer_s=0.1)
+        stage = bench.open(answer_s=0.1, legs=False)
         start = at(bench, START_UM)
         stage.move_to(start + 900, start)
         bench.damage(lambda data: b"", None)
@@ -204,7 +204,7 @@ def test_a_stop_of_one_byte_overtakes_the_question_under_way(
 ) -> None:
     bench = make_bench(driver, speed_um_s=20.0)
     assert isinstance(bench, WireBench)
-    stage: Any = bench.open()
+    stage: Any = bench.open(legs=False)
     start = at(bench, START_UM)
     stage.move_to(start + 900, start)
     with stage._changed:  # somebody asks, and waits for the answer
@@ -217,7 +217,7 @@ def test_a_stop_of_one_byte_overtakes_the_question_under_way(
 
 def test_a_move_that_is_never_confirmed_is_uncertain(wire: WireBench) -> None:
     """And no other may follow before somebody looked where it is."""
-    stage = wire.open(answer_s=0.15)
+    stage = wire.open(answer_s=0.15, legs=False)
     start = at(wire, START_UM)
 
     def deaf(data: bytes) -> bytes:

@@ -58,8 +58,8 @@ def starved(stage: Any) -> None:
 def test_an_arrival_that_nobody_asked_for_in_time_is_one(wire: WireBench) -> None:
     stage = wire.open()
     starved(stage)
-    stage.move_to(at(wire, 5010), at(wire, START_UM))
-    assert stage.wait(0.05).z_um == pytest.approx(at(wire, 5010), abs=stage.resolution_um)
+    stage.move_to(at(wire, 5005), at(wire, START_UM))
+    assert stage.wait(0.05).z_um == pytest.approx(at(wire, 5005), abs=stage.resolution_um)
 
 
 def test_who_has_not_arrived_is_not_waited_for_longer(make_bench: OpenBench) -> None:
