@@ -56,10 +56,20 @@ def check_same(made_with: Mapping[str, Any], says: Mapping[str, Any], what: str)
 
 
 def calibrated(stage: Stage, settings: StageSettings) -> Stage:
-    """The stage in um of focus, where the calibration found that its own um is another."""
-    if settings.um_per_unit == 1.0 or isinstance(stage, ScaledStage):
+    """The stage in um of focus, and as far from where it says as the calibration found it."""
+    if isinstance(stage, ScaledStage):
         return stage
-    return ScaledStage(stage, settings.um_per_unit, settings.reference_um)
+    return _as_found(stage, settings)
+
+
+def _as_found(
+    stage: Stage, settings: StageSettings, window_um: tuple[float, float] | None = None
+) -> Stage:
+    """Itself, where its um are um and it is where it says, as nearly as it can say."""
+    if settings.um_per_unit == 1.0 and settings.off_um <= stage.resolution_um:
+        return stage
+    scale = settings.um_per_unit, settings.reference_um
+    return ScaledStage(stage, *scale, window_um, settings.off_um)
 
 
 def _check_driver(name: str) -> None:
@@ -95,6 +105,4 @@ def open_stage_of(settings: StageSettings, stop_first: bool = False) -> Stage:
     except ConfigError:
         stage.close()
         raise
-    if settings.um_per_unit == 1.0:
-        return stage
-    return ScaledStage(stage, settings.um_per_unit, settings.reference_um, ends)
+    return _as_found(stage, settings, ends)

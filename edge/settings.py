@@ -103,8 +103,8 @@ class StageSettings:
 
     `calibration`: where the direction comes from: a signed result file, "by-hand" when a person
     vouches for it, "" when nobody does. The rest is the file's: um of focus for a commanded um,
-    about `reference_um`, and what the stage said of itself then. The window is in um of focus,
-    `options` are in the controller's own um.
+    about `reference_um`, how far the stage was from where it said (`off_um`, its own um), and what
+    it said of itself then. The window is in um of focus, `options` are in the controller's own um.
     """
 
     driver: str = key("choice", "the driver (docs/stages.md), or one that an installed package "
@@ -128,6 +128,7 @@ class StageSettings:
                            f"{BY_HAND}", choices=(BY_HAND,), default="")  # fmt: skip
     um_per_unit: float = 1.0
     reference_um: float = 0.0
+    off_um: float = 0.0
     made_with: Mapping[str, Any] = field(default_factory=dict)
 
     @property

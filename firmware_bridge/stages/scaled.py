@@ -2,7 +2,8 @@
 
 Calibration found how many um the focus moves for a commanded um. This wrapper turns the runtime's
 um into the controller's, about the reference position, both ways. The window is in um of focus: who
-opens the driver gives it the same places in its own um (`to_units`).
+opens the driver gives it the same places in its own um (`to_units`). It also found how far the
+stage may be from where it says: no position is known better than that.
 """
 
 from __future__ import annotations
@@ -26,11 +27,16 @@ class ScaledStage(Stage):
         um_per_unit: float,
         reference_um: float,
         window_um: tuple[float, float] | None = None,
+        off_um: float = 0.0,
     ) -> None:
         """`window_um`: of focus, that `inner` was opened with; None = it was opened with the same
-        numbers in its own um, and the narrower of the two holds."""
+        numbers in its own um, and the narrower of the two holds. `off_um`: how far it may be from
+        where it says, in its own um."""
         if not (0.0 < um_per_unit < math.inf and math.isfinite(reference_um)):
             raise ValueError(f"no scale: {um_per_unit} um per unit about {reference_um} um")
+        if not 0.0 <= off_um < math.inf:
+            raise ValueError(f"off by {off_um} um")
+        self._off_um = off_um
         self.inner = inner
         self._scale, self._reference_um = um_per_unit, reference_um
         if window_um is None:
@@ -48,7 +54,7 @@ class ScaledStage(Stage):
     def z_at(self, time_ns: int) -> ZAt:
         """See Stage."""
         at = self.inner.z_at(time_ns)
-        return ZAt(self._out(at.z_um), at.uncertainty_um * self._scale)
+        return ZAt(self._out(at.z_um), max(at.uncertainty_um, self._off_um) * self._scale)
 
     def move_to(self, target_um: float, assumed_um: float) -> int:
         """See Stage."""

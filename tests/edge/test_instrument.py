@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -63,7 +64,7 @@ def written(
     (tmp_path / "pictures").mkdir()
     with Served(SimulatedZaber(axis)) as served, Served(OtherZaber(axis)) as other:
 
-        def write(port: str = "", made_with: MadeWith | None = None) -> str:
+        def write(port: str = "", made_with: MadeWith | None = None, **result: Any) -> str:
             path = tmp_path / "scanner.yaml"
             path.write_text(CONFIG.format(port=port or served.port))
             config = read_config(path, calibrating=True)
@@ -72,7 +73,7 @@ def written(
                 made_with = MadeWith(stage_says(stage), {})
                 stage.close()
             file = tmp_path / "calibration.json"
-            calibration_file.write(file, RESULT, config, made_with=made_with)
+            calibration_file.write(file, {**RESULT, **result}, config, made_with=made_with)
             path.write_text(CONFIG.format(port=port or served.port))
             return str(path)
 
@@ -144,3 +145,33 @@ def test_one_conversion_for_every_verb(
     stage.close()
     low, high = axis.extremes_nm
     assert 150_000 <= low <= high <= 250_000
+
+
+@pytest.mark.parametrize("scale", [2.0, 1.0])
+def test_z_is_known_no_better_than_the_calibration_found(written: Any, scale: float) -> None:
+    """Its reports are coarser than the driver's resolution: what calibrate saw, run is told."""
+    path = written(um_per_unit=scale, off_um=0.8)
+    settings = read_config(Path(path)).stage
+    assert settings.off_um == 0.8
+    stage = open_stage_of(settings)
+    try:
+        assert stage.z_at(time.monotonic_ns()).uncertainty_um == pytest.approx(0.8 * scale)
+        assert stage.status().z_um == pytest.approx(200.0)
+        inner = stage.inner  # type: ignore[attr-defined]
+        alone = calibrated(inner, settings)
+        assert alone.z_at(time.monotonic_ns()).uncertainty_um == pytest.approx(0.8 * scale)
+        assert calibrated(alone, settings) is alone
+        better = replace(settings, um_per_unit=1.0, off_um=inner.resolution_um)
+        assert calibrated(inner, better) is inner
+    finally:
+        stage.close()
+
+
+@pytest.mark.parametrize("off_um", [-0.1, 101.0, "0.1", None, True])
+def test_a_half_width_that_is_none_is_refused(written: Any, off_um: Any) -> None:
+    with pytest.raises(ConfigError, match="off_um"):
+        read_config(Path(written(off_um=off_um)))
+
+
+def test_a_file_of_an_older_release_does_not_tell_it(written: Any) -> None:
+    assert read_config(Path(written())).stage.off_um == 0.0

@@ -51,6 +51,7 @@ class StageCalibration:
     reference_um: float
     play_um: float
     interval_factor: float
+    off_um: float = 0.0  # how far the stage may be from where it says, um of the stage
     made_with: MadeWith = field(default_factory=MadeWith)
 
 
@@ -149,12 +150,17 @@ def _calibration(path: Path, result: Any) -> StageCalibration:
         if not is_number(value):
             raise ConfigError(f"{path}: the result's {name} is not a number: {value!r:.40}")
         values[name] = value
+    if "off_um" in result:  # files of older releases do not tell it
+        if not is_number(result["off_um"]):
+            raise ConfigError(f"{path}: the result's off_um is not a number")
+        values["off_um"] = result["off_um"]
     calibration = StageCalibration(**values)
     sound = (
         calibration.focus_direction in (1, -1)
         and 0.1 <= calibration.um_per_unit <= 10.0
         and 0.0 <= calibration.play_um <= 100.0
         and 1.0 <= calibration.interval_factor <= 100.0
+        and 0.0 <= calibration.off_um <= 100.0
     )
     if not sound:
         raise ConfigError(f"{path}: holds impossible numbers: {calibration}")

@@ -95,6 +95,7 @@ def calibrated(path: Path, config: Config) -> Config:
         focus_direction=calibration.focus_direction,
         um_per_unit=calibration.um_per_unit,
         reference_um=calibration.reference_um,
+        off_um=calibration.off_um,
         made_with=calibration.made_with.stage,
         options=options,
     )
