@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -39,6 +39,7 @@ class Bench:
 
     driver = ""
     origin_um = 0.0
+    whole: Mapping[str, Any] = {}  # options by which a move is not parted into legs
 
     def __init__(self) -> None:
         self._opened = ExitStack()
@@ -83,6 +84,7 @@ class WireBench(Bench):
     """A simulated controller on a pty."""
 
     controller: Callable[..., Any]
+    whole: Mapping[str, Any] = {"legs": False}
 
     def __init__(self, speed_um_s: float = 4000.0, **settings: Any) -> None:
         super().__init__()

@@ -13,7 +13,8 @@ from firmware_bridge.errors import LinkLost, StageUncertain
 from firmware_bridge.stages.legs import FIRST_UM, GROWTH, LEG_NS, STALE_NS, Legs
 from firmware_bridge.stages.minder import ENDED
 from firmware_bridge.stages.rest_detector import START_NS, Reading, RestDetector
-from tests.support.stage_benches import START_UM, OpenBench, WireBench, at, wait_for
+from tests.support.patience import wait_for
+from tests.support.stage_benches import START_UM, OpenBench, WireBench, at
 
 MS = 1_000_000
 

@@ -266,7 +266,7 @@ def test_a_hand_on_the_knob_is_seen(wire: WireBench) -> None:
 
 def test_a_move_that_somebody_else_stopped_is_uncertain(slow: Bench) -> None:
     """A limit switch, a knob, a second hand: that it rests is not that it arrived."""
-    stage = slow.open()
+    stage = slow.open(**slow.whole)
     start = at(slow, START_UM)
     stage.move_to(start + 900, start)
     wait_for(lambda: slow.motor_um() > start + 5)

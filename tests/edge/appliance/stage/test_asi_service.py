@@ -22,8 +22,8 @@ from firmware_bridge.stages.binary import BinaryStage
 from firmware_bridge.stages.zaber_ascii import ZaberStage
 from simulator.controllers.axis import SimulatedAxis
 from simulator.controllers.serving import Served
+from tests.support.patience import wait_for
 from tests.support.served_axis import raw
-from tests.support.stage_benches import wait_for
 
 # ---- our focus as an ASI stage -------------------------------------------------------------------
 
@@ -41,7 +41,14 @@ class Presented:
         self.service = AsiService(axis, link=link)
 
     def client(self, **changes: Any) -> AsiStage:
-        options = {"axis": "Z", "resolution_um": 0.1, "z_min_um": 1000, "z_max_um": 9000}
+        """One that sends a move whole, as the programs do that it stands for."""
+        options = {
+            "axis": "Z",
+            "resolution_um": 0.1,
+            "z_min_um": 1000,
+            "z_max_um": 9000,
+            "legs": False,
+        }
         return AsiStage(
             port=self.service.port, **{**options, "poll_ms": 4, "settle_ms": 5, **changes}
         )
