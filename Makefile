@@ -82,6 +82,11 @@ matrix:
 	      VENV=.venv-$$v-$${c%%:*} || failed="$$failed $$v-$${c%%:*}"; \
 	  done; done; [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
+# The recordings that every release must decide alike, recorded anew, on purpose (docs/record.md).
+.PHONY: records
+records: test-env firmware
+	$(BIN)/python -m tests.support.reference_records
+
 # The oldest set that setup.cfg allows (JetPack 6 brings OpenCV 4.8.0), on the oldest Python, in an
 # environment of its own: what it cannot run needs torch or onnx, and is left out.
 LOWEST_PYTHON ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/3.10.*/bin/python) python3.10)

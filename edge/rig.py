@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic_ns
-from typing import Any
+from typing import Any, Protocol
 
 from edge.camera import Camera, open_camera
 from edge.decide.controller import Controller
@@ -82,6 +82,26 @@ class Rig:
             self.halt("closed")
 
 
+class Doors(Protocol):
+    """Stands in every door by which the world enters a rig: each takes what is there and gives what
+    the rig gets instead. Who writes down what passes can play it back (edge.appliance.record)."""
+
+    def clock(self, clock: Callable[[], int]) -> Callable[[], int]:
+        """Monotonic ns."""
+
+    def camera(self, camera: Camera) -> Camera:
+        """Of the frames."""
+
+    def stage(self, stage: Stage) -> Stage:
+        """In um of focus."""
+
+    def path(self, path: ScanPath) -> ScanPath:
+        """Of a scan, where a program gave one."""
+
+    def sensor(self, sensor: Measurer) -> Measurer:
+        """A frame's way to its estimate."""
+
+
 def build_rig(
     config: Config,
     camera: Camera | None = None,
@@ -89,16 +109,19 @@ def build_rig(
     clock: Callable[[], int] = monotonic_ns,
     path: ScanPath | None = None,
     sensor: Measurer | None = None,
+    doors: Doors | None = None,
 ) -> Rig:
     """Open what the config names; a camera, stage or sensor given here is used instead of its
     driver or the models, a `path` instead of the steady speed of the config's scan section.
 
     The world enters by three doors only: the camera, the stage and `clock` (monotonic ns); who
-    records them can replay them. A given sensor answers for its own range.
+    records them can replay them (`doors`). A given sensor answers for its own range.
 
     Raises ConfigError, EngineRejected (before anything is opened that can move), StageError or
     OSError from a driver. What was opened is closed again when a later part fails.
     """
+    if doors is not None:
+        clock, path = doors.clock(clock), None if path is None else doors.path(path)
     with contextlib.ExitStack() as opened:
         nets: tuple[engines.Engine, ...] = ()
         if sensor is None:
@@ -115,6 +138,8 @@ def build_rig(
             stage = open_stage_of(config.stage)
         opened.callback(stage.close)
         stage = calibrated(stage, config.stage)
+        if doors is not None:
+            camera, stage, sensor = doors.camera(camera), doors.stage(stage), doors.sensor(sensor)
         rig = _assemble(config, camera, stage, sensor, nets, clock, path)
         opened.pop_all()
     rig.state.ready()

@@ -25,6 +25,7 @@ from firmware_bridge.stage import STAGES
 
 BACKENDS = ("auto", "cpu", "gpu")
 RUNTIMES = ("onnxruntime", "openvino")
+RECORD_LEVELS = ("none", "decisions", "frames")
 #: drivers whose controller ends every move from one side, past the play, and how far by default
 APPROACHING = {"binary": 2.0, "binary-process": 2.0}
 BY_HAND = "by-hand"  # a person vouches for focus_direction and for the stage's um
@@ -231,6 +232,21 @@ class RealtimeSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordSettings:
+    """The flight record (edge.appliance.record). `folder` None = among the user's state."""
+
+    level: str = key("choice", "what is kept of each frame: its decision, or also the frames "
+                     "themselves, around events (docs/record.md)",
+                     choices=RECORD_LEVELS, default="decisions")  # fmt: skip
+    folder: Path | None = key("path", "where its files are. Default: records, among this user's "
+                              "state", default=None)  # fmt: skip
+    quota_mib: int = key("integer", "MiB of all its files; the oldest go", 64, 1 << 24,
+                         default=4096)  # fmt: skip
+    ring_mib: int = key("integer", "MiB of memory for the frames before an event", 16, 65536,
+                        default=256)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
 class ScanSettings:
     """Focus is followed while the slide moves (edge.decide.tracking); what is not asked for is
     refused.
@@ -269,6 +285,7 @@ class Config:
     loop: LoopSettings = LoopSettings()
     realtime: RealtimeSettings = field(default_factory=RealtimeSettings)
     scan: ScanSettings | None = None
+    record: RecordSettings = field(default_factory=RecordSettings)
 
     @property
     def max_age_ms(self) -> float:

@@ -20,7 +20,7 @@ from edge.camera import Camera, Frame, PixelFormat
 from edge.loop import Outcome, focus_field
 from edge.measure.preprocess import measured_crop
 from edge.optics import normalised
-from edge.rig import Rig, build_rig
+from edge.rig import Doors, Rig, build_rig
 from edge.settings import Config
 from engines.manifest import NOMINAL_OPTICS
 from firmware_bridge.firmware.host import HostFirmware
@@ -62,7 +62,9 @@ class SimulatedInstrument:
         shape: tuple[int, int] = SENSOR,
         pictures: bool = False,
         instrument: Instrument = NOMINAL,
+        doors: Doors | None = None,
     ) -> None:
+        self._doors = doors
         self._pixels = normalised(config.objective, NOMINAL_OPTICS).pixels
         self._pictures = pictures
         self._config, self._seed, self._inverted = config, seed, inverted
@@ -90,7 +92,10 @@ class SimulatedInstrument:
             window = {"z_min_um": stage.z_min_um, "z_max_um": stage.z_max_um}
             options = {**window, **stage.options, "port": firmware.port}
             self.rig: Rig = build_rig(
-                self._config, camera=self.camera, stage=open_stage(stage.driver, options)
+                self._config,
+                camera=self.camera,
+                stage=open_stage(stage.driver, options),
+                doors=self._doors,
             )
             self._opened.callback(self.rig.close)
             stop = lambda name: self.rig.halt(BY + name)  # noqa: E731

@@ -16,7 +16,7 @@ from typing import Any
 from edge.appliance.config.config_file import read_config
 from edge.appliance.telling import tell
 from edge.camera import Camera, Frame
-from edge.rig import Rig
+from edge.rig import Doors, Rig
 from edge.settings import Config
 from simulator.camera import SimulatedCamera
 from simulator.closed_loop import SimulatedInstrument
@@ -42,10 +42,14 @@ class Demo:
         seed: int = SEED,
         shape: tuple[int, int] = SHAPE,
         by_itself: bool = True,
+        doors: Doors | None = None,
     ) -> None:
         nominal = read_config(NOMINAL)
         self.config: Config = replace(nominal, loop=replace(nominal.loop, max_age_ms=MAX_AGE_MS))
-        self._instrument = SimulatedInstrument(self.config, seed, dirt=0.0, shape=shape)
+        self._instrument = SimulatedInstrument(
+            self.config, seed, dirt=0.0, shape=shape, doors=doors
+        )
+        self._doors = doors
         self._quiet, self._by_itself = quiet, by_itself
         self.camera: DemoCamera
 
@@ -54,7 +58,8 @@ class Demo:
             bench = opened.enter_context(self._instrument)
             self.rig: Rig = bench.rig
             self.camera = DemoCamera(bench, self._quiet, self._by_itself)
-            self.rig.camera = self.camera
+            given = self.camera if self._doors is None else self._doors.camera(self.camera)
+            self.rig.camera = given
             self._opened = opened.pop_all()
         return self
 

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import signal
 from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 from hypothesis import settings
 
+from engines.own_cache import state_folder
 from tests.support.turns import AGAIN, keep_pace
 
 # for tests and stand-ins that load ONNX Runtime by themselves, and their child processes
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+# what runs record while they are tested goes with the tests; this user's plans are used as they are
+_STATE = Path(mkdtemp(prefix="sparsefocus-state-"))
+(_STATE / "sparsefocus").mkdir()
+(_STATE / "sparsefocus" / "plans").symlink_to(state_folder("plans"))
+os.environ["XDG_STATE_HOME"] = str(_STATE)
+atexit.register(shutil.rmtree, _STATE, ignore_errors=True)
 
 # a busy machine is no defect: nothing here passes or fails by how long an example took
 settings.register_profile("steady", deadline=None, derandomize=True)

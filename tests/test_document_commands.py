@@ -73,6 +73,7 @@ BY_HAND = {
     r"python3 -m venv ": "JetPack's own packages are needed",
     r"torchrun --nnodes": "two machines are needed",
     r"python -m benchmarks\.": "measures this machine for minutes",
+    r"(make records|python -m tests\.support\.reference_records)": "replaces the references",
     r"python benchmarks/real_stacks\.py": "needs real stacks, and minutes of each",
 }
 COMMAND = re.compile(r"(sparsefocus [a-z]|python3? |make [a-z]|sudo |torchrun )")

@@ -44,6 +44,10 @@ VERBS: dict[str, tuple[str, str]] = {
     ),
     "focus": ("edge.appliance.focus.verb", "one shot on image files: the signed defocus of each"),
     "run": ("edge.appliance.run.verb", "the appliance: keep what the camera sees in focus"),
+    "replay": (
+        "edge.appliance.record.verb",
+        "a flight record through the loop again, bit for bit",
+    ),
     "evaluate": (
         "edge.appliance.evaluate.verb",
         "the paper's metrics on z-stacks with known focus",

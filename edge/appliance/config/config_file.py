@@ -30,6 +30,7 @@ from edge.settings import (
     LoopSettings,
     ModelSettings,
     RealtimeSettings,
+    RecordSettings,
     ScanSettings,
     StageSettings,
 )
@@ -53,6 +54,7 @@ def read_config(path: Path, calibrating: bool = False) -> Config:
         "models": _part(top, "models", _models, required=False),
         "loop": _part(top, "loop", _loop, required=False),
         "realtime": _part(top, "realtime", _realtime, required=False),
+        "record": _part(top, "record", _record, required=False),
         "scan": _part(top, "scan", _scan) if top.has("scan") else None,
     }
     top.done()
@@ -181,6 +183,10 @@ def _scan(s: Section) -> ScanSettings:
 
 def _realtime(s: Section) -> RealtimeSettings:
     return RealtimeSettings(**keys_of(s, RealtimeSettings))
+
+
+def _record(s: Section) -> RecordSettings:
+    return RecordSettings(**keys_of(s, RecordSettings))
 
 
 def _classes(s: Section) -> ClassRule:

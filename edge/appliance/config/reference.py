@@ -20,6 +20,7 @@ from edge.settings import (
     LoopSettings,
     ModelSettings,
     RealtimeSettings,
+    RecordSettings,
     ScanSettings,
     StageSettings,
 )
@@ -41,6 +42,7 @@ SECTIONS: dict[str, tuple[str, type[Any]]] = {
     "models": ("may be left out", ModelSettings),
     "loop": ("may be left out", LoopSettings),
     "realtime": ("may be left out", RealtimeSettings),
+    "record": ("may be left out", RecordSettings),
     "scan": ("only for following focus while the slide moves", ScanSettings),
 }
 #: keys of the file -> field of ClassRule

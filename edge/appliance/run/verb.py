@@ -26,6 +26,7 @@ from typing import Any
 from edge.appliance.config.config_file import read_config, vouched_for
 from edge.appliance.files import add_json, is_standard, write_json
 from edge.appliance.machine import description
+from edge.appliance.record.opening import UNRECORDED, Recorded, recorder_of
 from edge.appliance.run.loop_statistics import LoopStatistics
 from edge.appliance.run.realtime import Measure, apply, without_collector
 from edge.appliance.telling import tell, written_last
@@ -35,7 +36,7 @@ from edge.errors import ConfigError
 from edge.loop import LATCHED, Outcome, step
 from edge.loop import UNCERTAIN as POSITION_UNCERTAIN
 from edge.rig import Rig, build_rig
-from edge.settings import Config
+from edge.settings import Config, RecordSettings
 from edge.state import State, at_rest
 from firmware_bridge.stop_signals import BY, StopSignals
 
@@ -57,6 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--frames", type=int, metavar="N", help="end after so many (default: never)")
     add("--seconds", type=float, metavar="S", help="end after so long (default: never)")
     add_json(parser, "the statistics at the end")
+    where = "where the flight record is kept (default: as the config says; of --demo none is)"
+    add("--record", type=Path, metavar="DIR", help=where)
     add("--quiet", action="store_true", help="no status line")
     add_wait(parser)
 
@@ -69,14 +72,25 @@ def run(options: argparse.Namespace) -> int:
     if options.seconds is not None and not 0 < options.seconds <= MOST_S:
         raise ConfigError(f"--seconds {options.seconds:g} must be above 0 and at most {MOST_S}")
     if options.demo:
-        with importlib.import_module(DEMO).Demo(options.quiet) as demo:
-            return _run(demo.config, demo.rig, options, demo)
+        settings = RecordSettings("none" if options.record is None else "decisions")
+        with recorder_of(settings, options.record) as recorder:
+            module = importlib.import_module(DEMO)
+            with module.Demo(options.quiet, doors=recorder.doors) as demo:
+                return _run(demo.config, demo.rig, recorder, options, demo)
     config = read_config(options.config)
     vouched_for(options.config, config)
-    return _run(config, once_there(lambda: build_rig(config), options.wait), options)
+    with recorder_of(config.record, options.record) as recorder:
+        build = lambda: build_rig(config, doors=recorder.doors)  # noqa: E731
+        return _run(config, once_there(build, options.wait), recorder, options)
 
 
-def _run(config: Config, rig: Rig, options: argparse.Namespace, demo: Any = None) -> int:
+def _run(
+    config: Config,
+    rig: Rig,
+    recorder: Recorded,
+    options: argparse.Namespace,
+    demo: Any = None,
+) -> int:
     statistics = LoopStatistics()
     begin = time.monotonic()
     try:
@@ -85,7 +99,8 @@ def _run(config: Config, rig: Rig, options: argparse.Namespace, demo: Any = None
         with _asked(rig) as asked, _status(statistics, options.quiet), without_collector():
             if demo is not None:
                 demo.camera.on_new_field = asked.another_field
-            status = track(rig, statistics, asked, _end(options, begin))
+            recorder.of(rig)
+            status = track(rig, statistics, asked, _end(options, begin), recorder)
         if status:
             tell(f"sparsefocus: shut down: {rig.state.reason}")
     finally:
@@ -96,7 +111,8 @@ def _run(config: Config, rig: Rig, options: argparse.Namespace, demo: Any = None
         "ended": rig.state.reason if status else "asked", "latched": latched,
         "dropped_by_the_camera": dropped,
         "realtime": [{"measure": m.name, "done": m.done, "why": m.why} for m in measures],
-        "machine": description(), **(demo.record() if demo is not None else {}),
+        "machine": description(), "record": recorder.record(),
+        **(demo.record() if demo is not None else {}),
     }  # fmt: skip
     return written_last(
         status, lambda: write_json(record, options.json), lambda: _show(statistics, options)
@@ -124,7 +140,11 @@ class Asked:
 
 
 def track(
-    rig: Rig, statistics: LoopStatistics, asked: Asked, over: Callable[[LoopStatistics], bool]
+    rig: Rig,
+    statistics: LoopStatistics,
+    asked: Asked,
+    over: Callable[[LoopStatistics], bool],
+    recorder: Recorded = UNRECORDED,
 ) -> int:
     """Step until somebody asks for the end or the rig shuts down; the exit status.
 
@@ -136,10 +156,12 @@ def track(
         rig.state.shutdown(reason, stop=False)
         return REFUSED
     while not asked.stop and not over(statistics):
-        if asked.new_field:
-            asked.new_field = False
+        new_field, asked.new_field = asked.new_field, False
+        recorder.begin(new_field)
+        if new_field:
             rig.controller.new_field()
         outcome = step(rig)
+        recorder.add(outcome)
         statistics.add(outcome)
         if rig.state.value is State.SHUTDOWN:
             if asked.stop and rig.state.reason == BY + asked.stop:

@@ -13,6 +13,7 @@ from edge.appliance.run.loop_statistics import LoopStatistics
 from edge.appliance.run.realtime import RealtimeSettings
 from edge.appliance.run.verb import Asked, track
 from edge.errors import CameraStalled, ConfigError, MoveRefused, MoveUncertain
+from edge.settings import RecordSettings
 from firmware_bridge.errors import (
     LinkLost,
     NotConnected,
@@ -63,10 +64,12 @@ def made(monkeypatch):
 
     def run(rig, **options):
         config = SimpleNamespace(
-            stage=SimpleNamespace(calibration="by-hand"), realtime=RealtimeSettings()
+            stage=SimpleNamespace(calibration="by-hand"),
+            realtime=RealtimeSettings(),
+            record=RecordSettings("none"),
         )
         monkeypatch.setattr(run_verb, "read_config", lambda _: config)
-        monkeypatch.setattr(run_verb, "build_rig", lambda _: rig)
+        monkeypatch.setattr(run_verb, "build_rig", lambda _, doors: rig)
         usual = {
             "frames": None,
             "seconds": None,
@@ -74,6 +77,7 @@ def made(monkeypatch):
             "json": None,
             "wait": 0.0,
             "demo": False,
+            "record": None,
         }
         return run_verb.run(SimpleNamespace(config="x", **{**usual, **options}))
 
