@@ -29,8 +29,8 @@ from edge.appliance.run.realtime import without_collector
 from edge.loop import step
 from edge.rig import Rig, build_rig
 from edge.settings import Config, RecordSettings
-from simulator.bench import frames
-from simulator.bench.frames import ShownCamera
+from simulator.bench.frames import FIELDS, ShownCamera
+from simulator.microscope import Microscope
 from simulator.simulate_verb import NOMINAL
 from tests.support.fake_microscope import Clock, Eye, FakeCamera, FakeMeasurer, FakeStage
 
@@ -51,7 +51,6 @@ def main() -> int:
             "networks": networks(config, options.k, options.turns, Path(folder), opened),
             "thread": own_thread(config, 50 * options.turns, Path(folder) / "thread"),
         }
-    print(record)
     machine.write(options.json, record)
     return 0
 
@@ -61,11 +60,13 @@ def networks(
 ) -> dict[str, Any]:
     """Milliseconds of a step with the shipped networks, by turns."""
     recorder = opened.enter_context(Recorder(RecordSettings(), folder))
-    shown = frames.shown(k)
+    microscope = Microscope(5)
+    kind, sparsity = FIELDS[k]
+    truth = microscope.load_field(kind, sparsity, 0)
+    shown = microscope.picture(truth.z_focus_um)
     rigs: dict[str, tuple[Rig, Recorded]] = {}
     for name, each in (("without", UNRECORDED), ("with", recorder)):
-        clock = time.monotonic_ns
-        stage = FakeStage(clock, z_um=200.0, z_min_um=100.0, z_max_um=300.0)
+        stage = FakeStage(time.monotonic_ns, z_um=200.0, z_min_um=100.0, z_max_um=300.0)
         camera = ShownCamera(shown)
         rig = build_rig(config, camera=camera, stage=stage, doors=each.doors)
         opened.callback(rig.close)
