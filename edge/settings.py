@@ -9,12 +9,13 @@ has no default.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from edge.camera import CAMERAS
+from edge.config_key import Key, key, options
 from edge.measure.importance import ClassRule
 from edge.measure.preprocess import MAX_PATCHES
 from edge.optics import Objective
@@ -47,39 +48,6 @@ SCAN_DEADBAND_UM = 0.1
 #: wrong sign pass
 JUDGE_UM = 0.5
 LEAST_READING_SCALE, MOST_READING_SCALE = 0.4, 1.6  # what is farther off is a fault, not an iris
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """How a key is read. `kind` is the reader's method (edge.appliance.config.strict_yaml), `low`
-    and `high` its bounds, both allowed, `choices` the words, `text` its line in the reference."""
-
-    kind: str
-    text: str
-    low: float = 0
-    high: float = 0
-    choices: tuple[str, ...] = ()
-    more: Callable[[], tuple[str, ...]] = tuple  # words that what is installed here adds
-
-
-def key(
-    kind: str,
-    text: str,
-    low: float = 0,
-    high: float = 0,
-    *,
-    choices: tuple[str, ...] = (),
-    default: Any = MISSING,
-    more: Callable[[], tuple[str, ...]] = tuple,
-) -> Any:
-    """A field that the config file may give; without a default it must."""
-    usual = {} if default is MISSING else {"default": default}
-    return field(metadata={"key": Key(kind, text, low, high, choices, more)}, **usual)
-
-
-def options(text: str) -> Any:
-    """A field for what goes to a driver as keyword arguments."""
-    return field(default_factory=dict, metadata={"key": Key("options", text)})
 
 
 @dataclass(frozen=True, slots=True)

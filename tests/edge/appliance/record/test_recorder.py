@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import signal
 import subprocess
@@ -22,18 +21,16 @@ from edge.appliance.record.files import (
     WHOLE,
     RecordFile,
     RecordReader,
-    keep_within,
     records_in,
 )
 from edge.appliance.record.opening import recorder_of
 from edge.appliance.record.recorder import Recorder
 from edge.appliance.record.replay import replay
-from edge.camera import Frame, PixelFormat
+from edge.camera import Frame
 from edge.decide.decision import Decision
-from edge.errors import ConfigError
 from edge.settings import RecordSettings
 from tests.support.patience import PATIENCE_S
-from tests.support.reference_records import FOLDER, MIDDLE_UM, Bench, nominal
+from tests.support.reference_records import MIDDLE_UM, Bench, nominal
 
 
 def recorded(folder: Path, frames: int = 12, **settings) -> Recorder:
@@ -73,57 +70,6 @@ def test_each_file_replays_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyP
     for path in paths:
         replayed = replay(path)
         assert (replayed.frames, replayed.difference) == (1, None)
-
-
-def test_a_file_cut_at_any_byte_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
-    with_flushes = tmp_path / "a"
-    with_flushes.mkdir()
-    file = RecordFile(with_flushes, "x", {"format": 1})
-    for number in range(6):
-        file.add("/frame", number, json.dumps({"n": number}).encode())
-        if number % 2:
-            file.flush()
-    file.finish()
-    whole = (with_flushes / f"x{WHOLE}").read_bytes()
-    torn, before = tmp_path / f"t{PART}", 0
-    end = whole.rindex(b"sparsefocus.pixels")  # of the index, of which not every byte is tried
-    for size in (*range(end - 400), *range(end - 400, len(whole), 17), len(whole)):
-        torn.write_bytes(whole[:size])
-        try:
-            reader = RecordReader(torn)
-        except ConfigError:
-            assert not before
-            continue
-        numbers = [said.table()["n"] for said in reader]
-        assert numbers == list(range(len(numbers)))
-        assert len(numbers) >= before
-        assert bool(reader.torn) is (size < len(whole))
-        before = len(numbers)
-    assert before == 6
-
-
-def test_a_damaged_file_is_never_taken_for_another(tmp_path: Path) -> None:
-    whole = (FOLDER / "gone.mcap").read_bytes()
-    broken = tmp_path / "b.mcap"
-    made = np.random.default_rng(3)
-    for _ in range(150):
-        data = bytearray(whole)
-        data[int(made.integers(len(data)))] ^= 1 << int(made.integers(8))
-        broken.write_bytes(data)
-        try:
-            replayed = replay(broken)
-        except ConfigError:
-            continue
-        assert replayed.frames <= 4
-
-
-def test_what_is_no_record_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "x.mcap").write_bytes(b"\x00" * 100)
-    for path in (tmp_path / "x.mcap", tmp_path / "none.mcap", tmp_path / "empty"):
-        if path.name == "empty":
-            path.mkdir()
-        assert cli.main(["replay", str(path)]) == 2
-        assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_a_kill_costs_no_more_than_the_last_moment(tmp_path: Path) -> None:
@@ -205,23 +151,6 @@ def test_a_folder_that_cannot_be_made_is_said_once(
     assert recorder.record()["disk_refused"]
 
 
-def test_the_oldest_files_go_and_never_one_that_is_written(tmp_path: Path) -> None:
-    for number in range(5):
-        file = RecordFile(tmp_path, f"{number}", {})
-        file.add("/frame", 0, os.urandom(50_000))
-        file.finish()
-    current = RecordFile(tmp_path, "0-current", {})
-    current.add("/frame", 0, os.urandom(200_000))
-    current.flush()
-    assert keep_within(tmp_path, 320_000) == 3
-    assert [path.name for path in records_in(tmp_path)] == ["0-current.mcap.part", "3.mcap",
-                                                            "4.mcap"]  # fmt: skip
-    assert keep_within(tmp_path, 0) == 2
-    assert [path.name for path in records_in(tmp_path)] == ["0-current.mcap.part"]
-    current.finish()
-    assert keep_within(tmp_path, 0) == 1
-
-
 def test_a_writer_that_is_too_slow_costs_the_record_and_not_the_loop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -243,73 +172,6 @@ def test_a_writer_that_is_too_slow_costs_the_record_and_not_the_loop(
     (path,) = records_in(tmp_path)
     replayed = replay(path)
     assert (replayed.frames, replayed.difference) == (7, None)
-
-
-class Pictures(Bench):
-    """Frames of many pixels, each another."""
-
-    def __init__(self, recorder: Recorder) -> None:
-        super().__init__(recorder, nominal(), {})
-        inner = self.rig.camera.inner
-        given = inner.next
-
-        def seen(timeout_s: float) -> Frame:
-            frame = given(timeout_s)
-            pixels = np.full((1024, 1024, 3), frame.frame_id, np.uint8)
-            times = frame.exposure_start_ns, frame.exposure_end_ns
-            return Frame(pixels, PixelFormat.RGB8, frame.frame_id, *times)
-
-        inner.next = seen
-
-    def kept(self, frames: int) -> None:
-        """Wait after each until the ring has it: no frame is missed for want of a turn."""
-        for _ in range(frames):
-            self.frames(1)
-            while self._recorder._ring._slot is not None:
-                threading.Event().wait(0.001)
-
-
-def test_frames_are_written_around_an_event(tmp_path: Path) -> None:
-    with Recorder(RecordSettings("frames", ring_mib=16), tmp_path) as recorder:
-        bench = Pictures(recorder)
-        bench.kept(12)
-        bench.stage.latched = "SAFE_STOP"
-        bench.kept(1)
-    (path,) = records_in(tmp_path)
-    pictures = [said for said in RecordReader(path) if said.topic == "/pixels"]
-    heads = {json.loads(said.data[4 : said.data.index(b"}") + 1])["id"] for said in pictures}
-    assert heads == set(range(8, 13))  # 16 MiB of frames of 3 MiB
-    assert recorder.record()["lost_pictures"] == 0
-    assert replay(path).frames == 13
-
-
-def test_without_an_event_no_frame_is_written(tmp_path: Path) -> None:
-    with Recorder(RecordSettings("frames", ring_mib=16), tmp_path) as recorder:
-        Pictures(recorder).kept(4)
-    (path,) = records_in(tmp_path)
-    assert {said.topic for said in RecordReader(path)} == {"/state", "/frame"}
-
-
-def test_a_disk_that_is_slow_costs_pictures_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    go_on = threading.Event()
-    take = writer_module.RecordWriter.picture
-    monkeypatch.setattr(
-        writer_module.RecordWriter, "picture", lambda *words: go_on.wait() and take(*words)
-    )
-    monkeypatch.setattr(recorder_module, "MOST_PICTURE_BYTES", -(10 << 20))  # room for two
-    with Recorder(RecordSettings("frames", ring_mib=16), tmp_path) as recorder:
-        bench = Pictures(recorder)
-        bench.kept(5)
-        bench.stage.latched = "SAFE_STOP"
-        bench.kept(1)
-        while recorder._ring._asked or recorder._ring._kept:
-            threading.Event().wait(0.001)
-        go_on.set()
-    says = recorder.record()
-    assert says["lost_decisions"] == 0
-    assert says["lost_pictures"] >= 2
 
 
 def test_nothing_is_recorded_where_nothing_is_wanted(tmp_path: Path) -> None:
