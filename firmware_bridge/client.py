@@ -64,6 +64,7 @@ class Client:
         self.clock = ClockSync()
         self.history = StatusHistory()
         self.exposures: deque[m.Exposure] = deque(maxlen=_EXPOSURES_KEPT)
+        self.also_note: Callable[[m.Message], object] = lambda _: None  # whoever moves X and Y
         self.exchange = Exchange(link, self._note)
         self.changed = self.exchange.changed  # guards all of the above
         self.exchange.run("z-heartbeat", self._beat)
@@ -215,6 +216,8 @@ class Client:
             self.exposures.append(message)
         elif isinstance(message, m.Nack) and self._boot_id not in (None, message.boot_id):
             self._lose("the controller restarted: its position is unknown")
+        else:
+            self.also_note(message)
 
     def _note_status(self, status: m.Status, received_ns: int) -> None:
         if not self.session:

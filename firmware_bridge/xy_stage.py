@@ -157,6 +157,7 @@ def allowed(
 #: name in the config -> what opens the driver ("module:function")
 XY_STAGES: dict[str, str] = {
     "asi": "firmware_bridge.stages.two_axes:open_asi_xy",
+    "binary": "firmware_bridge.stages.binary_xy:open_binary_xy",
     "zaber": "firmware_bridge.stages.two_axes:open_zaber_xy",
 }
 

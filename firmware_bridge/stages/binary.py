@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Callable
@@ -15,9 +14,9 @@ from firmware_bridge.history import position_nm
 from firmware_bridge.link import Link, SerialLink, lasting_name
 from firmware_bridge.stage import Exposure, Identity, Stage, StageStatus, ZAt
 from firmware_bridge.stages.motion_options import SETTLE_MS, TOLERANCE_UM
+from firmware_bridge.stages.wire_numbers import nm, size_nm, speed_nm_s
 
 _COVER_WAIT_S = 2.5 * m.STATUS_PERIOD_MS / 1e3
-_NM_MAX = 2**31 - 1
 _LAST_MOVE_ID = 2**32 - 1  # move_id is a u32
 SETTLE_MS_MAX = 10_000
 ARRIVAL_NM = 500  # how near to its target a move must end
@@ -51,13 +50,13 @@ class BinaryStage(Stage):
         WINDOW, CONFIG, OTHER_SESSION), ProtocolError or LinkLost; nothing moves.
         """
         self._axis = AxisRequest(
-            z_min_nm=_nm(z_min_um, "z_min_um"),
-            z_max_nm=_nm(z_max_um, "z_max_um"),
-            backlash_nm=_nm(backlash_um, "backlash_um"),
-            speed_nm_s=0 if speed_um_s is None else _speed_nm_s(speed_um_s),
+            z_min_nm=nm(z_min_um, "z_min_um"),
+            z_max_nm=nm(z_max_um, "z_max_um"),
+            backlash_nm=nm(backlash_um, "backlash_um"),
+            speed_nm_s=0 if speed_um_s is None else speed_nm_s(speed_um_s),
             settle_ms=settle_ms,
         )
-        self._tolerance_nm = _size_nm(assumed_tolerance_um, "assumed_tolerance_um")
+        self._tolerance_nm = size_nm(assumed_tolerance_um, "assumed_tolerance_um")
         if not 0 <= settle_ms <= SETTLE_MS_MAX:
             raise StageRefused("CONFIG", f"settle_ms = {settle_ms} is not 0..{SETTLE_MS_MAX}")
         self._moving = threading.Lock()  # one MOVE on the wire at a time
@@ -113,6 +112,11 @@ class BinaryStage(Stage):
             port=self._line_name,
         )
         self._client.newest()
+
+    @property
+    def client(self) -> Client:
+        """The present session, for who moves the slide of the same board."""
+        return self._client
 
     # ---- reading ------------------------------------------------------------------------------
 
@@ -194,7 +198,7 @@ class BinaryStage(Stage):
     # ---- moving -------------------------------------------------------------------------------
 
     def move_to(self, target_um: float, assumed_um: float) -> int:
-        target_nm, assumed_nm = _nm(target_um, "target_um"), _nm(assumed_um, "assumed_um")
+        target_nm, assumed_nm = nm(target_um, "target_um"), nm(assumed_um, "assumed_um")
         if not self._axis.z_min_nm <= target_nm <= self._axis.z_max_nm:
             window = f"{self.z_min_um:g}..{self.z_max_um:g} um"
             raise StageRefused("WINDOW", f"target {target_um:.3f} um is outside {window}")
@@ -273,26 +277,3 @@ class BinaryStage(Stage):
 
     def close(self) -> None:
         self._client.close()
-
-
-def _nm(value_um: float, name: str) -> int:
-    """um -> whole nm; StageRefused for NaN, infinities and what does not fit the wire."""
-    if not (math.isfinite(value_um) and abs(value_um) <= _NM_MAX / 1e3):
-        raise StageRefused("NOT_FINITE", f"{name} = {value_um}")
-    return round(value_um * 1e3)
-
-
-def _size_nm(value_um: float, name: str) -> int:
-    """As `_nm`, for what cannot be negative."""
-    size_nm = _nm(value_um, name)
-    if size_nm < 0:
-        raise StageRefused("CONFIG", f"{name} = {value_um} is negative")
-    return size_nm
-
-
-def _speed_nm_s(speed_um_s: float) -> int:
-    """As `_size_nm`; on the wire 0 says "as fast as it goes", so nothing may round to it."""
-    speed_nm_s = _size_nm(speed_um_s, "speed_um_s")
-    if speed_nm_s == 0:
-        raise StageRefused("CONFIG", f"speed_um_s = {speed_um_s} must be 0.001 or more")
-    return speed_nm_s

@@ -271,3 +271,14 @@ def test_nothing_but_exposures_is_kept_as_one(talk: VirtualClient) -> None:
     talk.client.close()
     talk.line.tell(m.Exposure(1, 2, 3, 4, 1))
     assert not talk.client.exposures
+
+
+def test_what_is_none_of_zs_is_told_to_who_moves_the_slide(talk: VirtualClient) -> None:
+    other = m.Accepted(1, 5)
+    talk.line.tell(other)  # nobody moves the slide
+    heard: list[m.Message] = []
+    talk.client.also_note = heard.append
+    for message in (other, m.SyncAck(3, 9), m.Nack(2, 5, BOOT + 1)):
+        talk.line.tell(message)
+    talk.tell_status()
+    assert heard == [other]

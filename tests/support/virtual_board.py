@@ -109,6 +109,10 @@ class VirtualBoard:
         """Ticks run as they come due."""
         self._core.core_pass(ctypes.c_uint64(microseconds), False)
 
+    def run_us(self, microseconds: int) -> None:
+        """As `wait_us`, no longer than until something is sent."""
+        self._core.core_pass(ctypes.c_uint64(microseconds), True)
+
     def ticks(self, count: int) -> Iterator[int]:
         """The motor's position (nm) after each of the next `count` ticks."""
         for _ in range(count):
