@@ -55,7 +55,7 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Summary:
     """What came of the pictures of one order; shares of `pictures`."""
 
     exchanged: bool
@@ -86,14 +86,14 @@ def show(sensor: CpuMeasurer, exposure: Exposure) -> list[Shown]:
     return rows
 
 
-def told(rows: Sequence[Shown], seed: int = 0) -> Told:
+def summary_of(rows: Sequence[Shown], seed: int = 0) -> Summary:
     """Of the pictures of one order."""
     asked = [row.evidence for row in rows if row.evidence]
     sign = -1 if rows[0].exchanged else 1
     sessions = list(_sessions(asked, seed))
     settled = [looks for looks, _, _ in sessions if looks is not None]
     wrong = [row for row in rows if row.wrong_way]
-    return Told(
+    return Summary(
         rows[0].exchanged,
         len(rows),
         len(asked),
@@ -137,7 +137,7 @@ def main() -> None:
         chosen = exposures[:: max(1, -(-len(exposures) // options.most))]
         rows = [row for exposure in chosen for row in show(sensor, exposure)]
         for exchanged in (False, True):
-            summary = told([row for row in rows if row.exchanged is exchanged])
+            summary = summary_of([row for row in rows if row.exchanged is exchanged])
             results[f"{manifest.parent.name}, {'exchanged' if exchanged else 'right'}"] = summary
             print(manifest.parent.name, summary, flush=True)
     for net in nets:

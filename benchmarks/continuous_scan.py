@@ -89,7 +89,7 @@ def _networks(fields: list[Stack], blank: Any) -> MakeSensor:
 def picture(shown: dict[bool, Scanned], name: str) -> str:
     """Surface and objective over x, and the error with and without."""
     width, height = 940, 420
-    looks = {on: scanned.seen for on, scanned in shown.items()}
+    looks = {on: scanned.exposures for on, scanned in shown.items()}
     x_mm = [s.x_um / 1e3 for s in looks[True]]
     heights = [v for s in looks[True] for v in (s.focus_um, s.glass_um)]
     x = Axis(0.0, max(x_mm), 64, width - 14)

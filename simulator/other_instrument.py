@@ -52,7 +52,7 @@ def instrument_of(
     return scaled, unit
 
 
-def told(config: Config, instrument: Instrument, unit: float) -> Config:
+def config_for(config: Config, instrument: Instrument, unit: float) -> Config:
     """The config with this objective, and room along its axis."""
     magnification = config.objective.magnification * config.objective.um_per_px
     objective = replace(

@@ -128,7 +128,7 @@ class Stand:
     strip: Strip
     mechanics: Mechanics
     line: Line
-    seen: list[Seen] = field(default_factory=list)
+    exposures: list[Seen] = field(default_factory=list)
 
     def look(self, frame: Frame) -> Seen:
         """The truth of a frame; CameraStalled when the firmware's trace stands still."""
@@ -137,8 +137,8 @@ class Stand:
             raise CameraStalled("the firmware's motor trace stands still")
         x_um = self.line.x_um(mid)
         focus_um, blank = self.strip.focus_um(x_um), self.strip.is_blank(x_um)
-        self.seen.append(Seen(x_um, focus_um, self.mechanics.height_um(mid), blank))
-        return self.seen[-1]
+        self.exposures.append(Seen(x_um, focus_um, self.mechanics.height_um(mid), blank))
+        return self.exposures[-1]
 
 
 class ModelSensor:

@@ -51,11 +51,11 @@ class Scanned:
     refused: dict[str, int]
     latency_p50_ms: float
     ended: str
-    seen: list[Seen]
+    exposures: list[Seen]
 
     def as_json(self) -> dict[str, Any]:
         """Everything but the frames."""
-        names = [name for name in self.__dataclass_fields__ if name != "seen"]
+        names = [name for name in self.__dataclass_fields__ if name != "exposures"]
         return {name: getattr(self, name) for name in names}
 
 
@@ -123,7 +123,7 @@ def follow(rig: Rig, camera: ScanCamera, stand: Stand, length_mm: float) -> Scan
             totals.append(outcome.latency_ms["total"])
         if rig.state.value is State.SHUTDOWN:
             break
-    exposures = stand.seen
+    exposures = stand.exposures
     error = np.abs([s.error_um for s in exposures])
     counted = np.array([not s.blank for s in exposures], bool)  # of none, too
     later = counted & (np.arange(len(exposures)) >= RUN_IN)
@@ -139,7 +139,7 @@ def follow(rig: Rig, camera: ScanCamera, stand: Stand, length_mm: float) -> Scan
         refused=dict(rig.guard.refused),
         latency_p50_ms=_quantile(np.array(totals), 0.5),
         ended=rig.state.name,
-        seen=exposures,
+        exposures=exposures,
     )
 
 

@@ -20,7 +20,7 @@ from edge.settings import Config
 from edge.state import State
 from simulator.closed_loop import RANGE_UM, Scenario, SimulatedInstrument
 from simulator.optics import NOMINAL as INSTRUMENT
-from simulator.other_instrument import instrument_of, told
+from simulator.other_instrument import config_for, instrument_of
 from simulator.slide import KINDS, SPARSITIES
 
 NOMINAL = Path(__file__).with_name("nominal.yaml")
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
     given = (options.na, options.um_per_px, options.condenser)
     if any(value is not None for value in given):
         instrument, unit = instrument_of(*given)
-        config = told(config, instrument, unit)
+        config = config_for(config, instrument, unit)
     scenarios = _scenarios(options, unit)
     if options.report is not None:
         check_folder(options.report)

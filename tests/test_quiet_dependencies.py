@@ -76,7 +76,7 @@ class Watched:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def told(self, *kinds: str) -> list[str]:
+    def reports(self, *kinds: str) -> list[str]:
         lines = self.log.read_text().splitlines() if self.log.exists() else []
         return [what for kind, _, what in (x.partition(" ") for x in lines) if kind in kinds]
 
@@ -84,9 +84,9 @@ class Watched:
         """Names asked, hosts reached, files written that are not ours."""
         ours = [self.home / ".cache" / "sparsefocus", self.home / ".config" / "sparsefocus"]
         allowed = [*ours, self.work, self.temporary]
-        results = [f"name {x}" for x in self.told("name")]
-        results += [f"host {x}" for x in self.told("connect", "send") if not x.startswith(LOCAL)]
-        for text in self.told("write"):
+        results = [f"name {x}" for x in self.reports("name")]
+        results += [f"host {x}" for x in self.reports("connect", "send") if not x.startswith(LOCAL)]
+        for text in self.reports("write"):
             path = Path(text)
             if text.startswith(KERNEL) or path in self.home.parents or path == self.home:
                 continue

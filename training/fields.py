@@ -91,7 +91,7 @@ def draw_instrument(rng: Rng) -> Instrument:
 
 def vary_phase(specimen: Specimen, rng: Rng) -> None:
     """Give every part of the specimen its own phase for its absorption, in place: the painters know
-    one ratio for each kind of object, and a network would take it for a law."""
+    one ratio for each kind of object, and a network would take it for a rule."""
     for layer in specimen.layers:
         if layer.phase is None or not layer.content:
             continue

@@ -65,7 +65,7 @@ class Controller:
         self._led_here: Sent | None = None  # the last move to where the glass stands
         self._debts: Debts[Sent] = Debts()
         self._looks = 0  # at frames that show nothing, after the last move
-        self._hunt.found()
+        self._hunt.begin_anew()
 
     def _moved_by_another(self) -> None:
         """A hand on the knob, or another program: what was owed belongs to another place. A move
@@ -84,7 +84,7 @@ class Controller:
     @property
     def scale(self) -> Scale:
         """What a reading is worth, as far as the moves have told (edge.decide.reading_scale)."""
-        return self._scale.told
+        return self._scale.summary
 
     @property
     def sign_confirmed(self) -> bool:
@@ -155,12 +155,12 @@ class Controller:
         d, interval, fine = together(self._led_here, d, interval, limits)
         if abs(d) <= limits.deadband_um * (FINE if fine else 1.0):
             self._debts.in_focus()
-            self._hunt.found()
+            self._hunt.begin_anew()
             return InFocus()
         if not interval <= abs(d):  # which way is not known
             guessed = self.sign_confirmed and interval <= limits.near_um
             if abs(d) <= limits.sharp_um and not (fine and guessed):  # and need not be
-                self._hunt.found()
+                self._hunt.begin_anew()
                 return InFocus("within-depth-of-field")
             if not guessed:
                 return Hold("uncertain")

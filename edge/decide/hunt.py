@@ -20,9 +20,9 @@ class Hunt:
 
     def __init__(self, max_shots: int, sharp_um: float, near_um: float = NEAR_UM) -> None:
         self._max_shots, self._sharp_um, self._near_um = max_shots, sharp_um, near_um
-        self.found()
+        self.begin_anew()
 
-    def found(self) -> None:
+    def begin_anew(self) -> None:
         """Focus was found, or another field begins: all moves are allowed again."""
         self._shots = 0
         self._disputes = 0
@@ -58,7 +58,7 @@ class Hunt:
             self._side = defocus_um > 0
             if far_um <= self._unsure_um and self._frames <= PATIENCE:
                 return InFocus("readings-disagree")
-            self.found()  # farther off than they disagree, or they agree by now
+            self.begin_anew()  # farther off than they disagree, or they agree by now
         over = self._shots >= self._max_shots
         hunted = self._disputes >= DISPUTES or (over and len(self._sides) == 2)
         if far_um <= self._near_um and hunted:
@@ -75,5 +75,5 @@ class Hunt:
         self._frames += 1
         if self._frames <= PATIENCE:
             return Hold("max-shots", enough=True)
-        self.found()
+        self.begin_anew()
         return None

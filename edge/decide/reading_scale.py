@@ -79,7 +79,7 @@ class ReadingScale:
         return self._looks >= LOOKS and math.sqrt(self._variance) <= KNOWN
 
     @property
-    def told(self) -> Scale:
+    def summary(self) -> Scale:
         """For records and people."""
         return Scale(self.value, 1.96 * math.sqrt(self._variance), self.known, self._jumps)
 

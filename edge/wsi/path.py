@@ -17,7 +17,7 @@ from typing import Any
 
 from edge.wsi.grid import MOST_FIELDS, Grid
 from edge.wsi.regions import Box, Region
-from edge.wsi.route import Cell, in_order, neighbours, travel_um, way_um
+from edge.wsi.route import Cell, distance_um, in_order, neighbours, travel_um
 
 _FORMAT = 1  # of the JSON
 
@@ -247,8 +247,9 @@ def _cheapest(fields: Sequence[Field], first: int, new: Field) -> int:
     def cost(i: int) -> float:
         before = (fields[i - 1].x_um, fields[i - 1].y_um) if i else here
         if i == len(fields):
-            return way_um(before, here)
+            return distance_um(before, here)
         after = (fields[i].x_um, fields[i].y_um)
-        return way_um(before, here) + way_um(here, after) - (way_um(before, after) if i else 0.0)
+        saved_um = distance_um(before, after) if i else 0.0
+        return distance_um(before, here) + distance_um(here, after) - saved_um
 
     return min(range(first, len(fields) + 1), key=lambda i: (cost(i), -i))

@@ -16,14 +16,14 @@ _ROUNDS = 20  # of swapping islands; far more than a slide needs
 _LEAST_UM = 1e-6  # a swap must gain more, or rounding would swap for ever
 
 
-def way_um(a: Place, b: Place) -> float:
+def distance_um(a: Place, b: Place) -> float:
     """What the slower axis travels."""
     return max(abs(a[0] - b[0]), abs(a[1] - b[1]))
 
 
 def travel_um(places: Sequence[Place]) -> float:
     """Of a whole route."""
-    return sum(way_um(a, b) for a, b in pairwise(places))
+    return sum(distance_um(a, b) for a, b in pairwise(places))
 
 
 def in_order(content: Mapping[Cell, float], place: Callable[[Cell], Place]) -> list[Cell]:
@@ -74,7 +74,7 @@ def snakes(island: Sequence[Cell], place: Callable[[Cell], Place]) -> list[list[
                 row = rows[number]
                 if way:
                     here = place(way[-1])
-                    turned = way_um(here, place(row[-1])) < way_um(here, place(row[0]))
+                    turned = distance_um(here, place(row[-1])) < distance_um(here, place(row[0]))
                 else:
                     turned = backwards
                 way += row[::-1] if turned else row
@@ -91,7 +91,7 @@ def _islands_in_order(
     order, left = [0], list(range(1, len(groups)))
     while left:
         here = centres[order[-1]]
-        nearest = min(left, key=lambda i: (way_um(here, centres[i]), i))
+        nearest = min(left, key=lambda i: (distance_um(here, centres[i]), i))
         left.remove(nearest)
         order.append(nearest)
     for _ in range(_ROUNDS):
@@ -106,10 +106,10 @@ def _turn_one_round(order: list[int], centres: Sequence[Place]) -> bool:
     for i in range(1, len(order) - 1):
         for j in range(i + 1, len(order)):
             before, first, last = (centres[order[k]] for k in (i - 1, i, j))
-            saved = way_um(before, first) - way_um(before, last)
+            saved = distance_um(before, first) - distance_um(before, last)
             if j + 1 < len(order):
                 after = centres[order[j + 1]]
-                saved += way_um(last, after) - way_um(first, after)
+                saved += distance_um(last, after) - distance_um(first, after)
             if saved > _LEAST_UM:
                 order[i : j + 1] = order[i : j + 1][::-1]
                 gained = True
@@ -132,7 +132,7 @@ def _joined(choices: Sequence[list[list[Cell]]], place: Callable[[Cell], Place])
         for k, way in enumerate(choices[number]):
             own_um = _length_um(way, place)
             candidates = [
-                (so_far + way_um(place(choices[number - 1][i][-1]), place(way[0])) + own_um, i)
+                (so_far + distance_um(place(choices[number - 1][i][-1]), place(way[0])) + own_um, i)
                 for i, (so_far, _) in enumerate(best)
             ]
             total, i = min(candidates)

@@ -252,7 +252,7 @@ def test_who_is_closed_says_so() -> None:
             client.request(m.Sync(5, 6), m.SyncAck)
 
 
-def told(time_us: int, nm: int, flags: int = 0, move: int = 1) -> m.Status:
+def status_of(time_us: int, nm: int, flags: int = 0, move: int = 1) -> m.Status:
     return m.Status(time_us, 0, nm, nm, 1, 1, move, 0, 0, flags, 0, 0)
 
 
@@ -261,11 +261,11 @@ def test_history_over_the_end_of_32_bits() -> None:
     history = StatusHistory()
     begin = 2**32 - 30_000
     for count in range(4):
-        history.append(told(begin + 20_000 * count, 40_000 * count))
+        history.append(status_of(begin + 20_000 * count, 40_000 * count))
     assert history.at(2**32, 0)[0] == 60_000
     assert history.covers(2**32 + 30_000)
     assert not history.covers(30_000)
-    history.append(told(5, 9))  # older than the newest
+    history.append(status_of(5, 9))  # older than the newest
     newest = history.newest
     assert newest is not None
     assert newest.time_us == begin + 60_000
@@ -274,7 +274,7 @@ def test_history_over_the_end_of_32_bits() -> None:
 def test_history_keeps_the_newest_of_a_bulk() -> None:
     history = StatusHistory()
     for count in range(2 * KEEP + 1):
-        history.append(told(count, count))
+        history.append(status_of(count, count))
     assert not history.covers(KEEP - 1)
     assert history.covers(KEEP)
     assert history.at(KEEP + 0.5, 0)[0] == KEEP + 0.5

@@ -86,7 +86,7 @@ def test_constant_acceleration_lies_within_the_half_width(where: float, accel: i
         assert abs(z_nm - accel * t_ms**2 / 2) <= half_width_nm + 1
 
 
-def told(time_us: int, nm: int, moving: bool, move_id: int) -> Status:
+def status_of(time_us: int, nm: int, moving: bool, move_id: int) -> Status:
     """A STATUS as the firmware sends it around a move."""
     flags = Flag.MOVING if moving else 0
     return Status(time_us, 0, nm, nm, 1, 1, move_id, 0, 0, flags, 0, 0)
@@ -95,8 +95,9 @@ def told(time_us: int, nm: int, moving: bool, move_id: int) -> Status:
 def test_at_rest_until_a_move_begins_there_is_no_bend() -> None:
     history = StatusHistory()
     for entry in (
-        told(0, 0, True, 1), told(10_000, 900, False, 1),  # a move and its end
-        told(22_000, 900, False, 1), told(29_000, 900, True, 2), told(40_000, 2000, False, 2),
+        status_of(0, 0, True, 1), status_of(10_000, 900, False, 1),  # a move and its end
+        status_of(22_000, 900, False, 1), status_of(29_000, 900, True, 2),
+        status_of(40_000, 2000, False, 2),
     ):  # fmt: skip
         history.append(entry)
     assert history.at(15_000, 0) == (900, 0)
@@ -107,16 +108,20 @@ def test_at_rest_until_a_move_begins_there_is_no_bend() -> None:
 
 def test_a_lost_report_of_a_beginning_leaves_the_bend() -> None:
     lost = StatusHistory()
-    for entry in (told(0, 900, False, 1), told(30_000, 900, True, 2), told(50_000, 900, False, 2)):
+    for entry in (
+        status_of(0, 900, False, 1),
+        status_of(30_000, 900, True, 2),
+        status_of(50_000, 900, False, 2),
+    ):
         lost.append(entry)
-    lost.append(told(60_000, 2000, False, 3))
+    lost.append(status_of(60_000, 2000, False, 3))
     assert lost.at(15_000, 0)[0] == 900
     assert not lost._rests(0, 1)  # a period is 20 ms: something was not heard
     assert not lost._rests(1, 2)  # it moved, wherever it came back to
     assert not lost._rests(2, 3)
     other = StatusHistory()
-    other.append(told(0, 900, False, 1))
-    other.append(told(10_000, 900, False, 3))  # two moves that nobody saw
+    other.append(status_of(0, 900, False, 1))
+    other.append(status_of(10_000, 900, False, 3))  # two moves that nobody saw
     assert not other._rests(0, 1)
 
 

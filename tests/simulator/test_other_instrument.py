@@ -6,7 +6,7 @@ import pytest
 from edge.errors import ConfigError
 from edge.optics import Objective
 from simulator.optics import NOMINAL, SlideOptics, transfer_functions
-from simulator.other_instrument import instrument_of, told
+from simulator.other_instrument import config_for, instrument_of
 from simulator.simulate_verb import NOMINAL as CONFIG
 from simulator.simulate_verb import _config
 
@@ -15,7 +15,7 @@ def test_the_iris_alone_is_told_nothing_of():
     instrument, unit = instrument_of(None, None, 0.6)
     assert (instrument.condenser_sigma, unit) == (0.6, 1.0)
     config = _config(CONFIG)
-    assert told(config, instrument, unit) == config
+    assert config_for(config, instrument, unit) == config
 
 
 def test_another_objective_has_its_own_axis():
@@ -23,7 +23,7 @@ def test_another_objective_has_its_own_axis():
     assert unit == pytest.approx(0.338562 / 0.133975, rel=1e-4)
     assert instrument.axial_colour == pytest.approx([unit * c for c in NOMINAL.axial_colour])
     config = _config(CONFIG)
-    there = told(config, instrument, unit)
+    there = config_for(config, instrument, unit)
     assert there.objective == Objective(0.5, 20 * 0.34 / 0.5, 0.5)
     assert there.stage.z_min_um == pytest.approx(200 - 100 * unit)
     assert there.stage.z_max_um == pytest.approx(200 + 100 * unit)

@@ -88,11 +88,11 @@ def test_the_model_says_the_truth_less_its_error():
     here = stand(StillGlass(203.0), tilt_um_per_mm=2.0)
     sensor = ModelSensor(here, latency_ms=0.0, sd_um=0.1)
     estimates = [sensor.measure(frame(start_ns=i * 10_000_000), Lap()).estimate for i in range(60)]
-    true = [-exposure.error_um for exposure in here.seen]
+    true = [-exposure.error_um for exposure in here.exposures]
     errors = np.array([e.defocus_um for e in estimates]) - true
     assert 0.05 < errors.std() < 0.15
-    assert here.seen[10].x_um == pytest.approx(11_000 * 0.1005)
-    assert here.seen[0].error_um == pytest.approx(3.0 - 0.011)
+    assert here.exposures[10].x_um == pytest.approx(11_000 * 0.1005)
+    assert here.exposures[0].error_um == pytest.approx(3.0 - 0.011)
     assert [e.interval_um for e in estimates] == [pytest.approx(0.196)] * 60
 
 
@@ -175,7 +175,7 @@ def test_a_line_over_the_reference_firmware():
     line = scan(Strip(), lambda s: ModelSensor(s, 8.0), length_mm=12.0)
     assert line.ended in ("tracking", "holding")
     assert sum(line.decisions.values()) >= line.frames > 0
-    assert all(100.0 <= exposure.glass_um <= 300.0 for exposure in line.seen)
+    assert all(100.0 <= exposure.glass_um <= 300.0 for exposure in line.exposures)
 
 
 def test_a_wrong_sign_ends_the_line():
@@ -183,7 +183,7 @@ def test_a_wrong_sign_ends_the_line():
     virtual time, frame by frame: tests/edge/decide/test_tracking_wrong_sign.py)."""
     line = scan(Strip(), lambda s: ModelSensor(s, 8.0), True, 60.0, start_error_um=6.0, sign=-1)
     assert line.moves <= 6
-    if len(line.seen) > 12:
+    if len(line.exposures) > 12:
         assert line.ended.startswith(("shutdown: focus sign", "holding"))
     if line.missed == 0:
         assert line.ended.startswith("shutdown: focus sign")

@@ -51,7 +51,7 @@ def interval_rows(slides: int, seed: int, heavy: bool = False, frames: int = 2) 
     return rows
 
 
-def at_every_law(exponent: NumberByPatches) -> list[float]:
+def at_every_k(exponent: NumberByPatches) -> list[float]:
     return [number_for(exponent, k) for k in (3, 9, 31)]
 
 

@@ -169,7 +169,7 @@ def refused(models, frames):
             for net in nets:
                 net.close()
     gc.collect()
-    return {"said": words, "live": live()}
+    return {"messages": words, "live": live()}
 
 
 def broken(models, frames):
@@ -188,7 +188,7 @@ def broken(models, frames):
             messages.append(str(error))
     for net in nets:
         net.close()
-    return {"good": good, "said": messages, "live": live()}
+    return {"good": good, "messages": messages, "live": live()}
 
 
 def selftest(models, frames):
@@ -206,7 +206,7 @@ def selftest(models, frames):
     status = main(words)
     gc.collect()
     return {
-        "status": status, "told": json.loads(document.read_text()), "page": page.read_text(),
+        "status": status, "report": json.loads(document.read_text()), "page": page.read_text(),
         "live": live(), "backend": selftest_verb.ModelSettings().backend,
     }  # fmt: skip
 
@@ -224,7 +224,7 @@ def ready(models, frames):
     folder = Path(tempfile.mkdtemp(dir=os.environ["STAND_IN_SCRATCH"]))
     before = gpu_is_ready(folder)
     write_plans(models, folder)
-    return {"before": before, "after": gpu_is_ready(folder), "said": messages}
+    return {"before": before, "after": gpu_is_ready(folder), "messages": messages}
 
 
 def harmed(models, frames):
@@ -251,7 +251,7 @@ def harmed(models, frames):
         open_gpu(*(Manifest.read(models / f"{name}.json") for name in ("rin", "dpn")), folder)
     except EngineRejected as error:
         words = str(error)
-    return {"said": words, "seen": len(tensorrt.alive), "live": live()}
+    return {"messages": words, "alive": len(tensorrt.alive), "live": live()}
 
 
 def golden(models, frames):

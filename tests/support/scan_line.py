@@ -86,7 +86,7 @@ def tilted(slope_um_per_mm):
     return lambda x: 200.0 + slope_um_per_mm * x / 1e3
 
 
-def seen(scan, number, d, interval=0.2):
+def read_at_rest(scan, number, d, interval=0.2):
     """Shown a defocus at rest, `number` periods after the start; the clock is right behind it."""
     mid = scan.start_ns + round(number * PERIOD_MS * MS)
     scan.clock.now_ns = mid + round(12.0 * MS)

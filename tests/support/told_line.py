@@ -40,8 +40,8 @@ class Line:
         return plan
 
 
-def went(line, d_before, way_um, d_after, **more):
-    """Two frames one after the other, the stage moved by `way_um` in between."""
+def after_travel(line, d_before, travel_um, d_after, **more):
+    """Two frames one after the other, the stage moved by `travel_um` in between."""
     line.see(1, d_before, **more)
-    line.goes_to(200.0 + way_um)
+    line.goes_to(200.0 + travel_um)
     return line.see(2, d_after, **more)

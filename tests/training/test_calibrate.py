@@ -11,7 +11,7 @@ import pytest
 
 from edge.measure.by_patches import number_for
 from edge.measure.interval import IntervalModel
-from tests.support.drawn_rows import GROUPS, START, at_every_law, group_coverage, interval_rows
+from tests.support.drawn_rows import GROUPS, START, at_every_k, group_coverage, interval_rows
 from training import fit_interval as fit_interval_module
 from training.conformal import slide_quantile, slide_share, weights
 from training.fit_interval import LEAST_SLIDES, fit_interval, intervals
@@ -126,14 +126,14 @@ def test_what_matters_is_found():
     by_network = [dataclasses.replace(row, error_um=abs(float(n)) * row.network_um)
                   for row, n in zip(rows, noise, strict=True)]  # fmt: skip
     fit = fit_interval(*split(by_network, (0, 1)), START)
-    assert at_every_law(fit.network) == pytest.approx([1.0] * 3, abs=0.25)
-    assert max(at_every_law(fit.importance)) < 0.15
+    assert at_every_k(fit.network) == pytest.approx([1.0] * 3, abs=0.25)
+    assert max(at_every_k(fit.importance)) < 0.15
     by_importance = [dataclasses.replace(row, error_um=abs(float(n)) * (1 - row.importance))
                      for row, n in zip(rows, noise, strict=True)]  # fmt: skip
     fit = fit_interval(*split(by_importance, (0, 1)), START)
-    assert at_every_law(fit.importance) == pytest.approx([1.0] * 3, abs=0.25)
+    assert at_every_k(fit.importance) == pytest.approx([1.0] * 3, abs=0.25)
     # the network's own doubt always counts
-    assert at_every_law(fit.network) == pytest.approx([0.25] * 3, abs=0.05)
+    assert at_every_k(fit.network) == pytest.approx([0.25] * 3, abs=0.05)
     by_colour = [
         dataclasses.replace(
             row, error_um=abs(float(n)) * colour, photometry={"colour": colour - 0.01}
@@ -156,7 +156,7 @@ def test_what_matters_is_found():
     assert fit.network == pytest.approx(0.25, abs=0.05)
 
 
-def test_few_and_many_patches_have_laws_of_their_own_where_there_are_slides_enough():
+def test_few_and_many_patches_have_coefficients_of_their_own_where_there_are_slides_enough():
     """Few patches err by the network's own spread, many by how they differ."""
     noise = np.random.default_rng(13)
 
@@ -170,10 +170,10 @@ def test_few_and_many_patches_have_laws_of_their_own_where_there_are_slides_enou
         return rows
 
     fit = fit_interval(*split(by_k(250), (0, 1)), START)
-    few, nine, many = at_every_law(fit.network)
+    few, nine, many = at_every_k(fit.network)
     assert few == pytest.approx(1.0, abs=0.25)
     assert (nine, many) == pytest.approx((0.25, 0.25), abs=0.05)
-    few, nine, many = at_every_law(fit.patches)
+    few, nine, many = at_every_k(fit.patches)
     assert few < 0.15
     assert (nine, many) == pytest.approx((1.0, 1.0), abs=0.3)
     together = fit_interval(*split(by_k(60), (0, 1)), START)
@@ -194,7 +194,7 @@ def test_near_is_inside_as_often_as_far():
         ]
 
     fit = fit_interval(*split(growing(interval_rows(160, 17)), (0, 1)), START)
-    assert max(at_every_law(fit.distance)) <= 0.0
+    assert max(at_every_k(fit.distance)) <= 0.0
     fresh = growing(interval_rows(300, 18))
     inside = np.array([row.error_um for row in fresh]) <= intervals(fresh, fit)
     assert inside[np.abs([row.found_um for row in fresh]) < 3.0].mean() > 0.93

@@ -119,7 +119,7 @@ def test_a_pool_changes_the_instrument_now_and_then(
 
 
 def test_every_object_has_its_own_phase_for_its_absorption() -> None:
-    """Painters know one ratio for each kind of object: a network would take it for a law."""
+    """Painters know one ratio for each kind of object: a network would take it for a rule."""
     rng = np.random.default_rng(3)
     variation = dataclasses.replace(draw_variation(rng, 0.0), thickness_um=0.0)
     specimen = make_specimen("tissue", "dense", (512, 512), 0.34, rng, variation, 0.0)

@@ -76,7 +76,7 @@ def cell(row: Row, group: str, frames: Sequence[FrameResult]) -> Cell:
     held = np.array([f.decision == "HOLD" for f in known], bool)
     wrong = (size > WRONG_UNITS * unit) & (size > WRONG_INTERVALS * half) & ~held
     clear = np.abs(true) > CLEAR_UNITS * unit
-    unknown = ReadingScale(unit=unit).told
+    unknown = ReadingScale(unit=unit).summary
     wide = np.array([unknown.interval_um(d, h) for d, h in zip(told, half, strict=True)])
     after, inside = after_one_move(row, known)
     alarms = [bool(f.shift_alarm) for f in frames if f.shift_alarm is not None]
@@ -132,7 +132,7 @@ def _after(row: Row, first: FrameResult, second: FrameResult) -> tuple[float, bo
     right = (read - again) * (1.0 if z1 > z0 else -1.0)
     scale.learn(Change(travel, right, float(np.hypot(half, half_again))), 0.0)
     error = abs(again / scale.value - near)
-    return error / row.unit, error <= scale.told.interval_um(again, half_again)
+    return error / row.unit, error <= scale.summary.interval_um(again, half_again)
 
 
 def area_under_curve(scores: Any, bad: Any) -> float | None:

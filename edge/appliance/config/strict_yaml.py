@@ -214,11 +214,11 @@ class Section:
         name = f"{self.name}.{key}".lstrip(".")
         empty = yaml.MappingNode("", [], self._mark, self._mark)
 
-        def found() -> Section:
+        def read() -> Section:
             node = self._take(key, REQUIRED if required else None)
             return Section(self.file, name, node or empty, self.faults)
 
-        section = self.kept(found)
+        section = self.kept(read)
         return None if section is WRONG else section
 
     def has(self, key: str) -> bool:

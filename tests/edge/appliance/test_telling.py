@@ -140,6 +140,6 @@ def test_a_library_that_does_not_load_is_one_line(
     load = fails if where == "import of the verb" else lambda name: verb
     monkeypatch.setattr(cli.importlib, "import_module", load)
     assert cli.main(["doctor"]) == 4
-    said = capsys.readouterr().err
-    assert said.startswith("sparsefocus: a library cannot be loaded: runtime.so: failed to map")
-    assert len(said.splitlines()) == 1
+    message = capsys.readouterr().err
+    assert message.startswith("sparsefocus: a library cannot be loaded: runtime.so: failed to map")
+    assert len(message.splitlines()) == 1

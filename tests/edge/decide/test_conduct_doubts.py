@@ -138,16 +138,16 @@ EIGHT_OF_TEN = (at(0, 20), at(10, 12))
 def test_what_a_move_tells_of_the_scale_where_no_play_can_have_eaten_of_it():
     play, without = Conduct(1), Conduct(1, no_play=True)
     assert play.judge(*EIGHT_OF_TEN, ended=True).finding is Finding.AGREES
-    assert play.scale.told == Scale()
+    assert play.scale.summary == Scale()
     without.judge(*EIGHT_OF_TEN)  # it is not said to have ended where it should
-    assert without.scale.told == Scale()
+    assert without.scale.summary == Scale()
     without.judge(*EIGHT_OF_TEN, ended=True)
-    assert without.scale.told.value < 1.0
+    assert without.scale.summary.value < 1.0
     without.restart()
-    assert without.scale.told == Scale()
+    assert without.scale.summary == Scale()
     follows = confirmed()
     follows.judge(at(10, 20), at(20, 12), ended=True)  # nothing is lost going on
-    assert follows.scale.told.interval < Scale().interval
+    assert follows.scale.summary.interval < Scale().interval
 
 
 @pytest.mark.parametrize(("near_um", "why"), [(3.0, "struck"), (60.0, "disputed")])
@@ -156,7 +156,7 @@ def test_a_move_that_speaks_against_anybody_tells_nothing_of_the_scale(near_um, 
     conduct.judge(at(0, 90), at(10, 80))
     judged = conduct.judge(at(10, 50), at(210, -35), ended=True)  # too far for any play
     assert (judged.finding, getattr(judged, why)) == (Finding.SHORT, True)
-    assert conduct.scale.told == Scale()
+    assert conduct.scale.summary == Scale()
 
 
 def test_readings_are_judged_by_what_they_are_worth():

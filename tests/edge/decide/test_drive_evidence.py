@@ -18,10 +18,10 @@ class Line:
         self.x_um = self.z_um = self.jump_um = 0.0
         self.random, self.noise_um = random.Random(seed), noise_um
 
-    def read(self, mm, way_um=0.0):
+    def read(self, mm, travel_um=0.0):
         """`mm` on, after a way of the stage's z; the verdict."""
         self.x_um += 1e3 * mm
-        self.z_um += way_um
+        self.z_um += travel_um
         glass = self.gain * self.direction * self.z_um
         focus = self.slope * self.x_um / 1e3 + self.jump_um
         defocus = focus - glass + self.random.gauss(0, self.noise_um)
@@ -44,8 +44,8 @@ def test_a_move_over_a_long_way_is_judged_by_the_readings_at_rest_around_it(gain
     line = Line(gain, 0.5)
     for _ in range(4):
         line.read(1.0)
-    for way_um in (5.0, 5.0, 0.0, 0.0):
-        line.read(3.0, way_um)
+    for travel_um in (5.0, 5.0, 0.0, 0.0):
+        line.read(3.0, travel_um)
     assert (line.evidence.reversed > 3.0) is (gain == -1)
 
 

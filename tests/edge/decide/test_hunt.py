@@ -29,7 +29,7 @@ def test_moves_are_as_long_as_the_last_two_readings_showed():
     hunt.heard(AGREES)
     assert hunt.travel_um(-2.0) == -2.0
     hunt.heard(Judged(Finding.OVERSHOT, gain=2.0))
-    hunt.found()
+    hunt.begin_anew()
     assert hunt.travel_um(-2.0) == -2.0
 
 

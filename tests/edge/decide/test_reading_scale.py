@@ -16,15 +16,15 @@ def look(scale, share, travel=15.0, noise=0.6, lost=0.0):
 def test_two_moves_that_say_the_same_are_known():
     scale = ReadingScale()
     assert (scale.value, scale.known) == (1.0, False)
-    assert scale.told.interval == pytest.approx(1.96 * FAMILY)
+    assert scale.summary.interval == pytest.approx(1.96 * FAMILY)
     look(scale, 0.80)
     assert not scale.known
     assert scale.value == pytest.approx(0.80, abs=0.02)  # acted on, and not yet believed
     look(scale, 0.82)
     assert scale.known
     assert scale.value == pytest.approx(0.81, abs=0.02)
-    assert 0.03 < scale.told.interval < 0.09
-    assert scale.told.jumps == 0
+    assert 0.03 < scale.summary.interval < 0.09
+    assert scale.summary.jumps == 0
 
 
 def test_within_its_own_doubt_one_is_one():
@@ -39,16 +39,16 @@ def test_a_turned_iris_is_told_and_widens_at_once():
     scale = ReadingScale()
     for _ in range(6):
         look(scale, 0.82)
-    narrow = scale.told
+    narrow = scale.summary
     look(scale, 1.2)
-    wide = scale.told
+    wide = scale.summary
     assert wide.jumps == 1
     assert not wide.known
     assert wide.interval > 1.5 * narrow.interval
     look(scale, 1.2)
     assert scale.known
     assert scale.value == pytest.approx(1.2, abs=0.03)
-    assert scale.told.jumps == 1
+    assert scale.summary.jumps == 1
 
 
 @pytest.mark.parametrize("share", [0.39, 0.1, 1.61, 3.0])
@@ -58,7 +58,7 @@ def test_beyond_the_bounds_nothing_is_learned(share):
         look(scale, share)
     assert scale.value == 1.0
     assert not scale.known
-    assert scale.told.interval == pytest.approx(1.96 * FAMILY)
+    assert scale.summary.interval == pytest.approx(1.96 * FAMILY)
 
 
 @pytest.mark.parametrize(("travel", "noise"), [(5.9, 0.1), (15.0, 3.2)])
@@ -66,7 +66,7 @@ def test_small_moves_and_noisy_readings_tell_nothing(travel, noise):
     scale = ReadingScale()
     for _ in range(5):
         look(scale, 0.8, travel, noise)
-    assert scale.told.interval == pytest.approx(1.96 * FAMILY)
+    assert scale.summary.interval == pytest.approx(1.96 * FAMILY)
     scale = ReadingScale(unit=2.0)  # nor do moves that are small on this instrument
     look(scale, 0.8, 7.9)
     assert scale.value == 1.0
@@ -76,7 +76,7 @@ def test_where_play_may_have_eaten_a_part_nothing_is_learned():
     scale = ReadingScale()
     for _ in range(5):
         look(scale, 0.8, lost=2.0)
-    assert scale.told.interval == pytest.approx(1.96 * FAMILY)
+    assert scale.summary.interval == pytest.approx(1.96 * FAMILY)
     look(scale, 0.8, lost=0.5)  # too little to matter
     assert scale.value == pytest.approx(0.8, abs=0.02)
 
@@ -85,17 +85,17 @@ def test_a_calibrated_scale_is_known_from_the_start():
     scale = ReadingScale(0.85, 0.04)
     assert scale.known
     assert scale.value == pytest.approx(0.85)
-    assert scale.told.interval == pytest.approx(0.04 / 0.85)
+    assert scale.summary.interval == pytest.approx(0.04 / 0.85)
     look(scale, 1.3)
-    assert scale.told.jumps == 1
+    assert scale.summary.jumps == 1
     scale.restart()
     assert scale.value == pytest.approx(0.85)
 
 
 def test_what_is_not_said_is_this():
     assert Scale() == Scale(value=1.0, interval=0.49, known=False, jumps=0)
-    assert ReadingScale().told == Scale()
-    assert ReadingScale(0.85, 0.001).told.interval == pytest.approx(1.96e-3)  # at best
+    assert ReadingScale().summary == Scale()
+    assert ReadingScale(0.85, 0.001).summary.interval == pytest.approx(1.96e-3)  # at best
     calibrated = ReadingScale(0.8, 0.02)
     assert calibrated.worth(Reading(1.0, 7.2, 0.4, 3)) == Reading(1.0, 9.0, 0.5, 3)
 
@@ -118,11 +118,11 @@ def test_the_filter_by_hand(seed):
         log, variance = log + weight * (look - log), (variance + 0.01**2) * (1.0 - weight)
         looks += 1
         assert (scale._log, scale._variance) == pytest.approx((log, variance), rel=1e-9)
-        assert (scale._looks, scale.told.jumps) == (looks, jumps)
+        assert (scale._looks, scale.summary.jumps) == (looks, jumps)
         assert scale.known is (looks >= 2)
         value = math.exp(log) if abs(log) > 2.0 * math.sqrt(variance) else 1.0
         expected = value if looks >= 2 or 0.7 <= value <= 1.35 else 1.0
-        assert scale.told == Scale(
+        assert scale.summary == Scale(
             pytest.approx(expected), pytest.approx(1.96 * math.sqrt(variance)), looks >= 2, jumps
         )
     assert jumps == 4
@@ -150,14 +150,14 @@ def test_a_first_look_far_from_what_was_told_is_no_jump():
 def test_what_a_move_must_be_to_tell_something(travel, share, noise, lost, learned):
     scale = ReadingScale()
     look(scale, share, travel, noise, lost)
-    assert (scale.told.interval < 0.49) is learned
+    assert (scale.summary.interval < 0.49) is learned
 
 
 def test_moves_are_as_long_as_the_instruments_micrometres():
     for unit, travel, learned in ((2.0, 12.0, True), (2.0, 11.9, False), (0.5, 3.0, True)):
         scale = ReadingScale(unit=unit)
         look(scale, 1.0, travel, 0.1)
-        assert (scale.told.interval < 0.49) is learned
+        assert (scale.summary.interval < 0.49) is learned
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from edge.wsi.focus_map import Anchor, FocusMap
 from edge.wsi.map_line import MapLine
 from firmware_bridge.errors import StageRefused
 from tests.support.fake_microscope import MS, estimate, no_focus
-from tests.support.scan_line import PERIOD_MS, Scan, seen, tilted
+from tests.support.scan_line import PERIOD_MS, Scan, read_at_rest, tilted
 
 
 @pytest.mark.parametrize("slope", [3.0, -3.0])
@@ -98,12 +98,12 @@ def test_a_blank_field_is_crossed_only_while_the_surface_is_known_so_well():
 
 def test_a_slope_that_is_not_known_yet_is_not_followed():
     scan = Scan(tilted(0.0), max_interval_um=0.3, deadband_um=0.0)
-    seen(scan, 1, 1.0, interval=0.25)
-    plan = seen(scan, 2, 2.0, interval=0.25)
+    read_at_rest(scan, 1, 1.0, interval=0.25)
+    plan = read_at_rest(scan, 2, 2.0, interval=0.25)
     assert plan.target_um == pytest.approx(202.0)  # where focus was read, not where it may go
     bold = Scan(tilted(0.0), max_interval_um=1.5, deadband_um=0.0)
-    seen(bold, 1, 1.0, interval=0.25)
-    assert seen(bold, 2, 2.0, interval=0.25).target_um > 202.5
+    read_at_rest(bold, 1, 1.0, interval=0.25)
+    assert read_at_rest(bold, 2, 2.0, interval=0.25).target_um > 202.5
 
 
 def test_what_is_seen_outside_the_range_is_not_crossed_by_the_surface():

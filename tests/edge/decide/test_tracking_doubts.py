@@ -47,7 +47,7 @@ AWAY = Hold("unproven: the corrections led away from focus; looking at rest befo
 
 
 @pytest.mark.parametrize(
-    ("before", "way_um", "after", "away"),
+    ("before", "travel_um", "after", "away"),
     [
         # a fifth of the way it must have come nearer
         (4.0, 5.0, 3.0, False), (4.0, 5.0, 3.01, True), (-4.0, 5.0, -3.01, True),
@@ -56,20 +56,20 @@ AWAY = Hold("unproven: the corrections led away from focus; looking at rest befo
         (1.0, 2.0, 1.5, False), (1.0, 2.0, 1.51, True), (1.0, 2.0, -1.51, True),
     ],
 )  # fmt: skip
-def test_away_is_what_came_no_nearer_to_focus(before, way_um, after, away):
+def test_away_is_what_came_no_nearer_to_focus(before, travel_um, after, away):
     """Two in a row are held; the second here leads away for sure."""
     line = Line(feed_forward=False)
     line.control._drive = Drive()
-    assert isinstance(line.shown((200.0, before), (200.0 + way_um, after)), Move)
-    plan = line.shown((202.0 + way_um, 9.0), begin=2)
+    assert isinstance(line.shown((200.0, before), (200.0 + travel_um, after)), Move)
+    plan = line.shown((202.0 + travel_um, 9.0), begin=2)
     assert plan == AWAY if away else isinstance(plan, Move)
 
 
-@pytest.mark.parametrize(("way_um", "counts"), [(0.5, True), (-0.5, True), (0.49, False)])
-def test_a_way_too_short_to_judge_leads_nowhere(way_um, counts):
+@pytest.mark.parametrize(("travel_um", "counts"), [(0.5, True), (-0.5, True), (0.49, False)])
+def test_a_way_too_short_to_judge_leads_nowhere(travel_um, counts):
     line = Line(feed_forward=False)
     line.control._drive = Drive()
-    plan = line.shown((200.0, 3.0), (202.0, 5.0), (202.0 + way_um, 9.0))
+    plan = line.shown((200.0, 3.0), (202.0, 5.0), (202.0 + travel_um, 9.0))
     assert plan == AWAY if counts else isinstance(plan, Move)
 
 

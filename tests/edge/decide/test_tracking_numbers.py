@@ -10,7 +10,7 @@ from edge.decide.evidence import Finding
 from edge.decide.focus_surface import FocusSurface, SurfaceNoise
 from edge.decide.tracking import SteadyScan, TrackingController, TrackingSettings
 from tests.support.fake_microscope import MS, Clock
-from tests.support.told_line import BASE, START_NS, Line, went
+from tests.support.told_line import BASE, START_NS, Line, after_travel
 
 
 def test_what_is_not_said_is_this():
@@ -99,7 +99,7 @@ def test_intervals_at_their_limits():
 @pytest.mark.parametrize("direction", [1, -1])
 def test_ways_that_went_wrong_twice_in_a_row_are_a_wrong_sign(direction):
     line = Line(focus_direction=direction)
-    assert not isinstance(went(line, 4.0, direction * 4.0, 8.0), Shutdown)
+    assert not isinstance(after_travel(line, 4.0, direction * 4.0, 8.0), Shutdown)
     assert (line.control.last_finding, line.control.strikes) == (Finding.OPPOSITE, 1)
     line.goes_to(200.0 + direction * 9.0)
     plan = line.see(3, 13.0)
@@ -111,7 +111,7 @@ def test_ways_that_went_wrong_twice_in_a_row_are_a_wrong_sign(direction):
 
 def test_a_way_that_went_right_wipes_the_strike_out_and_a_doubtful_one_does_not():
     line = Line()
-    went(line, 4.0, 4.0, 8.0)
+    after_travel(line, 4.0, 4.0, 8.0)
     line.goes_to(205.0)
     line.see(3, 7.9, 1.4)  # within the noise
     assert (line.control.last_finding, line.control.strikes) == (Finding.NOTHING, 1)
@@ -124,7 +124,7 @@ def test_a_way_that_went_right_wipes_the_strike_out_and_a_doubtful_one_does_not(
 
 def test_a_strike_stays_with_the_stage_until_a_person_restarts():
     line = Line()
-    went(line, 4.0, 4.0, 8.0)
+    after_travel(line, 4.0, 4.0, 8.0)
     line.control.new_field()
     assert line.control.strikes == 1
     line.see(3, 8.0)
@@ -133,10 +133,10 @@ def test_a_strike_stays_with_the_stage_until_a_person_restarts():
     assert (line.control.strikes, line.control.surface.known) == (0, False)
 
 
-@pytest.mark.parametrize(("way_um", "judged"), [(0.5, True), (-0.5, True), (0.49, False)])
-def test_half_a_micrometre_is_judged(way_um, judged):
+@pytest.mark.parametrize(("travel_um", "judged"), [(0.5, True), (-0.5, True), (0.49, False)])
+def test_half_a_micrometre_is_judged(travel_um, judged):
     line = Line()
-    went(line, 1.0, way_um, 1.0, interval=0.01)
+    after_travel(line, 1.0, travel_um, 1.0, interval=0.01)
     assert (line.control.last_finding is not None) is judged
 
 
@@ -160,7 +160,7 @@ def test_no_more_is_excused_than_the_steepest_slide_may_rise(
 
 def test_the_rise_that_explains_most_is_taken_and_no_more():
     line = Line()
-    went(line, 4.0, 2.0, 2.05)  # 0.05 um amiss, 0.08 um may be the slide's
+    after_travel(line, 4.0, 2.0, 2.05)  # 0.05 um amiss, 0.08 um may be the slide's
     assert line.control.last_finding is Finding.AGREES
     line.goes_to(204.0)
     line.see(3, -0.05)

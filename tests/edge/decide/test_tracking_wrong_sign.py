@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edge.decide.decision import Decision, Shutdown
-from tests.support.scan_line import Scan, begun_off, seen, tilted, with_gaps
+from tests.support.scan_line import Scan, begun_off, read_at_rest, tilted, with_gaps
 
 
 @pytest.mark.parametrize("start_um", [-8.0, -3.0, 0.3, 2.0, 12.0])
@@ -49,17 +49,17 @@ def test_another_line_begins_anew_but_strikes_stay():
 @pytest.mark.parametrize(("judge_um", "strikes"), [(2.1, 0), (1.9, 1)])
 def test_ways_shorter_than_judge_um_prove_nothing(judge_um, strikes):
     scan = Scan(tilted(0.0), judge_um=judge_um)
-    seen(scan, 1, 4.0)
+    read_at_rest(scan, 1, 4.0)
     scan.stage._path.append((scan.clock(), 200.0, 202.0))
-    seen(scan, 2, 10.0)  # 2 um up, and 6 um farther from focus
+    read_at_rest(scan, 2, 10.0)  # 2 um up, and 6 um farther from focus
     assert scan.control.strikes == strikes
 
 
 def test_a_change_within_the_noise_is_no_strike():
     scan = Scan(tilted(0.0))
-    seen(scan, 1, 1.0, interval=1.4)
+    read_at_rest(scan, 1, 1.0, interval=1.4)
     scan.stage._path.append((scan.clock(), 200.0, 201.0))
-    seen(scan, 2, 3.5, interval=1.4)
+    read_at_rest(scan, 2, 3.5, interval=1.4)
     assert scan.control.strikes == 0
 
 
@@ -129,10 +129,10 @@ def test_away_from_focus_twice_is_not_followed_by_a_third_before_it_was_seen_at_
     moved = 0.0
     for number, (z_um, d) in enumerate([(200.0, 3.0), (202.0, 4.0), (204.0, 5.0)], 1):
         scan.stage._path.append((scan.clock(), z_um, z_um))
-        plan = seen(scan, 8 * number, d, interval=1.0)
+        plan = read_at_rest(scan, 8 * number, d, interval=1.0)
         moved += plan.decision is Decision.MOVE
     assert moved == 2
     assert plan.reason.startswith("unproven")
     # the same frame once more is no look at rest
-    assert seen(scan, 24, 5.0, interval=1.0).decision is not Decision.MOVE
-    assert seen(scan, 25, 5.0, interval=1.0).decision is Decision.MOVE
+    assert read_at_rest(scan, 24, 5.0, interval=1.0).decision is not Decision.MOVE
+    assert read_at_rest(scan, 25, 5.0, interval=1.0).decision is Decision.MOVE

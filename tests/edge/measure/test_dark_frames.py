@@ -36,7 +36,7 @@ def partly(picture, dark):
 
 
 @pytest.fixture(scope="module")
-def said(simulated_sensor):
+def eye(simulated_sensor):
     """(pixels) -> the estimate, by the shipped networks; and a picture."""
     sensor, frames = simulated_sensor
     picture = next(iter(frames(exchanged=False))).pixels
@@ -47,8 +47,8 @@ def said(simulated_sensor):
     return say, picture
 
 
-def test_a_frame_without_light_cannot_be_read(said):
-    say, picture = said
+def test_a_frame_without_light_cannot_be_read(eye):
+    say, picture = eye
     for pixels in (noise(4), noise(40), dimmed(picture, 0.1)):
         dark = say(pixels)
         assert isinstance(dark, NoFocus)
@@ -57,26 +57,26 @@ def test_a_frame_without_light_cannot_be_read(said):
 
 
 @pytest.mark.parametrize("share", [0.5, 0.9])
-def test_nor_one_that_is_partly_dark(said, share):
-    say, picture = said
-    seen = say(partly(picture, share))
-    assert isinstance(seen, FocusEstimate) or seen.reason is not Reason.OUTSIDE_RANGE
+def test_nor_one_that_is_partly_dark(eye, share):
+    say, picture = eye
+    estimate = say(partly(picture, share))
+    assert isinstance(estimate, FocusEstimate) or estimate.reason is not Reason.OUTSIDE_RANGE
 
 
-def test_noise_on_an_even_field_is_not_in_focus(said):
+def test_noise_on_an_even_field_is_not_in_focus(eye):
     """A grey camera without light to spare: the networks say 0.0 +- 0.6 um of it."""
-    say, _ = said
+    say, _ = eye
     grey = (200 + MADE.normal(0, 25, (SIDE, SIDE, 1))).clip(0, 255).astype(np.uint8)
-    seen = say(np.ascontiguousarray(np.broadcast_to(grey, (SIDE, SIDE, 3))))
-    assert isinstance(seen, NoFocus)
-    assert seen.reason is Reason.OUTSIDE_TRAINING
+    estimate = say(np.ascontiguousarray(np.broadcast_to(grey, (SIDE, SIDE, 3))))
+    assert isinstance(estimate, NoFocus)
+    assert estimate.reason is Reason.OUTSIDE_TRAINING
 
 
 @pytest.mark.parametrize("count", [1, 3, 20])
 @pytest.mark.parametrize("kind", ["dark", "nine tenths dark"])
-def test_the_loop_after_such_frames(said, kind, count):
+def test_the_loop_after_such_frames(eye, kind, count):
     """Right after the first large move, which nothing has confirmed yet."""
-    say, picture = said
+    say, picture = eye
     shown = say(noise(4) if kind == "dark" else partly(picture, 0.9))
     rig, eye = microscope(focus_um=14.0)
     left = count

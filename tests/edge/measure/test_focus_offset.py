@@ -29,7 +29,7 @@ class Fixed:
         return self.found
 
 
-def told(offset_um: float, sensor: Fixed) -> FocusEstimate | NoFocus:
+def focused_with(offset_um: float, sensor: Fixed) -> FocusEstimate | NoFocus:
     """What is said with an offset."""
     return with_offset(sensor, offset_um).measure(FRAME, Lap()).estimate
 
@@ -38,7 +38,7 @@ ESTIMATE = FocusEstimate(3.0, 0.4, 9, Sparsity.SPARSE, 0, 0, 0.1)
 
 
 def test_a_positive_offset_ends_higher_and_keeps_its_interval() -> None:
-    estimate = told(1.5, Fixed(ESTIMATE))
+    estimate = focused_with(1.5, Fixed(ESTIMATE))
     assert isinstance(estimate, FocusEstimate)
     assert estimate.defocus_um == 4.5
     assert estimate.interval_um == 0.4
@@ -46,7 +46,7 @@ def test_a_positive_offset_ends_higher_and_keeps_its_interval() -> None:
 
 def test_no_focus_stays_no_focus() -> None:
     nothing = NoFocus(Reason.BLANK, Sparsity.BLANK, 0, 0)
-    assert told(1.5, Fixed(nothing)) is nothing
+    assert focused_with(1.5, Fixed(nothing)) is nothing
 
 
 def test_another_region_replaces_the_offset_and_zero_takes_it_away() -> None:

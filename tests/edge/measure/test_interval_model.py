@@ -26,7 +26,7 @@ def test_calibration_comes_from_the_manifest():
     )
 
 
-def test_the_law_of_so_many_patches_is_the_one_applied():
+def test_the_coefficients_for_so_many_patches_are_those_applied():
     table = {"scale_um": {"1": 2, "31": 5}, "network": {"1": 1, "9": 0.5}, "patches": 0.3}
     got = IntervalModel.of(manifest_of(interval=table))
     assert (got.scale_um, got.network) == (((1, 2.0), (31, 5.0)), ((1, 1.0), (9, 0.5)))
@@ -38,7 +38,7 @@ def test_the_law_of_so_many_patches_is_the_one_applied():
     )
 
 
-def test_the_best_of_more_patches_are_judged_by_the_law_of_few():
+def test_the_best_of_more_patches_are_judged_as_few():
     """Nine of thirty agree better than all thirty would: the coefficients of nine are not for
     them."""
     interval_model = IntervalModel(

@@ -124,10 +124,10 @@ def test_noise_alone_is_held(level, noise_sd, channels):
 @pytest.mark.parametrize("noise_sd", [4, 15])
 def test_a_specimen_in_noise_is_no_noise(noise_sd):
     """As strong in the fine as a camera without light to spare has it; blurred by 8 pixels."""
-    seen = specimen(8).astype(np.float32) + np.random.default_rng(4).normal(
+    noisy = specimen(8).astype(np.float32) + np.random.default_rng(4).normal(
         0, noise_sd, (SIDE, SIDE, 3)
     )
-    assert whiteness_of(cut(frame(seen.clip(0, 255).astype(np.uint8)), CELLS[:6])) < NOISE_LIMIT
+    assert whiteness_of(cut(frame(noisy.clip(0, 255).astype(np.uint8)), CELLS[:6])) < NOISE_LIMIT
 
 
 def test_too_few_patches_say_nothing():

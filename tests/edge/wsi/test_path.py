@@ -14,7 +14,7 @@ from edge.wsi import path
 from edge.wsi.grid import Grid
 from edge.wsi.path import ScanPlan, plan_at, plan_of_json, plan_scan
 from edge.wsi.regions import Box, Mask, Polygon
-from edge.wsi.route import in_order, islands, travel_um, way_um
+from edge.wsi.route import distance_um, in_order, islands, travel_um
 from edge.wsi.walk import Answer, Walk
 
 #: 2448 x 2048 px of 0.34 um
@@ -107,7 +107,7 @@ def test_islands_touch_by_their_corners_too() -> None:
 
 
 def test_the_way_is_that_of_the_slower_axis() -> None:
-    assert way_um((0, 0), (3, -4)) == 4
+    assert distance_um((0, 0), (3, -4)) == 4
 
 
 def test_the_window_of_the_stage_bounds_the_plan() -> None:

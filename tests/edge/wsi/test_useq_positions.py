@@ -57,7 +57,7 @@ def test_any_positions_come_back(position: Position) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("{", "not JSON"),
         ("[" * 100_000, "not JSON"),
@@ -79,8 +79,8 @@ def test_any_positions_come_back(position: Position) -> None:
         ('{"stage_positions":[[1,2,3,4]]}', "must be an object"),
     ],
 )
-def test_what_is_not_a_list_of_places_is_refused_in_one_line(text: str, said: str) -> None:
-    with pytest.raises(ConfigError, match=said) as error:
+def test_what_is_not_a_list_of_places_is_refused_in_one_line(text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as error:
         read_positions(text)
     assert len(str(error.value).splitlines()) == 1
 

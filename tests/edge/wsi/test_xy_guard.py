@@ -136,19 +136,19 @@ def test_a_shutdown_while_the_slide_is_being_sent_stops_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "raised"),
     [(StageRefused("BUSY"), MoveRefused), (StageSilent("..."), MoveRefused),
      (StageUncertain("?"), MoveUncertain), (OSError("gone"), MoveUncertain)],
     ids=lambda value: getattr(value, "__name__", type(value).__name__),
 )  # fmt: skip
-def test_what_the_stage_says_is_told_apart(error: Exception, said: type[Exception]) -> None:
+def test_what_the_stage_says_is_told_apart(error: Exception, raised: type[Exception]) -> None:
     bench = Bench()
 
     def fails(*_: object, **__: object) -> int:
         raise error
 
     bench.xy.move_to = fails  # type: ignore[method-assign,assignment]
-    with pytest.raises(said):
+    with pytest.raises(raised):
         bench.guard.send(1100.0, 1000.0)
 
 

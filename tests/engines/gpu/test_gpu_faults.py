@@ -11,8 +11,8 @@ from tests.support.gpu_answers import NOTHING, problems_of
 def test_a_gpu_that_fails_is_an_error_each_time_and_can_be_closed(gpu, tiny, grey):
     result = gpu.run("broken", tiny, grey)
     assert result["good"] == 3
-    assert len(result["said"]) == 2
-    assert all("illegal memory access" in message for message in result["said"])
+    assert len(result["messages"]) == 2
+    assert all("illegal memory access" in message for message in result["messages"])
     assert result["live"][1] == 0  # the context
 
 
@@ -20,7 +20,8 @@ def test_without_plans_auto_takes_the_cpu_and_says_so(gpu, tiny, tmp_path):
     result = gpu.run("ready", tiny, tmp_path / "nothing")
     assert result["before"] is False
     assert (
-        "no plan of rin, dpn: running on the CPU; run `sparsefocus build-engines`" in result["said"]
+        "no plan of rin, dpn: running on the CPU; run `sparsefocus build-engines`"
+        in result["messages"]
     )
     assert result["after"] is True
 
@@ -30,8 +31,8 @@ def test_without_plans_auto_takes_the_cpu_and_says_so(gpu, tiny, tmp_path):
 )
 def test_a_plan_that_does_not_belong_here_never_reaches_tensorrt(gpu, tiny, tmp_path, harm, reason):
     result = gpu.run("harmed", tiny, tmp_path / "nothing", STAND_IN_HARM=harm)
-    assert reason in result["said"]
-    assert result["seen"] == 0
+    assert reason in result["messages"]
+    assert result["alive"] == 0
     assert result["live"] == [0, 0, 0, 0, 0, 0, 0]
 
 
@@ -50,8 +51,8 @@ def test_a_plan_that_does_not_belong_here_never_reaches_tensorrt(gpu, tiny, tmp_
 )
 def test_what_tensorrt_refuses_is_an_error_and_leaks_nothing(gpu, tiny, grey, method):
     result = gpu.run("refused", tiny, grey, STAND_IN_FAULT=method)
-    assert result["said"].split(":")[0] in ("EngineRejected", "GpuFailed")
-    assert ".onnx" in result["said"]
+    assert result["messages"].split(":")[0] in ("EngineRejected", "GpuFailed")
+    assert ".onnx" in result["messages"]
     assert result["live"] == NOTHING
 
 

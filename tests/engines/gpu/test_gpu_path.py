@@ -85,7 +85,7 @@ def test_engines_answer_their_golden_pictures(gpu, tiny, grey):
 
 def test_selftest_on_this_gpu(gpu, slides):
     result = gpu.run("selftest", SHIPPED, slides)
-    report = result["told"]
+    report = result["report"]
     names = [check["name"] for check in report["checks"]]
     assert result["status"] == 0, report["checks"]
     assert (report["backend"], report["ok"], len(names)) == ("gpu", True, 11)
@@ -118,4 +118,4 @@ def test_selftest_fails_where_it_should(gpu, slides, module, old, new, failing):
         return
     document = json.loads(done.stdout)
     assert document["status"] == 4
-    assert failing in [check["name"] for check in document["told"]["checks"] if not check["ok"]]
+    assert failing in [check["name"] for check in document["report"]["checks"] if not check["ok"]]

@@ -29,7 +29,9 @@ objective: {na: 0.75, magnification: 20, um_per_px: 0.34}
 """
 
 
-def said(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, *more: str) -> list[str]:
+def mistakes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, *more: str
+) -> list[str]:
     """The lines of the mistakes; none for a config that is taken."""
     path = tmp_path / "scanner.yaml"
     path.write_text(text)
@@ -41,7 +43,7 @@ def said(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, *more: s
 
 
 def test_a_good_one_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert said(tmp_path, capsys, GOOD) == []
+    assert mistakes(tmp_path, capsys, GOOD) == []
 
 
 def test_every_mistake_of_every_section_in_the_order_of_its_lines(
@@ -54,7 +56,7 @@ def test_every_mistake_of_every_section_in_the_order_of_its_lines(
         .replace("na: 0.75", "na: 2")
         + "loop: 3\nmdels: {}\n"
     )
-    lines = said(tmp_path, capsys, text)
+    lines = mistakes(tmp_path, capsys, text)
     assert [line.split(" ")[1] for line in lines] == [
         "camera.period_ms", "camera.period_ms", "camera.gain", "stage.z_max_um",
         "stage.options.axis", "stage.options.axs", "stage.options.resolution_um",
@@ -67,7 +69,7 @@ def test_every_mistake_of_every_section_in_the_order_of_its_lines(
 def test_an_empty_file_of_sections_names_all_that_must_be_given(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lines = said(tmp_path, capsys, "camera: {}\nstage: {}\nobjective: {}\n")
+    lines = mistakes(tmp_path, capsys, "camera: {}\nstage: {}\nobjective: {}\n")
     keys = [line.split(" ")[1] for line in lines]
     assert keys == [
         "camera.driver", "camera.period_ms", "stage.driver", "stage.z_min_um",
@@ -84,9 +86,9 @@ def test_a_mistake_makes_no_other_ones(tmp_path: Path, capsys: pytest.CaptureFix
         ("driver: recorded", "driver: none"),
         ("axis: Z", "axis: [{a: yes}]"),
     ):
-        assert len(said(tmp_path, capsys, GOOD.replace(old, new))) == 1, new
+        assert len(mistakes(tmp_path, capsys, GOOD.replace(old, new))) == 1, new
     loop = GOOD + "loop: {k_dense: 99, k_sparse: 31, k_ex_sparse: 31}\n"
-    assert len(said(tmp_path, capsys, loop)) == 1
+    assert len(mistakes(tmp_path, capsys, loop)) == 1
 
 
 def test_any_other_verb_tells_the_first_and_where_the_others_are(tmp_path: Path) -> None:
@@ -100,16 +102,16 @@ def test_any_other_verb_tells_the_first_and_where_the_others_are(tmp_path: Path)
 
 def test_what_run_refuses_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     without = GOOD.replace("  calibration: by-hand\n", "")
-    (line,) = said(tmp_path, capsys, without)
+    (line,) = mistakes(tmp_path, capsys, without)
     assert "stage.calibration must name the file of `sparsefocus calibrate`" in line
-    assert said(tmp_path, capsys, without, "--calibrating") == []
+    assert mistakes(tmp_path, capsys, without, "--calibrating") == []
     missing = GOOD.replace("by-hand", "drive.json")
     assert cli.main(["check-config", str(tmp_path / "scanner.yaml")]) == 2
     capsys.readouterr()
     (tmp_path / "scanner.yaml").write_text(missing)
     assert cli.main(["check-config", str(tmp_path / "scanner.yaml")]) == 2
     assert "drive.json: the calibration cannot be read" in capsys.readouterr().err
-    assert said(tmp_path, capsys, missing, "--calibrating") == []
+    assert mistakes(tmp_path, capsys, missing, "--calibrating") == []
 
 
 def test_the_models_are_judged_as_run_does_and_beside_the_calibration(

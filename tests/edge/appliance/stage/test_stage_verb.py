@@ -23,7 +23,7 @@ from tests.support.patience import PATIENCE_S, wait_for
 from tests.support.served_axis import raw
 
 
-def said(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
+def answer_of(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
     assert cli.main(["stage", *words, "--json", "-"]) == 0
     return json.loads(capsys.readouterr().out)
 
@@ -31,11 +31,11 @@ def said(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
 def test_find_tells_who_answers(
     config: Callable[..., str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stages = said(capsys, "find", "--config", config())
+    stages = answer_of(capsys, "find", "--config", config())
     assert (stages["driver"], stages["identity"]) == ("zaber", "Zaber 50081 firmware 7.38")
     assert (stages["travel_um"], stages["window_um"]) == ([0, 10_000], [1000, 9000])
     assert (stages["z_um"], stages["moving"], stages["resolution_um"]) == (5000, False, 0.05)
-    assert isinstance(said(capsys, "find"), list)  # of serial ports; nothing is sent to them
+    assert isinstance(answer_of(capsys, "find"), list)  # of serial ports; nothing is sent to them
 
 
 def test_move_waits_and_watch_tells(
@@ -44,7 +44,7 @@ def test_move_waits_and_watch_tells(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
 ) -> None:
-    shown = said(capsys, "move", "5123.45", "--config", config())
+    shown = answer_of(capsys, "move", "5123.45", "--config", config())
     assert shown == {"z_um": 5123.45, "moving": False, "settled": True, "latched": None}
     assert axis.position_nm() == 5_123_450
     watched = tmp_path / "watch.json"
@@ -73,7 +73,7 @@ def test_stop_stops_what_is_left_over(
 ) -> None:
     axis.speed_nm_s = 200_000
     axis.move_to(9_000_000)
-    shown = said(capsys, "stop", "--config", config())
+    shown = answer_of(capsys, "stop", "--config", config())
     assert not axis.moving
     assert 5000 <= shown["z_um"] < 9000
 
