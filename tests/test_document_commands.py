@@ -54,7 +54,7 @@ ELSEWHERE = {
     r"sparsefocus stage serve-asi": "tests/edge/appliance/stage/test_stage_verb.py",
     r"sparsefocus evaluate runs": "tests/edge/appliance/evaluate/test_evaluate_verb.py",
     r"sparsefocus (init|doctor|explain)": "tests/edge/appliance",
-    r"sparsefocus (replay|record)": "tests/edge",
+    r"sparsefocus (replay|report-bundle)": "tests/edge",
     r"sparsefocus (scan|slide|capture)": "tests",
     r"python -m training\.stacks": "tests/training/test_stacks.py",
     r"python -m training\.train": "tests/training/test_data_parallel.py",

@@ -48,6 +48,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "edge.appliance.record.verb",
         "a flight record through the loop again, bit for bit",
     ),
+    "report-bundle": (
+        "edge.appliance.record.bundle",
+        "what a maker's support asks for, in one archive",
+    ),
     "evaluate": (
         "edge.appliance.evaluate.verb",
         "the paper's metrics on z-stacks with known focus",

@@ -21,8 +21,9 @@ import numpy as np
 from edge.appliance import cli
 from edge.appliance.config.config_file import read_config
 from edge.appliance.record import recorder as recorder_module
-from edge.appliance.record.files import records_in
+from edge.appliance.record.files import RecordFile, RecordReader, records_in
 from edge.appliance.record.recorder import Recorder
+from edge.appliance.record.values import plain
 from edge.camera import Frame
 from edge.decide.tracking import SteadyScan
 from edge.loop import step
@@ -201,9 +202,24 @@ def renew(names: list[str]) -> None:
             for old in (FOLDER / f"{name}.mcap", *FOLDER.glob(f"{name}_[0-9].mcap")):
                 old.unlink(missing_ok=True)
             for at, made in enumerate(records_in(Path(folder))):
-                target = FOLDER / f"{name}{f'_{at}' * bool(at)}.mcap"
-                target.write_bytes(made.read_bytes())
+                target = of_no_machine(made, f"{name}{f'_{at}' * bool(at)}")
                 print(f"{target.name}: {target.stat().st_size} bytes")
+
+
+def of_no_machine(made: Path, name: str) -> Path:
+    """The same record in FOLDER, without where and when it was made."""
+    reader = RecordReader(made)
+    session = {**reader.session, "boot": "", "system": "", "begun": ""}
+    models = session["config"]["models"]
+    models.update({net: plain(Path(f"{net}.json")) for net in ("rin", "dpn")})
+    (FOLDER / f"{name}.mcap").unlink(missing_ok=True)
+    file = RecordFile(FOLDER, name, session)
+    for said in reader:
+        file.add(said.topic, said.time_ns, said.data)
+    file.finish()
+    target = FOLDER / f"{name}.mcap"
+    target.chmod(0o644)
+    return target
 
 
 if __name__ == "__main__":

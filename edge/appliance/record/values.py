@@ -47,7 +47,8 @@ _OF_THE_SYSTEM = {
     for each in (OSError, TimeoutError, BlockingIOError, BrokenPipeError, ConnectionResetError,
                  FileNotFoundError, PermissionError)
 }  # fmt: skip
-_SECRET = re.compile(r"(password|passwd|secret|token|api_?key|credential)", re.I)
+SECRET = "(?:password|passwd|secret|token|api[_-]?key|credential)"  # in a key's name
+_SECRET = re.compile(SECRET, re.I)
 _IN_AN_ADDRESS = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 HIDDEN = "***"
 
@@ -234,8 +235,13 @@ def without_secrets(value: Any) -> Any:
     if isinstance(value, list):
         return [without_secrets(each) for each in value]
     if isinstance(value, str):
-        return _IN_AN_ADDRESS.sub(HIDDEN, value)
+        return without_addresses(value)
     return value
+
+
+def without_addresses(text: str) -> str:
+    """A text without who logs in where: rtsp://***@camera."""
+    return _IN_AN_ADDRESS.sub(HIDDEN, text)
 
 
 @cache

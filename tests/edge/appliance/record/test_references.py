@@ -27,6 +27,15 @@ def test_every_scene_has_its_record() -> None:
     assert sum(path.stat().st_size for path in RECORDS) < MOST_BYTES
 
 
+def test_they_are_of_no_machine() -> None:
+    """What is in the repository says nothing of whose computer made it."""
+    for path in RECORDS:
+        session = RecordReader(path).session
+        assert (session["boot"], session["system"]) == ("", "")
+        paths = [session["config"]["models"][net]["v"] for net in ("rin", "dpn")]
+        assert paths == ["rin.json", "dpn.json"]
+
+
 @pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
 def test_the_loop_decides_as_it_did(path: Path) -> None:
     there, here = RecordReader(path).session, machine()
