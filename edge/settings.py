@@ -23,6 +23,7 @@ from engines.engine import MODELS
 from engines.gpu.frame import MEMORY
 from firmware_bridge import plug_ins
 from firmware_bridge.stage import STAGES
+from firmware_bridge.xy_stage import XY_STAGES
 
 BACKENDS = ("auto", "cpu", "gpu")
 RUNTIMES = ("onnxruntime", "openvino")
@@ -243,6 +244,24 @@ class ScanSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class XYStageSettings:
+    """The stage under the slide; its window is that of edge.wsi.xy_guard and of the driver."""
+
+    driver: str = key("choice", "the driver (docs/stages.md)", choices=tuple(sorted(XY_STAGES)))
+    x_min_um: float = key("number", "um; the slide never goes below it", -1e6, 1e6)
+    x_max_um: float = key("number", "um, above x_min_um", -1e6, 1e6)
+    y_min_um: float = key("number", "um; the slide never goes below it", -1e6, 1e6)
+    y_max_um: float = key("number", "um, above y_min_um", -1e6, 1e6)
+    travel_z_um: float = key("number", "um; Z for long ways: above every specimen",
+                             -TRAVEL_UM, TRAVEL_UM)  # fmt: skip
+    near_um: float = key("number", "um; ways up to it are gone with Z down", 0, 10_000,
+                         default=2000.0)  # fmt: skip
+    overlap: float = key("number", "share of a field that the next one shows, too", 0, 0.5,
+                         default=0.1)  # fmt: skip
+    options: Mapping[str, Any] = options("of the driver (docs/stages.md)")
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """Everything a rig is built from."""
 
@@ -254,6 +273,7 @@ class Config:
     realtime: RealtimeSettings = field(default_factory=RealtimeSettings)
     scan: ScanSettings | None = None
     record: RecordSettings = field(default_factory=RecordSettings)
+    xy_stage: XYStageSettings | None = None
 
     @property
     def max_age_ms(self) -> float:

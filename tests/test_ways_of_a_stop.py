@@ -28,6 +28,9 @@ STILL = {
     "stage watch",
 }  # fmt: skip
 
+#: move by the same rig and signals as `run`, and are stopped in tests of their own
+ELSEWHERE = {"scan": "tests/edge/appliance/scan/test_scan_verb.py"}
+
 
 def test_the_document_has_what_was_measured() -> None:
     text = (ROOT / "docs/fault_matrix.md").read_text(encoding="utf-8")
@@ -47,8 +50,10 @@ def test_no_driver_and_no_signal_is_left_out() -> None:
 def test_no_verb_is_left_out() -> None:
     """A new one, which may move, is either stopped in every way or said to move nothing."""
     actions = {f"stage {action}" for action in (*ACTIONS, "conformance")}
-    assert set(VERBS) | STILL == (set(COMMANDS) - {"stage"}) | actions
+    assert set(VERBS) | STILL | set(ELSEWHERE) == (set(COMMANDS) - {"stage"}) | actions
     assert not set(VERBS) & STILL
+    for verb, tests in ELSEWHERE.items():
+        assert f"def test_a_signal_stops_{verb}" in (ROOT / tests).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", VERBS)

@@ -52,6 +52,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "edge.appliance.record.bundle",
         "what a maker's support asks for, in one archive",
     ),
+    "scan": (
+        "edge.appliance.scan.verb",
+        "a whole slide, field by field, into a folder; on a simulated slide with --simulate",
+    ),
     "evaluate": (
         "edge.appliance.evaluate.verb",
         "the paper's metrics on z-stacks with known focus",

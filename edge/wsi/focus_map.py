@@ -66,13 +66,15 @@ class MapLimits:
     """`reach_um`: no place farther from its nearest anchor is answered for; `support` anchors
     must lie within `support_um`; nearer than `neighbour_um` are neighbours: they may stand by each
     other against the rest, and where they do, the surface between is not known. `drift_um`: how
-    far the stand may wander in a minute, sd."""
+    far the stand may wander in a minute, sd; `nearest`: a place is told by so many anchors around
+    it, None = by all (milliseconds each from some hundreds on)."""
 
     reach_um: float = 3000.0
     support: int = 4
     support_um: float = 6000.0
     neighbour_um: float = 1200.0
     drift_um: float = 0.05
+    nearest: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ class FocusMap:
         anchor."""
         if len(self.anchors) < self.limits.support:
             return Unknown()
-        solution = self._solution()
+        solution = self._solution_at(x_um, y_um)
         place = (np.array([[x_um, y_um]]) - solution.middle_um) / 1e3
         why = self._refusal(solution, place)
         if why is not None:
@@ -165,17 +167,26 @@ class FocusMap:
 
     def _solution(self) -> _Solution:
         if self._solved is None:
-            self._solved = self._solve()
+            self._solved = self._solve(self.anchors)
         return self._solved
 
-    def _solve(self) -> _Solution:
-        xy = np.array([[anchor.x_um, anchor.y_um] for anchor in self.anchors])
+    def _solution_at(self, x_um: float, y_um: float) -> _Solution:
+        """Of all anchors, or of those around a place."""
+        count = self.limits.nearest
+        if count is None or len(self.anchors) <= count:
+            return self._solution()
+        away = [math.hypot(a.x_um - x_um, a.y_um - y_um) for a in self.anchors]
+        around = np.argsort(away, kind="stable")[:count]  # NaN last: refused later
+        return self._solve([self.anchors[i] for i in sorted(around)])
+
+    def _solve(self, anchors: Sequence[Anchor]) -> _Solution:
+        xy = np.array([[anchor.x_um, anchor.y_um] for anchor in anchors])
         middle = xy.mean(axis=0)
-        places, minutes = (xy - middle) / 1e3, self._minutes([a.time_ns for a in self.anchors])
-        noise = np.array([anchor.interval_um for anchor in self.anchors]) * SD_PER_INTERVAL
+        places, minutes = (xy - middle) / 1e3, self._minutes([a.time_ns for a in anchors])
+        noise = np.array([anchor.interval_um for anchor in anchors]) * SD_PER_INTERVAL
         covariance = self.prior.covariance(places, places) + self._drift(minutes, minutes)
         covariance += np.diag(noise**2 + self.prior.relief_um**2)
-        z = np.array([anchor.z_um for anchor in self.anchors])
+        z = np.array([anchor.z_um for anchor in anchors])
         mean = float(np.median(z))
         apart = np.hypot(*(xy[:, None] - xy[None, :]).transpose(2, 0, 1))
         judged = judge(z - mean, covariance, apart, self.limits.neighbour_um)

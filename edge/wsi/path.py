@@ -65,7 +65,7 @@ class ScanPlan:
             raise ValueError("a plan has at least one field")
         if len({field.id for field in self.fields}) != len(self.fields):
             raise ValueError("two fields of the plan have the same id")
-        if len(self._cells) != len(self.fields):
+        if len(self.cells) != len(self.fields):
             raise ValueError("two fields of the plan lie at the same place")
         for field in self.fields:
             if not self.window.holds(field.x_um, field.y_um):
@@ -78,7 +78,7 @@ class ScanPlan:
         return len(self.fields)
 
     @cached_property
-    def _cells(self) -> frozenset[Cell]:
+    def cells(self) -> frozenset[Cell]:
         return frozenset(field.cell for field in self.fields)
 
     @cached_property
@@ -115,13 +115,21 @@ class ScanPlan:
         """Whether a neighbour of this field is not in the plan, and could be."""
         return bool(self._missing_around(field_id))
 
-    def grow(self, field_id: int, done: Collection[int]) -> ScanPlan:
-        """The plan with the missing neighbours of a field in which something was seen.
+    def grow(
+        self, field_id: int, done: Collection[int], toward: frozenset[Cell] | None = None
+    ) -> ScanPlan:
+        """The plan with the missing neighbours of a field in which something was seen: all of
+        them, or those on the sides (rows, columns from here) to whose edge something reaches.
 
         Each goes where it costs the least travel among the fields still to come; `done`: ids of
         those that were visited. The same calls give the same plan. KeyError for an unknown id.
         """
-        missing = self._missing_around(field_id)
+        row, column = self.by_id[field_id].cell
+        missing = [
+            cell
+            for cell in self._missing_around(field_id)
+            if toward is None or (cell[0] - row, cell[1] - column) in toward
+        ]
         if not missing:
             return self
         fields = list(self.fields)
@@ -140,7 +148,7 @@ class ScanPlan:
             cell
             for cell in around
             if not self.fixed
-            and cell not in self._cells
+            and cell not in self.cells
             and self.window.holds(*self.grid.place(cell))
         ]
 
@@ -170,10 +178,13 @@ def plan_of_json(value: Any) -> ScanPlan:
         raise ValueError(f"not a plan of a scan: {error!r}") from error
 
 
-def plan_scan(regions: Sequence[Region], grid: Grid, window: Box) -> ScanPlan:
+def plan_scan(
+    regions: Sequence[Region], grid: Grid, window: Box, columns: bool = False
+) -> ScanPlan:
     """A plan over all regions: everything they claim is shown by a field whose centre the stage
-    may reach, with no field that shows only what its neighbours show. ValueError when there is
-    none."""
+    may reach, with no field that shows only what its neighbours show. `columns`: to and fro along
+    Y, which is quicker where fields are wider than high and the stage stops at each. ValueError
+    when there is none."""
     content = {
         cell: area
         for cell in sorted({cell for region in regions for cell in grid.cells(region.box)})
@@ -187,9 +198,16 @@ def plan_scan(regions: Sequence[Region], grid: Grid, window: Box) -> ScanPlan:
     whole_um2 = grid.pitch_x_um * grid.pitch_y_um
     fields = tuple(
         Field(number, *cell, *grid.place(cell), min(1.0, content[cell] / whole_um2))
-        for number, cell in enumerate(in_order(content, grid.place))
+        for number, cell in enumerate(_ordered(content, grid, columns))
     )
     return ScanPlan(grid, fields, window)
+
+
+def _ordered(content: Mapping[Cell, float], grid: Grid, columns: bool) -> list[Cell]:
+    if not columns:
+        return in_order(content, grid.place)
+    turned = {(column, row): area for (row, column), area in content.items()}
+    return [(row, column) for column, row in in_order(turned, lambda c: grid.place((c[1], c[0])))]
 
 
 def _claimed(regions: Sequence[Region], box: Box) -> float:

@@ -16,14 +16,14 @@ import fcntl
 import json
 import os
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from edge.errors import ConfigError, DiskFailed
 from edge.wsi.path import ScanPlan, plan_of_json
-from edge.wsi.walk import Walk
+from edge.wsi.walk import Walk, sides_of
 from engines.whole_file import read_bounded, replace_file
 
 PLAN, JOURNAL, FRAMES = "plan.json", "fields.jsonl", "frames"
@@ -31,14 +31,17 @@ MOST_BYTES = 1 << 30  # of a journal or plan: 100,000 fields are 50 MB
 #: free bytes below which the next field is not begun: a few frames, and room to close the scan
 RESERVE_BYTES = 64 << 20
 _FORMAT = 1
+LOOKED = "LOOKED"  # the grade of a field that was looked at, and is to be taken later
 _SEAL = ',"crc":"'
 
 
 @dataclass(frozen=True, slots=True)
 class FieldRecord:
-    """One visit. `patches`: how many hold content by RIN, None = not judged. `file`, `size` and
-    `crc32` are of the kept frame, None = none was kept; `again`: the frame before it was spoilt.
-    These four are filled in by `record`."""
+    """One visit. `patches`: how many hold content by RIN, None = not judged; `toward`: on which of
+    the eight sides something reaches the edge (edge.wsi.walk.text_of); `defocus_um`: from `z_um`
+    to where it is sharpest, `offset_um`: how far above that it was to be. `grade` LOOKED: it is to
+    be taken later. `file`, `size` and `crc32` are of the kept frame, None = none was kept; `again`:
+    it was visited before. These four are filled in by `record`."""
 
     id: int
     x_um: float
@@ -52,6 +55,8 @@ class FieldRecord:
     exposure_end_ns: int | None = None
     frame_id: int | None = None
     tries: int = 1
+    toward: str = ""
+    offset_um: float = 0.0
     file: str | None = None
     size: int | None = None
     crc32: int | None = None
@@ -61,8 +66,8 @@ class FieldRecord:
 class ScanFolder:
     """One scan, written by one process at a time. `create` begins one, `take_up` goes on with it.
 
-    `walk` is where the scan stands. `spoilt` are fields whose frame is not as it was written: they
-    count as visited, and are to be taken once more.
+    `walk` is where the scan stands, `walk_again` gives another one. `spoilt` are fields whose frame
+    is not as it was written: they count as visited, and are to be taken once more.
     """
 
     def __init__(
@@ -71,20 +76,28 @@ class ScanFolder:
         """Not to be called by others: see `create` and `take_up`."""
         self.path, self.plan, self.about = path, plan, about
         self.walk = Walk(plan)
-        self.records: dict[int, FieldRecord] = {}
+        self.records: dict[int, FieldRecord] = {}  # the last word on each field
+        self.first: dict[int, FieldRecord] = {}  # the first visit, in the order of the walk
         self.spoilt: set[int] = set()
         self._journal, self._length = journal, length
         self._broken = ""
 
-    def record(self, visit: FieldRecord, frame: bytes | None = None, suffix: str = "jpg") -> None:
-        """A field was visited: its frame and its line are on the disk when this returns.
+    def record(
+        self,
+        visit: FieldRecord,
+        frame: bytes | None = None,
+        suffix: str = "jpg",
+        late: bool = False,
+    ) -> None:
+        """A field was visited: its frame and its line are on the disk when this returns. `late`:
+        it was taken before, and is taken better now.
 
         DiskFailed when they are not; then the field counts as not visited, and no other is taken
         until the folder is taken up again. ValueError for a field that does not come now.
         """
         if self._broken:
             raise DiskFailed(self._broken)
-        self._check_turn(visit.id)
+        self._check_turn(visit.id, late)
         try:
             self._check_room(len(frame or b""))
             visit = self._keep(visit, frame, suffix)
@@ -94,6 +107,15 @@ class ScanFolder:
             self._cut_back()
             raise DiskFailed(self._broken) from error
         self._note(visit)
+
+    def walk_again(self, but: Collection[int] = ()) -> Walk:
+        """The same walk, for a pipeline to go on with; without the visits of these fields, which
+        must have let nothing grow."""
+        walk = Walk(self.plan)
+        for visit in self.first.values():
+            if visit.id not in but:
+                walk.visited(visit.id, visit.patches, sides_of(visit.toward))
+        return walk
 
     def close(self) -> None:
         """Let others have it; safe to call twice."""
@@ -110,9 +132,10 @@ class ScanFolder:
 
     # ---- how it is written -----------------------------------------------------------------------
 
-    def _check_turn(self, field_id: int) -> None:
-        if field_id in self.records:
-            if field_id not in self.spoilt:
+    def _check_turn(self, field_id: int, late: bool) -> None:
+        before = self.records.get(field_id)
+        if before is not None:
+            if not (late or field_id in self.spoilt or before.grade == LOOKED):
                 raise ValueError(f"field {field_id} was recorded before")
         elif field_id not in self.walk.plan.by_id:
             raise ValueError(f"field {field_id} is not in the plan")
@@ -145,7 +168,8 @@ class ScanFolder:
 
     def _note(self, visit: FieldRecord) -> None:
         if not (visit.again and visit.id in self.records):
-            self.walk.visited(visit.id, visit.patches)
+            self.walk.visited(visit.id, visit.patches, sides_of(visit.toward))
+            self.first[visit.id] = visit
         self.records[visit.id] = visit
         self.spoilt.discard(visit.id)
 
@@ -254,6 +278,7 @@ def _unsealed(line: bytes) -> FieldRecord | None:
         return None
     try:
         value = json.loads(body + "}")
+        value = {"toward": "", "offset_um": 0.0, **value}  # a journal from before there were these
         return FieldRecord(**{field.name: value[field.name] for field in fields(FieldRecord)})
     except (ValueError, KeyError, TypeError):
         return None

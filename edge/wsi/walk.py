@@ -11,6 +11,7 @@ from __future__ import annotations
 from enum import Enum
 
 from edge.wsi.path import Field, ScanPlan
+from edge.wsi.route import Cell, neighbours
 
 
 class Answer(str, Enum):
@@ -30,6 +31,23 @@ def answer_of(informative_patches: int | None) -> Answer:
     return Answer.CONTENT if informative_patches else Answer.BLANK
 
 
+SIDES = tuple(neighbours((0, 0)))
+
+
+def sides_of(text: str) -> frozenset[Cell] | None:
+    """The sides that a record names, see `text_of`; None for "". ValueError for anything else."""
+    if not text:
+        return None
+    if len(text) != len(SIDES) or set(text) - {"0", "1"}:
+        raise ValueError(f"{text[:20]!r} names no sides of a field")
+    return frozenset(side for side, there in zip(SIDES, text, strict=True) if there == "1")
+
+
+def text_of(sides: frozenset[Cell] | None) -> str:
+    """A 1 or 0 for each of the eight sides, "" where they are not known."""
+    return "" if sides is None else "".join(str(int(side in sides)) for side in SIDES)
+
+
 class Walk:
     """One scan along a plan. Not thread-safe."""
 
@@ -45,8 +63,20 @@ class Walk:
             self._first += 1
         return fields[self._first] if self._first < len(fields) else None
 
-    def visited(self, field_id: int, informative_patches: int | None) -> Answer:
-        """A field was visited; the plan grows where there is something at its border.
+    def after(self, field_id: int) -> Field | None:
+        """The field that comes after this one, as far as is known; None when it is the last."""
+        fields = self.plan.fields
+        behind = (f for f in fields[self._first :] if f.id not in self.answers and f.id != field_id)
+        return next(behind, None)
+
+    def visited(
+        self,
+        field_id: int,
+        informative_patches: int | None,
+        toward: frozenset[Cell] | None = None,
+    ) -> Answer:
+        """A field was visited; the plan grows where there is something at its border. `toward`: on
+        which of the eight sides something reaches the edge, None = that is not known: all.
 
         ValueError for a field that is not in the plan, or was visited before.
         """
@@ -56,7 +86,7 @@ class Walk:
             raise ValueError(f"field {field_id} was visited before")
         answer = self.answers[field_id] = answer_of(informative_patches)
         if answer is Answer.CONTENT:
-            self.plan = self.plan.grow(field_id, self.answers)
+            self.plan = self.plan.grow(field_id, self.answers, toward)
         return answer
 
     @property

@@ -33,6 +33,7 @@ from edge.settings import (
     RecordSettings,
     ScanSettings,
     StageSettings,
+    XYStageSettings,
 )
 from firmware_bridge.plug_ins import PlugInBroken
 from firmware_bridge.stage_options import option_faults
@@ -56,6 +57,7 @@ def read_config(path: Path, calibrating: bool = False) -> Config:
         "realtime": _part(top, "realtime", _realtime, required=False),
         "record": _part(top, "record", _record, required=False),
         "scan": _part(top, "scan", _scan) if top.has("scan") else None,
+        "xy_stage": _part(top, "xy_stage", _xy_stage) if top.has("xy_stage") else None,
     }
     top.done()
     top.stop()
@@ -151,9 +153,11 @@ def _stage(s: Section) -> StageSettings:
     return StageSettings(**given)
 
 
-def _above(s: Section, name: str, least: Any, other: str) -> Any:
+def _above(
+    s: Section, name: str, least: Any, other: str, settings: type[Any] = StageSettings
+) -> Any:
     """A number of the section that must be above another one of it, where that is right."""
-    key = key_of(StageSettings, name)
+    key = key_of(settings, name)
     if least is WRONG:
         return s.read(name, key)
     return s.kept(lambda: s.number(name, least, key.high, above=other))
@@ -179,6 +183,14 @@ def _loop(s: Section) -> LoopSettings:
 
 def _scan(s: Section) -> ScanSettings:
     return ScanSettings(**keys_of(s, ScanSettings))
+
+
+def _xy_stage(s: Section) -> XYStageSettings:
+    given = keys_of(s, XYStageSettings, known={"x_max_um", "y_max_um"})
+    for axis in "xy":
+        low = f"{axis}_min_um"
+        given[f"{axis}_max_um"] = _above(s, f"{axis}_max_um", given[low], low, XYStageSettings)
+    return XYStageSettings(**given)
 
 
 def _realtime(s: Section) -> RealtimeSettings:

@@ -23,6 +23,7 @@ from edge.settings import (
     RecordSettings,
     ScanSettings,
     StageSettings,
+    XYStageSettings,
 )
 
 HEAD = """# Every key of the config file
@@ -44,6 +45,7 @@ SECTIONS: dict[str, tuple[str, type[Any]]] = {
     "realtime": ("may be left out", RealtimeSettings),
     "record": ("may be left out", RecordSettings),
     "scan": ("only for following focus while the slide moves", ScanSettings),
+    "xy_stage": ("only for scanning whole slides", XYStageSettings),
 }
 #: keys of the file -> field of ClassRule
 _CLASSES = {

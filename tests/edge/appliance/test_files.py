@@ -15,6 +15,8 @@ WORDS = {
     "simulate": [],
     "focus": ["no.png"],
     "run": ["--config", "no.yaml"],
+    "replay": ["no"],
+    "scan": ["--simulate", "--out", "no"],
     "evaluate": ["no.csv"],
     "bench": [],
     "stage find": [],

@@ -82,7 +82,8 @@ def test_what_a_scan_leaves(whole: Path) -> None:
     assert written[0] | {"crc": ""} == {
         "id": 0, "x_um": 0.0, "y_um": 0.0, "z_um": 40.0, "patches": 1, "grade": "SHARP",
         "defocus_um": None, "interval_um": None, "exposure_start_ns": None,
-        "exposure_end_ns": None, "frame_id": None, "tries": 1, "again": False,
+        "exposure_end_ns": None, "frame_id": None, "tries": 1, "toward": "", "offset_um": 0.0,
+        "again": False,
         "file": "frames/000000.jpg", "size": 16, "crc32": written[0]["crc32"], "crc": "",
     }  # fmt: skip
     assert len(list((whole / FRAMES).iterdir())) == len(CONTENT)

@@ -13,6 +13,8 @@ from edge.errors import ConfigError
 
 ROOT = Path(__file__).parents[4]
 
+XY = "xy_stage: {driver: asi, x_min_um: 0, x_max_um: 1, y_min_um: 0, y_max_um: 1, travel_z_um: 0}\n"
+
 
 def test_the_document_is_what_the_code_says():
     written = (ROOT / "docs/config_reference.md").read_text("utf-8")
@@ -32,7 +34,7 @@ def test_every_key_that_is_read_is_listed_and_every_listed_one_is_read(monkeypat
     monkeypatch.setattr(Section, "done", watched)
     text = (ROOT / "examples/scanner.yaml").read_text("utf-8")
     path = tmp_path / "scanner.yaml"
-    path.write_text(text + "\nscan: {scan_speed_um_s: 1000, max_step_um: 1}\n")
+    path.write_text(text + "\nscan: {scan_speed_um_s: 1000, max_step_um: 1}\n" + XY)
     read_config(path)
     for name, (_, settings) in SECTIONS.items():
         assert set(read[name]) == {key for key, _, _ in keys(settings)}, name
