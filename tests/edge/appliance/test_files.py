@@ -39,6 +39,7 @@ def test_every_verb_is_here():
         "check-config",
         "build-engines",
         "init",
+        "report-bundle",
     }
 
 
