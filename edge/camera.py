@@ -80,6 +80,34 @@ class Frame:
         return (self.exposure_start_ns + self.exposure_end_ns) // 2
 
 
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """A frame with the device's own number, which no opening anew of the camera hides."""
+
+    counter: int
+    frame: Frame
+
+
+class EveryFrame(ABC):
+    """What a camera took since `Camera.keep_all`, in the order of its arrival: nothing is passed
+    over for a newer one. Its pixels are copies, so it may hold as many as it was given room for."""
+
+    #: counters of frames for which there was no room
+    overflowed: tuple[int, ...] = ()
+    #: counter of the newest frame before these; None = there was none of this device
+    before: int | None = None
+    #: why no frame after this one can be told apart: the camera was lost meanwhile
+    broken: str | None = None
+
+    @abstractmethod
+    def take(self, timeout_s: float) -> Numbered | None:
+        """The next one; None when none came in time, or none comes any more."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Keep the newest alone again; what was not taken is dropped. Safe to call twice."""
+
+
 class Camera(ABC):
     """A source of frames. `next` hands out the newest complete frame and never an old one twice."""
 
@@ -99,6 +127,11 @@ class Camera(ABC):
         """A camera that was lost is opened again until it is back; meanwhile `next` raises
         CameraLost."""
         return False
+
+    def keep_all(self, capacity: int) -> EveryFrame:
+        """Keep every frame from now on, `capacity` at most, until the answer is closed; meanwhile
+        `next` hands out nothing. ConfigError where a camera cannot, or keeps them already."""
+        raise ConfigError("this camera hands out the newest frame only")
 
     def trigger(self) -> None:
         """Expose once, now. Only needed to expose earlier than the next call of `next`, which

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from edge.camera import Camera, Frame, PixelFormat
 from edge.cameras.exposure_time import ExposureTime
+from edge.cameras.frame_queue import FrameQueue
 from edge.errors import CameraLost, CameraStalled, ConfigError
 
 POLL_S = 0.1  # how long a closing camera may have to wait for its thread
@@ -79,6 +80,8 @@ class GrabbingCamera(Camera):
         self._triggered = False
         self._why: str | None = None  # the camera is lost
         self.reconnects = 0
+        self._queue: FrameQueue | None = None
+        self._counter: int | None = None  # newest of this device
         self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
         self._thread.start()
 
@@ -105,6 +108,17 @@ class GrabbingCamera(Camera):
         self._triggered = True
         device.trigger()
 
+    def keep_all(self, capacity: int) -> FrameQueue:
+        """See Camera.keep_all."""
+        with self._changed:
+            if self._queue is not None and not self._queue.closed:
+                raise ConfigError("the camera keeps all of its frames already")
+            self._newest = None
+            self._queue = FrameQueue(capacity, self._counter, self._changed)
+            if self._why is not None or self._closing.is_set():
+                self._queue.end(self._why or "the camera is closed")
+            return self._queue
+
     @property
     def incomplete(self) -> int:
         """See Camera.incomplete."""
@@ -120,6 +134,8 @@ class GrabbingCamera(Camera):
         with self._changed:
             self._closing.set()
             self._newest = None
+            if self._queue is not None:
+                self._queue.end("the camera is closed")
             self._changed.notify_all()
         self._thread.join()
         self._release()
@@ -165,9 +181,12 @@ class GrabbingCamera(Camera):
             grabbed.time.uncertainty_ns,
         )
         with self._changed:
-            if not self._closing.is_set():
+            self._counter = grabbed.counter
+            if self._queue is not None and not self._queue.closed:
+                self._queue.put(grabbed.counter, frame)
+            elif not self._closing.is_set():
                 self._newest = frame
-                self._changed.notify_all()
+            self._changed.notify_all()
 
     def _lose(self, why: str) -> None:
         if self._why is None:
@@ -175,6 +194,9 @@ class GrabbingCamera(Camera):
         with self._changed:
             self._why = why
             self._newest = None  # what it showed is past
+            self._counter = None
+            if self._queue is not None:
+                self._queue.end(why)  # another device, or the same anew, counts from elsewhere
         self._release()
 
     def _release(self) -> None:
