@@ -138,9 +138,11 @@ $(VENV)/.test: $(VENV)/.run
 firmware: env
 	$(BIN)/python -c 'from firmware_bridge.firmware.host import build_host; print("host firmware:", build_host().name)'
 
-# Ten minutes: 10^5 commands through a bad line, nothing lost, nothing made twice.
+# Ten minutes: 10^5 commands through a bad line, nothing lost, nothing made twice; then as many to
+# X, Y and Z with pulses for the camera, a minute or two on a clock of their own.
 soak: test-env firmware
 	$(BIN)/python -m benchmarks.soak --json benchmarks/results/soak.json
+	$(BIN)/python -m benchmarks.slide_soak --json benchmarks/results/slide_soak.json
 
 # Ten minutes: everything that can end a move, on every verb and driver that moves: ms until it rests.
 stops: test-env firmware

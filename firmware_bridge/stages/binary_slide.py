@@ -60,6 +60,7 @@ class BinarySlide(XYStage):
             with client.changed:
                 self._history = SlideHistory()
                 self._pulses: list[xy.Triggered] = []
+                self._pulses_after_us = 0
                 self._last_id = self._awaited_id = self._stopped_id = 0
                 self._accepted_nm = (0, 0)
                 self._uncertain = ""
@@ -98,7 +99,10 @@ class BinarySlide(XYStage):
         if isinstance(message, xy.XyStatus) and message.session == self._session:
             self._history.append(message)
         elif isinstance(message, xy.Triggered):
-            self._pulses.append(message)
+            copied = any(one.count == message.count for one in self._pulses)
+            if message.time_us > self._pulses_after_us and not copied:
+                self._pulses.append(message)
+                self._pulses.sort(key=lambda one: one.count)
 
     # ---- reading ------------------------------------------------------------------------------
 

@@ -87,7 +87,9 @@ class BinaryXYStage(BinarySlide):
         before = self._awaited_id, self._accepted_nm
         with self._client.changed:
             self._awaited_id, self._accepted_nm = move.move_id, (move.x_nm, move.y_nm)
-            self._pulses.clear()
+            self._pulses.clear()  # a late copy of the last line's is older than that it rested
+            newest = self._history.newest
+            self._pulses_after_us = newest.time_us if newest is not None else 0
         try:
             reply = self._client.request(move, xy.XyAccepted, xy.XyRefused)
         except StageRefused as nacked:  # the session is gone, or the board forgot it

@@ -117,6 +117,25 @@ def test_a_sweep_gives_pulses_and_tells_of_each() -> None:
         assert time.board.pulses() == []
 
 
+def test_late_copies_of_everything_tell_of_no_pulse_twice() -> None:
+    """Nor of one of the line before."""
+
+    def harm(wire: bytes, to_board: bool) -> list[tuple[int, bytes]]:
+        return [(1_000, wire), (150_000, wire), (400_000, wire)]
+
+    with a_slide(harm) as (time, _, xy):
+        at, sign = HERE, 1
+        for number in range(4):
+            line = Trigger(at[0] + sign * 400.0, sign * 749.0, 3)
+            assert xy.sweep(line.end_um + sign * 310.0, 11_000.0, at, line) == number + 1
+            xy.wait(5.0)
+            assert [one.count for one in xy.triggered()] == [0, 1, 2]
+            places = [line.start_um + n * line.pitch_um for n in range(3)]
+            assert [one.x_um for one in xy.triggered()] == places
+            assert len(time.board.pulses()) == 3
+            at, sign = (xy.status().x_um, at[1]), -sign
+
+
 @pytest.mark.parametrize(
     ("to", "speed", "line", "reason"),
     [
