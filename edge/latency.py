@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic_ns
 from typing import TypeVar
 
@@ -52,6 +52,7 @@ class LatencyHistogram:
     def __init__(self) -> None:
         self._counts = np.zeros(self.BINS, np.int64)
         self.total = 0
+        self.sum_ms = 0.0
         self.max_ms = 0.0
 
     def add(self, ms: float) -> None:
@@ -59,7 +60,14 @@ class LatencyHistogram:
         at = math.log(max(ms, self.LEAST_MS) / self.LEAST_MS) / math.log(self.RATIO)
         self._counts[min(int(at), self.BINS - 1)] += 1
         self.total += 1
+        self.sum_ms += ms
         self.max_ms = max(self.max_ms, ms)
+
+    def below_ms(self, edges_ms: Sequence[float]) -> list[int]:
+        """How many were at most each of these, rising; to the width of a bin."""
+        ends = self.LEAST_MS * self.RATIO ** np.arange(1, self.BINS + 1)
+        upto = np.concatenate([[0], np.cumsum(self._counts)])
+        return [int(upto[np.searchsorted(ends, edge, "right")]) for edge in edges_ms]
 
     def quantile_ms(self, q: float) -> float:
         """Upper edge of the bin that holds quantile `q` (0..1), at most `max_ms`; NaN if empty."""

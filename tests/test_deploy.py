@@ -121,6 +121,21 @@ def test_what_the_runtime_and_the_tests_need_is_pinned_by_hashes() -> None:
     assert "numpy==1.26.4 ;" in runtime["numpy"]
 
 
+def test_systemd_sees_a_loop_that_hangs_and_begins_nothing_after_it() -> None:
+    """The sign of life is the loop's own; who is killed for want of one is not begun again."""
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read(UNIT)
+    service = unit["Service"]
+    assert (service["Type"], service["NotifyAccess"]) == ("notify", "main")
+    assert int(service["WatchdogSec"]) >= 10  # a camera that is opened again takes seconds
+    wait_s = int(re.search(r"--wait (\d+)", service["ExecStart"])[1])  # type: ignore[index]
+    assert int(service["TimeoutStartSec"]) >= wait_s + 60  # and the networks' warm-up
+    assert service["Restart"] == "no"  # so not after a watchdog, which ends by a signal
+    assert "RestartForceExitStatus" in service
+    assert not {"SIGABRT", "ABRT"} & set(service["RestartForceExitStatus"].split())
+
+
 @pytest.mark.parametrize("name", ["requirements.txt", "requirements-test.txt"])
 def test_the_versions_are_those_of_ci(name: str) -> None:
     text = (UNIT.parents[1] / "constraints.txt").read_text(encoding="utf-8")

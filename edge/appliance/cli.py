@@ -20,7 +20,7 @@ from importlib import metadata
 from pathlib import Path
 
 from edge.appliance.files import try_results
-from edge.appliance.telling import flushed, tell
+from edge.appliance.telling import ERROR, flushed, log_format, tell
 from edge.errors import (
     CameraStalled,
     ConfigError,
@@ -102,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = parse(list(sys.argv[1:] if arguments is None else arguments))
     except ImportError as error:  # of what the verb needs
         return _say(f"a library cannot be loaded: {error}", FAILED)
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(level=logging.WARNING, format=log_format())
     return flushed(_run(options), FAILED)
 
 
@@ -181,7 +181,7 @@ def _uncertain(error: Exception) -> bool:
 
 
 def _say(what: object, status: int) -> int:
-    tell(f"sparsefocus: {' '.join(str(what).split())}")
+    tell(f"sparsefocus: {' '.join(str(what).split())}", level=ERROR)
     return status
 
 

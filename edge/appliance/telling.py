@@ -15,13 +15,34 @@ from typing import TextIO
 
 from edge.errors import ConfigError
 
+#: levels of the journal (sd-daemon(3)); DEBUG is what nobody needs who does not look for it
+ERROR, WARNING, INFO, DEBUG = 3, 4, 6, 7
 
-def tell(text: str, end: str = "\n", wait_s: float = 1.0) -> None:
+
+def tell(text: str, end: str = "\n", wait_s: float = 1.0, level: int | None = None) -> None:
     """A line on standard error, if it takes one within `wait_s`: nobody waits for a reader that
-    does not read."""
+    does not read. Where that is systemd's journal, with its level: `level`, or what it says."""
+    if in_journal():
+        usual = WARNING if text.startswith("sparsefocus: warning") else INFO
+        text = f"<{usual if level is None else level}>{text}"
     with contextlib.suppress(OSError, ValueError):  # ValueError: it was closed
         if _takes(sys.stderr, wait_s):
             print(text, end=end, file=sys.stderr, flush=True)
+
+
+def in_journal() -> bool:
+    """Whether standard error is systemd's journal, and nothing that it was sent on to."""
+    try:
+        device, _, inode = os.environ.get("JOURNAL_STREAM", "").partition(":")
+        there = os.fstat(sys.stderr.fileno())
+        return (there.st_dev, there.st_ino) == (int(device), int(inode))
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def log_format() -> str:
+    """Of the libraries' own lines, all of which are warnings or worse."""
+    return ("<4>" * in_journal()) + "%(levelname)s %(name)s: %(message)s"
 
 
 def _takes(stream: TextIO, wait_s: float) -> bool:

@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,10 @@ from edge.appliance.files import add_json, is_standard, write_json
 from edge.appliance.machine import description
 from edge.appliance.record.opening import UNRECORDED, Recorded, recorder_of
 from edge.appliance.run.loop_statistics import LoopStatistics
+from edge.appliance.run.outlets import open_outlets
 from edge.appliance.run.realtime import Measure, apply, without_collector
-from edge.appliance.telling import tell, written_last
+from edge.appliance.run.service import Service
+from edge.appliance.telling import DEBUG, ERROR, INFO, in_journal, tell, written_last
 from edge.appliance.waiting import add_wait, once_there
 from edge.decide.decision import Decision, Shutdown
 from edge.errors import ConfigError
@@ -60,6 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_json(parser, "the statistics at the end")
     where = "where the flight record is kept (default: as the config says; of --demo none is)"
     add("--record", type=Path, metavar="DIR", help=where)
+    add("--metrics", type=int, metavar="PORT", help="for Prometheus, on this machine's loopback")
+    add("--textfile", type=Path, metavar="DIR", help="the same as a file for node_exporter")
     add("--quiet", action="store_true", help="no status line")
     add_wait(parser)
 
@@ -91,20 +95,30 @@ def _run(
     options: argparse.Namespace,
     demo: Any = None,
 ) -> int:
-    statistics = LoopStatistics()
+    statistics, service = LoopStatistics(), Service()
     begin = time.monotonic()
+    outside = ExitStack()  # its threads begin before the loop's gets SCHED_FIFO, which they inherit
     try:
+        outside.callback(service.close)
+        open_outlets(outside, options, rig, statistics, recorder.record)
         measures = apply(config.realtime)  # after the drivers' threads, which need none of it
         _say_measures(measures, options.quiet)
-        with _asked(rig) as asked, _status(statistics, options.quiet), without_collector():
+        with (
+            _asked(rig) as asked,
+            _status(statistics, options.quiet, service),
+            without_collector(),
+        ):
             if demo is not None:
                 demo.camera.on_new_field = asked.another_field
             recorder.of(rig)
-            status = track(rig, statistics, asked, _end(options, begin), recorder)
+            service.ready()
+            status = track(rig, statistics, asked, _end(options, begin), recorder, service)
+        service.stopping()
         if status:
-            tell(f"sparsefocus: shut down: {rig.state.reason}")
+            tell(f"sparsefocus: shut down: {rig.state.reason}", level=ERROR)
     finally:
         latched, dropped = rig.latched(), rig.camera.dropped
+        outside.close()
         _close(rig)
     record = {
         **statistics.record(), "seconds": round(time.monotonic() - begin, 3), "exit": status,
@@ -145,6 +159,7 @@ def track(
     asked: Asked,
     over: Callable[[LoopStatistics], bool],
     recorder: Recorded = UNRECORDED,
+    service: Service | None = None,
 ) -> int:
     """Step until somebody asks for the end or the rig shuts down; the exit status.
 
@@ -163,6 +178,8 @@ def track(
         outcome = step(rig)
         recorder.add(outcome)
         statistics.add(outcome)
+        if service is not None:
+            service.alive()
         if rig.state.value is State.SHUTDOWN:
             if asked.stop and rig.state.reason == BY + asked.stop:
                 return STOPPED  # the signal came first: a move cut short by it is no fault
@@ -211,8 +228,11 @@ def _asked(rig: Rig) -> Iterator[Asked]:
 
 
 @contextmanager
-def _status(statistics: LoopStatistics, quiet: bool) -> Iterator[None]:
-    """A line now and then, from a thread of its own."""
+def _status(
+    statistics: LoopStatistics, quiet: bool, service: Service | None = None
+) -> Iterator[None]:
+    """A line now and then, from a thread of its own; to systemd, too. In its journal also each
+    decision that is another one than before, so that a level chooses."""
     if quiet:
         yield
         return
@@ -220,9 +240,18 @@ def _status(statistics: LoopStatistics, quiet: bool) -> Iterator[None]:
     terminal = sys.stderr.isatty()
 
     def show() -> None:
-        while not over.wait(TERMINAL_S if terminal else PIPE_S):
+        before = ""
+        wait_s = TERMINAL_S if terminal else PIPE_S
+        while not over.wait(wait_s):
+            line = statistics.line()
             start, end = ("\r\x1b[K", "") if terminal else ("", "\n")
-            tell(f"{start}{statistics.line()}", end, wait_s=0.0)
+            tell(f"{start}{line}", end, wait_s=0.0, level=DEBUG)
+            last = line.rpartition("; ")[2]
+            if in_journal() and last != before:
+                tell(last, wait_s=0.0, level=INFO)
+            before = last
+            if service is not None:
+                service.status(line)
 
     thread = threading.Thread(target=show, name="sparsefocus-status", daemon=True)
     thread.start()
