@@ -66,7 +66,7 @@ def once(
     with (
         tempfile.TemporaryDirectory() as folder,
         rig_of(verb, driver, Path(folder)) as rig,
-        started(module, verb.words(rig)) as process,
+        started(module, verb.words(rig), Path(folder)) as process,
     ):
         verb.begin(process, rig)
         rig.await_motion(process)
@@ -81,11 +81,12 @@ def once(
 
 
 @contextmanager
-def started(module: str, words: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+def started(module: str, words: list[str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """The command in a group of its own, as a shell starts it, and nothing of it left behind."""
     process = subprocess.Popen(
         [sys.executable, "-m", module, *words],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=_as_by_a_shell,
+        env={**os.environ, "XDG_STATE_HOME": str(folder)},
     )  # fmt: skip
     try:
         yield process

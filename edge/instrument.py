@@ -17,6 +17,8 @@ from edge.settings import StageSettings
 from firmware_bridge import plug_ins
 from firmware_bridge.stage import STAGES, Stage, open_stage
 from firmware_bridge.stage_options import StageOptionError, check_options
+from firmware_bridge.stages.last_place import place_of
+from firmware_bridge.stages.polled import PolledStage
 from firmware_bridge.stages.scaled import ScaledStage, to_units
 
 
@@ -102,7 +104,24 @@ def open_stage_of(settings: StageSettings, stop_first: bool = False) -> Stage:
     try:
         if not stop_first:
             check_same(settings.made_with, stage_says(stage), "stage")
+            _remember(stage, settings)
     except ConfigError:
         stage.close()
         raise
     return _as_found(stage, settings, ends)
+
+
+def _remember(stage: Stage, settings: StageSettings) -> None:
+    """Where the last session left a controller that has no reference of its own. One without a
+    number is known by its line; a line whose name another one may have tomorrow is not."""
+    says, options = stage_says(stage), settings.options
+    line = str(options.get("port", options.get("config", "")))
+    if not isinstance(stage, PolledStage) or not (
+        "serial number" in says or "port" in says or not line.startswith("/dev/pts/")
+    ):
+        return
+    name = says.get("serial number") or says.get("port") or line
+    axis = [options.get(key) for key in ("axis", "module", "motor", "device")]
+    place = place_of(settings.driver, says["controller"], name, *axis)
+    if place is not None:
+        stage.remember(place)

@@ -122,6 +122,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: [item.get_closest_marker(m) is None for m in ("long", "real_time")])
 
 
+def pytest_runtest_setup() -> None:
+    """What is remembered of a controller is remembered for one test: all twins have one number."""
+    shutil.rmtree(_STATE / "sparsefocus" / "places", ignore_errors=True)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
     """Those that keep pace with a peer: see tests/support/turns.py."""

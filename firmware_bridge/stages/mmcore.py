@@ -52,6 +52,8 @@ class MmCoreStage(PolledStage):
             raise StageRefused("CONFIG", f"{config}: {error}") from error
         self._begin()
 
+    counts_from_reference = False
+
     def _identify(self) -> Identity:
         core = self._core
         if self._device not in core.getLoadedDevices():

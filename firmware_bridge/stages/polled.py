@@ -19,8 +19,11 @@ from firmware_bridge.errors import LinkLost, StageError, StageRefused, StageSile
 from firmware_bridge.stage import Identity as Identity
 from firmware_bridge.stage import StageStatus, ZAt
 from firmware_bridge.stages.conversation import Unanswered
+from firmware_bridge.stages.last_place import LastPlace
 from firmware_bridge.stages.rest_detector import Reading
 from firmware_bridge.stages.watched import UNREFERENCED, WatchedStage
+
+_BRAKING = 20  # looks at an axis that was told to stop, before it is left
 
 
 class PolledStage(WatchedStage):
@@ -30,6 +33,11 @@ class PolledStage(WatchedStage):
         """As WatchedStage: the window, and the fields of MotionOptions."""
         super().__init__(**motion)
         self._moves = 0
+        self._place: LastPlace | None = None  # where the last session left it
+        self._doubt = ""  # why it may count from elsewhere since then
+
+    #: of a driver whose `referenced` says only that nobody can be asked: False
+    counts_from_reference = True
 
     @abstractmethod
     def _go(self, target_um: float) -> None:
@@ -47,6 +55,32 @@ class PolledStage(WatchedStage):
         latched = self._observe().latched
         if latched is not None:
             raise StageRefused("LATCHED", f"{latched} must be cleared at the controller itself")
+
+    def remember(self, place: LastPlace) -> None:
+        """Compare with where the last session left it, and write down where this one does. What
+        knows its own reference, or a person vouches for, needs no memory."""
+        with self._changed:
+            if self._vouched or (self.identity.referenced and self.counts_from_reference):
+                return
+            assert self._newest is not None
+            self._place = place
+            self._doubt = place.doubt(self._newest.z_um, self._tolerance_um)
+
+    def _leave(self) -> None:
+        """At the end: where it rests, if that is known and beyond doubt."""
+        place, self._place = self._place, None
+        if place is None or self._doubt:
+            return
+        with suppress(StageError):
+            for _ in range(_BRAKING):
+                reading = self._observe()
+                if self._rest.since_ns is not None and self._rest.target_um is None:
+                    if not (self._uncertain or self._silence):
+                        place.leave(reading.z_um)
+                    return
+                if not self._rest.stopped:
+                    return  # it is under way, and stopped by its minder
+                time.sleep(self._poll_s)
 
     # ---- the contract ----------------------------------------------------------------------------
 
@@ -77,7 +111,8 @@ class PolledStage(WatchedStage):
         return StageStatus(reading.z_um, moving, settled_ns, self._latched(reading), middle_ns)
 
     def _latched(self, reading: Reading) -> str | None:
-        return reading.latched or (UNREFERENCED if self._unreferenced else None)
+        doubt = f"{UNREFERENCED}: {self._doubt}" if self._doubt else None
+        return reading.latched or (UNREFERENCED if self._unreferenced else doubt)
 
     def _settled_ns(self) -> int | None:
         """When it settled: first seen at rest plus settle_ms, so late rather than early."""
@@ -128,6 +163,8 @@ class PolledStage(WatchedStage):
 
     def _send(self, target_um: float) -> None:
         leg_um = self._legs.begin(self._rest.z_um, target_um, time.monotonic_ns())
+        if self._place is not None:
+            self._place.strike()
         self._send_leg(leg_um, goes_on=False)
         self._moves += 1
 
@@ -242,6 +279,7 @@ class PolledStage(WatchedStage):
                     "stage.options when its positions are those that the window means",
                 )
             self._clear()
+            self._doubt = ""  # a person has looked
             self._look()
 
     def close(self) -> None:
@@ -251,6 +289,7 @@ class PolledStage(WatchedStage):
         if thread is not None and thread is not threading.current_thread():
             thread.join(2.0)
         with self._changed:
+            self._leave()
             self._hang_up()
             if self._trouble is None:
                 self._trouble = LinkLost("the stage is closed")

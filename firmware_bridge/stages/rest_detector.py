@@ -46,6 +46,11 @@ class RestDetector:
         """The move under way was stopped by us: it may end anywhere."""
         self._stopped = True
 
+    @property
+    def stopped(self) -> bool:
+        """Whether a stop of ours came since the last move began."""
+        return self._stopped
+
     def contradicts(self, reading: Reading) -> bool:
         """True when the axis should be at rest and the reading says it is elsewhere."""
         if reading.moving or self.since_ns is None or math.isnan(self.z_um):
