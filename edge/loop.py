@@ -170,20 +170,32 @@ def focus_field(rig: Parts) -> list[Outcome]:
     roll-backs, and the play of the drive.
     """
     rig.controller.new_field()
-    outcomes: list[Outcome] = []
-    waited = nothing = 0
-    while not (outcomes and outcomes[-1].move is None):
-        outcome = step(rig)
-        waited += 1
+    field = FieldWatch()
+    while not field.ended_by(step(rig)):
+        pass
+    return field.outcomes
+
+
+class FieldWatch:
+    """Says of one outcome after the other whether the field is done: `focus_field`, for whoever
+    steps by himself."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[Outcome] = []
+        self._waited = self._nothing = 0
+
+    def ended_by(self, outcome: Outcome) -> bool:
+        """Whether nothing more is to be moved after this one."""
         again = outcome.reason == "unsettled" or isinstance(outcome.plan, LookAgain)
-        if again and waited < MAX_UNSETTLED:
-            continue
-        if _said_nothing(outcome) and not again and nothing < NOTHING:
-            nothing += 1
-            continue
-        outcomes.append(outcome)
-        waited = nothing = 0
-    return outcomes
+        self._waited += 1
+        if again and self._waited < MAX_UNSETTLED:
+            return False
+        if _said_nothing(outcome) and not again and self._nothing < NOTHING:
+            self._nothing += 1
+            return False
+        self.outcomes.append(outcome)
+        self._waited = self._nothing = 0
+        return outcome.move is None
 
 
 def _said_nothing(outcome: Outcome) -> bool:

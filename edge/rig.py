@@ -16,7 +16,7 @@ from edge.decide.tracking import ScanPath, TrackingController
 from edge.errors import ConfigError
 from edge.guard import Guard, limits_of
 from edge.instrument import calibrated, camera_says, check_same, open_stage_of
-from edge.measure.focus_offset import with_offset
+from edge.measure.focus_offset import offset_in, with_offset
 from edge.measure.interval import interval_coefficients
 from edge.measure.sensor import Measurer
 from edge.measure.warm_up import warm_up
@@ -55,6 +55,17 @@ class Rig:
         self.controller.restart()
         self.stalls = 0
         self.state.restart_by_person()
+
+    def offset_by(self, offset_um: float) -> None:
+        """Another plane is called sharp from the next frame on (edge.measure.focus_offset); what
+        was read of this field counts no more: tell the controller of a new one."""
+        offset = offset_in(self.sensor)
+        if offset is None:
+            self.sensor = with_offset(self.sensor, offset_um)
+        else:  # inside what records it
+            offset.offset_um = offset_um
+        if isinstance(self.controller, Controller):
+            self.controller.offset_um = offset_um
 
     def latched(self) -> str | None:
         """Why the axis refuses every move, None = it does not, or does not answer."""
@@ -184,7 +195,8 @@ def sensor_of(
             f"stage.max_step_um = {config.stage.max_step_um:g} must be at most "
             f"{calibrated_um:g}, the range the model is calibrated for"
         )
-    return with_offset(sensor, loop.focus_offset_um), nets
+    settable = config.control is not None
+    return with_offset(sensor, loop.focus_offset_um, settable), nets
 
 
 def _assemble(

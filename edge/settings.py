@@ -216,6 +216,17 @@ class RecordSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ControlSettings:
+    """A socket on this machine by which other programs talk to `run` (edge.appliance.control)."""
+
+    socket: Path = key("path", "of the socket that `run` makes; its folder must be there")
+    uids: tuple[int, ...] = key("integers", "who may use it beside root and the user who runs it",
+                                0, 2**32 - 2, default=())  # fmt: skip
+    mode: str = key("choice", "of the socket's file: its user, and its group, may connect",
+                    choices=("0600", "0660"), default="0660")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
 class ScanSettings:
     """Focus is followed while the slide moves (edge.decide.tracking); what is not asked for is
     refused.
@@ -274,6 +285,7 @@ class Config:
     scan: ScanSettings | None = None
     record: RecordSettings = field(default_factory=RecordSettings)
     xy_stage: XYStageSettings | None = None
+    control: ControlSettings | None = None
 
     @property
     def max_age_ms(self) -> float:

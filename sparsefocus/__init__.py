@@ -17,6 +17,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edge.appliance.plain_results import Estimate as Estimate
+    from edge.appliance.plain_results import Outcome as Outcome
     from edge.camera import Camera as Camera
     from edge.camera import Frame as Frame
     from edge.camera import PixelFormat as PixelFormat
@@ -39,8 +41,6 @@ if TYPE_CHECKING:
     from sparsefocus.focus import Focus as Focus
     from sparsefocus.focus import open_focus as open
     from sparsefocus.networks import Networks as Networks
-    from sparsefocus.results import Estimate as Estimate
-    from sparsefocus.results import Outcome as Outcome
 
     __version__: str
 
@@ -57,7 +57,7 @@ _HOMES = {
     "open": "sparsefocus.focus:open_focus",
     "Focus": "sparsefocus.focus:Focus",
     "Networks": "sparsefocus.networks:Networks",
-    **dict.fromkeys(("Estimate", "Outcome"), "sparsefocus.results:"),
+    **dict.fromkeys(("Estimate", "Outcome"), "edge.appliance.plain_results:"),
     **dict.fromkeys(("Camera", "Frame", "PixelFormat"), "edge.camera:"),
     **dict.fromkeys(("Stage", "StageStatus", "ZAt", "Identity"), "firmware_bridge.stage:"),
     **dict.fromkeys(

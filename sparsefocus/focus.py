@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.appliance.config.config_file import read_config, vouched_for
+from edge.appliance.plain_results import Estimate, Outcome
 from edge.camera import Camera, PixelFormat
 from edge.decide.decision import Decision
 from edge.errors import ConfigError
@@ -20,7 +21,6 @@ from edge.rig import Rig, build_rig
 from edge.state import State
 from firmware_bridge.stage import Stage
 from sparsefocus.networks import measure_array
-from sparsefocus.results import Estimate, Outcome
 
 BY_HAND = "held by the program"
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edge.appliance.plain_results import Estimate
 from edge.camera import Frame, PixelFormat
 from edge.errors import ConfigError
 from edge.latency import Lap
@@ -19,7 +20,6 @@ from edge.measure.sensor import Measurer, measure_in_full
 from edge.open_sensor import build_sensor
 from edge.optics import Objective
 from edge.settings import OBJECTIVE_KEYS, ModelSettings
-from sparsefocus.results import Estimate
 
 
 class Networks:

@@ -55,6 +55,7 @@ ELSEWHERE = {
     r"sparsefocus evaluate runs": "tests/edge/appliance/evaluate/test_evaluate_verb.py",
     r"sparsefocus (init|doctor|explain)": "tests/edge/appliance",
     r"sparsefocus (replay|report-bundle)": "tests/edge",
+    r"sparsefocus control": "tests/edge/appliance/control/test_control_verb.py",
     r"sparsefocus (scan|slide|capture)": "tests",
     r"python -m training\.stacks": "tests/training/test_stacks.py",
     r"python -m training\.train": "tests/training/test_data_parallel.py",

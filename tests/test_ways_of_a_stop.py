@@ -24,8 +24,8 @@ CELLS = [Cell(**row) for row in ROWS]
 #: verbs that move no axis; every other belongs among those that are stopped
 STILL = {
     "focus", "camera", "evaluate", "bench", "selftest", "doctor", "init", "build-engines",
-    "check-config", "replay", "report-bundle", "stage find", "stage stop", "stage clear",
-    "stage watch",
+    "check-config", "control", "replay", "report-bundle", "stage find", "stage stop",
+    "stage clear", "stage watch",
 }  # fmt: skip
 
 #: move by the same rig and signals as `run`, and are stopped in tests of their own

@@ -56,6 +56,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "edge.appliance.scan.verb",
         "a whole slide, field by field, into a folder; on a simulated slide with --simulate",
     ),
+    "control": (
+        "edge.appliance.control.verb",
+        "ask a running appliance: status, hold, resume, new-field, focus, offset, watch",
+    ),
     "evaluate": (
         "edge.appliance.evaluate.verb",
         "the paper's metrics on z-stacks with known focus",

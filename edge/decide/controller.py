@@ -34,6 +34,7 @@ class Controller:
 
     def __init__(self, settings: ControllerSettings) -> None:
         self._settings = settings
+        self.offset_um = settings.offset_um  # that estimates carry (edge.measure.focus_offset)
         self._sent_ns = 0
         self._place_um: float | None = None  # where the stage was left
         self._scale = ReadingScale(
@@ -193,7 +194,7 @@ class Controller:
 
     def _true_um(self, read_um: float) -> float:
         """A reading in um that the glass must move; the user's offset is in these already."""
-        value, offset_um = self._scale.value, self._settings.offset_um
+        value, offset_um = self._scale.value, self.offset_um
         return read_um if value == 1.0 else (read_um - offset_um) / value + offset_um
 
     def _within_a_step(self, travel_um: float) -> float:

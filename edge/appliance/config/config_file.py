@@ -26,6 +26,7 @@ from edge.settings import (
     OBJECTIVE_KEYS,
     CameraSettings,
     Config,
+    ControlSettings,
     Key,
     LoopSettings,
     ModelSettings,
@@ -58,6 +59,7 @@ def read_config(path: Path, calibrating: bool = False) -> Config:
         "record": _part(top, "record", _record, required=False),
         "scan": _part(top, "scan", _scan) if top.has("scan") else None,
         "xy_stage": _part(top, "xy_stage", _xy_stage) if top.has("xy_stage") else None,
+        "control": _part(top, "control", _control) if top.has("control") else None,
     }
     top.done()
     top.stop()
@@ -191,6 +193,10 @@ def _xy_stage(s: Section) -> XYStageSettings:
         low = f"{axis}_min_um"
         given[f"{axis}_max_um"] = _above(s, f"{axis}_max_um", given[low], low, XYStageSettings)
     return XYStageSettings(**given)
+
+
+def _control(s: Section) -> ControlSettings:
+    return ControlSettings(**keys_of(s, ControlSettings))
 
 
 def _realtime(s: Section) -> RealtimeSettings:

@@ -16,6 +16,7 @@ from edge.settings import (
     CLASS_KEYS,
     OBJECTIVE_KEYS,
     CameraSettings,
+    ControlSettings,
     Key,
     LoopSettings,
     ModelSettings,
@@ -44,6 +45,7 @@ SECTIONS: dict[str, tuple[str, type[Any]]] = {
     "loop": ("may be left out", LoopSettings),
     "realtime": ("may be left out", RealtimeSettings),
     "record": ("may be left out", RecordSettings),
+    "control": ("may be left out", ControlSettings),
     "scan": ("only for following focus while the slide moves", ScanSettings),
     "xy_stage": ("only for scanning whole slides", XYStageSettings),
 }

@@ -23,8 +23,9 @@ class Recorded(Protocol):
     def of(self, rig: Rig) -> None:
         """The rig whose loop this is; once, before its first frame."""
 
-    def begin(self, new_field: bool = False) -> None:
-        """Before a step. `new_field`: the controller is about to be told of one."""
+    def begin(self, new_field: bool = False, changed: bool = False) -> None:
+        """Before a step. `new_field`: the controller is about to be told of one; `changed`:
+        somebody has just changed what guard or controller go by."""
 
     def add(self, outcome: Outcome) -> None:
         """After it."""
@@ -51,7 +52,7 @@ class Unrecorded:
     def of(self, rig: Rig) -> None:
         """See Recorder."""
 
-    def begin(self, new_field: bool = False) -> None:
+    def begin(self, new_field: bool = False, changed: bool = False) -> None:
         """See Recorder."""
 
     def add(self, outcome: Outcome) -> None:

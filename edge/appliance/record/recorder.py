@@ -80,12 +80,13 @@ class Recorder:
         self._rig = rig
         self._queue.put(("session", session_of(rig, self.doors.has_path)))
 
-    def begin(self, new_field: bool = False) -> None:
-        """Before a step. `new_field`: the controller is about to be told of one."""
+    def begin(self, new_field: bool = False, changed: bool = False) -> None:
+        """Before a step. `new_field`: the controller is about to be told of one; `changed`:
+        somebody has just changed what guard or controller go by."""
         assert self._rig is not None
         now_ns = self._clock()
         rotate = now_ns - self._since_ns >= SEGMENT_NS or self._writer.asks or not self._number
-        if rotate or self._state_due:
+        if rotate or self._state_due or changed:
             self._state_due = False
             self._since_ns = now_ns if rotate else self._since_ns
             self._queue.put(("state", now_ns, self._held(self._rig), rotate))

@@ -7,7 +7,8 @@ thread of its own, statistics in constant memory, no garbage collection in the l
 only after a shutdown, which only a person leaves, or after --frames or --seconds.
 
 SIGINT, SIGTERM, SIGHUP, SIGQUIT: the stage stops at once, the loop ends with the frame under way (a
-second signal does not wait for it). SIGUSR1: the slide was moved to another field.
+second signal does not wait for it). SIGUSR1: the slide was moved to another field. Other programs:
+the control socket (edge.appliance.control), where the config has one.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from pathlib import Path
 from typing import Any
 
 from edge.appliance.config.config_file import read_config, vouched_for
+from edge.appliance.control.desk import Desk
+from edge.appliance.control.listening import Listening
+from edge.appliance.control.server import Server
 from edge.appliance.files import add_json, is_standard, write_json
 from edge.appliance.machine import description
 from edge.appliance.record.opening import UNRECORDED, Recorded, recorder_of
@@ -38,7 +42,7 @@ from edge.errors import ConfigError
 from edge.loop import LATCHED, Outcome, step
 from edge.loop import UNCERTAIN as POSITION_UNCERTAIN
 from edge.rig import Rig, build_rig
-from edge.settings import Config, RecordSettings
+from edge.settings import Config, ControlSettings, RecordSettings
 from edge.state import State, at_rest
 from firmware_bridge.stop_signals import BY, StopSignals
 
@@ -100,6 +104,7 @@ def _run(
     outside = ExitStack()  # its threads begin before the loop's gets SCHED_FIFO, which they inherit
     try:
         outside.callback(service.close)
+        desk = outside.enter_context(_door(config.control, rig))
         open_outlets(outside, options, rig, statistics, recorder.record)
         measures = apply(config.realtime)  # after the drivers' threads, which need none of it
         _say_measures(measures, options.quiet)
@@ -112,7 +117,8 @@ def _run(
                 demo.camera.on_new_field = asked.another_field
             recorder.of(rig)
             service.ready()
-            status = track(rig, statistics, asked, _end(options, begin), recorder, service)
+            over = _end(options, begin)
+            status = track(rig, statistics, asked, over, recorder, service, desk)
         service.stopping()
         if status:
             tell(f"sparsefocus: shut down: {rig.state.reason}", level=ERROR)
@@ -160,19 +166,22 @@ def track(
     over: Callable[[LoopStatistics], bool],
     recorder: Recorded = UNRECORDED,
     service: Service | None = None,
+    desk: Desk | None = None,
 ) -> int:
     """Step until somebody asks for the end or the rig shuts down; the exit status.
 
     An axis that is latched, before the first frame or by anybody but us, is a shutdown: it refuses
-    every move until a person has looked why.
+    every move until a person has looked why. `desk`: what clients of the control socket ask.
     """
+    desk = desk or Desk(rig)
     if (latched := rig.latched()) is not None:
         reason = f"{LATCHED}: {latched}; look why, then `sparsefocus stage clear`"
         rig.state.shutdown(reason, stop=False)
         return REFUSED
     while not asked.stop and not over(statistics):
-        new_field, asked.new_field = asked.new_field, False
-        recorder.begin(new_field)
+        told = desk.before_a_frame()
+        new_field, asked.new_field = asked.new_field or told.new_field, False
+        recorder.begin(new_field, told.changed)
         if new_field:
             rig.controller.new_field()
         outcome = step(rig)
@@ -180,6 +189,7 @@ def track(
         statistics.add(outcome)
         if service is not None:
             service.alive()
+        desk.after_a_frame(outcome)
         if rig.state.value is State.SHUTDOWN:
             if asked.stop and rig.state.reason == BY + asked.stop:
                 return STOPPED  # the signal came first: a move cut short by it is no fault
@@ -205,6 +215,25 @@ def _end(options: argparse.Namespace, begin: float) -> Callable[[LoopStatistics]
         return options.seconds is not None and time.monotonic() - begin >= options.seconds
 
     return over
+
+
+@contextmanager
+def _door(settings: ControlSettings | None, rig: Rig) -> Iterator[Desk]:
+    """The control socket that the config names, while the loop runs."""
+    desk = Desk(rig)
+    if settings is None:
+        yield desk
+        return
+    listening = Listening(settings.socket, int(settings.mode, 8))
+    status = lambda: {"state": rig.state.name, "held": rig.guard.held}  # noqa: E731
+    server = Server(listening, settings.uids, desk.put, status)
+    desk.tell = server.tell
+    server.start()
+    try:
+        yield desk
+    finally:
+        desk.close(rig.state.reason or "run has ended")
+        server.close()
 
 
 @contextmanager

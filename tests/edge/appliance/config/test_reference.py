@@ -34,7 +34,8 @@ def test_every_key_that_is_read_is_listed_and_every_listed_one_is_read(monkeypat
     monkeypatch.setattr(Section, "done", watched)
     text = (ROOT / "examples/scanner.yaml").read_text("utf-8")
     path = tmp_path / "scanner.yaml"
-    path.write_text(text + "\nscan: {scan_speed_um_s: 1000, max_step_um: 1}\n" + XY)
+    more = "\nscan: {scan_speed_um_s: 1000, max_step_um: 1}\ncontrol: {socket: s}\n"
+    path.write_text(text + more + XY)
     read_config(path)
     for name, (_, settings) in SECTIONS.items():
         assert set(read[name]) == {key for key, _, _ in keys(settings)}, name

@@ -67,6 +67,7 @@ def made(monkeypatch):
             stage=SimpleNamespace(calibration="by-hand"),
             realtime=RealtimeSettings(),
             record=RecordSettings("none"),
+            control=None,
         )
         monkeypatch.setattr(run_verb, "read_config", lambda _: config)
         monkeypatch.setattr(run_verb, "build_rig", lambda _, doors: rig)
