@@ -37,7 +37,8 @@ KEPT = {MARK: "kept"}  # of a state: as the rig was built
 OF_THE_CONFIG = ("ControllerSettings", "TrackingSettings", "GuardLimits", "TrackingLimits",
                  "SurfaceNoise", "SteadyScan")  # fmt: skip
 _MODULES = (
-    "edge.camera", "edge.guard", "edge.loop", "edge.optics", "edge.settings", "edge.state",
+    "edge.camera", "edge.guard", "edge.loop", "edge.optics", "edge.settings",
+    "edge.settings.surroundings", "edge.state",
     "edge.measure.aggregate", "edge.measure.defocus", "edge.measure.importance",
     "edge.measure.sensor", "edge.measure.training_range", "firmware_bridge.stage",
 )  # fmt: skip

@@ -19,6 +19,9 @@ from edge.config_key import Key, key, options
 from edge.measure.importance import ClassRule
 from edge.measure.preprocess import MAX_PATCHES
 from edge.optics import Objective
+from edge.settings.surroundings import ControlSettings as ControlSettings
+from edge.settings.surroundings import RealtimeSettings as RealtimeSettings
+from edge.settings.surroundings import RecordSettings as RecordSettings
 from engines.engine import MODELS
 from engines.gpu.frame import MEMORY
 from firmware_bridge import plug_ins
@@ -27,7 +30,6 @@ from firmware_bridge.xy_stage import XY_STAGES
 
 BACKENDS = ("auto", "cpu", "gpu")
 RUNTIMES = ("onnxruntime", "openvino")
-RECORD_LEVELS = ("none", "decisions", "frames")
 #: drivers whose controller ends every move from one side, past the play, and how far by default
 APPROACHING = {"binary": 2.0, "binary-process": 2.0}
 BY_HAND = "by-hand"  # a person vouches for focus_direction and for the stage's um
@@ -188,42 +190,6 @@ class LoopSettings:
         """Estimates with a wider interval move nothing, um: likewise."""
         given = self.max_interval_um
         return MAX_INTERVAL_UM * objective.axial_unit if given is None else given
-
-
-@dataclass(frozen=True, slots=True)
-class RealtimeSettings:
-    """`priority` 1..99 of SCHED_FIFO, 0 = the usual scheduler; `cores` to run on, none = any;
-    `lock_memory`: no page is ever swapped out."""
-
-    priority: int = key("integer", "of SCHED_FIFO, 0 = the usual scheduler", 0, 99, default=0)
-    cores: tuple[int, ...] = key("integers", "to run on, none = any", 0, 1023, default=())
-    lock_memory: bool = key("truth", "no page is ever swapped out", default=False)
-
-
-@dataclass(frozen=True, slots=True)
-class RecordSettings:
-    """The flight record (edge.appliance.record). `folder` None = among the user's state."""
-
-    level: str = key("choice", "what is kept of each frame: its decision, or also the frames "
-                     "themselves, around events (docs/record.md)",
-                     choices=RECORD_LEVELS, default="decisions")  # fmt: skip
-    folder: Path | None = key("path", "where its files are. Default: records, among this user's "
-                              "state", default=None)  # fmt: skip
-    quota_mib: int = key("integer", "MiB of all its files; the oldest go", 64, 1 << 24,
-                         default=4096)  # fmt: skip
-    ring_mib: int = key("integer", "MiB of memory for the frames before an event", 16, 65536,
-                        default=256)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class ControlSettings:
-    """A socket on this machine by which other programs talk to `run` (edge.appliance.control)."""
-
-    socket: Path = key("path", "of the socket that `run` makes; its folder must be there")
-    uids: tuple[int, ...] = key("integers", "who may use it beside root and the user who runs it",
-                                0, 2**32 - 2, default=())  # fmt: skip
-    mode: str = key("choice", "of the socket's file: its user, and its group, may connect",
-                    choices=("0600", "0660"), default="0660")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
