@@ -26,8 +26,7 @@ from typing import Any
 
 from edge.appliance.config.config_file import read_config, vouched_for
 from edge.appliance.control.desk import Desk
-from edge.appliance.control.listening import Listening
-from edge.appliance.control.server import Server
+from edge.appliance.control.opening import control_door
 from edge.appliance.files import add_json, is_standard, write_json
 from edge.appliance.machine import description
 from edge.appliance.record.opening import UNRECORDED, Recorded, recorder_of
@@ -42,7 +41,7 @@ from edge.errors import ConfigError
 from edge.loop import LATCHED, Outcome, step
 from edge.loop import UNCERTAIN as POSITION_UNCERTAIN
 from edge.rig import Rig, build_rig
-from edge.settings import Config, ControlSettings, RecordSettings
+from edge.settings import Config, RecordSettings
 from edge.state import State, at_rest
 from firmware_bridge.stop_signals import BY, StopSignals
 
@@ -104,7 +103,7 @@ def _run(
     outside = ExitStack()  # its threads begin before the loop's gets SCHED_FIFO, which they inherit
     try:
         outside.callback(service.close)
-        desk = outside.enter_context(_door(config.control, rig))
+        desk = outside.enter_context(control_door(config.control, rig))
         open_outlets(outside, options, rig, statistics, recorder.record)
         measures = apply(config.realtime)  # after the drivers' threads, which need none of it
         _say_measures(measures, options.quiet)
@@ -215,25 +214,6 @@ def _end(options: argparse.Namespace, begin: float) -> Callable[[LoopStatistics]
         return options.seconds is not None and time.monotonic() - begin >= options.seconds
 
     return over
-
-
-@contextmanager
-def _door(settings: ControlSettings | None, rig: Rig) -> Iterator[Desk]:
-    """The control socket that the config names, while the loop runs."""
-    desk = Desk(rig)
-    if settings is None:
-        yield desk
-        return
-    listening = Listening(settings.socket, int(settings.mode, 8))
-    status = lambda: {"state": rig.state.name, "held": rig.guard.held}  # noqa: E731
-    server = Server(listening, settings.uids, desk.put, status)
-    desk.tell = server.tell
-    server.start()
-    try:
-        yield desk
-    finally:
-        desk.close(rig.state.reason or "run has ended")
-        server.close()
 
 
 @contextmanager

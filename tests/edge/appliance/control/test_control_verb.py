@@ -16,7 +16,7 @@ import pytest
 
 from edge.appliance import cli
 from edge.appliance.config.config_file import read_config
-from edge.appliance.run import verb as run_verb
+from edge.appliance.control.opening import control_door
 from edge.appliance.run.loop_statistics import LoopStatistics
 from edge.appliance.run.verb import Asked, track
 from edge.errors import ConfigError
@@ -47,7 +47,7 @@ def running(path: Path, **eye: Any) -> Iterator[Any]:
 
     def loop() -> None:
         over = lambda _: end.wait(0.001)  # noqa: E731 - a camera's pace
-        with run_verb._door(ControlSettings(path), rig) as desk:
+        with control_door(ControlSettings(path), rig) as desk:
             ready.set()
             track(rig, LoopStatistics(), Asked(), over, desk=desk)
 
@@ -177,6 +177,6 @@ def test_wrong_use(capsys: pytest.CaptureFixture[str], words: tuple[str, ...]) -
 
 def test_a_run_without_the_section_has_no_socket() -> None:
     rig, _ = microscope()
-    with run_verb._door(None, rig) as desk:
+    with control_door(None, rig) as desk:
         assert desk.tell is None
         desk.after_a_frame(SimpleNamespace())  # type: ignore[arg-type]

@@ -35,7 +35,7 @@ def test_holds_offsets_and_fields_replay(tmp_path: Path, monkeypatch: pytest.Mon
                 desk.put(AskedOf(request, 1, "a test", answers.append, lambda: True))
             until = statistics.frames + 8
             over = lambda so_far: so_far.frames >= until  # noqa: E731
-            assert track(bench.rig, statistics, Asked(), over, recorder, desk) == 0
+            assert track(bench.rig, statistics, Asked(), over, recorder, desk=desk) == 0
 
         start_um = bench.stage.glass_um
         bench.eye.focus_um = start_um + 6.0
