@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from edge.camera import CAMERAS
-from edge.config_key import Key, key, options
 from edge.measure.importance import ClassRule
 from edge.measure.preprocess import MAX_PATCHES
 from edge.optics import Objective
+from edge.settings.config_key import Key, key, options
 from edge.settings.surroundings import ControlSettings as ControlSettings
 from edge.settings.surroundings import RealtimeSettings as RealtimeSettings
 from edge.settings.surroundings import RecordSettings as RecordSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.config_key import key
+from edge.settings.config_key import key
 
 RECORD_LEVELS = ("none", "decisions", "frames")
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from edge.config_key import Key
 from edge.settings import (
     CameraSettings,
     Config,
@@ -16,6 +15,7 @@ from edge.settings import (
     RecordSettings,
     StageSettings,
 )
+from edge.settings.config_key import Key
 from firmware_bridge.plug_ins import GIVEN
 
 
