@@ -158,6 +158,7 @@ def allowed(
 XY_STAGES: dict[str, str] = {
     "asi": "firmware_bridge.stages.two_axes:open_asi_xy",
     "binary": "firmware_bridge.stages.binary_xy:open_binary_xy",
+    "grbl": "firmware_bridge.stages.grbl_xy:open_grbl_xy",
     "zaber": "firmware_bridge.stages.two_axes:open_zaber_xy",
 }
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from firmware_bridge.errors import StageRefused
 from firmware_bridge.stages.conversation import SENDS, line
-from firmware_bridge.stages.grbl_report import Report, Reports
+from firmware_bridge.stages.grbl_report import AXES, Report, Reports
 from firmware_bridge.stages.line_stage import LineStage
 from firmware_bridge.stages.polled import Identity
 from firmware_bridge.stages.rest_detector import Reading
@@ -32,14 +32,9 @@ _REPORTS = 12  # a board whose reports count from the work's zero says where tha
 _GREETING = re.compile(rb"(?:^|[\r\n])grbl\w* ", re.IGNORECASE)
 _MOVING = ("Run", "Jog", "Home")
 _LATCHES = {"Alarm": "ALARM", "Door": "DOOR", "Sleep": "SLEEP", "Check": "CHECK", "Hold": "HOLD"}
-#: $ -> what it is; all are needed
-SETTINGS = {
-    13: "report in inches",
-    20: "soft limits",
-    22: "homing",
-    102: "steps per mm of Z",
-    132: "travel of Z",
-}
+#: $ -> what it is; all are needed, and for each axis what follows in the order of XYZ
+SETTINGS = {13: "report in inches", 20: "soft limits", 22: "homing"}
+STEPS_PER_MM, TRAVEL = 100, 130
 ERRORS = {
     8: ("BUSY", "GRBL is not idle"),
     9: ("LATCHED", "GRBL is locked by an alarm"),
@@ -50,16 +45,20 @@ ERRORS = {
 class GrblStage(LineStage):
     """The Z axis of a GRBL 1.1 board."""
 
+    axis = "Z"
+
     def __init__(
         self, *, port: str, speed_um_s: float, baudrate: int = 115_200, **motion: Any
     ) -> None:
         """`speed_um_s`: of every move; GRBL has no speed of its own for a jog."""
+        self._steps_key = STEPS_PER_MM + AXES.index(self.axis)
+        self._travel_key = TRAVEL + AXES.index(self.axis)
         if not 1 <= speed_um_s <= 100_000:
             raise StageRefused("CONFIG", f"speed_um_s = {speed_um_s} must be 1 to 100000")
         super().__init__("GRBL", port, baudrate, **{"arrival_um": 2 * REPORT_UM, **motion})
         self._speed_um_s = speed_um_s
         self._um_per_step = REPORT_UM
-        self._reports, self._heard = Reports(), b""
+        self._reports, self._heard = Reports(self.axis), b""
         self._begin()
 
     def _identify(self) -> Identity:
@@ -68,12 +67,13 @@ class GrblStage(LineStage):
         settings = self._settings()
         if settings[13]:
             raise StageRefused("CONFIG", "reports are in inches: set $13=0")
-        if not settings[102] > 0:
-            raise StageRefused("CONFIG", f"$102 = {settings[102]} steps per mm")
-        self._um_per_step = 1000 / settings[102]
-        # homed with soft limits, machine coordinates run from -$132 to 0
+        steps_per_mm = settings[self._steps_key]
+        if not steps_per_mm > 0:
+            raise StageRefused("CONFIG", f"${self._steps_key} = {steps_per_mm} steps per mm")
+        self._um_per_step = 1000 / steps_per_mm
+        # homed with soft limits, machine coordinates run from -$132 (of Z) to 0
         limited = settings[20] and settings[22]
-        travel = (-1000 * settings[132], 0.0) if limited else None
+        travel = (-1000 * settings[self._travel_key], 0.0) if limited else None
         report = self._find_origin()
         return Identity(
             f"GRBL {version}",
@@ -109,7 +109,12 @@ class GrblStage(LineStage):
                 settings[int(match[1])] = float(match[2])
             if text != "ok":
                 return None
-            lacking = [f"${n} ({what})" for n, what in SETTINGS.items() if n not in settings]
+            needed = {
+                **SETTINGS,
+                self._steps_key: f"steps per mm of {self.axis}",
+                self._travel_key: f"travel of {self.axis}",
+            }
+            lacking = [f"${n} ({what})" for n, what in needed.items() if n not in settings]
             if lacking:
                 raise StageRefused("CONFIG", f"$$ does not tell {', '.join(lacking)}")
             return True
@@ -123,7 +128,9 @@ class GrblStage(LineStage):
             report = self._line.ask(ASK, line(END, self._reports.read))
             if report.machine_mm is not None:
                 return report
-        raise StageRefused("CONFIG", f"reports as {report.text} lack the machine's Z: set $10=1")
+        raise StageRefused(
+            "CONFIG", f"reports as {report.text} lack the machine's {self.axis}: set $10=1"
+        )
 
     def _read(self) -> Reading:
         report = self._line.ask(ASK, line(END, self._reports.with_position))
@@ -132,10 +139,16 @@ class GrblStage(LineStage):
         return Reading(z_um, report.state in _MOVING, _LATCHES.get(report.state))
 
     def _go(self, target_um: float) -> None:
-        feed = self._speed_um_s * 0.06  # mm/min
+        self._jog(self.word(target_um))
+
+    def word(self, target_um: float) -> str:
+        """The axis and its place, as a jog names them; a whole step inside the window."""
         steps = nearest_step(target_um, self._um_per_step, self.z_min_um, self.z_max_um)
-        z_mm = steps * self._um_per_step / 1000
-        self._ask(f"$J=G53G21G90Z{z_mm:.4f}F{feed:.3f}", "(ok)")
+        return f"{self.axis}{steps * self._um_per_step / 1000:.4f}"
+
+    def _jog(self, words: str) -> None:
+        feed = self._speed_um_s * 0.06  # mm/min
+        self._ask(f"$J=G53G21G90{words}F{feed:.3f}", "(ok)")
 
     def _halt_at_once(self) -> None:
         self._line.tell(CANCEL_JOG)

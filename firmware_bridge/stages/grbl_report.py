@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 from firmware_bridge.stages.conversation import NUMBER
 
-Z = 2  # after x and y
+AXES = "XYZ"  # in this order
 _REPORT = re.compile(r"<([A-Z][A-Za-z]+)(?::\d+)?((?:\|[^|<>]*)*)>")
 _POSITION = re.compile(rf"{NUMBER}(?:,{NUMBER})+")
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`machine_mm`: Z in the machine's coordinates, None = not told; `homed` likewise."""
+    """`machine_mm`: the axis in the machine's coordinates, None = not told; `homed` likewise."""
 
     state: str
     machine_mm: float | None
@@ -28,10 +28,11 @@ class Report:
 
 
 class Reports:
-    """Remembers where the work's coordinates begin."""
+    """Remembers where the work's coordinates begin, along one axis."""
 
-    def __init__(self) -> None:
+    def __init__(self, axis: str = "Z") -> None:
         self._offset_mm: float | None = None
+        self._index = AXES.index(axis)
 
     def read(self, text: str) -> Report | None:
         """The report in a line; None for what is none."""
@@ -40,7 +41,7 @@ class Reports:
             return None
         fields = dict(part.split(":", 1) for part in match[2].split("|") if ":" in part)
         positions = {
-            name: _z_of(fields[name]) for name in ("MPos", "WPos", "WCO") if name in fields
+            name: self._place(fields[name]) for name in ("MPos", "WPos", "WCO") if name in fields
         }
         if not positions or None in positions.values():
             return None
@@ -56,9 +57,8 @@ class Reports:
         report = self.read(text)
         return None if report is None or report.machine_mm is None else report
 
-
-def _z_of(position: str) -> float | None:
-    if not _POSITION.fullmatch(position):
-        return None
-    numbers = position.split(",")
-    return float(numbers[Z]) if len(numbers) > Z else None
+    def _place(self, position: str) -> float | None:
+        if not _POSITION.fullmatch(position):
+            return None
+        numbers = position.split(",")
+        return float(numbers[self._index]) if len(numbers) > self._index else None

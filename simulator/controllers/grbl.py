@@ -1,4 +1,4 @@
-"""A GRBL 1.1 board of which only Z turns, from GRBL's interface and jogging pages."""
+"""A GRBL 1.1 board, of Z alone or of three axes, from GRBL's interface and jogging pages."""
 
 from __future__ import annotations
 
@@ -16,9 +16,16 @@ _AT_REST = ("$I", "$$", "$X", "$H")  # what is not answered while it moves
 class SimulatedGrbl(LineController):
     """An `ok` is held back until the next read or 2 ms: a `?` asked meanwhile overtakes it."""
 
-    def __init__(self, axis: SimulatedAxis, steps_per_mm: int = 2000) -> None:
+    def __init__(
+        self,
+        axis: SimulatedAxis,
+        steps_per_mm: int = 2000,
+        slide: tuple[SimulatedAxis, SimulatedAxis] | None = None,
+    ) -> None:
+        """`slide`: X and Y, on a board that has them."""
         super().__init__(b"\n")
         self.axis = axis
+        self._axes = {"Z": axis} if slide is None else {"X": slide[0], "Y": slide[1], "Z": axis}
         self.alarm = False
         self.settings: dict[int, float] = {
             10: 1,
@@ -28,11 +35,15 @@ class SimulatedGrbl(LineController):
             102: steps_per_mm,
             132: -axis.min_nm / 1e6,
         }
+        for number, letter in enumerate("XY" if slide is not None else ""):
+            self.settings[100 + number] = steps_per_mm
+            self.settings[130 + number] = -self._axes[letter].min_nm / 1e6
         self._waiting = b""
 
     def restart(self) -> None:
         """A brown-out: the banner, the count begins anew, locked where it can be homed."""
-        self.axis.forget()
+        for axis in self._axes.values():
+            axis.forget()
         self.alarm = bool(self.settings.get(22))
         self._waiting = _BANNER
 
@@ -45,12 +56,13 @@ class SimulatedGrbl(LineController):
 
     def single(self, byte: bytes) -> bytes | None:
         if byte == b"?":
-            z_mm = self.axis.position_nm() / 1e6
-            return f"<{self._state()}|MPos:0.000,0.000,{z_mm:.3f}|FS:0,0>\r\n".encode()
-        if byte in (b"!", b"\x85"):
-            self.axis.halt()
+            here = (self._axes[name].position_nm() if name in self._axes else 0 for name in "XYZ")
+            places = ",".join(f"{nm / 1e6:.3f}" for nm in here)
+            return f"<{self._state()}|MPos:{places}|FS:0,0>\r\n".encode()
+        if byte in b"!\x85\x18":
+            for axis in self._axes.values():
+                axis.halt()
         if byte == b"\x18":
-            self.axis.halt()
             self.alarm = False
             return _BANNER
         return b""
@@ -62,7 +74,7 @@ class SimulatedGrbl(LineController):
     def _state(self) -> str:
         if self.alarm:
             return "Alarm"
-        return "Jog" if self.axis.moving else "Idle"
+        return "Jog" if any(axis.moving for axis in self._axes.values()) else "Idle"
 
     def _do(self, text: str) -> str:
         if text in _AT_REST and self._state() not in ("Idle", "Alarm"):
@@ -86,7 +98,8 @@ class SimulatedGrbl(LineController):
         if not self.settings.get(22):
             return f"error:{_NO_HOMING}\r\n"
         self.alarm = False
-        self.axis.turn_knob(0)
+        for axis in self._axes.values():
+            axis.turn_knob(0)
         return "ok\r\n"
 
     def _jog(self, text: str) -> int:
@@ -96,12 +109,22 @@ class SimulatedGrbl(LineController):
         words = re.findall(r"([GXYZF])(-?[\d.]+)", match["words"])
         codes = {value for letter, value in words if letter == "G"}
         numbers = {letter: float(value) for letter, value in words if letter != "G"}
-        if self.alarm or self.axis.blocked:
+        named = {name: numbers[name] for name in "XYZ" if name in numbers}
+        if self.alarm or any(axis.blocked for axis in self._axes.values()):
             return _LOCKED
-        if numbers.get("F", 0) <= 0 or "Z" not in numbers or {"90", "91"} <= codes:
+        if numbers.get("F", 0) <= 0 or not named or not named.keys() <= self._axes.keys():
             return _BAD_JOG
-        start = self.axis.target_nm if "91" in codes else 0
+        if {"90", "91"} <= codes:
+            return _BAD_JOG
         unit = 25.4e6 if "20" in codes else 1e6
-        step_nm = 1e6 / self.settings[102]
-        target = round(round((start + numbers["Z"] * unit) / step_nm) * step_nm)
-        return 0 if self.axis.move_to(target) else _TRAVEL
+        targets = {}
+        for name, number in named.items():
+            axis = self._axes[name]
+            start = axis.target_nm if "91" in codes else 0
+            step_nm = 1e6 / self.settings[100 + "XYZ".index(name)]
+            targets[name] = round(round((start + number * unit) / step_nm) * step_nm)
+            if not axis.min_nm <= targets[name] <= axis.max_nm:
+                return _TRAVEL  # none of them moves
+        for name, target in targets.items():
+            self._axes[name].move_to(target)
+        return 0
