@@ -2,7 +2,8 @@
 
 A handful of stacks is far below what `training.calibrate` asks for, so nothing is shaped here: the
 interval keeps the shipped form, made wider by one factor, the largest that any kept stack needs for
-95 % of its frames; the training range holds every kept frame, novelty half as much again, and the
+95 % of its frames, but at most twice what all of them together need: of a stack of a few planes its
+single worst frame says how wide. The training range holds every kept frame, novelty half as much again, and the
 light and colours that the shipped models were trained on besides: tuning varies them in the same
 way.
 """
@@ -26,6 +27,7 @@ from training.frame_rows import FrameRow, frame_of
 
 NOVELTY_ROOM = 1.5
 LEAST = 0.5  # of the factor: few frames may all be good ones
+MOST = 2.0  # times what the kept frames need together: a wider interval holds moves for nothing
 
 
 def fit_few(
@@ -48,6 +50,7 @@ def fit_few(
         intervals(answered, plain), 1e-3
     )
     worst = max(_upper(ratio[stacks == name]) for name in dict.fromkeys(stacks.tolist()))
+    worst = min(worst, MOST * _upper(ratio))
     factors = tuple((k, round(max(worst, LEAST) * factor, 4)) for k, factor in shipped.factors)
     calibration = replace(shipped, factors=factors)
     return {"interval": as_json(calibration), "envelope": _training_range(rows, photometry)}

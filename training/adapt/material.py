@@ -14,7 +14,8 @@ from edge.images.zstack import Exposure, read_manifest, read_pixels, stacks
 from edge.measure.preprocess import PATCH_PX, PatchGrid
 from training.adapt.label import Labels, label
 
-LEAST_PLANES = 7  # of a stack that teaches
+LEAST_PLANES = 5  # of a stack that teaches where another is kept
+LEAST_ALONE = 7  # of a single stack, of which planes are kept
 LEAST_SIDE = 2  # planes above and below focus, each at least so far from it:
 CLEAR_UM = 1.0
 EVERY = 4  # one stack in four, or one plane, is left to judge the interval by
@@ -83,8 +84,11 @@ def read_material(
     rest = [s for s in labelled if s.name not in hold_out]
     if not rest:
         raise AdaptRefused(f"{manifest}: --hold-out names every stack, nothing is left to learn")
-    faults = {stack.name: fault for stack in rest if (fault := _fault(stack))}
+    faults = {stack.name: fault for stack in rest if (fault := _fault(stack, LEAST_PLANES))}
     usable = [stack for stack in rest if stack.name not in faults]
+    if len(usable) == 1 and (fault := _fault(usable[0], LEAST_ALONE)):
+        faults[usable[0].name] = f"{fault} of a stack that is alone"
+        usable = []
     for fault in faults.values():
         say(f"left out: {fault}")
     if not usable:
@@ -146,11 +150,11 @@ def _line(stack: Stack) -> str:
     return f"{' '.join(words)}, {labels.informative} of {labels.richness.size} patches with content"
 
 
-def _fault(stack: Stack) -> str | None:
-    """Why a stack cannot teach, None where it can."""
+def _fault(stack: Stack, least: int) -> str | None:
+    """Why a stack cannot teach, None where it can; `least`: planes that it must have."""
     here, labels = f"stack {stack.name!r}", stack.labels
-    if len(stack.planes) < LEAST_PLANES:
-        return f"{here}: {len(stack.planes)} planes are too few, {LEAST_PLANES} are the least"
+    if len(stack.planes) < least:
+        return f"{here}: {len(stack.planes)} planes are too few, {least} are the least"
     if not math.isfinite(labels.focus_um) or not labels.informative:
         return (
             f"{here}: no content: no patch of {PATCH_PX} px is sharper at one height than at others"
@@ -163,10 +167,10 @@ def _fault(stack: Stack) -> str | None:
         )
     away = [stack.defocus_um(plane) for plane in stack.planes]
     near = sum(abs(d) <= REACH_UM for d in away)
-    if near < LEAST_PLANES:
+    if near < least:
         return (
             f"{here}: {near} of {len(away)} planes lie within {REACH_UM:g} um of focus, as far as "
-            f"the networks reach: {LEAST_PLANES} are the least"
+            f"the networks reach: {least} are the least"
         )
     for side, count in (
         ("below", sum(d > CLEAR_UM for d in away)),
@@ -187,7 +191,7 @@ def _dealt(rest: Sequence[Stack]) -> tuple[tuple[Stack, ...], tuple[Stack, ...]]
         return tuple(s for s in rest if s not in kept), kept
     stack = rest[0]
     order = sorted(stack.planes, key=stack.defocus_um)[1:-1]  # the ends stay: they are the reach
-    spare = max(len(stack.planes) - LEAST_PLANES, 0)
+    spare = max(len(stack.planes) - LEAST_ALONE, 0)
     kept_planes = order[1::EVERY][: max(spare, 1)]
     taught = tuple(p for p in stack.planes if p not in kept_planes)
     return (replace(stack, planes=taught),), (replace(stack, planes=tuple(kept_planes)),)

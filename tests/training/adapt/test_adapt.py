@@ -139,6 +139,41 @@ def test_the_interval_is_as_wide_as_the_worst_stack_needs():
         fit_few([dataclasses.replace(result("a", 0.0), found_um=None)], shipped, {})
 
 
+def test_one_frame_of_many_makes_no_interval_wider_than_twice_what_all_need():
+    """Of a kept stack of 13 planes the worst one said how wide: 20 where 0.4 were needed."""
+    from edge.measure.interval import IntervalModel
+
+    def results(errors, stack):
+        return [
+            FrameResult(
+                stack_id=stack, slide=stack, k=1, true_um=0.0, found_um=error, network_um=1.0,
+                between_um=0.0, patch_importance=[1.0], patch_defocus_um=[error],
+                patch_spread_um=[1.0], novelty=[1.0], photometry={},
+            )
+            for error in errors
+        ]  # fmt: skip
+
+    shipped = IntervalModel(20.0, scale_um=1.0, factors=((1, 1.0),))
+    stacks = [*results([0.4] * 13, "a"), *results([1.0] * 13, "b"), *results([1.2] * 13, "c")]
+    wide = [*stacks[:-1], *results([20.0], "c")]
+    assert fit_few(stacks, shipped, {})["interval"]["factors"] == {"1": 1.2}
+    assert fit_few(wide, shipped, {})["interval"]["factors"] == {"1": 2.4}
+
+
+def test_stacks_of_five_planes_teach_where_another_is_kept(tmp_path, one):
+    away = np.arange(-8.0, 8.1, 4.0) + 0.5
+    five = away, made.pictures(made.field(3), away, made.optics(), 3)
+    folder = tmp_path / "many"
+    folder.mkdir()
+    many = made.write(folder, {"a": five, "b": five})
+    material = read_material(many, (), None, silent)
+    assert (len(material.taught), len(material.kept)) == (1, 1)
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    with pytest.raises(AdaptRefused, match="5 planes are too few, 7 are the least"):
+        read_material(made.write(alone, {"a": five}), (), None, silent)
+
+
 # --- the whole -----------------------------------------------------------------------------------
 
 
