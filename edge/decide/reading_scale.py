@@ -23,7 +23,7 @@ from edge.settings import LEAST_READING_SCALE, MOST_READING_SCALE
 FAMILY, ONE_LOOK, DRIFT = 0.25, 0.04, 0.01
 LOOKS = 2  # that say the same
 KNOWN = 0.1
-FIRST = (0.7, 1.35)  # of a single look, this much is acted on
+FIRST = (0.6, 1.35)  # of a single look, this much is acted on: apertures of 0.45 to 0.9
 DOUBT = 2.0  # standard deviations from 1 that are still 1
 JUMP = 3.0
 LEAST_TRAVEL_UM = 6.0  # at the nominal instrument: less tells too little
