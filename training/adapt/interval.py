@@ -3,9 +3,9 @@
 A handful of stacks is far below what `training.calibrate` asks for, so nothing is shaped here: the
 interval keeps the shipped form, made wider by one factor, the largest that any kept stack needs for
 95 % of its frames, but at most twice what all of them together need: of a stack of a few planes its
-single worst frame says how wide. The training range holds every kept frame, novelty half as much again, and the
-light and colours that the shipped models were trained on besides: tuning varies them in the same
-way.
+single worst frame says how wide. The training range holds every kept frame, novelty half as much
+again, and the light and colours that the shipped models were trained on besides: tuning varies them
+in the same way.
 """
 
 from __future__ import annotations
