@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
+from random import Random
 from unittest.mock import patch
 
 from firmware_bridge import client, exchange
@@ -142,6 +143,16 @@ class BoardTime:
         return heard
 
 
+class _Dice:
+    """Sessions and tokens, the same in each run."""
+
+    def __init__(self) -> None:
+        self._dice = Random(1)
+
+    def randbelow(self, bound: int) -> int:
+        return self._dice.randrange(bound)
+
+
 class _Event:
     def __init__(self, time: BoardTime) -> None:
         self._time, self._set = time, False
@@ -176,6 +187,7 @@ def board_time(board: VirtualBoard, harm: Harm = healthy) -> Iterator[BoardTime]
         patch.object(exchange, "threading", Threads),
         patch.object(exchange, "time", time),
         patch.object(client, "time", time),
+        patch.object(client, "secrets", _Dice()),
         patch.object(binary, "time", time),
         patch.object(binary_slide, "time", time),
         patch.object(binary, "Client", Made),
