@@ -96,20 +96,26 @@ class Pictures(FakeCamera):
         return dataclasses.replace(super().next(timeout_s), pixels=_picture(95))
 
 
-@pytest.mark.parametrize(("action", "moves"), [("hold", []), ("warn", [6.0])])
-def test_no_glass_moves_on_a_frame_outside_the_training(witnesses, action, moves):
+@pytest.mark.parametrize(
+    ("action", "held", "moves"), [("hold", False, []), ("warn", True, []), ("warn", False, [6.0])]
+)
+def test_no_glass_moves_on_a_frame_outside_the_training(witnesses, action, held, moves):
+    """Where the model asks for it, or the loop's setting: by default."""
+    assert LoopSettings().hold_outside_training
     clock = Clock()
     config = Config(
         CameraSettings("recorded", 50.0),
         StageSettings("binary", -100.0, 100.0, 1),
         OBJECTIVE,
         ModelSettings(*witnesses(envelope=_calibration(action)), threads=1),
+        LoopSettings(hold_outside_training=held),
     )
     rig = build_rig(config, Pictures(clock), FakeStage(clock), clock)
-    outcomes = [step(rig) for _ in range(5 if action == "hold" else 1)]
-    if action == "hold":
+    outcomes = [step(rig) for _ in range(1 if moves else 5)]
+    if not moves:
         ends = {(outcome.decision, outcome.reason) for outcome in outcomes}
-        assert ends == {(Decision.HOLD, "outside-training")}
+        why = "outside-training: novelty" if held else "outside-training"
+        assert ends == {(Decision.HOLD, why)}
     assert rig.stage.moves == moves
     assert outcomes[0].measurement.shift.alarm
     record = FieldRecord(0, "cell", "ex-sparse", 0.0, None, 0.0, 0.0, outcomes)
@@ -123,13 +129,16 @@ def test_the_focus_verb_tells_the_shift(witnesses, models, capsys):
     outside = _see(witnesses(envelope=_calibration("hold")), _picture(95))
     alone = SingleFrame(LoopSettings(deadband_um=0.3), Objective(0.75, 20, 0.34))
     rows = [
-        focus_verb._as_json(FrameResult.of(measurement, alone.plan(measurement.estimate)))
+        focus_verb._as_json(
+            FrameResult.of(measurement, alone.plan(measurement.estimate)), alone.scale
+        )
         for measurement in (inside, outside, _see(models, _picture()))
     ]
     assert [row["shift"] and row["shift"]["alarm"] for row in rows] == [False, True, None]
     assert rows[1]["shift"]["score"] == pytest.approx(95 / 60)
     assert (rows[1]["decision"], rows[1]["reason"]) == ("HOLD", "outside-training")
-    focus_verb._print([{**row, "file": "x", "latency_ms": {"total": 9.0}} for row in rows])
+    more = {"file": "x", "latency_ms": {"total": 9.0}, "scale": dataclasses.asdict(alone.scale)}
+    focus_verb._print([{**row, **more} for row in rows])
     lines = capsys.readouterr().out.splitlines()
     assert "shift 0.67, 9 ms" in lines[0]
     assert "OUTSIDE THE TRAINING (novelty, shift 1.58)" in lines[1]
