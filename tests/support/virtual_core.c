@@ -117,6 +117,7 @@ void core_boot(const int32_t limits[5], int32_t start_nm, uint32_t boot_id, uint
     bench_byte(&protocol, (uint8_t)'h', now_us);
     af_protocol_init(&protocol, &axis, start_nm, boot_id, 1U);
     motor_nm = af_motion_position_nm(&protocol.motion);
+    bench_start();
     motor_move = 0U;
     bench_motor(motor_nm);
     pulse_count = 0U;

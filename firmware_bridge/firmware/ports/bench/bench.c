@@ -19,6 +19,14 @@ uint32_t bench_switches(void)
     return switches;
 }
 
+void bench_start(void)
+{
+    z_seen.known = false;
+    xy_seen[AF_X].known = false;
+    xy_seen[AF_Y].known = false;
+    pulses = 0U;
+}
+
 static void see(struct seen *seen, int32_t motor_nm)
 {
     seen->motor = motor_nm;

@@ -22,6 +22,9 @@ void bench_port_write(const char *text, size_t length);
 /* Takes one byte from the bench's line. */
 void bench_byte(struct af_protocol *protocol, uint8_t byte, uint64_t now_us);
 
+/* Another board starts in the same process: nothing was seen of it yet. */
+void bench_start(void);
+
 /* For port_switches() and port_motor(). */
 uint32_t bench_switches(void);
 void bench_motor(int32_t motor_nm);
