@@ -91,6 +91,10 @@ class Defocus:
                 break
         return self._joined(parts, ranked)
 
+    def through(self, preprocessor: Preprocessor) -> Defocus:
+        """The same network, patches from another preprocessor."""
+        return Defocus(self._engine, preprocessor, self.budget)
+
     def again(self, patches: U8) -> Mapping[str, F32]:
         """The DPN's answers, by name, on other pictures of patches: (n, 224, 224, 3) uint8 RGB, at
         most 31. NaN where they are not finite."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edge.settings.config_key import key
 
-RECORD_LEVELS = ("none", "decisions", "frames")
+RECORD_LEVELS = ("none", "decisions", "inputs", "frames")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,8 @@ class RealtimeSettings:
 class RecordSettings:
     """The flight record (edge.appliance.record). `folder` None = among the user's state."""
 
-    level: str = key("choice", "what is kept of each frame: its decision, or also the frames "
-                     "themselves, around events (docs/record.md)",
+    level: str = key("choice", "what is kept of each frame: its decision, or also what the "
+                     "networks were shown, or the frame itself around events (docs/record.md)",
                      choices=RECORD_LEVELS, default="decisions")  # fmt: skip
     folder: Path | None = key("path", "where its files are. Default: records, among this user's "
                               "state", default=None)  # fmt: skip

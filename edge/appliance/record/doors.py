@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from threading import get_ident
 from typing import Any
 
+from edge.appliance.record.inputs import Hear, heard
 from edge.appliance.record.values import error_of
+from edge.appliance.telling import tell
 from edge.camera import Camera, Frame
 from edge.decide.tracking import ScanPath
 from edge.latency import Lap
@@ -57,8 +59,11 @@ class Tape:
 class RecordingDoors:
     """What `edge.rig.build_rig` takes as `doors`."""
 
-    def __init__(self, on_frame: Callable[[Frame], None] | None = None) -> None:
+    def __init__(
+        self, on_frame: Callable[[Frame], None] | None = None, on_input: Hear | None = None
+    ) -> None:
         self.tape = Tape(on_frame=on_frame)
+        self._on_input = on_input
         self.has_path = False
 
     def clock(self, clock: Callable[[], int]) -> Callable[[], int]:
@@ -90,7 +95,12 @@ class RecordingDoors:
         return _Path(path, self.tape)
 
     def sensor(self, sensor: Measurer) -> Measurer:
-        """The same estimator, its answers noted."""
+        """The same estimator, its answers noted, and what its networks are shown."""
+        if self._on_input is not None:
+            listened = heard(sensor, self._on_input)
+            if listened is None:
+                tell("sparsefocus: warning: a GPU's inputs cannot be recorded, only decisions are")
+            sensor = listened or sensor
         kind = _SensorThatLooksAgain if isinstance(sensor, LooksAgain) else _Sensor
         return kind(sensor, self.tape)
 

@@ -36,7 +36,7 @@ MOST_RECORD_BYTES = 1 << 30  # a damaged length asks for no more memory than thi
 #: topic -> how its messages are encoded
 TOPICS = {
     "/state": "json", "/frame": "json",
-    "/pixels": "sparsefocus.pixels",
+    "/pixels": "sparsefocus.pixels", "/inputs": "sparsefocus.pixels",
 }  # fmt: skip
 #: what the library raises on half a record, or on a damaged one (RuntimeError: lz4's)
 _BROKEN = (McapError, OSError, ValueError, EOFError, OverflowError, MemoryError, KeyError,

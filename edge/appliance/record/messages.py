@@ -21,6 +21,7 @@ from edge.errors import ConfigError
 from edge.loop import Outcome
 
 PIECE_BYTES = 256 << 10
+PIXELS = "pixels"  # a frame's own; other names are what a network was shown of it
 MOST_PIXELS = 1 << 28
 _LENGTH = struct.Struct("<I")
 _OF_AN_OUTCOME = tuple(each.name for each in fields(Outcome) if each.name != "measurement")
@@ -70,12 +71,16 @@ def pieces(said: dict[str, Any], pixels: npt.NDArray[np.uint8]) -> Iterator[byte
         yield _LENGTH.pack(len(head)) + head + flat[first : first + PIECE_BYTES].tobytes()
 
 
-class Pictures:
-    """Puts pieces together again: `take` each in turn, then the whole frames are in `frames`."""
+class Pieces:
+    """Puts pictures together again: `take` each piece, then ask for those `of` a frame."""
 
     def __init__(self) -> None:
-        self.frames: dict[int, Frame] = {}
-        self._begun: dict[int, npt.NDArray[np.uint8]] = {}
+        self._whole: dict[int, dict[str, npt.NDArray[np.uint8]]] = {}
+        self._begun: dict[tuple[int, str], npt.NDArray[np.uint8]] = {}
+
+    def of(self, frame_id: int) -> dict[str, npt.NDArray[np.uint8]]:
+        """What is there of a frame, by its name; handed out once."""
+        return self._whole.pop(frame_id, {})
 
     def take(self, data: bytes) -> None:
         """A piece; ConfigError for what is none."""
@@ -83,19 +88,18 @@ class Pictures:
             (length,) = _LENGTH.unpack_from(data)
             said = json.loads(data[_LENGTH.size : _LENGTH.size + length])
             piece = np.frombuffer(data, np.uint8, offset=_LENGTH.size + length)
-            shape, at, number = tuple(said["shape"]), int(said["at"]), int(said["id"])
-            size = int(np.prod(shape))
+            shape, at = tuple(said["shape"]), int(said["at"])
+            size, key = int(np.prod(shape)), (int(said["id"]), str(said.get("what", PIXELS)))
             if not (0 < size <= MOST_PIXELS and 0 <= at <= size - piece.size):
                 raise ValueError(f"a piece of {piece.size} bytes at {at} of {size}")
             if at == 0:
-                self._begun[number] = np.empty(size, np.uint8)
-            flat = self._begun.get(number)
+                self._begun[key] = np.empty(size, np.uint8)
+            flat = self._begun.get(key)
             if flat is None or flat.size != size:  # its beginning was lost
                 return
             flat[at : at + piece.size] = piece
             if at + piece.size == size:
-                pixels = self._begun.pop(number).reshape(shape)
-                self.frames[number] = frame_of(said, pixels)
+                self._whole.setdefault(key[0], {})[key[1]] = self._begun.pop(key).reshape(shape)
         except (KeyError, TypeError, ValueError, struct.error) as error:
             raise ConfigError(f"the record holds a broken picture: {error}") from error
 

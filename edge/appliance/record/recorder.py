@@ -1,8 +1,9 @@
 """The flight recorder: every decision of a running loop, written by a thread of its own.
 
 The loop hands over what it noted and goes on; nothing here makes it wait. What the disk does not
-take in time is dropped, pictures long before decisions, counted and said. Two levels: the
-decisions, always; frames, kept in a ring in memory and written around events.
+take in time is dropped, pictures long before decisions, counted and said. Three levels: the
+decisions, always; what the networks were shown, on demand; frames, kept in a ring in memory and
+written around events.
 """
 
 from __future__ import annotations
@@ -14,12 +15,16 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from edge.appliance.record.doors import RecordingDoors
 from edge.appliance.record.ring import FrameRing, Picture
 from edge.appliance.record.session import session_of
 from edge.appliance.record.values import state_of
 from edge.appliance.record.writer import FLUSH_S, RecordWriter
 from edge.appliance.telling import tell
+from edge.camera import Frame
 from edge.decide.decision import Decision
 from edge.loop import Outcome
 from edge.rig import Rig
@@ -47,8 +52,9 @@ class Recorder:
         ring_bytes = settings.ring_mib << 20
         self._most_picture_bytes = MOST_PICTURE_BYTES + ring_bytes
         self._ring = FrameRing(ring_bytes, self._picture) if self.level == "frames" else None
-        self.doors = RecordingDoors(self._ring.offer if self._ring else None)
-        compressed = self._ring is None  # raw pictures hardly shrink, and take long to
+        on_input = self._input if self.level == "inputs" else None
+        self.doors = RecordingDoors(self._ring.offer if self._ring else None, on_input)
+        compressed = self.level == "decisions"  # raw pictures hardly shrink, and take long to
         self._writer = RecordWriter(folder, settings.quota_mib << 20, compressed, hear)
         self._queue: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
         # each is written by one thread only: what waits is their difference
@@ -121,14 +127,21 @@ class Recorder:
         bad = outcome.decision in (Decision.SHUTDOWN, Decision.REFUSE)
         return bad or back or self._holds == HOLDS
 
-    def _picture(self, picture: Picture) -> None:
-        """From the ring's thread: a frame to be written, if there is room for it to wait."""
+    def _input(self, frame: Frame, name: str, pixels: npt.NDArray[np.uint8]) -> None:
+        """From the loop's thread, within a step: what a network is shown."""
+        if self.doors.tape.mine:
+            said = {"id": frame.frame_id, "what": name, "shape": list(pixels.shape),
+                    "end_ns": frame.exposure_end_ns}  # fmt: skip
+            self._picture(Picture(said, pixels), "/inputs")
+
+    def _picture(self, picture: Picture, topic: str = "/pixels") -> None:
+        """A picture to be written, if there is room for it to wait; from one thread only."""
         waiting = self._put_bytes - self._taken_bytes
         if waiting + picture.pixels.nbytes > self._most_picture_bytes:
             self.lost_pictures += 1
             return
         self._put_bytes += picture.pixels.nbytes
-        self._queue.put(("picture", "/pixels", picture))
+        self._queue.put(("picture", topic, picture))
 
     def record(self) -> dict[str, Any]:
         """For the statistics at the end."""

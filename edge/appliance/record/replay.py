@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from edge.appliance.record.again import SeenAgain, ShownAgain
 from edge.appliance.record.compare import first_difference
 from edge.appliance.record.doors import FRAME
 from edge.appliance.record.files import RecordReader
-from edge.appliance.record.messages import Pictures, outcome_table
+from edge.appliance.record.messages import Pieces, outcome_table
 from edge.appliance.record.replay_doors import Differs, ReplayDoors
 from edge.appliance.record.session import FORMAT
 from edge.appliance.record.values import put_back, value_of
@@ -27,6 +28,12 @@ from edge.settings import Config
 from edge.state import State
 from engines.engine import Engine
 from firmware_bridge.stop_signals import BY
+
+DECISIONS = "decisions"
+#: where a replay may begin -> what of the record it needs, and who measures by it
+FROM: dict[str, Any] = {
+    DECISIONS: (), "inputs": ("/inputs", ShownAgain), "frames": ("/pixels", SeenAgain),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,26 +63,24 @@ class Replayed:
     ended: str = ""  # why it ended before the record did
 
 
-def replay(path: Path, with_pixels: bool = False, tolerance: float = 0.0) -> Replayed:
+def replay(path: Path, begin: str = DECISIONS, tolerance: float = 0.0) -> Replayed:
     """One file through the loop. ConfigError for what is no record, or one of another release.
 
-    `tolerance`: of floats, for a record from another kind of processor: exp() has its own last bit.
+    `begin`: one of FROM. `tolerance`: of floats, for a record from another kind of processor, whose
+    exp() has a last bit of its own.
     """
     reader = RecordReader(path)
     session = reader.session
     if session.get("format") != FORMAT:
         raise ConfigError(f"{path}: is of format {session.get('format')!r:.20}, not {FORMAT}")
     config = _config(session, path)
-    pictures, again = Pictures(), None
+    replayed, again = Replayed(), None
     nets: tuple[Engine, ...] = ()
-    if with_pixels:
-        _read_pictures(path, pictures)
-        again, nets = _networks(config, session, path)
-    replayed = Replayed()
-    doors = ReplayDoors(session, pictures, again)
-    doors.tolerance = tolerance
     try:
-        _run(reader, config, doors, replayed)
+        if begin != DECISIONS:
+            sensor, nets = _networks(config, session, path)
+            again = FROM[begin][1](sensor, _pieces(path, FROM[begin][0]))
+        _run(reader, config, ReplayDoors(session, again, tolerance), replayed)
     finally:
         for net in nets:
             net.close()
@@ -175,7 +180,9 @@ def _config(session: Mapping[str, Any], path: Path) -> Config:
     return replace(config, camera=camera, stage=stage)
 
 
-def _read_pictures(path: Path, pictures: Pictures) -> None:
+def _pieces(path: Path, topic: str) -> Pieces:
+    pieces = Pieces()
     for said in RecordReader(path):
-        if said.topic == "/pixels":
-            pictures.take(said.data)
+        if said.topic == topic:
+            pieces.take(said.data)
+    return pieces

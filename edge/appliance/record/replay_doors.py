@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from edge.appliance.record.again import Again
 from edge.appliance.record.compare import call_of, first_difference, same, shown
 from edge.appliance.record.doors import CLOCK, FRAME, MEASURED, PATH, SECOND, STAGE
-from edge.appliance.record.messages import Pictures, frame_of
+from edge.appliance.record.messages import frame_of
 from edge.appliance.record.values import error_again, plain, value_of
 from edge.camera import Camera, Frame
 from edge.decide.tracking import ScanPath
@@ -33,19 +34,18 @@ class ReplayDoors:
     """The recorded world in every door of a rig (edge.rig.Doors)."""
 
     def __init__(
-        self, session: Mapping[str, Any], pictures: Pictures, again: Measurer | None
+        self, session: Mapping[str, Any], again: Again | None = None, tolerance: float = 0.0
     ) -> None:
-        self._session, self._pictures, self._again = session, pictures, again
+        self._session, self._again, self.tolerance = session, again, tolerance
         self.notes: Sequence[list[Any]] = ()
         self._at = 0
         self.clocks: Iterator[int] | None = None
         self.measured = 0
-        self.tolerance = 0.0
 
     def parts(self) -> dict[str, Any]:
         """What `edge.rig.build_rig` is given, beside the doors, so that it opens nothing."""
         path = _Path(self) if self._session["path"] else None
-        camera, stage = _Camera(self, self._pictures), _Stage(self, self._session["stage"])
+        camera, stage = _Camera(self), _Stage(self, self._session["stage"])
         return {"camera": camera, "stage": stage, "path": path, "sensor": _Sensor(self, None)}
 
     def begin(self, notes: Sequence[list[Any]]) -> None:
@@ -80,7 +80,7 @@ class ReplayDoors:
 
     def camera(self, camera: Camera) -> Camera:
         """The recorded frames."""
-        return _Camera(self, self._pictures)
+        return _Camera(self)
 
     def stage(self, stage: Stage) -> Stage:
         """The recorded answers."""
@@ -97,16 +97,13 @@ class ReplayDoors:
 
 
 class _Camera(Camera):
-    def __init__(self, doors: ReplayDoors, pictures: Pictures) -> None:
-        self._doors, self._pictures = doors, pictures
+    def __init__(self, doors: ReplayDoors) -> None:
+        self._doors = doors
 
     def next(self, timeout_s: float) -> Frame:
         _, said, error = self._doors.take(FRAME)
         if error is not None:
             raise error_again(error)
-        picture = self._pictures.frames.pop(said["id"], None)
-        if picture is not None and picture.exposure_start_ns == said["start_ns"]:
-            return picture
         return frame_of(said, NO_PIXELS)
 
     def close(self) -> None:
@@ -172,19 +169,21 @@ class _Path:
 
 
 class _Sensor:
-    """Measures as it was; by `again` too, where the frame's pixels are there: both must agree."""
+    """Measures as it was; by `again` too, where that can be: both must agree."""
 
-    def __init__(self, doors: ReplayDoors, again: Measurer | None) -> None:
+    def __init__(self, doors: ReplayDoors, again: Again | None) -> None:
         self._doors, self._again = doors, again
 
     def measure(self, frame: Frame, lap: Lap) -> Measurement:
         doors = self._doors
         _, clocks, laps, recorded, error = doors.take(MEASURED)
-        if self._again is not None and frame.pixels is not NO_PIXELS:
-            now = plain(self._again.measure(frame, Lap(lambda: 0)))
-            found = first_difference(recorded, now, "measurement")
-            if found is not None:
-                raise Differs(*found)
+        now = None if self._again is None or error else self._again.measure(frame)
+        if now is not None and self._again is not None:
+            for name in self._again.fields:
+                new = plain(getattr(now, name))
+                found = first_difference(recorded[name], new, name, doors.tolerance)
+                if found is not None:
+                    raise Differs(*found)
             doors.measured += 1
         doors.clocks = iter(clocks)
         done = 0

@@ -2,7 +2,7 @@
 
 What the loop of this release decides on what the world said then; the first difference is named.
 Nothing moves, no device is opened. `--from frames` measures again, too, wherever the record has the
-frame's pixels.
+frame's pixels, `--from inputs` wherever it has what the networks were shown.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from typing import Any
 
 from edge.appliance.files import add_json, is_standard, write_json
 from edge.appliance.record.files import records_in
-from edge.appliance.record.replay import Replayed, replay
+from edge.appliance.record.replay import DECISIONS, FROM, Replayed, replay
 from edge.errors import ConfigError
 
 SAME, DIFFERENT = 0, 1
-FROM = ("decisions", "frames")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's options."""
     add = parser.add_argument
     add("record", type=Path, metavar="RECORD", help="a file, or a folder of them")
-    what = "where it begins: at the measurements that were made, or at the frames that are kept"
-    add("--from", dest="begin", choices=FROM, default=FROM[0], help=f"{what} (default: {FROM[0]})")
+    what = "where it begins: at what was measured, at what the networks were shown, at the frames"
+    add("--from", dest="begin", choices=tuple(FROM), default=DECISIONS,
+        help=f"{what} (default: {DECISIONS})")  # fmt: skip
     add_json(parser, "what was found, file by file")
     add("--quiet", action="store_true", help="only differences")
 
@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     """0 = the same to the last bit, 1 = something differs, 2 = there is nothing to compare."""
     folder = options.record.is_dir()
     paths = records_in(options.record) if folder else [options.record]
-    results = {path: replay(path, options.begin == "frames") for path in paths}
+    results = {path: replay(path, options.begin) for path in paths}
     if not sum(each.frames for each in results.values()):
         why = ", ".join(each.ended for each in results.values() if each.ended)
         raise ConfigError(f"{options.record}: holds no frame that can be replayed {why}".rstrip())
