@@ -16,6 +16,7 @@ from edge.appliance.report.focus_record import FieldRecord, SessionRecord
 from edge.appliance.report.report import check_folder, write_report
 from edge.appliance.telling import tell, written_last
 from edge.errors import ConfigError
+from edge.images.image_file import printable
 from edge.settings import Config
 from edge.state import State
 from simulator.closed_loop import RANGE_UM, Scenario, SimulatedInstrument
@@ -147,7 +148,7 @@ def _publish(session: SessionRecord, options: argparse.Namespace, um_per_px: flo
     if options.report is not None:
         page = write_report(session, options.report, um_per_px)
         if not is_standard(options.json):
-            print(f"report: {page}")
+            print(f"report: {printable(page)}")
     if not options.quiet and not is_standard(options.json):
         print(_table(session))
 

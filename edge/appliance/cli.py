@@ -20,6 +20,7 @@ from importlib import metadata
 from pathlib import Path
 
 from edge.appliance.files import try_results
+from edge.appliance.plain_streams import plain_streams
 from edge.appliance.telling import ERROR, flushed, log_format, tell
 from edge.errors import (
     CameraStalled,
@@ -102,8 +103,13 @@ VERBS: dict[str, tuple[str, str]] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status."""
+    with plain_streams():
+        return _main(list(sys.argv[1:] if arguments is None else arguments))
+
+
+def _main(words: list[str]) -> int:
     try:
-        options = parse(list(sys.argv[1:] if arguments is None else arguments))
+        options = parse(words)
     except ImportError as error:  # of what the verb needs
         return _say(f"a library cannot be loaded: {error}", FAILED)
     logging.basicConfig(level=logging.WARNING, format=log_format())

@@ -129,7 +129,7 @@ def count_pages(path: Path) -> int:
 def printable(name: object) -> str:
     """A file's name, which may be of any bytes, as one line that every terminal takes."""
     text = " ".join(str(name).split())
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 @contextmanager

@@ -17,7 +17,9 @@ from edge.measure.training_range import DomainShift
 
 PATCHES = 6
 SMEAR_LIMIT, DIRT_LIMIT, NOISE_LIMIT = 0.42, 2.4, 0.7
-SMEAR, DIRT, NOISE = "smear", "sharp dirt", "noise"
+SMEAR, DIRT, NOISE, DARK = "smear", "sharp dirt", "noise", "dark part"
+#: nothing stained is as black in all colours; the edge of what is has one direction, as a smear has
+_BLACK, _DARK_SHARE = 16, 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,4 +42,6 @@ class PlainLook:
         }
         feature = max(scores, key=lambda name: scores[name])
         score = scores[feature]
+        if feature == SMEAR and float((patches.max(2) < _BLACK).mean()) >= _DARK_SHARE:
+            feature = DARK
         return DomainShift(score, feature, alarm=True, hold=True) if score > 1 else None

@@ -32,6 +32,7 @@ from edge.appliance.objective import objective_of
 from edge.appliance.report.report import check_folder
 from edge.camera import Frame, PixelFormat
 from edge.errors import ConfigError
+from edge.images.image_file import printable
 from edge.images.zstack import Exposure, read_manifest, read_pixels, stacks
 from edge.instrument import camera_says, stage_says
 from edge.latency import Lap
@@ -120,7 +121,7 @@ def _instrument(options: argparse.Namespace) -> int:
         calibration_file.write(Path(named), result_of(calibration), config, made_with=made_with)
     finally:
         _keep(calibration, named, options, out)
-    print(f"written and signed: {named}", file=out)
+    print(f"written and signed: {printable(named)}", file=out)
     return 0
 
 
@@ -213,7 +214,7 @@ def _keep(
     """Numbers and page, where they were asked for."""
     write_json({"file": named, **result_of(calibration)}, options.json)
     if options.report is not None:
-        print(f"report: {write_page(calibration, options.report)}", file=out)
+        print(f"report: {printable(write_page(calibration, options.report))}", file=out)
 
 
 def sentence(result: DriveCalibration) -> str:

@@ -21,6 +21,7 @@ from edge.appliance.files import json_text, try_result, write_result
 from edge.appliance.telling import tell
 from edge.camera import CAMERAS
 from edge.errors import ConfigError
+from edge.images.image_file import printable
 from edge.settings import BY_HAND
 from firmware_bridge.stage import STAGES
 from firmware_bridge.stage_options import STAGE_OPTIONS, Number, Text, Truth
@@ -76,11 +77,12 @@ def run(options: argparse.Namespace, ask: Callable[[str], str] = input) -> int:
         return WRONG_USE
     write_result(text, options.file, "init")
     write_result(json_text(schema(installed=True)), options.file.with_name(NAME), "init")
-    print(f"{options.file} and {NAME} (for editors) are written. Next:")
+    name = printable(options.file)
+    print(f"{name} and {NAME} (for editors) are written. Next:")
     if calibrating:
-        print(f"  sparsefocus check-config --calibrating {options.file}")
-        print(f"  sparsefocus calibrate --config {options.file}    (it moves the stage)")
-    print(f"  sparsefocus check-config {options.file}\n  sparsefocus run --config {options.file}")
+        print(f"  sparsefocus check-config --calibrating {name}")
+        print(f"  sparsefocus calibrate --config {name}    (it moves the stage)")
+    print(f"  sparsefocus check-config {name}\n  sparsefocus run --config {name}")
     return 0
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from edge.appliance.config.config_file import calibrated, read_config, vouched_for
 from edge.appliance.telling import tell
 from edge.errors import ConfigError, ConfigFaults, EngineRejected
+from edge.images.image_file import printable
 from edge.rig import sensor_of
 from edge.settings import Config
 
@@ -33,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
         return WRONG_USE
     stage = config.stage
     print(
-        f"{options.config}: camera {config.camera.driver}, stage {stage.driver}, "
+        f"{printable(options.config)}: camera {config.camera.driver}, stage {stage.driver}, "
         f"window {stage.z_min_um:g}..{stage.z_max_um:g} um, direction {stage.focus_direction:+d}"
     )
     return 0

@@ -33,6 +33,7 @@ from edge.appliance.objective import AskedObjective, add_objective, objective_of
 from edge.appliance.progress import Progress
 from edge.appliance.report.report import check_folder
 from edge.errors import ConfigError
+from edge.images.image_file import printable
 from edge.images.zstack import Exposure, read_manifest, read_pixels
 from edge.measure.importance import ClassRule
 from edge.open_sensor import build_sensor
@@ -205,7 +206,7 @@ def _publish(evaluation: Evaluation, options: argparse.Namespace) -> None:
     if options.report is not None:
         page = write_page(evaluation, options.report)
         if not is_standard(options.json):
-            print(f"report: {page}")
+            print(f"report: {printable(page)}")
 
 
 def _text(evaluation: Evaluation) -> str:

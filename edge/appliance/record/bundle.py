@@ -23,6 +23,7 @@ from edge.appliance.record.files import records_in
 from edge.appliance.record.session import machine
 from edge.appliance.record.values import SECRET, without_addresses
 from edge.errors import ConfigError
+from edge.images.image_file import printable
 from engines.device_health import read_health
 from engines.engine import MODELS
 from engines.manifest import Manifest
@@ -59,8 +60,8 @@ def run(options: argparse.Namespace) -> int:
             _add(archive, name, text.encode("utf-8", "replace"))
         for path in records:
             _add(archive, f"records/{path.name}", path.read_bytes())
-    print(f"{options.out}: {options.out.stat().st_size} bytes, {len(records)} flight records. "
-          "Look through it before you send it")  # fmt: skip
+    size = f"{options.out.stat().st_size} bytes, {len(records)} flight records"
+    print(f"{printable(options.out)}: {size}. Look through it before you send it")
     return 0
 
 

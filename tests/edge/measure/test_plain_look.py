@@ -10,6 +10,7 @@ from edge.camera import Frame, PixelFormat
 from edge.measure.best_patches import cut
 from edge.measure.only_noise import whiteness_of
 from edge.measure.plain_look import (
+    DARK,
     DIRT,
     DIRT_LIMIT,
     NOISE,
@@ -152,3 +153,15 @@ def test_patches_are_those_of_the_networks(name):
     preprocess = CpuPreprocessor(1)
     wanted = preprocess.gather(preprocess(whole), CELLS)
     np.testing.assert_array_equal(cut(whole, CELLS).reshape(wanted.shape), wanted)
+
+
+@pytest.mark.parametrize("sideways", [False, True])
+def test_a_part_without_light_is_called_by_its_name(sideways):
+    """Half a shutter, a lamp beside the pupil: its edge lies one way, and that is no smear."""
+    pixels = edged().copy()
+    rows = pixels.swapaxes(0, 1) if sideways else pixels
+    for start in range(0, SIDE, 224):
+        rows[start : start + 112] = 3
+    verdict = PlainLook()(frame(pixels), CELLS)
+    assert verdict is not None
+    assert (verdict.feature, verdict.alarm, verdict.hold) == (DARK, True, True)
