@@ -18,6 +18,7 @@ from typing import Any
 
 from edge.appliance.files import replace_file
 from edge.appliance.run.loop_statistics import LoopStatistics
+from edge.appliance.run.mqtt import Broker, state_of, told_by_mqtt
 from edge.appliance.telling import WARNING, tell
 from edge.errors import ConfigError
 from edge.rig import Rig
@@ -117,6 +118,8 @@ def open_outlets(
 ) -> None:
     """What the options ask for, open until `opened` is closed. ConfigError where it cannot be."""
     port, folder = getattr(options, "metrics", None), getattr(options, "textfile", None)
+    if (url := getattr(options, "mqtt", None)) is not None:
+        opened.enter_context(told_by_mqtt(Broker.of(url), lambda: state_of(rig, statistics)))
     if port is None and folder is None:
         return
     try:

@@ -67,6 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--record", type=Path, metavar="DIR", help=where)
     add("--metrics", type=int, metavar="PORT", help="for Prometheus, on this machine's loopback")
     add("--textfile", type=Path, metavar="DIR", help="the same as a file for node_exporter")
+    add("--mqtt", metavar="URL", help="a broker to tell: mqtt[s]://[user@]host[:port][/name]")
     add("--quiet", action="store_true", help="no status line")
     add_wait(parser)
 
