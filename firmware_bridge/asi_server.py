@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from typing import Protocol
 
+from firmware_bridge import crisp
+
 UNKNOWN, NO_AXIS, MISSING, RANGE, FAILED, HALTED = 1, 2, 3, 4, 5, 21
 UNITS_PER_MM = 10_000  # 0.1 um, the factory's setting
 _LONGEST = 256
@@ -78,9 +80,14 @@ class AsiServer:
     """Bytes in, bytes out, for one client. Never raises for what a client can send."""
 
     def __init__(
-        self, axis: AsiAxis, letter: str = "Z", units_per_mm: float = UNITS_PER_MM
+        self,
+        axis: AsiAxis,
+        letter: str = "Z",
+        units_per_mm: float = UNITS_PER_MM,
+        lock: crisp.FocusLock | None = None,
     ) -> None:
-        self._axis, self._letter = axis, letter
+        """`lock`: what the axis holds focus by, for the commands of a CRISP."""
+        self._axis, self._letter, self._lock = axis, letter, lock
         self._units_per_mm = units_per_mm
         self._line = bytearray()
 
@@ -132,6 +139,10 @@ class AsiServer:
             return self._move(word, rest)
         if word in _SETTINGS:
             return self._setting(word, rest)
+        if self._lock is not None and word in crisp.WORDS:
+            said = crisp.answer(self._lock, word, rest)
+            if said is not None:
+                return said
         raise AsiRefusal(UNKNOWN)
 
     def _move(self, word: str, rest: str) -> str:

@@ -63,6 +63,7 @@ QUICK = "tests/simulator/controllers/"  # in a folder whose other tests are long
 #: of its own, an emulator, a camera's thread, a signal
 REAL_TIME = (
     "tests/edge/appliance/camera",
+    "tests/edge/appliance/control/test_as_crisp.py",
     "tests/edge/appliance/control/test_control_verb.py",
     "tests/edge/appliance/run",
     "tests/edge/appliance/selftest",

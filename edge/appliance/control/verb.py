@@ -6,19 +6,20 @@ The socket is the config's, or --socket. 0 = done, 3 = it refused, 4 = nobody an
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import socket
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from edge.appliance.asi_line import AsiLine
 from edge.appliance.config.config_file import read_config
-from edge.appliance.control.requests import OFFSET_UM, line_of
+from edge.appliance.control.as_crisp import LoopAsCrisp
+from edge.appliance.control.ask import Line
+from edge.appliance.control.requests import OFFSET_UM
 from edge.appliance.files import add_json, is_standard, write_json
 from edge.appliance.telling import tell
 from edge.errors import ConfigError
+from firmware_bridge.asi_server import AsiRefusal, AsiServer
+from firmware_bridge.stop_signals import StopSignals
 
 DONE, REFUSED, FAILED = 0, 3, 4
 KEPT = 9999  # events in the JSON of a watch
@@ -33,6 +34,7 @@ ACTIONS = {
     "focus": ("focus", "focus this field; answers when it is done"),
     "offset": ("offset", "another plane is called sharp from now on"),
     "watch": ("subscribe", "tell how each frame ends"),
+    "serve-asi": ("hold", "present the loop as an ASI controller with a CRISP focus lock"),
 }
 
 
@@ -52,6 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         if name == "offset":
             what = "above the plane where the specimen is sharpest"
             sub.add_argument("um", type=float, metavar="UM", help=what)
+        if name == "serve-asi":
+            sub.add_argument("--tty", type=Path, metavar="PORT",
+                             help="a serial port of this machine instead of a pty")  # fmt: skip
+            sub.add_argument("--baudrate", type=int, default=115200, help="of --tty (%(default)s)")
+            sub.add_argument("--link", type=Path, help="make this a link to the pty")
+            sub.add_argument("--axis", default="Z", choices=("Z", "F", "P"), help="its letter")
         if name == "watch":
             sub.add_argument("--count", type=int, metavar="N", help="frames (default: for ever)")
 
@@ -71,10 +79,11 @@ def run(options: argparse.Namespace) -> int:
     if options.action == "offset":
         request["um"] = options.um
     try:
-        with socket.socket(socket.AF_UNIX) as line:
-            line.connect(os.fspath(path))
-            line.sendall(line_of(request))
-            lines = _lines(line, options.timeout)
+        with Line(path, options.timeout) as line:
+            if options.action == "serve-asi":
+                return _serve_asi(options, line)
+            line.send(**request)
+            lines = line.lines()
             answer = next(lines)
             if not answer.get("ok"):
                 tell(f"sparsefocus: control: {answer.get('error')}")
@@ -101,25 +110,26 @@ def _socket_of(options: argparse.Namespace) -> Path:
     return control.socket
 
 
-def _lines(line: socket.socket, timeout_s: float) -> Iterator[dict[str, Any]]:
-    """What comes, a line each; OSError when nothing comes in time."""
-    read = bytearray()
-    until_s = time.monotonic() + timeout_s
-    while True:
-        text, newline, rest = bytes(read).partition(b"\n")
-        if newline:
-            read = bytearray(rest)
-            values = json.loads(text)
-            if not isinstance(values, dict) or not {"ok", "event"} & set(values):
-                raise ValueError("something else answers there")
-            yield values
-            until_s = time.monotonic() + timeout_s
-            continue
-        line.settimeout(max(0.001, until_s - time.monotonic()))
-        data = line.recv(65536)
-        if not data:
-            return
-        read += data
+def _serve_asi(options: argparse.Namespace, line: Line) -> int:
+    """Until a signal comes; the loop is held from now on, until a lock."""
+    if options.config is None:
+        raise ConfigError("serve-asi needs --config: the window and the offset are told from it")
+    config = read_config(options.config, calibrating=True)
+    window = config.stage.z_min_um, config.stage.z_max_um
+    try:
+        axis = LoopAsCrisp(line, window, config.loop.focus_offset_um)
+    except AsiRefusal:
+        tell("sparsefocus: control: the loop does not let itself be held; who else holds it?")
+        return REFUSED
+    server = AsiServer(axis, options.axis, lock=axis)
+    with (
+        StopSignals(lambda _: None, raises=False) as signals,
+        AsiLine(server, options.link, options.tty, options.baudrate) as served,
+    ):
+        print(f"ASI MS-2000 with CRISP on {served.port}; unlocked", flush=True)
+        signals.asked.wait()
+    write_json({"port": served.port}, options.json)
+    return DONE
 
 
 def _watch(options: argparse.Namespace, lines: Iterator[dict[str, Any]]) -> int:

@@ -48,6 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             sub.add_argument("--every-ms", type=float, default=200.0, metavar="MS")
         if name == "serve-asi":
             sub.add_argument("--link", type=Path, help="make this a link to the port")
+            sub.add_argument("--tty", type=Path, metavar="PORT",
+                             help="a serial port of this machine instead of a pty")  # fmt: skip
+            sub.add_argument("--baudrate", type=int, default=115200, help="of --tty (%(default)s)")
             sub.add_argument("--axis", default="Z", choices=("Z", "F", "P"), help="its letter")
             add_wait(sub)
     # needs no config: it asks a firmware that no instrument of ours may know yet
@@ -222,7 +225,11 @@ def _serve_asi(options: argparse.Namespace) -> Any:
     with (
         _opened(options.config, ends, options.wait) as bench,
         AsiService(
-            GuardedAxis(bench.stage, bench.guard, bench.state), options.axis, options.link
+            GuardedAxis(bench.stage, bench.guard, bench.state),
+            options.axis,
+            options.link,
+            options.tty,
+            options.baudrate,
         ) as service,
     ):
         low_um, high_um = bench.stage.z_min_um, bench.stage.z_max_um
