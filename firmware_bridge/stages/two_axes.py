@@ -1,4 +1,4 @@
-"""An XY stage out of two axes that each have a driver, on one line: ASI and Zaber, stop-and-go.
+"""An XY stage out of two axes that each have a driver, on one line: ASI, Zaber, PI, TMCL.
 
 Each axis keeps what its driver proves of a single one: window, arrival, a hand on the knob, a
 restart, silence, its minder. Here both are asked before either is moved; a stage of which one axis
@@ -13,7 +13,9 @@ from typing import Any
 from firmware_bridge.errors import StageError, StageRefused, StageUncertain
 from firmware_bridge.stage import Stage
 from firmware_bridge.stages.asi import AsiAxis
+from firmware_bridge.stages.pi_gcs2 import PiStage
 from firmware_bridge.stages.shared_line import SharedLine
+from firmware_bridge.stages.tmcl import TmclStage
 from firmware_bridge.stages.zaber_ascii import ZaberStage
 from firmware_bridge.xy_stage import Trigger, Triggered, XYAt, XYStage, XYStatus, allowed
 
@@ -106,8 +108,26 @@ def open_zaber_xy(
     return _opened(ZaberStage, port, baudrate, window_um, each, motion)
 
 
+def open_pi_xy(
+    *, port: str, window_um: Window, resolution_um: float, axes: tuple[str, str] = ("1", "2"),
+    baudrate: int = 115_200, **motion: Any,
+) -> TwoAxes:  # fmt: skip
+    """Two axes of a GCS 2.0 controller, by their names in `SAI?`. As PiStage."""
+    each = [{"axis": axis, "resolution_um": resolution_um} for axis in axes]
+    return _opened(PiStage, port, baudrate, window_um, each, motion)
+
+
+def open_tmcl_xy(
+    *, port: str, window_um: Window, full_step_um: float, module: int = 1,
+    motors: tuple[int, int] = (0, 1), baudrate: int = 9600, **motion: Any,
+) -> TwoAxes:  # fmt: skip
+    """Two motors of a Trinamic module. As TmclStage."""
+    each = [{"motor": motor, "full_step_um": full_step_um, "module": module} for motor in motors]
+    return _opened(TmclStage, port, baudrate, window_um, each, motion)
+
+
 def _opened(
-    driver: type[AsiAxis] | type[ZaberStage],
+    driver: type[AsiAxis] | type[ZaberStage] | type[PiStage] | type[TmclStage],
     port: str,
     baudrate: int,
     window_um: Window,

@@ -1,4 +1,4 @@
-"""A PI controller with one closed-loop axis that speaks GCS 2.0, from PI's GCS manual."""
+"""A PI controller with closed-loop axes that speaks GCS 2.0, from PI's GCS manual."""
 
 from __future__ import annotations
 
@@ -14,23 +14,28 @@ _FIXED = {
 
 
 class SimulatedPi(LineController):
-    """`axes`: names in the order of the mask; the last one is the motor, the others do nothing.
-
-    `unit` is what PUN? says; the numbers on the wire are in it.
+    """`axes`: names in the order of the mask; the last one is `axis`, the others do nothing, or
+    are the `more` axes, in this order. `unit` is what PUN? says; the numbers on the wire are in it.
     """
 
     def __init__(
-        self, axis: SimulatedAxis, axes: tuple[str, ...] = ("1",), unit: str = "UM"
+        self,
+        axis: SimulatedAxis,
+        axes: tuple[str, ...] = ("1",),
+        unit: str = "UM",
+        more: tuple[SimulatedAxis, ...] = (),
     ) -> None:
         super().__init__(b"\n")
         self.axis, self._axes, self._unit = axis, axes, unit
+        self._moves = dict(zip(axes, (*more, axis), strict=True)) if more else {axes[-1]: axis}
         self._nm_per_unit = {"UM": 1000, "MM": 1_000_000}.get(unit, 1000)
         self.servo = self.referenced = True
         self.error = OK
 
     def restart(self) -> None:
         """Servo off, reference forgotten, and it counts from 0."""
-        self.axis.forget()
+        for axis in self._moves.values():
+            axis.forget()
         self.servo = self.referenced = False
         self.error = OK
 
@@ -39,14 +44,18 @@ class SimulatedPi(LineController):
 
     def single(self, byte: bytes) -> bytes | None:
         if byte == b"\x05":
-            bit = 1 << (len(self._axes) - 1)
-            return b"%X\n" % (bit if self.axis.moving else 0)
+            moving = (1 << self._axes.index(n) for n, axis in self._moves.items() if axis.moving)
+            return b"%X\n" % sum(moving)
         if byte == b"\x07":
             return b"\xb1\n"
         if byte == b"\x18":
-            self.axis.halt()
-            self.error = STOPPED
+            self._halt()
         return b""
+
+    def _halt(self) -> None:
+        for axis in self._moves.values():
+            axis.halt()
+        self.error = STOPPED
 
     def answer(self, text: str) -> bytes:
         words = text.split()
@@ -62,8 +71,7 @@ class SimulatedPi(LineController):
                 + f"{self._axes[-1]}\n".encode()
             )
         if command in ("STP", "HLT"):
-            self.axis.halt()
-            self.error = STOPPED
+            self._halt()
             return b""
         if command.endswith("?"):
             return self._query(command, arguments)
@@ -71,25 +79,27 @@ class SimulatedPi(LineController):
         return b""
 
     def _query(self, command: str, arguments: list[str]) -> bytes:
-        values = {
-            "POS?": f"{self.axis.position_nm() / self._nm_per_unit:.7f}",
-            "MOV?": f"{self.axis.target_nm / self._nm_per_unit:.7f}",
-            "TMN?": f"{self.axis.min_nm / self._nm_per_unit:.7f}",
-            "TMX?": f"{self.axis.max_nm / self._nm_per_unit:.7f}",
-            "PUN?": self._unit,
-            "SVO?": str(int(self.servo)),
-            "ONT?": str(int(self.servo and not self.axis.moving)),
-            "FRF?": str(int(self.referenced)),
-        }
-        if command not in values:
+        if command not in self._values(self.axis):
             self.error = UNKNOWN
             return b""
         names = arguments or list(self._axes)
         if not set(names) <= set(self._axes):
             self.error = NO_AXIS
             return b""
-        lines = [f"{name}={values[command]}" for name in names]
+        lines = [f"{n}={self._values(self._moves.get(n, self.axis))[command]}" for n in names]
         return (" \n".join(lines) + "\n").encode("latin-1")
+
+    def _values(self, axis: SimulatedAxis) -> dict[str, str]:
+        return {
+            "POS?": f"{axis.position_nm() / self._nm_per_unit:.7f}",
+            "MOV?": f"{axis.target_nm / self._nm_per_unit:.7f}",
+            "TMN?": f"{axis.min_nm / self._nm_per_unit:.7f}",
+            "TMX?": f"{axis.max_nm / self._nm_per_unit:.7f}",
+            "PUN?": self._unit,
+            "SVO?": str(int(self.servo)),
+            "ONT?": str(int(self.servo and not axis.moving)),
+            "FRF?": str(int(self.referenced)),
+        }
 
     def _command(self, command: str, arguments: list[str]) -> None:
         if command not in ("MOV", "SVO"):
@@ -100,11 +110,12 @@ class SimulatedPi(LineController):
         except (IndexError, ValueError):
             self.error = SYNTAX
             return
-        if name != self._axes[-1]:
+        axis = self._moves.get(name)
+        if axis is None:
             self.error = NO_AXIS
         elif command == "SVO":
             self.servo = value != 0
-        elif not self.servo or not self.referenced or self.axis.blocked:
+        elif not self.servo or not self.referenced or axis.blocked:
             self.error = SERVO_OFF
-        elif not self.axis.move_to(round(value * self._nm_per_unit)):
+        elif not axis.move_to(round(value * self._nm_per_unit)):
             self.error = LIMITS

@@ -1,4 +1,4 @@
-"""A Trinamic module with one motor, from the TMCL reference manual: nine bytes in, nine out."""
+"""A Trinamic module, from the TMCL reference manual: nine bytes in, nine out."""
 
 from __future__ import annotations
 
@@ -10,21 +10,29 @@ HOST = 2
 
 
 class SimulatedTmcl:
-    """`nm_per_step` of a microstep and their number per full step as a power of two."""
+    """`nm_per_step` of a microstep and their number per full step as a power of two; `more`: motors
+    1, 2, ... beside motor 0."""
 
     def __init__(
-        self, axis: SimulatedAxis, nm_per_step: int = 50, microsteps: int = 4, module: int = 1
+        self,
+        axis: SimulatedAxis,
+        nm_per_step: int = 50,
+        microsteps: int = 4,
+        module: int = 1,
+        more: tuple[SimulatedAxis, ...] = (),
     ) -> None:
         self.axis = axis
+        self._axes = (axis, *more)
         self._nm, self._module = nm_per_step, module
         self._bytes = bytearray()
-        self._target = axis.target_nm // nm_per_step
+        self._targets = [each.target_nm // nm_per_step for each in self._axes]
         self._parameters = {140: microsteps, 4: 1000, 5: 1000, 6: 128, 7: 8}
 
     def restart(self) -> None:
         """The module counts from 0 at power-up."""
-        self.axis.forget()
-        self._target = 0
+        for axis in self._axes:
+            axis.forget()
+        self._targets = [0] * len(self._axes)
         self._bytes.clear()
 
     def due(self) -> bytes:
@@ -58,35 +66,37 @@ class SimulatedTmcl:
     def _do(self, command: int, kind: int, motor: int, value: int) -> tuple[int, int]:
         if command == _VERSION and kind == 1:
             return OK, (1140 << 16) | 0x0112
-        if command in (_MST, _MVP, _GAP, _SAP, _ROR, _ROL) and motor != 0:
+        if command in (_MST, _MVP, _GAP, _SAP, _ROR, _ROL) and motor >= len(self._axes):
             return BAD_VALUE, 0
         if command == _MST:
-            self.axis.halt()
+            self._axes[motor].halt()
             return OK, 0
         if command == _MVP:
-            return self._move(kind, value)
+            return self._move(motor, kind, value)
         if command == _GAP:
-            return self._get(kind)
+            return self._get(motor, kind)
         return BAD_COMMAND, 0
 
-    def _move(self, kind: int, value: int) -> tuple[int, int]:
+    def _move(self, motor: int, kind: int, value: int) -> tuple[int, int]:
+        axis = self._axes[motor]
         if kind not in (0, 1):
             return BAD_TYPE, 0
-        if self.axis.blocked:
+        if axis.blocked:
             return NOT_NOW, 0
-        target = value if kind == 0 else self._target + value
-        if not self.axis.move_to(target * self._nm):
+        target = value if kind == 0 else self._targets[motor] + value
+        if not axis.move_to(target * self._nm):
             return BAD_VALUE, 0
-        self._target = target
+        self._targets[motor] = target
         return OK, target
 
-    def _get(self, kind: int) -> tuple[int, int]:
-        position = self.axis.position_nm() // self._nm
+    def _get(self, motor: int, kind: int) -> tuple[int, int]:
+        axis, target = self._axes[motor], self._targets[motor]
+        position = axis.position_nm() // self._nm
         values = {
-            0: self._target,
+            0: target,
             1: position,
-            3: (1000 if self._target > position else -1000) if self.axis.moving else 0,
-            8: int(position == self._target),
+            3: (1000 if target > position else -1000) if axis.moving else 0,
+            8: int(position == target),
             **self._parameters,
         }
         return (OK, values[kind]) if kind in values else (BAD_TYPE, 0)

@@ -1,4 +1,4 @@
-"""X and Y of one controller on one line: the XY contract on the wires of ASI and Zaber."""
+"""X and Y of one controller on one line: the XY contract on the wires of four makers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from firmware_bridge.stages.two_axes import TwoAxes
 from firmware_bridge.xy_stage import open_xy_stage
 from simulator.controllers.asi import SimulatedAsiAxes
 from simulator.controllers.axis import SimulatedAxis
+from simulator.controllers.pi import SimulatedPi
 from simulator.controllers.serving import Served
+from simulator.controllers.tmcl import SimulatedTmcl
 from simulator.controllers.zaber import SimulatedZaber
 from tests.support.patience import ANSWER_S
 
@@ -31,16 +33,19 @@ class Bench:
         self.x, self.y, self.z = (SimulatedAxis(speed_nm_s=speed_nm_s) for _ in range(3))
         self.maker = maker
         axes = (self.x, self.y, self.z)
-        self.controller = (
-            SimulatedAsiAxes(dict(zip("XYZ", axes, strict=True)))
-            if maker == "asi"
-            else SimulatedZaber(*axes)
-        )
+        self.controller = {
+            "asi": lambda: SimulatedAsiAxes(dict(zip("XYZ", axes, strict=True))),
+            "zaber": lambda: SimulatedZaber(*axes),
+            "pi": lambda: SimulatedPi(self.z, ("1", "2", "3"), more=(self.x, self.y)),
+            "tmcl": lambda: SimulatedTmcl(self.x, more=(self.y, self.z)),
+        }[maker]()
         self.served = Served(self.controller)
         self._xy: TwoAxes | None = None
 
     def open(self, **changes: object) -> TwoAxes:
-        more = {"resolution_um": 0.05} if self.maker == "asi" else {"full_step_um": 3.2}
+        more: dict[str, float] = {"resolution_um": 0.05}
+        if self.maker in ("zaber", "tmcl"):
+            more = {"full_step_um": 3.2 if self.maker == "zaber" else 0.8}
         options = {"window_um": WINDOW, "poll_ms": 4, "settle_ms": 5, **more, **changes}
         stage = open_xy_stage(self.maker, {"port": self.served.port, **options})
         assert isinstance(stage, TwoAxes)
@@ -54,7 +59,7 @@ class Bench:
             pass
 
 
-@pytest.fixture(params=["asi", "zaber"])
+@pytest.fixture(params=["asi", "zaber", "pi", "tmcl"])
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     made = Bench(request.param)
     yield made
@@ -167,8 +172,12 @@ def test_the_line_is_one_and_closes_with_the_last_axis(bench: Bench) -> None:
 
 
 def test_what_fails_at_the_start_lets_the_line_go(bench: Bench) -> None:
-    with pytest.raises(StageRefused, match="WINDOW"):
-        bench.open(window_um=(1000.0, -5000.0, 9000.0, 9000.0))
+    if bench.maker == "tmcl":  # a module knows no limits of its own
+        with pytest.raises(StageRefused, match="CONFIG"):
+            bench.open(motors=(0, 9), poll_ms=-1)
+    else:
+        with pytest.raises(StageRefused, match="WINDOW"):
+            bench.open(window_um=(1000.0, -5000.0, 9000.0, 9000.0))
     assert here(bench.open()) == (pytest.approx(5000.0), pytest.approx(5000.0))
 
 
