@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import re
 
-from firmware_bridge.asi_server import FAILED, RANGE, UNITS_PER_MM, AsiRefusal, AsiServer
+from firmware_bridge.asi_server import (
+    FAILED,
+    MISSING,
+    NO_AXIS,
+    RANGE,
+    UNITS_PER_MM,
+    AsiRefusal,
+    AsiServer,
+)
 from simulator.controllers.axis import SimulatedAxis
 
 
@@ -23,8 +31,9 @@ class SimulatedAsi(AsiServer):
 
 
 class SimulatedAsiAxes:
-    """An MS-2000 with several axes by their letters, one command to one axis at a time: `/` is busy
-    while any moves, a halt stops all."""
+    """A Tiger with several axes by their letters: `/` is busy while any moves, a halt stops all. A
+    command may name several (`W X Y`, `M X=1 Y=2`): positions are told in the controller's order,
+    and where one axis cannot go none does."""
 
     def __init__(self, axes: dict[str, SimulatedAxis]) -> None:
         self.axes = axes
@@ -59,9 +68,45 @@ class SimulatedAsiAxes:
         if text in ("HALT", "\\") or line.endswith(b"\\"):
             answers = [server.receive(b"\\") for server in servers]
             return next((answer for answer in answers if answer != b":A\r\n"), answers[0])
-        named = re.match(r"\S+\s+([A-Z])", text)
-        server = self._servers.get(named[1]) if named else None
-        return (server or servers[0]).receive(line)
+        word, _, rest = text.partition(" ")
+        if word.lstrip("0123456789") in ("BU", "BUILD"):
+            return self._build()
+        named = re.findall(r"([A-Z])\s*(=\s*[-\d.]+|\?)?(?=\s|$)", rest)
+        if len(named) < 2:
+            server = self._servers.get(named[0][0]) if named else None
+            return (server or servers[0]).receive(line)
+        return self._several(word, [(letter, value.replace(" ", "")) for letter, value in named])
+
+    def _several(self, word: str, named: list[tuple[str, str]]) -> bytes:
+        if not {letter for letter, _ in named} <= self.axes.keys():
+            return f":N-{NO_AXIS}\r\n".encode()
+        if word in ("W", "WHERE"):  # in its own order, whatever was asked
+            named = [(letter, "") for letter in self.axes if (letter, "") in named]
+        if word in ("M", "MOVE"):
+            for letter, value in named:
+                axis, place = self.axes[letter], value.lstrip("=")
+                target_nm = round(float(place or "nan") * 1e6 / UNITS_PER_MM) if place else None
+                if target_nm is None or axis.blocked:
+                    return f":N-{MISSING if target_nm is None else FAILED}\r\n".encode()
+                if not axis.min_nm <= target_nm <= axis.max_nm:
+                    return f":N-{RANGE}\r\n".encode()
+        answers = [
+            self._servers[letter].receive(f"{word} {letter}{value}\r".encode())
+            for letter, value in named
+        ]
+        if word in ("M", "MOVE", "R", "MOVREL"):
+            return next((answer for answer in answers if answer != b":A\r\n"), answers[0])
+        told = [answer.decode().strip().removeprefix(":A").strip() for answer in answers]
+        return f":A {('' if word == 'RS' else ' ').join(told)}\r\n".encode()
+
+    def _build(self) -> bytes:
+        """What tigerasi reads to know its axes."""
+        count = len(self.axes)
+        fields = {"Motor Axes": list(self.axes), "Axis Types": ["x"] * count,
+                  "Axis Addr": ["1"] * count, "Hex Addr": ["31"] * count,
+                  "Axis Props": ["0"] * count}  # fmt: skip
+        lines = ["STD_XY", *(f"{name}: {' '.join(values)}" for name, values in fields.items())]
+        return ("\r".join(lines) + "\r\n").encode()
 
 
 class _Motor:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from tigerasi.tiger_controller import TigerController
 from zaber_motion.ascii import Connection
 
 from firmware_bridge.errors import StageRefused, StageUncertain
@@ -196,6 +197,30 @@ def test_each_axis_of_an_asi_asks_for_itself() -> None:
     assert b"/\r" in bytes(alone.served.heard)
     stage.close()
     alone.close()
+
+
+def test_a_public_asi_client_drives_several_axes_by_one_command() -> None:
+    """tigerasi, as for Z alone."""
+    x, y, z = (SimulatedAxis(speed_nm_s=FAST_NM_S) for _ in range(3))
+    with Served(SimulatedAsiAxes({"X": x, "Y": y, "Z": z})) as served:
+        client = TigerController(served.port)
+        assert client.ordered_axes == ["X", "Y", "Z"]
+        x.turn_knob(4_000_000)
+        assert client.get_position("y", "x") == {"X": 40_000.0, "Y": 50_000.0}
+        client.move_absolute(x=51_502, y=48_000)
+        assert (x.target_nm, y.target_nm, z.moves) == (5_150_200, 4_800_000, 0)
+        z.speed_nm_s = SLOW_NM_S
+        client.move_absolute(z=60_000)
+        while client.is_axis_moving("x") or client.is_axis_moving("y"):
+            pass
+        assert client.are_axes_moving("x", "z", "y") == {"X": False, "Z": True, "Y": False}
+        client.move_relative(x=-2, y=2)
+        with pytest.raises(SyntaxError, match="OUT_OF_RANGE"):
+            client.move_absolute(x=1_000, y=100_001)
+        assert (x.target_nm, y.target_nm) == (5_150_000, 4_800_200)  # neither went
+        with pytest.raises(SyntaxError, match="AXIS_PARAMETER"):
+            client.send("M X=1 Q=2\r")
+        client.ser.close()
 
 
 def test_zabers_client_drives_both_axes_of_the_simulated_zaber() -> None:
