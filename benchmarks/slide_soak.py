@@ -154,10 +154,10 @@ class SlideSoak:
         wanted = [round((line.start_um + n * line.pitch_um) * 1e3) for n in range(count)]
         exact = all(0 <= sign * (g - w) < 100 for g, w in zip(given, wanted, strict=False))
         self.faults["pulses lost or moved"] += int(len(given) != count or not exact)
-        told = self.xy.triggered()
+        pulses = self.xy.triggered()
         self.outcomes["pulses"] += len(given)
-        self.outcomes["pulses not told"] += len(given) - len({one.count for one in told})
-        self.faults["pulses told twice"] += len(told) - len({one.count for one in told})
+        self.outcomes["pulses not told"] += len(given) - len({one.count for one in pulses})
+        self.faults["pulses told twice"] += len(pulses) - len({one.count for one in pulses})
 
     def _stop(self) -> None:
         self.xy.stop()

@@ -58,8 +58,8 @@ class PlugIn:
 
 def plug_ins(group: str) -> tuple[PlugIn, ...]:
     """All that are installed, by name; nothing of them is imported."""
-    found = [_plug_in(entry) for entry in entry_points(group=group)]
-    return tuple(sorted(set(found), key=lambda each: (each.name, each.package, each.where)))
+    entries = [_plug_in(entry) for entry in entry_points(group=group)]
+    return tuple(sorted(set(entries), key=lambda each: (each.name, each.package, each.where)))
 
 
 def names(group: str) -> tuple[str, ...]:
@@ -69,11 +69,11 @@ def names(group: str) -> tuple[str, ...]:
 
 def find(group: str, name: str) -> PlugIn | None:
     """The one of that name; None when nobody brings it, PlugInBroken when two packages do."""
-    found = [each for each in plug_ins(group) if each.name == name]
-    if len(found) > 1:
-        both = " and ".join(str(each) for each in found)
+    matches = [each for each in plug_ins(group) if each.name == name]
+    if len(matches) > 1:
+        both = " and ".join(str(each) for each in matches)
         raise PlugInBroken(f"two packages bring {name!r}: {both}; uninstall one")
-    return found[0] if found else None
+    return matches[0] if matches else None
 
 
 def signature_faults(

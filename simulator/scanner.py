@@ -75,7 +75,7 @@ class Harm:
 
 
 class SlideCamera(Camera):
-    """Exposes when it is asked; `seen` is where it was when it did: (x, y, true z)."""
+    """Exposes when it is asked; `exposures` is where it was when it did: (x, y, true z)."""
 
     identity = "simulated"
 
@@ -83,7 +83,7 @@ class SlideCamera(Camera):
         self, slide: Slide, xy: SimulatedXYStage, z: SimulatedZStage, time: VirtualTime
     ) -> None:
         self.harm = Harm()
-        self.seen: list[tuple[float, float, float]] = []
+        self.exposures: list[tuple[float, float, float]] = []
         self._slide, self._xy, self._z, self._time = slide, xy, z, time
         self._id = 0
 
@@ -100,7 +100,7 @@ class SlideCamera(Camera):
             raise CameraStalled("simulated camera: the frame never came")
         at, z_um = self._xy.xy_at(middle), self._z.glass_um(middle)
         self._time.sleep(PERIOD_S)
-        self.seen.append((at.x_um, at.y_um, z_um))
+        self.exposures.append((at.x_um, at.y_um, z_um))
         pixels = self._slide.picture(at.x_um, at.y_um, z_um, middle / 1e9)
         return Frame(pixels, PixelFormat.RGB8, self._id, start, end)
 
@@ -144,8 +144,8 @@ class SimulatedScanner:
         now, sleep = self.time, self.time.sleep
         half_um = 1e3 * half_mm
         self.window = Box(-half_um, -half_um, half_um, half_um)
-        found = tuple(regions) or tuple(slide.regions())
-        place = _middle(found[0])
+        chosen = tuple(regions) or tuple(slide.regions())
+        place = _middle(chosen[0])
         self.xy = SimulatedXYStage((-half_um, -half_um, half_um, half_um), place, clock=now,
                                    sleep=sleep)  # fmt: skip
         focus_um = slide.focus_um(*place, now.seconds)
@@ -166,7 +166,7 @@ class SimulatedScanner:
             travel_z_um=min(middle_um + TRAVEL_UM, high_um),
             near_um=NEAR_UM,
             grid=grid_of(slide),
-            regions=found,
+            regions=chosen,
             pace=PACE,
             upright=True,
             sleep=sleep,

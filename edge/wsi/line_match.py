@@ -116,7 +116,7 @@ def _by_time(line: Line, kept: dict[int, Numbered]) -> dict[int, int] | None:
     slack_ns = line.period_ns // 2
     if any(2 * one.frame.time_uncertainty_ns >= line.period_ns for one in kept.values()):
         return None
-    found: dict[int, int] = {}
+    pairs: dict[int, int] = {}
     for counter in sorted(kept):
         frame = kept[counter].frame
         near = slack_ns - frame.time_uncertainty_ns
@@ -125,22 +125,22 @@ def _by_time(line: Line, kept: dict[int, Numbered]) -> dict[int, int] | None:
             for n, time_ns in times.items()
             if n < line.given and abs(frame.exposure_start_ns - line.delay_ns - time_ns) < near
         ]
-        if len(fits) != 1 or fits[0] in found:
+        if len(fits) != 1 or fits[0] in pairs:
             return None  # of no pulse, or of one that has its frame
-        found[fits[0]] = counter
-    for (n, counter), (later, its) in pairwise(sorted(found.items())):
+        pairs[fits[0]] = counter
+    for (n, counter), (later, its) in pairwise(sorted(pairs.items())):
         if not 0 < its - counter <= later - n:
             return None  # more exposures than pulses between the two, or out of order
-    if found and line.before is not None:
-        n, counter = min(found.items())
+    if pairs and line.before is not None:
+        n, counter = min(pairs.items())
         if counter - line.before - 1 > n:
             return None  # exposed before the first pulse
-    return found | _overflowed(line, found)
+    return pairs | _overflowed(line, pairs)
 
 
-def _overflowed(line: Line, found: dict[int, int]) -> dict[int, int]:
+def _overflowed(line: Line, pairs: dict[int, int]) -> dict[int, int]:
     """Frames without room have no time, and their counter tells the field while it fits."""
-    shifts = {counter - n for n, counter in found.items()}
+    shifts = {counter - n for n, counter in pairs.items()}
     if len(shifts) != 1:
         return {}
     (first,) = shifts

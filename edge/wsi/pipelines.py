@@ -66,7 +66,7 @@ class Looked:
     `walked`: this was its visit; a key point's comes later."""
 
     field: Field
-    seen: Seen
+    reading: Seen
     walked: bool = True
 
 
@@ -80,7 +80,7 @@ class Taken:
     answer: Answer
     z_um: float | None
     expected: Expected
-    seen: Seen | None
+    reading: Seen | None
     tries: int
     why: Refusal | None = None
     late: bool = False
@@ -204,16 +204,16 @@ class OneStep:
             expected = focus_map.at(field.x_um, field.y_um)
             to_um, tries, then = _height(expected, z_um), 1, walk.after(field.id)
             likely_blank = not field.content > 0
-            seen = look = eye.one_shot(field, to_um, then if likely_blank else None)
+            reading = look = eye.one_shot(field, to_um, then if likely_blank else None)
             if look.focus_um is None and look.patches:
-                seen = look = eye.one_shot(field, to_um)
+                reading = look = eye.one_shot(field, to_um)
                 tries += 1
             while self._off(look) and tries < MOST_TRIES and look.focus_um is not None:
                 tries += 1
                 look = eye.one_shot(field, look.focus_um, then)
-                seen = look if look.focus_um is not None else seen
-            z_um = _add(focus_map, field, seen, z_um)
-            answer = walk.visited(field.id, seen.patches, seen.toward)
+                reading = look if look.focus_um is not None else reading
+            z_um = _add(focus_map, field, reading, z_um)
+            answer = walk.visited(field.id, reading.patches, reading.toward)
             blank = answer is Answer.BLANK
             taken = Taken(
                 field, answer, None if blank else look.z_um, expected, look, tries, _why(expected)

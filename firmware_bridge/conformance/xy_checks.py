@@ -145,9 +145,9 @@ def xy_handshake(host: ConformanceHost) -> None:
     for changes in outside:
         ack = slide.say(replace(usual, **changes))
         need(ack.result == m.Reason.WINDOW, f"{changes} was taken")
-        told = (ack.x_min_nm, ack.x_max_nm, ack.y_min_nm, ack.y_max_nm)
-        need(told == (usual.x_min_nm, usual.x_max_nm, usual.y_min_nm, usual.y_max_nm),
-             f"a refused window changed the one in force: {told}")  # fmt: skip
+        window = (ack.x_min_nm, ack.x_max_nm, ack.y_min_nm, ack.y_max_nm)
+        need(window == (usual.x_min_nm, usual.x_max_nm, usual.y_min_nm, usual.y_max_nm),
+             f"a refused window changed the one in force: {window}")  # fmt: skip
 
 
 def xy_move(host: ConformanceHost) -> None:
@@ -224,10 +224,10 @@ def pulses(host: ConformanceHost) -> None:
         move = slide.a_move(last + sign * slide.step, slide.y0)
         need(slide.arm(move.move_id, start, sign * pitch) == m.Reason.OK, "not armed")
         need(isinstance(slide.ask(move), xy.XyAccepted), "the line was refused")
-        done, told = slide.done()
+        done, reported = slide.done()
         need(done.pulses == _PULSES, f"{done.pulses} pulses instead of {_PULSES}")
-        need([one.count for one in told] == list(range(_PULSES)), f"counts of {told}")
-        for n, one in enumerate(told):
+        need([one.count for one in reported] == list(range(_PULSES)), f"counts of {reported}")
+        for n, one in enumerate(reported):
             past = sign * (one.position_nm - start) - n * pitch
             need(0 <= past < slide.step, f"pulse {n} is {past} nm past its place")
         need(slide.arm(move.move_id, start, sign * pitch) == m.Reason.OK, "a copy is not answered")
@@ -250,9 +250,9 @@ def pulses_off_the_way(host: ConformanceHost) -> None:
     slide.arm(move.move_id, slide.x0 + slide.step, slow, far // slow - 1)
     slide.ask(move)
     host.ask(m.Stop(host.session), m.Stopping)
-    done, told = slide.done()
+    done, reported = slide.done()
     need(done.pulses <= 2, f"{done.pulses} pulses of a line that was stopped at once")
-    need(len(told) <= done.pulses, "more pulses told than given")
+    need(len(reported) <= done.pulses, "more pulses told than given")
     host.ask(m.Clear(host.session, host.status().latch_count), m.Cleared)
     slide.clear(slide.status().latch_count)
     slide.home()

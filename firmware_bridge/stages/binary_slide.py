@@ -86,10 +86,10 @@ class BinarySlide(XYStage):
         if ack.result != m.Reason.OK:
             limits = (ack.hard_x_min_nm, ack.hard_y_min_nm, ack.hard_x_max_nm, ack.hard_y_max_nm)
             raise StageRefused(m.Reason(ack.result).name, f"hard limits of X and Y {limits} nm")
-        told = [ack.x_min_nm, ack.y_min_nm, ack.x_max_nm, ack.y_max_nm]
-        if told != self._window_nm or ack.settle_ms != self._settle_ms:
-            raise ProtocolError(f"the firmware applied {told} nm, settling {ack.settle_ms} ms")
-        self.x_min_um, self.y_min_um, self.x_max_um, self.y_max_um = (v / 1e3 for v in told)
+        window = [ack.x_min_nm, ack.y_min_nm, ack.x_max_nm, ack.y_max_nm]
+        if window != self._window_nm or ack.settle_ms != self._settle_ms:
+            raise ProtocolError(f"the firmware applied {window} nm, settling {ack.settle_ms} ms")
+        self.x_min_um, self.y_min_um, self.x_max_um, self.y_max_um = (v / 1e3 for v in window)
         self.resolution_um = ack.nm_per_step / 1e3
         self.speed_um_s = ack.speed_nm_s / 1e3
         self.acceleration_um_s2 = float(ack.accel_um_s2)
@@ -163,14 +163,14 @@ class BinarySlide(XYStage):
         if time_ns > time.monotonic_ns():
             raise StageRefused("no-history", "that moment is still to come")
         self._newest()
-        found: list[XYAt] = []
+        places: list[XYAt] = []
 
         def covered() -> bool:
             us, width_us = self._client.clock.firmware_us(time_ns)
             at = self._history.at(us, width_us, self._awaited_id)
             if at is not None:
                 (x, y), half_nm = at
-                found.append(XYAt(x / 1e3, y / 1e3, half_nm / 1e3 + self.resolution_um / 2))
+                places.append(XYAt(x / 1e3, y / 1e3, half_nm / 1e3 + self.resolution_um / 2))
             return at is not None
 
         try:
@@ -179,4 +179,4 @@ class BinarySlide(XYStage):
             if isinstance(late, LinkLost):
                 raise
             raise StageRefused("no-history", "XY_STATUS does not cover that moment") from late
-        return found[-1]
+        return places[-1]

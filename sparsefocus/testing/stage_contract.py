@@ -66,9 +66,9 @@ class StageContract(Contract):
             home = self._at_rest(stage).z_um
             sent_ns = self.clock()
             stage.move_to(home + self.step_um, home)
-            seen: list[StageStatus] = []
-            self.wait_until("a move ends", lambda: self._rests(stage, seen))
-            status = seen[-1]
+            reports: list[StageStatus] = []
+            self.wait_until("a move ends", lambda: self._rests(stage, reports))
+            status = reports[-1]
             assert status.settled_ns is not None
             check(not status.moving, "settled, and moving")
             check(
@@ -196,10 +196,10 @@ class StageContract(Contract):
         )
 
     @staticmethod
-    def _rests(stage: Stage, seen: list[StageStatus]) -> bool:
+    def _rests(stage: Stage, reports: list[StageStatus]) -> bool:
         """Whether it rests, and by which status."""
-        seen.append(stage.status())
-        return seen[-1].settled_ns is not None
+        reports.append(stage.status())
+        return reports[-1].settled_ns is not None
 
     def _at_rest(self, stage: Stage) -> StageStatus:
         self.wait_until("at rest", lambda: stage.status().settled_ns is not None)

@@ -39,7 +39,7 @@ def test_a_lost_acknowledgement_does_not_move_twice(
     rule = Nth(ACCEPTED, drop, 1, 2)
     line.to_host = rule
     stage.move_to(5001, 5000)
-    assert rule.seen == 3
+    assert rule.count == 3
     assert stage.wait(30.0).z_um == 5001
     assert moves_made(trace) == 1
 

@@ -24,10 +24,10 @@ class Lines:
     def __init__(self, files: Sequence[Path]) -> None:
         root = Path(__file__).parents[2]
         self._names = {str(f): f.relative_to(root).as_posix() for f in files}
-        self.seen: set[tuple[str, int]] = set()
+        self.lines: set[tuple[str, int]] = set()
 
     def __enter__(self) -> None:
-        self.seen = set()
+        self.lines = set()
         threading.settrace(self._call)
         sys.settrace(self._call)
 
@@ -39,7 +39,7 @@ class Lines:
         file = self._names.get(frame.f_code.co_filename)
         if file is None:
             return None
-        view = self.seen
+        view = self.lines
         view.add((file, frame.f_lineno))
 
         def line(frame: types.FrameType, event: str, argument: Any) -> Any:

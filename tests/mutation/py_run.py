@@ -104,7 +104,7 @@ def _facts(question: Question, watched: Lines) -> tuple[float, list[Line]]:
     if cost_s <= LONG_S:
         with watched:
             question.ask()
-    return cost_s, sorted(watched.seen)
+    return cost_s, sorted(watched.lines)
 
 
 def quickest(file: str, questions: Iterable[Question]) -> list[Question]:

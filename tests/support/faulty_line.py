@@ -26,13 +26,13 @@ class Nth:
 
     def __init__(self, kind: int, treat: Callable[[bytes], list[bytes]], *which: int) -> None:
         self._kind, self._treat, self._which = kind, treat, which
-        self.seen = 0
+        self.count = 0
 
     def __call__(self, wire: bytes, frame: Frame | None) -> list[bytes]:
         if frame is None or frame.kind != self._kind:
             return [wire]
-        self.seen += 1
-        return self._treat(wire) if not self._which or self.seen in self._which else [wire]
+        self.count += 1
+        return self._treat(wire) if not self._which or self.count in self._which else [wire]
 
 
 def drop(wire: bytes) -> list[bytes]:
@@ -61,14 +61,14 @@ class Reorder:
     def __init__(self, kind: int) -> None:
         self._kind = kind
         self._kept: bytes | None = None
-        self.seen = 0
+        self.count = 0
 
     def __call__(self, wire: bytes, frame: Frame | None) -> list[bytes]:
         if self._kept is not None:
             kept, self._kept = self._kept, None
             return [wire, kept]
-        if self.seen == 0 and frame is not None and frame.kind == self._kind:
-            self.seen, self._kept = 1, wire
+        if self.count == 0 and frame is not None and frame.kind == self._kind:
+            self.count, self._kept = 1, wire
             return []
         return [wire]
 

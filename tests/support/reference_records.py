@@ -214,8 +214,8 @@ def of_no_machine(made: Path, name: str) -> Path:
     models.update({net: plain(Path(f"{net}.json")) for net in ("rin", "dpn")})
     (FOLDER / f"{name}.mcap").unlink(missing_ok=True)
     file = RecordFile(FOLDER, name, session)
-    for said in reader:
-        file.add(said.topic, said.time_ns, said.data)
+    for message in reader:
+        file.add(message.topic, message.time_ns, message.data)
     file.finish()
     target = FOLDER / f"{name}.mcap"
     target.chmod(0o644)

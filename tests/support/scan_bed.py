@@ -50,7 +50,7 @@ class PlainSlide:
 @dataclass
 class TableNets:
     """A Measurer that knows the truth: reads it with an error of `sd_um`, answers `answered` of
-    all; `seen` is the camera's list of places."""
+    all; `exposures` is the camera's list of places."""
 
     slide: PlainSlide
     sd_um: float = 0.0
@@ -58,10 +58,10 @@ class TableNets:
     seed: int = 0
 
     def __post_init__(self):
-        self.seen, self._rng = [], np.random.default_rng(self.seed)
+        self.exposures, self._rng = [], np.random.default_rng(self.seed)
 
     def measure(self, frame, lap):
-        x_um, y_um, z_um = self.seen[-1]
+        x_um, y_um, z_um = self.exposures[-1]
         focus_um = self.slide.focus_um(x_um, y_um, 0.0)
         start, mid = frame.exposure_start_ns, frame.exposure_mid_ns
         scores = np.full((9, 9), 0.0 if focus_um is None else 1.0, np.float32)
@@ -89,5 +89,5 @@ def bed(slide=None, nets=None, **more) -> SimulatedScanner:
     slide = slide or PlainSlide()
     nets = nets or TableNets(slide)
     scanner = SimulatedScanner(read_config(NOMINAL), slide, nets, **more)
-    nets.seen = scanner.camera.seen
+    nets.exposures = scanner.camera.exposures
     return scanner

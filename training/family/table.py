@@ -70,14 +70,14 @@ def cell(row: Row, group: str, frames: Sequence[FrameResult]) -> Cell:
     unit = row.unit
     known = [f for f in frames if f.error_um is not None]
     true = _column(known, lambda f: f.true_um)
-    told = _column(known, lambda f: f.found_um)
+    readings = _column(known, lambda f: f.found_um)
     half = _column(known, lambda f: f.interval_um)
-    size = np.abs(told - true)
+    size = np.abs(readings - true)
     held = np.array([f.decision == "HOLD" for f in known], bool)
     wrong = (size > WRONG_UNITS * unit) & (size > WRONG_INTERVALS * half) & ~held
     clear = np.abs(true) > CLEAR_UNITS * unit
     unknown = ReadingScale(unit=unit).summary
-    wide = np.array([unknown.interval_um(d, h) for d, h in zip(told, half, strict=True)])
+    wide = np.array([unknown.interval_um(d, h) for d, h in zip(readings, half, strict=True)])
     after, inside = after_one_move(row, known)
     alarms = [bool(f.shift_alarm) for f in frames if f.shift_alarm is not None]
     scores = _column(known, lambda f: 0.0 if f.shift is None else f.shift)
@@ -91,11 +91,11 @@ def cell(row: Row, group: str, frames: Sequence[FrameResult]) -> Cell:
         mean_nominal=_mean(size / unit),
         median_nominal=float(np.median(size)) / unit if len(size) else None,
         mean_depths=_mean(size / row.objective.depth_of_field_um),
-        direction=_mean(true[clear] * told[clear] > 0),
+        direction=_mean(true[clear] * readings[clear] > 0),
         coverage=_mean(size <= half),
         interval_scale=_mean(size <= wide),
         wrong=_mean(wrong),
-        slope=_slope(true[clear], told[clear]),
+        slope=_slope(true[clear], readings[clear]),
         after_move=_mean(np.array(after)),
         after_coverage=_mean(np.array(inside)),
         alarms=_mean(np.array(alarms, float)),
@@ -153,6 +153,6 @@ def _mean(values: Any) -> float | None:
     return float(np.mean(values)) if len(values) else None
 
 
-def _slope(true: Any, told: Any) -> float | None:
+def _slope(true: Any, read: Any) -> float | None:
     """um told for each um, robustly: the median of the ratios."""
-    return float(np.median(told / true)) if len(true) else None
+    return float(np.median(read / true)) if len(true) else None

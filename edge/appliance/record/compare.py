@@ -22,15 +22,15 @@ def first_difference(
             if key not in then or key not in now:
                 return f"{where}.{key}".lstrip("."), shown(then.get(key)), shown(now.get(key))
             here = f"{where}.{key}" if key != "v" else where
-            found = first_difference(then[key], now[key], here, tolerance)
-            if found is not None:
-                return found
+            difference = first_difference(then[key], now[key], here, tolerance)
+            if difference is not None:
+                return difference
         return None
     if isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
         for at, pair in enumerate(zip(then, now, strict=True)):
-            found = first_difference(*pair, f"{where}[{at}]", tolerance)
-            if found is not None:
-                return found
+            difference = first_difference(*pair, f"{where}[{at}]", tolerance)
+            if difference is not None:
+                return difference
         return None
     return None if same(then, now, tolerance) else (where.lstrip("."), shown(then), shown(now))
 

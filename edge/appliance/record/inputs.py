@@ -31,8 +31,8 @@ def heard(sensor: Measurer, hear: Hear) -> Measurer | None:
         return None if inner is None else replace(sensor, inner=inner)
     if not isinstance(sensor, CpuMeasurer):
         return None
-    seen = _Seen(sensor.preprocess, hear)
-    return replace(sensor, preprocess=seen, defocus=sensor.defocus.through(seen))
+    listening = _Seen(sensor.preprocess, hear)
+    return replace(sensor, preprocess=listening, defocus=sensor.defocus.through(listening))
 
 
 class _Seen(Preprocessor):

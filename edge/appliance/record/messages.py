@@ -63,11 +63,11 @@ def as_bytes(table: dict[str, Any]) -> bytes:
     return json.dumps(table, allow_nan=False, separators=(",", ":")).encode()
 
 
-def pieces(said: dict[str, Any], pixels: npt.NDArray[np.uint8]) -> Iterator[bytes]:
+def pieces(header: dict[str, Any], pixels: npt.NDArray[np.uint8]) -> Iterator[bytes]:
     """A picture as messages, each with what is said of it."""
     flat = pixels.reshape(-1)
     for first in range(0, flat.size, PIECE_BYTES):
-        head = json.dumps({**said, "at": first}).encode()
+        head = json.dumps({**header, "at": first}).encode()
         yield _LENGTH.pack(len(head)) + head + flat[first : first + PIECE_BYTES].tobytes()
 
 
@@ -86,10 +86,10 @@ class Pieces:
         """A piece; ConfigError for what is none."""
         try:
             (length,) = _LENGTH.unpack_from(data)
-            said = json.loads(data[_LENGTH.size : _LENGTH.size + length])
+            header = json.loads(data[_LENGTH.size : _LENGTH.size + length])
             piece = np.frombuffer(data, np.uint8, offset=_LENGTH.size + length)
-            shape, at = tuple(said["shape"]), int(said["at"])
-            size, key = int(np.prod(shape)), (int(said["id"]), str(said.get("what", PIXELS)))
+            shape, at = tuple(header["shape"]), int(header["at"])
+            size, key = int(np.prod(shape)), (int(header["id"]), str(header.get("what", PIXELS)))
             if not (0 < size <= MOST_PIXELS and 0 <= at <= size - piece.size):
                 raise ValueError(f"a piece of {piece.size} bytes at {at} of {size}")
             if at == 0:
@@ -104,9 +104,9 @@ class Pieces:
             raise ConfigError(f"the record holds a broken picture: {error}") from error
 
 
-def frame_of(said: dict[str, Any], pixels: npt.NDArray[np.uint8]) -> Frame:
+def frame_of(header: dict[str, Any], pixels: npt.NDArray[np.uint8]) -> Frame:
     """The frame of which this was said (edge.appliance.record.doors.said_of)."""
     return Frame(
-        pixels, PixelFormat(said["format"]), said["id"], said["start_ns"], said["end_ns"],
-        said["uncertainty_ns"],
+        pixels, PixelFormat(header["format"]), header["id"], header["start_ns"], header["end_ns"],
+        header["uncertainty_ns"],
     )  # fmt: skip

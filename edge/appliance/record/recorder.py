@@ -115,8 +115,8 @@ class Recorder:
         self._put += 1
         urgent = outcome.decision is Decision.SHUTDOWN
         state = self._rig.state.value.value
-        said = number, self._new_field, notes, outcome, state
-        self._queue.put(("frame", self._clock(), urgent, *said))
+        event = number, self._new_field, notes, outcome, state
+        self._queue.put(("frame", self._clock(), urgent, *event))
         if self._ring is not None and self._is_event(outcome):
             self._ring.keep()
 
@@ -130,9 +130,9 @@ class Recorder:
     def _input(self, frame: Frame, name: str, pixels: npt.NDArray[np.uint8]) -> None:
         """From the loop's thread, within a step: what a network is shown."""
         if self.doors.tape.mine:
-            said = {"id": frame.frame_id, "what": name, "shape": list(pixels.shape),
+            header = {"id": frame.frame_id, "what": name, "shape": list(pixels.shape),
                     "end_ns": frame.exposure_end_ns}  # fmt: skip
-            self._picture(Picture(said, pixels), "/inputs")
+            self._picture(Picture(header, pixels), "/inputs")
 
     def _picture(self, picture: Picture, topic: str = "/pixels") -> None:
         """A picture to be written, if there is room for it to wait; from one thread only."""
@@ -159,12 +159,12 @@ class Recorder:
         writer = self._writer
         while True:
             try:
-                kind, *said = self._queue.get(timeout=FLUSH_S)
+                kind, *event = self._queue.get(timeout=FLUSH_S)
             except Empty:
                 writer.idle()
                 continue
             try:
-                getattr(writer, kind)(*said)
+                getattr(writer, kind)(*event)
             except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the loop goes on
                 writer.give_up(error)
             if kind == "end":
@@ -172,4 +172,4 @@ class Recorder:
             if kind == "frame":
                 self._taken += 1
             elif kind == "picture":
-                self._taken_bytes += said[1].pixels.nbytes
+                self._taken_bytes += event[1].pixels.nbytes

@@ -109,12 +109,12 @@ def _networks(
 def _run(reader: RecordReader, config: Config, doors: ReplayDoors, replayed: Replayed) -> None:
     rig: Rig | None = None
     number = -1
-    for said in reader:
-        if said.topic == "/state":
-            held = said.table()
+    for message in reader:
+        if message.topic == "/state":
+            held = message.table()
             rig, number = _rig_at(config, doors, held), held["n"] - 1
-        elif said.topic == "/frame":
-            table = said.table()
+        elif message.topic == "/frame":
+            table = message.table()
             if rig is None or table["n"] != number + 1:
                 rig = None  # what came between is not known: until the next state
                 replayed.passed_over += 1
@@ -132,7 +132,7 @@ def _run(reader: RecordReader, config: Config, doors: ReplayDoors, replayed: Rep
 
 def _again(rig: Rig, doors: ReplayDoors, table: Mapping[str, Any]) -> Difference | None:
     """One frame."""
-    said: dict[str, Any] = next(
+    message: dict[str, Any] = next(
         (note[1] for note in table["notes"] if note[0] == FRAME and note[1]), {}
     )
     try:
@@ -140,16 +140,16 @@ def _again(rig: Rig, doors: ReplayDoors, table: Mapping[str, Any]) -> Difference
             rig.controller.new_field()
         doors.begin(table["notes"])
         outcome = step(rig)
-        found = first_difference(table["outcome"], outcome_table(outcome), "", doors.tolerance)
-        if found is not None:
-            return Difference(table["n"], said.get("id"), *found)
+        difference = first_difference(table["outcome"], outcome_table(outcome), "", doors.tolerance)
+        if difference is not None:
+            return Difference(table["n"], message.get("id"), *difference)
         doors.end()
     except Differs as differs:
         what = differs.field, differs.recorded, differs.now
-        return Difference(table["n"], said.get("id"), *what)
+        return Difference(table["n"], message.get("id"), *what)
     state = rig.state.value.value
     if state != table["state"]:
-        return Difference(table["n"], said.get("id"), "state", table["state"], state)
+        return Difference(table["n"], message.get("id"), "state", table["state"], state)
     return None
 
 
@@ -182,7 +182,7 @@ def _config(session: Mapping[str, Any], path: Path) -> Config:
 
 def _pieces(path: Path, topic: str) -> Pieces:
     pieces = Pieces()
-    for said in RecordReader(path):
-        if said.topic == topic:
-            pieces.take(said.data)
+    for message in RecordReader(path):
+        if message.topic == topic:
+            pieces.take(message.data)
     return pieces

@@ -101,10 +101,10 @@ class _Camera(Camera):
         self._doors = doors
 
     def next(self, timeout_s: float) -> Frame:
-        _, said, error = self._doors.take(FRAME)
+        _, header, error = self._doors.take(FRAME)
         if error is not None:
             raise error_again(error)
-        return frame_of(said, NO_PIXELS)
+        return frame_of(header, NO_PIXELS)
 
     def close(self) -> None:
         """There is none."""
@@ -119,13 +119,13 @@ class _Stage(Stage):
         self.resolution_um = limits["resolution_um"]
 
     def _asked(self, name: str, *words: float) -> Any:
-        _, then, said, answer, error = self._doors.take(STAGE, name, *words)
+        _, then, recorded, answer, error = self._doors.take(STAGE, name, *words)
         now = [plain(each) for each in words]
-        alike = len(said) == len(now) and all(
-            same(*pair, self._doors.tolerance) for pair in zip(said, now, strict=True)
+        alike = len(recorded) == len(now) and all(
+            same(*pair, self._doors.tolerance) for pair in zip(recorded, now, strict=True)
         )
         if then != name or not alike:
-            raise Differs("stage", call_of(then, said), call_of(name, now))
+            raise Differs("stage", call_of(then, recorded), call_of(name, now))
         if error is not None:
             raise error_again(error)
         return value_of(answer)
@@ -181,9 +181,9 @@ class _Sensor:
         if now is not None and self._again is not None:
             for name in self._again.fields:
                 new = plain(getattr(now, name))
-                found = first_difference(recorded[name], new, name, doors.tolerance)
-                if found is not None:
-                    raise Differs(*found)
+                difference = first_difference(recorded[name], new, name, doors.tolerance)
+                if difference is not None:
+                    raise Differs(*difference)
             doors.measured += 1
         doors.clocks = iter(clocks)
         done = 0

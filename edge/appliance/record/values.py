@@ -166,25 +166,25 @@ def state_of(value: Any) -> Any:
     return _held(value, {})
 
 
-def _held(value: Any, seen: dict[int, int]) -> Any:
+def _held(value: Any, visited: dict[int, int]) -> Any:
     if type(value).__name__ in OF_THE_CONFIG:
         return KEPT
     if isinstance(value, (Counter, set, deque)):
         items = value.items() if isinstance(value, Counter) else value
-        return {MARK: type(value).__name__, "v": [_held(each, seen) for each in items]}
+        return {MARK: type(value).__name__, "v": [_held(each, visited) for each in items]}
     if isinstance(value, tuple):
-        return {MARK: "tuple", "v": [_held(each, seen) for each in value]}
+        return {MARK: "tuple", "v": [_held(each, visited) for each in value]}
     if isinstance(value, Mapping):
-        return {MARK: "table", "v": [[plain(k), _held(v, seen)] for k, v in value.items()]}
+        return {MARK: "table", "v": [[plain(k), _held(v, visited)] for k, v in value.items()]}
     if _is_frozen(value) or not _is_ours(value):
         try:
             return plain(value)
         except TypeError:
             return KEPT
-    if id(value) in seen:
-        return {MARK: "same", "v": seen[id(value)]}
-    number = seen[id(value)] = len(seen)
-    held = {key: _held(each, seen) for key, each in _attributes(value).items()}
+    if id(value) in visited:
+        return {MARK: "same", "v": visited[id(value)]}
+    number = visited[id(value)] = len(visited)
+    held = {key: _held(each, visited) for key, each in _attributes(value).items()}
     return {MARK: type(value).__name__, "#": number, "has": held}
 
 

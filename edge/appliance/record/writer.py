@@ -52,9 +52,9 @@ class RecordWriter:
         """Written so far."""
         return self._past_bytes + (self._file.size if self._file else 0)
 
-    def session(self, said: Mapping[str, Any]) -> None:
+    def session(self, facts: Mapping[str, Any]) -> None:
         """What every file says first."""
-        self._session = dict(said)
+        self._session = dict(facts)
 
     def state(self, time_ns: int, held: Mapping[str, Any], rotate: bool) -> None:
         """The loop's state, from which on a replay can begin: a new file where one is due."""
@@ -106,9 +106,9 @@ class RecordWriter:
         keep_within(self._folder, self._quota - self._segment_bytes)
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         name = f"{stamp}-{self._session.get('id', '')}-{self._segment:05d}"
-        said = {**self._session, "segment": self._segment}
+        facts = {**self._session, "segment": self._segment}
         self._segment += 1
-        self._file = RecordFile(self._folder, name, said, self._compressed)
+        self._file = RecordFile(self._folder, name, facts, self._compressed)
         self.files += 1
         self._flushed = self._clock()
         if self.refused:

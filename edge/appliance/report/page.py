@@ -61,8 +61,8 @@ def _worth(session: SessionRecord) -> dict[str, str]:
     last = scales[-1]
     words = "known" if last.known else "not known yet: one factor is wrong with another iris"
     jumps = f", it jumped {last.jumps} times" if last.jumps else ""
-    told = f"{last.value:.2f} read per µm, ±{100 * last.interval:.0f} % ({words}{jumps})"
-    return {"What a reading is worth": told}
+    value = f"{last.value:.2f} read per µm, ±{100 * last.interval:.0f} % ({words}{jumps})"
+    return {"What a reading is worth": value}
 
 
 def verdict(session: SessionRecord) -> tuple[str, str]:

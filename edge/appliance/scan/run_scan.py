@@ -29,7 +29,7 @@ class KeepingEye(Eye, Protocol):
 @dataclass(slots=True)
 class Scan:
     """What a scan is made of. `encode`: a frame as the bytes of a file; `half_depth_um`: of the
-    depth of field; `told`: called with each record; `clock`: ns."""
+    depth of field; `report`: called with each record; `clock`: ns."""
 
     folder: ScanFolder
     pipeline: Pipeline
@@ -37,7 +37,7 @@ class Scan:
     focus_map: FocusMap
     half_depth_um: float
     encode: Callable[[Kept], bytes]
-    told: Callable[[FieldRecord], None] = lambda record: None
+    report: Callable[[FieldRecord], None] = lambda record: None
     clock: Callable[[], int] = lambda: 0
 
     def run(self) -> None:
@@ -73,31 +73,31 @@ class Scan:
             before = self.folder.records[field_id]
             field = self.folder.walk.plan.by_id[field_id]
             if before.z_um is not None:
-                seen = self.eye.one_shot(field, before.z_um)
+                reading = self.eye.one_shot(field, before.z_um)
                 answer = answer_of(before.patches)
-                self._keep(field, seen, answer, before.grade, tries=before.tries + 1)
+                self._keep(field, reading, answer, before.grade, tries=before.tries + 1)
 
     def _looked(self, event: Looked) -> None:
-        seen, blank = event.seen, answer_of(event.seen.patches) is Answer.BLANK
+        reading, blank = event.reading, answer_of(event.reading.patches) is Answer.BLANK
         if event.walked and blank:
-            self._keep(event.field, seen, Answer.BLANK)
+            self._keep(event.field, reading, Answer.BLANK)
         else:
-            patches = seen.patches if event.walked else None
-            record = _record(event.field, seen, patches, LOOKED, 1)
+            patches = reading.patches if event.walked else None
+            record = _record(event.field, reading, patches, LOOKED, 1)
             self.folder.record(record)
-            self.told(record)
+            self.report(record)
 
     def _taken(self, event: Taken) -> None:
         before = self.folder.records.get(event.field.id)
         if before is not None and before.grade != LOOKED and not event.late:
             return  # blank at the first look, and kept then
-        self._keep(event.field, event.seen, event.answer, tries=event.tries, late=event.late,
+        self._keep(event.field, event.reading, event.answer, tries=event.tries, late=event.late,
                    patches=before.patches if before is not None else None)  # fmt: skip
 
     def _keep(
         self,
         field: Field,
-        seen: Seen | None,
+        reading: Seen | None,
         answer: Answer,
         grade: str | None = None,
         tries: int = 1,
@@ -108,29 +108,29 @@ class Scan:
         kept = self.eye.kept
         if kept is None or kept.field.id != field.id:
             raise ValueError(f"the frame of field {field.id} was not kept")
-        if seen is not None and seen.patches is not None:
-            patches = seen.patches
-        seen = seen or Seen(patches, None, math.inf, kept.frame.exposure_mid_ns, kept.z_um)
-        record = _record(field, seen, patches, grade or "", tries, kept)
+        if reading is not None and reading.patches is not None:
+            patches = reading.patches
+        reading = reading or Seen(patches, None, math.inf, kept.frame.exposure_mid_ns, kept.z_um)
+        record = _record(field, reading, patches, grade or "", tries, kept)
         if grade is None:
-            found = grade_of(answer, record.defocus_um, record.interval_um, self.half_depth_um)
-            record = replace(record, grade=found.value)
+            judged = grade_of(answer, record.defocus_um, record.interval_um, self.half_depth_um)
+            record = replace(record, grade=judged.value)
         self.folder.record(record, self.encode(kept), late=late)
-        self.told(self.folder.records[field.id])
+        self.report(self.folder.records[field.id])
 
 
 def _record(
     field: Field,
-    seen: Seen,
+    reading: Seen,
     patches: int | None,
     grade: str,
     tries: int,
     kept: Kept | None = None,
 ) -> FieldRecord:
     """Of a look, or of a kept frame: `defocus_um` is how far above that its focus lies."""
-    z_um = seen.z_um if kept is None else kept.z_um
+    z_um = reading.z_um if kept is None else kept.z_um
     offset_um = 0.0 if kept is None else kept.offset_um
-    defocus_um = None if seen.focus_um is None else seen.focus_um - (z_um - offset_um)
+    defocus_um = None if reading.focus_um is None else reading.focus_um - (z_um - offset_um)
     if defocus_um is not None and not math.isfinite(defocus_um):
         defocus_um = None
     frame = None if kept is None else kept.frame
@@ -142,12 +142,12 @@ def _record(
         patches=patches,
         grade=grade,
         defocus_um=defocus_um,
-        interval_um=None if defocus_um is None else seen.interval_um,
-        exposure_start_ns=seen.time_ns if frame is None else frame.exposure_start_ns,
-        exposure_end_ns=seen.time_ns if frame is None else frame.exposure_end_ns,
+        interval_um=None if defocus_um is None else reading.interval_um,
+        exposure_start_ns=reading.time_ns if frame is None else frame.exposure_start_ns,
+        exposure_end_ns=reading.time_ns if frame is None else frame.exposure_end_ns,
         frame_id=None if frame is None else frame.frame_id,
         tries=tries,
-        toward=text_of(seen.toward),
+        toward=text_of(reading.toward),
         offset_um=offset_um,
     )
 

@@ -150,13 +150,13 @@ def _scan(
     offsets = RegionOf(scanner.regions)
     eye = scanner.eye(lambda: folder.walk.plan, offsets.offset_um)
     pace = scanner.pace
-    begin_s, told = rig.clock() / 1e9, Told(folder, options.quiet, rig.clock, pace)
+    begin_s, report = rig.clock() / 1e9, Told(folder, options.quiet, rig.clock, pace)
     if not options.quiet:
         left_s = math.fsum(pace.steps_s(folder.walk.plan)[folder.walk.done :])
         tell(f"scan: {folder.walk.left} fields to come, about {left_s:.0f} s")
     half_um = rig.config.objective.half_depth_um
     pipeline = pipeline_of(options, rig.stage.status().z_um)
-    scan = Scan(folder, pipeline, eye, focus_map, half_um, encode, told, rig.clock)
+    scan = Scan(folder, pipeline, eye, focus_map, half_um, encode, report, rig.clock)
 
     def stop(name: str) -> None:
         rig.halt(BY + name)

@@ -90,12 +90,12 @@ def test_a_pulse_that_the_camera_did_not_take_shifts_its_counter_and_no_field() 
 def test_copies_and_late_frames(uncertainty_ns: int) -> None:
     line = a_line(uncertainty_ns=uncertainty_ns)
     frames = [*line.frames[1:4], line.frames[2], line.frames[0], *line.frames[4:], line.frames[7]]
-    told = match(replace(line, frames=frames))
+    matched = match(replace(line, frames=frames))
     assert shown(replace(line, frames=frames)) == list(range(8))
-    assert (told.copies, told.strangers) == (2, 0)
+    assert (matched.copies, matched.strangers) == (2, 0)
     stale = frame(100, -5_000_000_000, uncertainty_ns)  # of before the line, come late
-    told = match(replace(line, frames=[stale, *line.frames]))
-    assert (told.lost, told.strangers) == ({}, 1)
+    matched = match(replace(line, frames=[stale, *line.frames]))
+    assert (matched.lost, matched.strangers) == ({}, 1)
 
 
 @CLOCKS

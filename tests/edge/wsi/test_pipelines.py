@@ -168,9 +168,9 @@ def test_where_the_map_refuses_the_field_says_so() -> None:
 
 def test_anchors_are_what_was_measured_and_nothing_else() -> None:
     run = Run(TwoStep(START_UM))
-    looks = [step.seen for step in run.steps]
-    seen = {look.time_ns: look.focus_um for look in looks if look is not None}
-    assert all(seen[anchor.time_ns] == anchor.z_um for anchor in run.map.anchors)
+    looks = [step.reading for step in run.steps]
+    measured = {look.time_ns: look.focus_um for look in looks if look is not None}
+    assert all(measured[anchor.time_ns] == anchor.z_um for anchor in run.map.anchors)
     assert sum(isinstance(step, Looked) for step in run.steps) == len(run.taken)
     unanswered = dataclasses.replace(EyeParameters(), answered=0.0)
     assert Run(OneStep(START_UM), eye=unanswered, size_um=3000.0).map.anchors == []

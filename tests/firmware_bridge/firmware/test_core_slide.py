@@ -98,9 +98,9 @@ def test_stop_ends_all_three_by_their_ramps() -> None:
         host.move(1, START + 900_000)
         host.ticks(60)
         answers = host.say(m.Stop(who))
-        told, status, stopping = answers
-        assert isinstance(told, xy.XyStatus)
-        assert (told.latch_x, told.latch_y, told.latch_count) == (2, 2, 1)
+        ack, status, stopping = answers
+        assert isinstance(ack, xy.XyStatus)
+        assert (ack.latch_x, ack.latch_y, ack.latch_count) == (2, 2, 1)
         assert (status.latch, isinstance(stopping, m.Stopping)) == (m.Latch.STOPPED, True)
         speeds = [(host.board.velocity_q8, *host.board.xy_velocity_q8)]
         while any(speeds[-1]):
@@ -138,8 +138,8 @@ def test_a_second_stop_changes_no_latch() -> None:
     host = under_way()
     host.ticks(200, alive=False)
     host.send(m.Sync(SESSION, 1))
-    told, *_ = host.say(m.Stop(SESSION))
-    assert (told.latch_x, told.latch_y, told.latch_count) == (1, 1, 1)
+    ack, *_ = host.say(m.Stop(SESSION))
+    assert (ack.latch_x, ack.latch_y, ack.latch_count) == (1, 1, 1)
 
 
 def test_the_watchdog_stops_them_after_190_ms_of_silence() -> None:
@@ -178,8 +178,8 @@ def test_z_that_latches_stops_the_slide_and_holds_it() -> None:
     host.ticks(50)
     host.board.pins(b"H")
     came = host.ticks(2)
-    (told,) = [o for o in came if isinstance(o, xy.XyStatus) and o.latch_x][:1]
-    assert (told.latch_x, told.latch_y, told.latch_count) == (2, 2, 1)
+    (latched,) = [o for o in came if isinstance(o, xy.XyStatus) and o.latch_x][:1]
+    assert (latched.latch_x, latched.latch_y, latched.latch_count) == (2, 2, 1)
     assert host.ended().result == m.Result.STOPPED
     host.say(xy.XyClear(SESSION, 1))
     assert refused(host.go(2, AT)) == xy.XyReason.Z_LATCHED

@@ -23,14 +23,14 @@ def on_the_way(host: CoreXY, number: int, x_nm: int, **changes: int) -> list[xy.
     before = len(host.heard)
     assert isinstance(host.go(number, x_nm, **changes)[-1], xy.XyAccepted)
     host.rest()
-    told = [one for _, one in host.heard[before:] if isinstance(one, xy.Triggered)]
+    pulses = [one for _, one in host.heard[before:] if isinstance(one, xy.Triggered)]
     given = host.board.pulses()
-    assert [one.position_nm for one in told] == [place for place, *_ in given]
+    assert [one.position_nm for one in pulses] == [place for place, *_ in given]
     for place, earlier_nm, within_us, width_us in given:
         assert abs(place - earlier_nm) <= 20_000 + STEP  # in the tick that makes this step
         assert 0 <= within_us <= 1_000
         assert width_us == 10
-    return told
+    return pulses
 
 
 def wanted(start: int, pitch: int, count: int) -> list[int]:
@@ -52,9 +52,9 @@ def test_each_pulse_comes_at_its_step_at_speed_and_on_the_ramps() -> None:
         for speed in (11_000_000, 20_000_000):
             host = CoreXY(clock_us=2**32 - 200_000)
             assert host.arm(1, start, pitch, count) == m.Reason.OK
-            told = on_the_way(host, 1, target, speed_nm_s=speed)
-            assert [one.count for one in told] == list(range(count))
-            assert [one.position_nm for one in told] == wanted(start, pitch, count)
+            pulses = on_the_way(host, 1, target, speed_nm_s=speed)
+            assert [one.count for one in pulses] == list(range(count))
+            assert [one.position_nm for one in pulses] == wanted(start, pitch, count)
             (done,) = [one for _, one in host.heard if isinstance(one, xy.XyDone)]
             assert (done.pulses, done.result) == (count, m.Result.REACHED)
 
@@ -66,13 +66,13 @@ def test_the_time_of_a_pulse_is_that_of_its_step() -> None:
     assert host.arm(1, AT + 50_000, FIELD, 20) == m.Reason.OK
     host.go(1, AT + 16_000_000)
     track: dict[int, int] = {host.board.now_us: AT}
-    told = []
+    pulses = []
     for _ in range(1_000):
         came = host.ticks(1)
         track[host.board.now_us] = host.board.xy_nm[0]
-        told += [one for one in came if isinstance(one, xy.Triggered)]
-    assert len(told) == 20
-    for pulse in told:
+        pulses += [one for one in came if isinstance(one, xy.Triggered)]
+    assert len(pulses) == 20
+    for pulse in pulses:
         tick = max(us for us in track if us <= pulse.time_us)
         part = (pulse.time_us - tick) / 1_000
         at_nm = track[tick] + part * (track[tick + 1_000] - track[tick])
@@ -199,10 +199,10 @@ def test_pulses_come_no_closer_than_20_ms() -> None:
             assert refused(answer) == xy.XyReason.TRIGGER
             continue
         assert isinstance(answer[-1], xy.XyAccepted)
-        told = [one for one in host.ticks(2_000) if isinstance(one, xy.Triggered)]
+        pulses = [one for one in host.ticks(2_000) if isinstance(one, xy.Triggered)]
         if abs(pitch) > 100:
-            assert len(told) == 3
-            assert all(b.time_us - a.time_us >= 19_999 for a, b in itertools.pairwise(told))
+            assert len(pulses) == 3
+            assert all(b.time_us - a.time_us >= 19_999 for a, b in itertools.pairwise(pulses))
         host.say(m.Sync(SESSION, 1))
         host.rest() if any(host.board.xy_velocity_q8) else None
         number += 1
@@ -236,8 +236,8 @@ def test_no_pulse_after_a_stop_a_switch_or_silence() -> None:
         assert host.board.pulses() == []  # braking, it passes over more places
         host.rest()
         assert host.xy_status().pulses == given
-        told = [one for _, one in host.heard if isinstance(one, xy.Triggered)]
-        assert [one.count for one in told] == list(range(given))
+        pulses = [one for _, one in host.heard if isinstance(one, xy.Triggered)]
+        assert [one.count for one in pulses] == list(range(given))
 
 
 def test_the_count_begins_anew_with_each_move() -> None:

@@ -224,15 +224,15 @@ def test_a_board_with_z_alone_knows_no_such_messages() -> None:
     ):  # fmt: skip
         (nack,) = host.say(message)
         assert nack == m.Nack(m.CODES[type(message)], m.Reason.UNKNOWN_TYPE, 11)
-    told = []
+    answers = []
     for board in (CoreHost, CoreXY):
         host = board(xy_hello=False) if board is CoreXY else board()
         host.move(1, START + 50_000)
         host.ticks(200)
         for message in (m.Stop(SESSION), m.Clear(SESSION, 1), m.Bye(SESSION)):
             host.say(message)
-        told.append(host.heard)
-    assert told[0] == told[1]
+        answers.append(host.heard)
+    assert answers[0] == answers[1]
 
 
 def test_another_sessions_frames_are_nacked_and_malformed_ones_too() -> None:

@@ -105,10 +105,10 @@ def test_a_sweep_gives_pulses_and_tells_of_each() -> None:
         assert xy.sweep(28_000.0, 11_000.0, HERE, line) == 1
         rest = xy.wait(10.0)
         assert (rest.x_um, rest.y_um) == (28_000.0, 10_000.0)
-        told = xy.triggered()
-        assert [one.count for one in told] == list(range(20))
-        assert [one.x_um for one in told] == [12_000.0 + n * 749.0 for n in range(20)]
-        ways = [b.time_ns - a.time_ns for a, b in pairwise(told)]
+        pulses = xy.triggered()
+        assert [one.count for one in pulses] == list(range(20))
+        assert [one.x_um for one in pulses] == [12_000.0 + n * 749.0 for n in range(20)]
+        ways = [b.time_ns - a.time_ns for a, b in pairwise(pulses)]
         assert all(abs(way / 1e6 - 749 / 11) < 0.1 for way in ways)  # the clocks' line is learnt
         assert len(time.board.pulses()) == 20
         xy.move_to(*HERE, (28_000.0, 10_000.0))

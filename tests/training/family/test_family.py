@@ -56,14 +56,14 @@ def test_errors_are_in_um_in_nominal_um_and_in_depths_of_focus() -> None:
 
 def test_confidently_wrong_is_far_off_in_um_and_in_intervals_and_not_held() -> None:
     wrong = _frame(10.0, 14.0)
-    told = [
+    frames = [
         wrong,
         replace(wrong, interval_um=2.0),  # two intervals
         replace(wrong, found_um=10.9, interval_um=0.1),  # 0.9 um
         replace(wrong, decision="HOLD"),
     ]
-    assert cell(ROW, "all", told).wrong == 0.25
-    assert cell(ROW, "all", told).coverage == 0.0
+    assert cell(ROW, "all", frames).wrong == 0.25
+    assert cell(ROW, "all", frames).coverage == 0.0
 
 
 def test_one_move_tells_the_scale_and_the_next_look_is_divided_by_it() -> None:
@@ -86,8 +86,8 @@ def test_the_area_under_the_curve_counts_pairs() -> None:
 
 def test_the_runtime_says_why_it_refuses_an_objective() -> None:
     assert refusal(MODELS, NOMINAL) == ""
-    said = refusal(MODELS, Objective(0.13, 4, 1.7))
-    assert "objective.na = 0.13 is outside 0.28 to 0.8" in said
+    reason = refusal(MODELS, Objective(0.13, 4, 1.7))
+    assert "objective.na = 0.13 is outside 0.28 to 0.8" in reason
 
 
 def test_frames_are_rendered_and_measured_once_and_with_the_range_lifted(

@@ -51,11 +51,13 @@ def test_focus_tells_an_interval_as_wide_as_what_it_is_not_told(pictures, tmp_pa
         line = capsys.readouterr().out.splitlines()[0]
         assert ("an iris that nobody told" in line) is not bool(more)
         rows += json.loads((tmp_path / "x.json").read_text())
-    told, calibrated = rows
-    off_um = math.expm1(0.49) * abs(told["defocus_um"])
-    assert told["interval_with_scale_um"] == pytest.approx(math.hypot(told["interval_um"], off_um))
-    assert calibrated["defocus_um"] == pytest.approx(told["defocus_um"] / 0.8)
-    assert calibrated["interval_with_scale_um"] < told["interval_with_scale_um"] / 2
+    plain, calibrated = rows
+    off_um = math.expm1(0.49) * abs(plain["defocus_um"])
+    assert plain["interval_with_scale_um"] == pytest.approx(
+        math.hypot(plain["interval_um"], off_um)
+    )
+    assert calibrated["defocus_um"] == pytest.approx(plain["defocus_um"] / 0.8)
+    assert calibrated["interval_with_scale_um"] < plain["interval_with_scale_um"] / 2
     assert calibrated["scale"]["known"] is True
 
 

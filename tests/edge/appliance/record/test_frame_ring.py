@@ -53,8 +53,10 @@ def test_frames_are_written_around_an_event(tmp_path: Path) -> None:
         bench.stage.latched = "SAFE_STOP"
         bench.kept(1)
     (path,) = records_in(tmp_path)
-    pictures = [said for said in RecordReader(path) if said.topic == "/pixels"]
-    heads = {json.loads(said.data[4 : said.data.index(b"}") + 1])["id"] for said in pictures}
+    pictures = [message for message in RecordReader(path) if message.topic == "/pixels"]
+    heads = {
+        json.loads(message.data[4 : message.data.index(b"}") + 1])["id"] for message in pictures
+    }
     assert heads == set(range(8, 13))  # 16 MiB of frames of 3 MiB
     assert recorder.record()["lost_pictures"] == 0
     assert replay(path).frames == 13
@@ -64,7 +66,7 @@ def test_without_an_event_no_frame_is_written(tmp_path: Path) -> None:
     with Recorder(RecordSettings("frames", ring_mib=16), tmp_path) as recorder:
         Pictures(recorder).kept(4)
     (path,) = records_in(tmp_path)
-    assert {said.topic for said in RecordReader(path)} == {"/state", "/frame"}
+    assert {message.topic for message in RecordReader(path)} == {"/state", "/frame"}
 
 
 def test_a_disk_that_is_slow_costs_pictures_first(

@@ -72,7 +72,7 @@ def test_the_networks_say_the_same_again(
     says = recorded(tmp_path, config, level).record()
     assert (says["lost_pictures"], says["lost_decisions"]) == (0, 0)
     (path,) = records_in(tmp_path)
-    assert topic in {said.topic for said in RecordReader(path)}
+    assert topic in {message.topic for message in RecordReader(path)}
     assert (replay(path).frames, replay(path).measured) == (4, 0)
     assert cli.main(["replay", str(path), "--from", level]) == 0
     assert "4 frames, every decision the same, 4 measured again" in capsys.readouterr().out

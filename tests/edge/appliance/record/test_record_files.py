@@ -42,7 +42,7 @@ def test_a_file_cut_at_any_byte_is_read_as_far_as_it_goes(tmp_path: Path) -> Non
         except ConfigError:
             assert not before
             continue
-        numbers = [said.table()["n"] for said in reader]
+        numbers = [message.table()["n"] for message in reader]
         assert numbers == list(range(len(numbers)))
         assert len(numbers) >= before
         assert bool(reader.torn) is (size < len(whole))

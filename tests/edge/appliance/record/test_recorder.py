@@ -224,6 +224,6 @@ def test_the_last_decision_is_on_the_disk_at_once(
             threading.Event().wait(0.001)
         (path,) = records_in(tmp_path)
         assert path.name.endswith(PART)
-        frames = [said.table() for said in RecordReader(path) if said.topic == "/frame"]
+        frames = [message.table() for message in RecordReader(path) if message.topic == "/frame"]
     assert len(frames) == 4
     assert frames[-1]["outcome"]["decision"]["v"] == Decision.SHUTDOWN.value

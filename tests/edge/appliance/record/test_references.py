@@ -48,10 +48,10 @@ def test_the_loop_decides_as_it_did(path: Path) -> None:
 
 def test_every_decision_is_among_them() -> None:
     decisions = {
-        value_of(said.table()["outcome"]["decision"])
+        value_of(message.table()["outcome"]["decision"])
         for path in RECORDS
-        for said in RecordReader(path)
-        if said.topic == "/frame"
+        for message in RecordReader(path)
+        if message.topic == "/frame"
     }
     assert decisions == set(Decision)
 

@@ -227,11 +227,11 @@ def test_the_page_says_what_a_reading_is_worth(tmp_path: Path) -> None:
     whole = session()
     assert "What a reading is worth" not in _text_of(write_report(whole, tmp_path / "a", 0.34))
     first, second = whole.fields[0].outcomes[:2]
-    told = [replace(first, scale=Scale()), replace(second, scale=Scale(0.84, 0.15, True, 2))]
-    fields = [replace(whole.fields[0], outcomes=told), *whole.fields[1:]]
+    outcomes = [replace(first, scale=Scale()), replace(second, scale=Scale(0.84, 0.15, True, 2))]
+    fields = [replace(whole.fields[0], outcomes=outcomes), *whole.fields[1:]]
     page = _text_of(write_report(replace(whole, fields=fields), tmp_path / "b", 0.34))
     assert "<dd>0.84 read per µm, ±15 % (known, it jumped 2 times)</dd>" in page
-    fields[0] = replace(fields[0], outcomes=told[:1])
+    fields[0] = replace(fields[0], outcomes=outcomes[:1])
     page = _text_of(write_report(replace(whole, fields=fields), tmp_path / "c", 0.34))
     assert "1.00 read per µm, ±49 % (not known yet" in page
 

@@ -30,7 +30,7 @@ PIPELINES = {
 HALF_UM = 0.605
 
 
-def go(scanner, path: Path, name: str = "one-step", told=lambda record: None, encoded=encode):
+def go(scanner, path: Path, name: str = "one-step", report=lambda record: None, encoded=encode):
     """Begin, or take up, a scan; its records by field."""
     with contextlib.ExitStack() as opened:
         if path.exists():
@@ -41,7 +41,7 @@ def go(scanner, path: Path, name: str = "one-step", told=lambda record: None, en
         eye = scanner.scanner.eye(lambda: folder.walk.plan, offsets.offset_um)
         pipeline = PIPELINES[name](scanner.rig.stage.status().z_um)
         focus_map = FocusMap(limits=MapLimits(nearest=48))
-        Scan(folder, pipeline, eye, focus_map, HALF_UM, encoded, told, scanner.time).run()
+        Scan(folder, pipeline, eye, focus_map, HALF_UM, encoded, report, scanner.time).run()
         assert folder.walk.left == 0
         return dict(folder.records)
 
@@ -86,7 +86,7 @@ class Killed(BaseException):
     """The process is gone."""
 
 
-STEPS = ("write", "fsync", "replace", "encode", "told")
+STEPS = ("write", "fsync", "replace", "encode", "report")
 
 
 @pytest.mark.parametrize("name", PIPELINES)
@@ -108,14 +108,14 @@ def test_a_scan_killed_at_any_step_gives_the_same_fields(
 
         return calling
 
-    told = lambda record: None  # noqa: E731
+    report = lambda record: None  # noqa: E731
     for _ in range(200):
         with bed() as scanner, monkeypatch.context() as patch:
-            hooks = {"told": told, "encoded": encode}
+            hooks = {"report": report, "encoded": encode}
             if step == "encode":
                 hooks["encoded"] = maybe_killed(encode)
-            elif step == "told":
-                hooks["told"] = maybe_killed(told)
+            elif step == "report":
+                hooks["report"] = maybe_killed(report)
             elif path.exists():
                 patch.setattr(os, step, maybe_killed(getattr(os, step)))
             try:
@@ -163,13 +163,13 @@ def test_what_breaks_ends_the_scan_and_what_was_done_stays(
 ) -> None:
     path, done = tmp_path / "scan", []
 
-    def told(record):
+    def report(record):
         done.append(record.id)
         if len(done) == 3:
             harmed(scanner, harm)
 
     with bed() as scanner, pytest.raises((error, MoveUncertain)):
-        go(scanner, path, told=told)
+        go(scanner, path, report=report)
     with take_up(path) as folder:
         assert list(folder.records) == list(dict.fromkeys(done))
         assert 3 <= len(done) < 12
@@ -183,7 +183,7 @@ def test_what_breaks_ends_the_scan_and_what_was_done_stays(
 def test_an_inverted_axis_is_found_out_and_nothing_is_driven_far(tmp_path: Path, name: str) -> None:
     with bed(inverted=True) as scanner, pytest.raises(MoveRefused, match="shut down"):
         go(scanner, tmp_path / "scan", name)
-    lowest = min(z_um for _, _, z_um in scanner.camera.seen)
+    lowest = min(z_um for _, _, z_um in scanner.camera.exposures)
     assert lowest > 200.0 - 30.0
 
 
@@ -192,13 +192,13 @@ def test_a_full_disk_ends_it_before_the_next_field(
 ) -> None:
     path, done = tmp_path / "scan", []
 
-    def told(record):
+    def report(record):
         done.append(record.id)
         if len(done) == 4:
             monkeypatch.setattr(scan_folder, "RESERVE_BYTES", 1 << 62)
 
     with bed() as scanner, pytest.raises(DiskFailed, match="can be taken up"):
-        go(scanner, path, told=told)
+        go(scanner, path, report=report)
     frames = scanner.camera._id
     monkeypatch.undo()
     assert frames < 20
@@ -229,14 +229,14 @@ def test_z_never_goes_far_below_what_was_measured(tmp_path: Path) -> None:
         plan = scanner.scanner.plan()
         eye = scanner.scanner.eye(lambda: plan)
         field = plan.fields[0]
-        seen = eye.one_shot(field, scanner.z.status().z_um)
+        reading = eye.one_shot(field, scanner.z.status().z_um)
         assert scanner.rig.controller.sign_confirmed
-        for z_um in (seen.focus_um - 28.0, float("nan"), -1e9):
+        for z_um in (reading.focus_um - 28.0, float("nan"), -1e9):
             with pytest.raises(MoveRefused):
                 eye.one_shot(field, z_um)
         moved = scanner.z.status().z_um
-        assert moved > seen.focus_um - 27.5
-        eye.one_shot(field, seen.focus_um - 20.0)  # within a step
+        assert moved > reading.focus_um - 27.5
+        eye.one_shot(field, reading.focus_um - 20.0)  # within a step
 
 
 def test_z_goes_up_for_a_long_way_and_comes_back(tmp_path: Path) -> None:
@@ -264,4 +264,4 @@ def test_the_slide_leaves_while_a_frame_is_measured() -> None:
         eye.take(there, slide.surface_um(there.x_um, there.y_um))
         assert len(scanner.xy.targets) == 2
         assert scanner.time.seconds > before_s
-        assert scanner.camera.seen[-1][:2] == pytest.approx((there.x_um, there.y_um), abs=0.01)
+        assert scanner.camera.exposures[-1][:2] == pytest.approx((there.x_um, there.y_um), abs=0.01)

@@ -51,17 +51,17 @@ def test_a_scan_and_its_numbers(scanners, tmp_path: Path, capsys, pipeline: str)
         assert summary["verdict"] == "pass"
         assert summary["within_half_dof"] == 1.0
         assert summary["blank"] > 0
-    told = capsys.readouterr()
-    assert "fields to come, about" in told.err
-    assert "s left] field" in told.err
-    assert "s of the scanner" in told.out
+    output = capsys.readouterr()
+    assert "fields to come, about" in output.err
+    assert "s left] field" in output.err
+    assert "s of the scanner" in output.out
     assert {"plan.json", "fields.jsonl", "frames"} == set(os.listdir(tmp_path / "scan"))
 
 
 def test_quiet_is_quiet(scanners, tmp_path: Path, capsys) -> None:
     assert scan(tmp_path, "--quiet") == 0
-    told = capsys.readouterr()
-    assert (told.out, told.err) == ("", "")
+    output = capsys.readouterr()
+    assert (output.out, output.err) == ("", "")
 
 
 def test_the_time_told_before_is_about_the_time_it_took(scanners, tmp_path: Path, capsys) -> None:
@@ -146,10 +146,10 @@ def test_a_config_needs_a_stage_under_the_slide(tmp_path: Path, capsys) -> None:
 
 def test_a_signal_stops_scan(scanners, tmp_path: Path, monkeypatch, capsys) -> None:
     """At once, and what was recorded stays."""
-    told = verb.Told.__call__
+    original = verb.Told.__call__
 
     def telling(self, record):
-        told(self, record)
+        original(self, record)
         if self._folder.walk.done == 3:
             os.kill(os.getpid(), signal.SIGTERM)
 
