@@ -31,6 +31,9 @@ run: env firmware
 bench: test-env firmware
 	$(BIN)/sparsefocus bench --json benchmarks/results/bench.json \
 	  --picture benchmarks/results/bench.svg
+	$(BIN)/sparsefocus bench --fields 0 --magnification 40 --json benchmarks/results/bench_40x.json
+	$(BIN)/sparsefocus bench --fields 0 --na 0.3 --magnification 10 \
+	  --json benchmarks/results/bench_10x.json
 
 # The paper's tables and figures on fresh slides, ours beside the rivals': half an hour on two cores.
 paper: test-env firmware

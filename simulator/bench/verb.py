@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from edge.appliance.config.config_file import read_config
 from edge.appliance.files import add_json, is_standard, write_json, write_result
 from edge.appliance.machine import description, load_average
+from edge.appliance.objective import add_objective, objective_of
 from edge.appliance.progress import Progress
 from edge.errors import ConfigError
 from edge.settings import RUNTIMES, Config
@@ -49,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--predict", action="store_true",
         help="measure nothing: estimate a frame on Jetsons from counted work")  # fmt: skip
     latency_model.add_arguments(parser)
+    add_objective(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -63,6 +65,12 @@ def run(options: argparse.Namespace) -> int:
     config = read_config(options.config)
     if options.runtime is not None:
         config = replace(config, models=replace(config.models, runtime=options.runtime))
+    asked = objective_of(options, config.models.dpn, config)
+    if asked.objective != config.objective:
+        if options.fields:
+            raise ConfigError("another objective than the config's needs --fields 0: only time is "
+                              "measured, on the same pictures")  # fmt: skip
+        config = replace(config, objective=asked.objective)
     record = measure(config, options)
     write_json(record, options.json)
     if options.picture is not None:
@@ -109,6 +117,7 @@ def measure(config: Config, options: argparse.Namespace) -> dict[str, Any]:
             "load_average_before": before,
             "onnxruntime": ort.__version__,
         },
+        "objective": asdict(config.objective),
         "left_out": missing,
         "latency": run_.record(),
         "interruptions": interruptions,

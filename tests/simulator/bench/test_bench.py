@@ -251,6 +251,20 @@ def test_wrong_use_is_told_before_anything_is_measured(wrong, capsys):
     assert "sparsefocus: " in capsys.readouterr().err
 
 
+def test_another_objective_is_timed_on_the_same_pictures(monkeypatch, tmp_path, capsys):
+    """By the options of `focus`; hill climbing would look through the simulator's own."""
+    asked = []
+    monkeypatch.setattr(verb, "measure", lambda config, _: asked.append(config.objective) or {})
+    monkeypatch.setattr(verb, "table", lambda record: "")
+    assert cli.main(["bench", "--magnification", "40"]) == 2
+    assert "--fields 0" in capsys.readouterr().err
+    assert cli.main(["bench", "--fields", "0", "--magnification", "40"]) == 0
+    assert cli.main(["bench", "--fields", "0", "--na", "0.3", "--magnification", "10"]) == 0
+    assert cli.main(["bench"]) == 0
+    told = [(o.na, o.magnification, o.um_per_px) for o in asked]
+    assert told == [(0.75, 40, 0.17), (0.3, 10, 0.68), (0.75, 20, 0.34)]
+
+
 def test_predict_measures_nothing_and_says_that_it_is_an_estimate(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(verb, "measure", lambda *_: pytest.fail("measured"))
     path = tmp_path / "p.json"
