@@ -116,6 +116,8 @@ def _simulated(process: subprocess.Popen[bytes], rig: Rig) -> None:
 _VERBS = (
     Verb("stage move", lambda rig: ["stage", "move", "--config", str(rig.config), "--",
                                     str(rig.target_um + rig.origin_um)]),
+    Verb("stage home", lambda rig: ["stage", "home", "--config", str(rig.config),
+                                    "--objective-is-free"]),
     Verb("stage serve-asi", lambda rig: ["stage", "serve-asi", "--config", str(rig.config)],
          _asked_for_a_move),
     Verb("run", lambda rig: ["run", "--config", str(rig.config), "--quiet"]),

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.stop_ways import CLIENTS
+from benchmarks.stop_ways import CLIENTS, HOME
 
 BEGIN, END = "<!-- stops: written by `make stops` -->", "<!-- stops end -->"
+
+ON = "goes on"
 
 
 def put_into(document: Path, rows: Sequence[dict[str, Any]]) -> None:
@@ -23,7 +25,9 @@ def tables(rows: Sequence[dict[str, Any]]) -> str:
     """`stage move` by driver, the other verbs on the reference firmware, serve-asi's clients."""
     moves = [row for row in rows if row["verb"] == "stage move"]
     clients = [row for row in rows if row["way"] in CLIENTS]
-    others = [row for row in rows if row["verb"] != "stage move" and row["way"] not in CLIENTS]
+    homes = [row for row in rows if row["verb"] == HOME]
+    apart = ("stage move", HOME)
+    others = [row for row in rows if row["verb"] not in apart and row["way"] not in CLIENTS]
     parts = (
         "`sparsefocus stage move`, by driver; ms from the event until the motor rests:",
         _table(moves, "driver"),
@@ -31,6 +35,8 @@ def tables(rows: Sequence[dict[str, Any]]) -> str:
         _table(others, "verb"),
         "The client of `stage serve-asi`, by driver; it has never read an answer:",
         _table(clients, "driver"),
+        "`sparsefocus stage home`, by the drivers that look for a reference:",
+        _table(homes, "driver"),
     )
     return "\n" + "\n\n".join(parts) + "\n"
 
@@ -48,4 +54,4 @@ def _cell(rows: Sequence[dict[str, Any]], by: str, column: str, way: str) -> str
     matching = [row for row in rows if row[by] == column and row["way"] == way]
     if not matching:
         return "-"
-    return "late" if matching[0]["rest_ms"] is None else str(matching[0]["rest_ms"])
+    return ON if matching[0]["rest_ms"] is None else str(matching[0]["rest_ms"])

@@ -15,7 +15,8 @@ from typing import Protocol
 from benchmarks.stop_rigs import Rig
 
 DRIVERS = ("binary", "binary-process", "asi", "pi", "tmcl", "zaber", "prior", "tango", "grbl")
-VERBS = ("stage move", "stage serve-asi", "run", "calibrate", "simulate", "stage conformance")
+HOME = "stage home"
+VERBS = ("stage move", "stage serve-asi", "run", "calibrate", "simulate", "stage conformance", HOME)
 LATER_S = 0.1
 
 
@@ -127,6 +128,10 @@ WAYS: dict[str, Way] = {
     ),
     SILENT: then_interrupted(camera_silent),
 }
+#: drivers that look for a reference; nothing but a process of ours can stop that
+HOMING = ("pi", "zaber")
+#: ways in which nobody is left to do so
+ALONE = (CUT, "its helper process is frozen, and then it is killed")
 #: drivers with a process of their own; a frozen minder ends nothing while its host is alive
 HELPED = {
     "its helper process is killed": DRIVERS[1:],
@@ -145,11 +150,14 @@ def plan() -> list[tuple[str, str, str]]:
     ]
     verbs = [(verb, "binary", way) for verb in VERBS[1:] for way in WAYS if fits(verb, way)]
     clients = [("stage serve-asi", driver, way) for way in CLIENTS for driver in DRIVERS]
-    return moves + verbs + clients
+    homes = [(HOME, *words[1:]) for words in moves if words[1] in HOMING]
+    return moves + verbs + clients + homes
 
 
 def fits(verb: str, way: str) -> bool:
     """Not what cannot be done to a verb: simulate's firmware ends with it."""
+    if verb == HOME:
+        return False
     if way == SILENT:
         return verb in ("run", "calibrate")
     if way in HELPED or (verb == "simulate" and not way.endswith("later") and way not in ENDS):

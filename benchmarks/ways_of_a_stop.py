@@ -25,7 +25,7 @@ from typing import Any
 
 from benchmarks.stop_rigs import Verb, rig_of, verb_of
 from benchmarks.stop_table import put_into
-from benchmarks.stop_ways import CLIENTS, SILENT, WAYS, Way, children, plan
+from benchmarks.stop_ways import ALONE, CLIENTS, HOME, SILENT, WAYS, Way, children, plan
 
 REST_MS = 300.0
 TRIES = 3
@@ -144,8 +144,10 @@ def measured(path: Path) -> list[Cell]:
 
 
 def in_time(cell: Cell) -> bool:
-    """At rest within 300 ms."""
-    return cell.rest_ms is not None and cell.rest_ms <= REST_MS
+    """At rest within 300 ms; on its way to the reference a controller on its own goes on."""
+    if cell.rest_ms is None:
+        return cell.verb == HOME and cell.way in ALONE
+    return cell.rest_ms <= REST_MS
 
 
 if __name__ == "__main__":

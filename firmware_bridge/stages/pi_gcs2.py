@@ -15,7 +15,7 @@ from typing import Any
 
 from firmware_bridge.errors import StageRefused
 from firmware_bridge.stages.conversation import NUMBER, line
-from firmware_bridge.stages.line_stage import LineStage
+from firmware_bridge.stages.homing import HomingStage
 from firmware_bridge.stages.polled import Identity
 from firmware_bridge.stages.rest_detector import Reading
 
@@ -33,7 +33,7 @@ ERRORS = {
 }
 
 
-class PiStage(LineStage):
+class PiStage(HomingStage):
     """One axis of a GCS 2.0 controller."""
 
     def __init__(
@@ -99,8 +99,15 @@ class PiStage(LineStage):
 
     def _go(self, target_um: float) -> None:
         value = f"{target_um / self._um_per_unit:.6f}".rstrip("0").rstrip(".")
-        move = f"MOV {self._axis} {value}"
+        self._order(f"MOV {self._axis} {value}")
 
+    def _begin_homing(self) -> None:
+        self._order(f"FRF {self._axis}")
+
+    def _has_reference(self) -> bool:
+        return self._is_referenced()
+
+    def _order(self, move: str) -> None:
         def judge(text: str) -> bool | None:
             if not re.fullmatch(r"\d{1,4}", text):
                 return None

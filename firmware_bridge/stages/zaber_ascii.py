@@ -13,7 +13,7 @@ from typing import Any
 
 from firmware_bridge.errors import StageRefused
 from firmware_bridge.stages.conversation import line
-from firmware_bridge.stages.line_stage import LineStage
+from firmware_bridge.stages.homing import HomingStage
 from firmware_bridge.stages.polled import Identity
 from firmware_bridge.stages.rest_detector import Reading
 from firmware_bridge.stages.step_rounding import nearest_step
@@ -33,7 +33,7 @@ def lrc(text: str) -> str:
     return f"{-sum(text.encode('ascii')) & 0xFF:02X}"
 
 
-class ZaberStage(LineStage):
+class ZaberStage(HomingStage):
     """One axis of one device."""
 
     def __init__(
@@ -78,6 +78,12 @@ class ZaberStage(LineStage):
     def _go(self, target_um: float) -> None:
         steps = nearest_step(target_um, self._um_per_step, self.z_min_um, self.z_max_um)
         self._ask(f"move abs {steps}")
+
+    def _begin_homing(self) -> None:
+        self._ask("home")
+
+    def _has_reference(self) -> bool:
+        return self._warning != NO_REFERENCE
 
     def _halt(self) -> None:
         self._ask("stop")

@@ -30,6 +30,7 @@ class SimulatedAxis:
         self._from_nm = self._to_nm = start_nm
         self._began_ns = time.monotonic_ns()
         self._read_ns = self._began_ns
+        self._homes_to_nm: int | None = None  # what its reference will be called once it is there
         self.hidden_nm = 0  # of glass above what is counted: the controller has restarted since
         self._samples: list[tuple[int, int]] = [(self._began_ns, start_nm)]
         self.hunts = False  # after a move its servo is never content, though it is there
@@ -57,8 +58,28 @@ class SimulatedAxis:
             now_ns = time.monotonic_ns()
             here_nm = self._at(now_ns)
             moving = here_nm != self._to_nm
+            self._homes_to_nm = None
             self._turn(here_nm, here_nm, now_ns)
         return moving
+
+    def home(self, end_nm: int) -> None:
+        """Towards a switch that is at `end_nm`, whatever it counts from now."""
+        with self._lock:
+            now_ns = time.monotonic_ns()
+            self._homes_to_nm = end_nm
+            self._turn(self._at(now_ns), end_nm - self.hidden_nm, now_ns)
+
+    def has_homed(self) -> bool:
+        """True once, when it has come to its switch: from then on it counts from there."""
+        with self._lock:
+            now_ns = time.monotonic_ns()
+            end_nm = self._homes_to_nm
+            if end_nm is None or self._at(now_ns) != self._to_nm:
+                return False
+            self._record(now_ns)
+            self._homes_to_nm, self.hidden_nm = None, 0
+            self._turn(end_nm, end_nm, now_ns)
+        return True
 
     def turn_knob(self, position_nm: int) -> None:
         """A hand on the knob: it is elsewhere, and no command said so."""

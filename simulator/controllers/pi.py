@@ -58,6 +58,7 @@ class SimulatedPi(LineController):
         self.error = STOPPED
 
     def answer(self, text: str) -> bytes:
+        self.referenced |= self.axis.has_homed()
         words = text.split()
         command, arguments = words[0].upper(), words[1:]
         if command in _FIXED:
@@ -75,8 +76,21 @@ class SimulatedPi(LineController):
             return b""
         if command.endswith("?"):
             return self._query(command, arguments)
-        self._command(command, arguments)
+        if command == "FRF":
+            self._find_reference(arguments)
+        else:
+            self._command(command, arguments)
         return b""
+
+    def _find_reference(self, arguments: list[str]) -> None:
+        """At the lower end; nothing counts before it is found."""
+        if arguments != [self._axes[-1]]:
+            self.error = NO_AXIS
+        elif not self.servo or self.axis.blocked:
+            self.error = SERVO_OFF
+        else:
+            self.referenced = False
+            self.axis.home(self.axis.min_nm)
 
     def _query(self, command: str, arguments: list[str]) -> bytes:
         if command not in self._values(self.axis):

@@ -35,6 +35,8 @@ class SimulatedZaber(LineController):
         self.warning = NO_REFERENCE
 
     def answer(self, text: str) -> bytes:
+        if self.axis.has_homed():
+            self.warning = "--"
         body, colon, sent = text.partition(":")
         if not body.startswith("/") or (colon and not _sums_to_zero(body[1:], sent)):
             return b""  # a device ignores what is damaged
@@ -65,6 +67,11 @@ class SimulatedZaber(LineController):
                 return self._get(setting, named)
             case ["move", kind, value]:
                 return self._move(kind, value, named)
+            case ["home"]:
+                if named.blocked:
+                    return "RJ", "DRIVERDISABLED"
+                named.home(named.min_nm)
+                return "OK", "0"
             case ["stop"] | ["estop"]:
                 for each in (named,) if axis else self.axes:
                     each.halt()

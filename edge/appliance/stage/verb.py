@@ -27,6 +27,8 @@ from edge.state import RunState, halt
 from firmware_bridge.conformance import verb as conformance
 from firmware_bridge.errors import StageError, StageRefused, StageUncertain
 from firmware_bridge.stage import Stage, StageStatus
+from firmware_bridge.stages.homing import HomingStage
+from firmware_bridge.stages.scaled import ScaledStage
 from firmware_bridge.stop_signals import BY, StopSignals
 
 ARRIVAL_UM = 2.5  # coarser than any controller's report
@@ -43,6 +45,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         if name == "move":
             sub.add_argument("z_um", type=float, metavar="UM", help="absolute position")
             sub.add_argument("--timeout", type=float, default=30.0, metavar="S")
+        if name == "home":
+            sub.add_argument("--objective-is-free", action="store_true",
+                             help="nothing is in its way, all along the axis")  # fmt: skip
+            sub.add_argument("--timeout", type=float, default=60.0, metavar="S")
         if name == "watch":
             sub.add_argument("--count", type=int, metavar="N", help="how often (default: for ever)")
             sub.add_argument("--every-ms", type=float, default=200.0, metavar="MS")
@@ -187,6 +193,27 @@ def _move(options: argparse.Namespace) -> Any:
     return shown
 
 
+def _home(options: argparse.Namespace) -> Any:
+    """By nobody but a person: the controller's own way there knows no window and no guard."""
+    if not options.objective_is_free:
+        raise ConfigError(
+            "the controller moves the axis to its reference, wherever that is: see that nothing is "
+            "in the objective's way, then say --objective-is-free"
+        )
+    with _opened(options.config) as bench:
+        stage = bench.stage.inner if isinstance(bench.stage, ScaledStage) else bench.stage
+        if not isinstance(stage, HomingStage):
+            raise ConfigError(
+                f"the driver {bench.config.stage.driver} does not look for references: home the "
+                "axis at its controller, then `sparsefocus stage clear` where it asks for that"
+            )
+        stage.home(options.timeout)
+    with _opened(options.config) as bench:
+        shown = _shown(bench.stage.status())
+    _say(options, f"referenced; {_line(shown)}")
+    return shown
+
+
 def _stop(options: argparse.Namespace) -> Any:
     with _opened(options.config, stop_first=True) as bench:
         bench.stage.stop()
@@ -251,6 +278,7 @@ def _until_signal() -> Iterator[threading.Event]:
 ACTIONS: dict[str, tuple[Callable[[argparse.Namespace], Any], str]] = {
     "find": (_find, "list the serial ports; with --config, who answers there and where it is"),
     "move": (_move, "move to an absolute position, through the guard, and wait"),
+    "home": (_home, "find the reference, outside the window; only where nothing is in its way"),
     "stop": (_stop, "stop the axis; it stays stopped until it is cleared"),
     "clear": (_clear, "leave a latched stop, after looking why it stopped; moves nothing"),
     "watch": (_watch, "tell position and state again and again"),
