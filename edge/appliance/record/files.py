@@ -30,7 +30,8 @@ from edge.errors import ConfigError
 
 WHOLE, PART = ".mcap", ".mcap.part"
 SESSION = "sparsefocus.session"  # the metadata record with which every file begins
-LEAST_FREE = 0.05  # of the disk: the oldest files go also where less than this is free
+LEAST_FREE = 0.05  # of the disk: the oldest files go also where less than this is free,
+LEAST_KEPT_BYTES = 64 << 20  # but these stay, whoever filled it: the last minutes are asked for
 CHUNK_BYTES = 1 << 20
 MOST_RECORD_BYTES = 1 << 30  # a damaged length asks for no more memory than this
 #: topic -> how its messages are encoded
@@ -136,7 +137,8 @@ def keep_within(folder: Path, quota_bytes: int) -> int:
             sizes[path] = path.stat().st_size
     total, gone = sum(sizes.values()), 0
     for path, size in sizes.items():
-        if total <= quota_bytes and not _disk_is_full(folder):
+        crowded = total > LEAST_KEPT_BYTES and disk_is_full(folder)
+        if total <= quota_bytes and not crowded:
             break
         if path.name.endswith(PART) and _is_written(path):
             continue
@@ -146,7 +148,8 @@ def keep_within(folder: Path, quota_bytes: int) -> int:
     return gone
 
 
-def _disk_is_full(folder: Path) -> bool:
+def disk_is_full(folder: Path) -> bool:
+    """Whether less than LEAST_FREE of it is free, to whoever the rest belongs."""
     usage = shutil.disk_usage(folder)
     return usage.free < LEAST_FREE * usage.total
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from edge.appliance.record.doors import RecordingDoors
 from edge.appliance.record.ring import FrameRing, Picture
-from edge.appliance.record.session import session_of
+from edge.appliance.record.session import FORMAT, session_of
 from edge.appliance.record.values import state_of
 from edge.appliance.record.writer import FLUSH_S, RecordWriter
 from edge.appliance.telling import tell
@@ -33,6 +33,7 @@ from edge.settings import RecordSettings
 SEGMENT_NS = 60_000_000_000  # a file, at most
 MOST_WAITING = 2000  # decisions: about a minute of them
 MOST_PICTURE_BYTES = 64 << 20  # that wait, beside as much as the ring holds
+END_S = 20.0  # for what waits, at the end; the axis has been let go by then
 HOLDS = 5  # in a row are an event
 
 
@@ -76,7 +77,9 @@ class Recorder:
         if self._ring is not None:
             self._ring.close()
         self._queue.put(("end",))
-        self._thread.join()
+        self._thread.join(END_S)
+        if self._thread.is_alive():
+            tell("sparsefocus: warning: the flight record's disk does not answer: its end is lost")
         if lost := self.lost_decisions + self.lost_pictures:
             tell(f"sparsefocus: warning: the flight record lacks {self.lost_decisions} decisions "
                  f"and {lost - self.lost_decisions} pictures: the disk was too slow")  # fmt: skip
@@ -84,7 +87,12 @@ class Recorder:
     def of(self, rig: Rig) -> None:
         """The rig whose loop this is; once, before its first frame."""
         self._rig = rig
-        self._queue.put(("session", session_of(rig, self.doors.has_path)))
+        try:
+            said = session_of(rig, self.doors.has_path)
+        except Exception as error:  # noqa: BLE001 - a record without it is better than no run
+            tell(f"sparsefocus: warning: the flight record lacks its config: {error}")
+            said = {"format": FORMAT, "error": f"{error}"}
+        self._queue.put(("session", said))
 
     def begin(self, new_field: bool = False, changed: bool = False) -> None:
         """Before a step. `new_field`: the controller is about to be told of one; `changed`:

@@ -172,7 +172,7 @@ def _rig_at(config: Config, doors: ReplayDoors, held: Mapping[str, Any]) -> Rig:
 
 def _config(session: Mapping[str, Any], path: Path) -> Config:
     """As it was, but for devices that are not here."""
-    config = value_of(session["config"])
+    config = value_of(session.get("config"))
     if not isinstance(config, Config):
         raise ConfigError(f"{path}: the record has no config")
     camera = replace(config.camera, made_with={})

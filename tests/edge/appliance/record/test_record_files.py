@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from edge.appliance import cli
+from edge.appliance.record import files
 from edge.appliance.record.files import (
     PART,
     WHOLE,
@@ -89,3 +90,16 @@ def test_the_oldest_files_go_and_never_one_that_is_written(tmp_path: Path) -> No
     assert [path.name for path in records_in(tmp_path)] == ["0-current.mcap.part"]
     current.finish()
     assert keep_within(tmp_path, 0) == 1
+
+
+def test_where_others_fill_the_disk_the_last_records_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "disk_is_full", lambda folder: True)
+    monkeypatch.setattr(files, "LEAST_KEPT_BYTES", 2500)
+    for number in range(5):
+        (tmp_path / f"{number}.mcap").write_bytes(bytes(1000))
+    assert keep_within(tmp_path, 10**9) == 3
+    assert [path.name for path in records_in(tmp_path)] == ["3.mcap", "4.mcap"]
+    monkeypatch.setattr(files, "disk_is_full", lambda folder: False)
+    assert keep_within(tmp_path, 10**9) == 0

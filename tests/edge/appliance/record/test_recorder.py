@@ -227,3 +227,33 @@ def test_the_last_decision_is_on_the_disk_at_once(
         frames = [message.table() for message in RecordReader(path) if message.topic == "/frame"]
     assert len(frames) == 4
     assert frames[-1]["outcome"]["decision"]["v"] == Decision.SHUTDOWN.value
+
+
+def test_a_config_that_no_record_can_hold_costs_the_replay_and_not_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = nominal()
+    object.__setattr__(config.camera, "options", {"queue": object()})  # a program's own
+    with Recorder(RecordSettings(), tmp_path) as recorder:
+        Bench(recorder, config, {}).frames(3)
+    assert "lacks its config: no record holds a object" in capsys.readouterr().err
+    (path,) = records_in(tmp_path)
+    assert len([said for said in RecordReader(path) if said.topic == "/frame"]) == 3
+    assert cli.main(["replay", str(path)]) == 2
+    assert "has no config" in capsys.readouterr().err
+
+
+def test_a_disk_that_does_not_answer_holds_up_no_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    go_on = threading.Event()
+    take = writer_module.RecordWriter.frame
+    monkeypatch.setattr(
+        writer_module.RecordWriter, "frame", lambda *words: go_on.wait() and take(*words)
+    )
+    monkeypatch.setattr(recorder_module, "END_S", 0.05)
+    with Recorder(RecordSettings(), tmp_path) as recorder:
+        Bench(recorder, nominal(), {}).frames(2)
+    assert "does not answer: its end is lost" in capsys.readouterr().err
+    go_on.set()
+    recorder._thread.join()
