@@ -160,6 +160,7 @@ XY_STAGES: dict[str, str] = {
     "binary": "firmware_bridge.stages.binary_xy:open_binary_xy",
     "grbl": "firmware_bridge.stages.grbl_xy:open_grbl_xy",
     "pi": "firmware_bridge.stages.two_axes:open_pi_xy",
+    "tango": "firmware_bridge.stages.two_axes:open_tango_xy",
     "tmcl": "firmware_bridge.stages.two_axes:open_tmcl_xy",
     "zaber": "firmware_bridge.stages.two_axes:open_zaber_xy",
 }

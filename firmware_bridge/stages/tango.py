@@ -33,6 +33,8 @@ LATCHES = {"S": "LIMIT_SWITCH", "E": "ERROR", "T": "TIMEOUT", "-": "AXIS_OFF"}
 class TangoStage(LineStage):
     """The Z axis of a TANGO controller."""
 
+    axis = "z"
+
     def __init__(
         self, *, port: str, resolution_um: float, baudrate: int = 57_600, **motion: Any
     ) -> None:
@@ -43,10 +45,12 @@ class TangoStage(LineStage):
 
     def _identify(self) -> Identity:
         version = self._ask("!autostatus 0\r?version", r"(\S*[A-Za-z].*)")
-        dimension = self._ask(f"!dim z {UM}\r?dim z", r"(\d+)")
+        dimension = self._ask(f"!dim {self.axis} {UM}\r?dim {self.axis}", r"(\d+)")
         if dimension != UM:
-            raise StageRefused("CONFIG", f"z counts in unit {dimension}, not in um ({UM})")
-        low, high = self._ask("?lim z", rf"{_NUMBER} {_NUMBER}", 0).split()
+            raise StageRefused(
+                "CONFIG", f"{self.axis} counts in unit {dimension}, not in um ({UM})"
+            )
+        low, high = self._ask(f"?lim {self.axis}", rf"{_NUMBER} {_NUMBER}", 0).split()
         travel = float(low), float(high)
         return Identity(version, self._asked_resolution_um, travel, self._serial())
 
@@ -61,13 +65,15 @@ class TangoStage(LineStage):
         return self._line.ask(b"!err\r?readsn\r?err\r", line(END, judge))
 
     def _read(self) -> Reading:
-        # of z alone, or of x, y, z and what else there is
-        state = self._ask("?statusaxis z", r"(?:[@MJSADET-]{2})?([@MJSADET-])(?:[@MJSADET.-]*)")
-        position = float(self._ask("?pos z", _NUMBER))
+        # of this axis alone, or of x, y, z and what else there is
+        before = rf"(?:[@MJSADET-]{{{'xyz'.index(self.axis)}}})?"
+        shape = rf"{before}([@MJSADET-])(?:[@MJSADET.-]*)"
+        state = self._ask(f"?statusaxis {self.axis}", shape)
+        position = float(self._ask(f"?pos {self.axis}", _NUMBER))
         return Reading(position, state == "M", LATCHES.get(state))
 
     def _go(self, target_um: float) -> None:
-        move = f"!moa z {target_um:.3f}"
+        move = f"!moa {self.axis} {target_um:.3f}"
 
         def judge(text: str) -> bool | None:
             if not re.fullmatch(r"\d{1,3}", text):
@@ -80,10 +86,10 @@ class TangoStage(LineStage):
         self._line.ask(f"!err\r{move}\r?err\r".encode("ascii"), line(END, judge))
 
     def _halt(self) -> None:
-        self._line.tell(b"a z\r")
+        self._line.tell(f"a {self.axis}\r".encode("ascii"))
 
     def _halt_wire(self) -> bytes:
-        return b"\ra z\r"
+        return f"\ra {self.axis}\r".encode("ascii")
 
     def _ask(self, query: str, shape: str, group: int = 1) -> str:
         def judge(text: str) -> str | None:
@@ -91,3 +97,15 @@ class TangoStage(LineStage):
             return match[group] if match else None
 
         return self._line.ask(f"{query}\r".encode("ascii"), line(END, judge))
+
+
+class TangoX(TangoStage):
+    """X of the slide (firmware_bridge.stages.two_axes)."""
+
+    axis = "x"
+
+
+class TangoY(TangoStage):
+    """Y of the slide."""
+
+    axis = "y"

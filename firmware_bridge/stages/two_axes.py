@@ -1,4 +1,4 @@
-"""An XY stage out of two axes that each have a driver, on one line: ASI, Zaber, PI, TMCL.
+"""An XY stage out of two axes that each have a driver, on one line: five makers.
 
 Each axis keeps what its driver proves of a single one: window, arrival, a hand on the knob, a
 restart, silence, its minder. Here both are asked before either is moved; a stage of which one axis
@@ -15,6 +15,7 @@ from firmware_bridge.stage import Stage
 from firmware_bridge.stages.asi import AsiAxis
 from firmware_bridge.stages.pi_gcs2 import PiStage
 from firmware_bridge.stages.shared_line import SharedLine
+from firmware_bridge.stages.tango import TangoX, TangoY
 from firmware_bridge.stages.tmcl import TmclStage
 from firmware_bridge.stages.zaber_ascii import ZaberStage
 from firmware_bridge.xy_stage import Trigger, Triggered, XYAt, XYStage, XYStatus, allowed
@@ -117,6 +118,14 @@ def open_pi_xy(
     return _opened(PiStage, port, baudrate, window_um, each, motion)
 
 
+def open_tango_xy(
+    *, port: str, window_um: Window, resolution_um: float, baudrate: int = 57_600, **motion: Any
+) -> TwoAxes:
+    """X and Y of a TANGO controller. As TangoStage."""
+    each = [{"resolution_um": resolution_um}] * 2
+    return _opened((TangoX, TangoY), port, baudrate, window_um, each, motion)
+
+
 def open_tmcl_xy(
     *, port: str, window_um: Window, full_step_um: float, module: int = 1,
     motors: tuple[int, int] = (0, 1), baudrate: int = 9600, **motion: Any,
@@ -127,7 +136,7 @@ def open_tmcl_xy(
 
 
 def _opened(
-    driver: type[AsiAxis] | type[ZaberStage] | type[PiStage] | type[TmclStage],
+    drivers: Callable[..., Stage] | tuple[Callable[..., Stage], ...],
     port: str,
     baudrate: int,
     window_um: Window,
@@ -144,6 +153,7 @@ def _opened(
         for number, options in enumerate(each):
             low_um, high_um = window_um[number], window_um[number + 2]
             window: dict[str, Any] = {"z_min_um": low_um, "z_max_um": high_um}
+            driver = drivers[number] if isinstance(drivers, tuple) else drivers
             opened.append(driver(**shared, **window, **options, **motion))
     except StageError:
         for stage in opened:

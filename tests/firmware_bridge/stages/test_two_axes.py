@@ -1,4 +1,4 @@
-"""X and Y of one controller on one line: the XY contract on the wires of four makers."""
+"""X and Y of one controller on one line: the XY contract on the wires of five makers."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from simulator.controllers.asi import SimulatedAsiAxes
 from simulator.controllers.axis import SimulatedAxis
 from simulator.controllers.pi import SimulatedPi
 from simulator.controllers.serving import Served
+from simulator.controllers.tango import SimulatedTango
 from simulator.controllers.tmcl import SimulatedTmcl
 from simulator.controllers.zaber import SimulatedZaber
 from tests.support.patience import ANSWER_S
@@ -38,6 +39,7 @@ class Bench:
             "asi": lambda: SimulatedAsiAxes(dict(zip("XYZ", axes, strict=True))),
             "zaber": lambda: SimulatedZaber(*axes),
             "pi": lambda: SimulatedPi(self.z, ("1", "2", "3"), more=(self.x, self.y)),
+            "tango": lambda: SimulatedTango(self.z, (self.x, self.y)),
             "tmcl": lambda: SimulatedTmcl(self.x, more=(self.y, self.z)),
         }[maker]()
         self.served = Served(self.controller)
@@ -60,7 +62,7 @@ class Bench:
             pass
 
 
-@pytest.fixture(params=["asi", "zaber", "pi", "tmcl"])
+@pytest.fixture(params=["asi", "zaber", "pi", "tango", "tmcl"])
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     made = Bench(request.param)
     yield made
