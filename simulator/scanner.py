@@ -158,12 +158,13 @@ class SimulatedScanner:
         self.camera = SlideCamera(slide, self.xy, self.z, self.time)
         self.rig = build_rig(self.config, self.camera, self.z, now, sensor=sensor)
         self.rig.sensor = Timed(self.rig.sensor, self.time)
-        high_um = self.config.stage.z_max_um
+        stage = self.config.stage
+        up_um = middle_um + TRAVEL_UM * stage.focus_direction
         self.scanner = Scanner(
             rig=self.rig,
             xy=self.xy,
             window=self.window,
-            travel_z_um=min(middle_um + TRAVEL_UM, high_um),
+            travel_z_um=min(max(up_um, stage.z_min_um), stage.z_max_um),
             near_um=NEAR_UM,
             grid=grid_of(slide),
             regions=chosen,

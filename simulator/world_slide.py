@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.wsi.regions import Mask, Region
+from simulator.optics import NOMINAL, Instrument
 from simulator.topography import TopographyParameters
 from simulator.world import World, WorldParameters
 from simulator.world_layout import Specimen, pap
@@ -61,6 +62,7 @@ def world_slide(
     cache: Path | None = None,
     drift_um_per_min: float = 0.0,
     tile_px: int = TILE_PX,
+    instrument: Instrument = NOMINAL,
 ) -> WorldSlide:
     """A section of tissue within a square, or a smear in a circle, of `size_mm`."""
     specimen = Specimen("tissue", size_mm) if kind == "tissue" else pap(size_mm)
@@ -68,4 +70,4 @@ def world_slide(
         roughness=roughness, size_mm=max(size_mm, 15.0), drift_um_per_min=drift_um_per_min
     )
     parameters = WorldParameters(specimen, topography, shape, tile_px)
-    return WorldSlide(World(seed, parameters, cache=cache))
+    return WorldSlide(World(seed, parameters, instrument, cache))

@@ -29,7 +29,10 @@ STILL = {
 }  # fmt: skip
 
 #: move by the same rig and signals as `run`, and are stopped in tests of their own
-ELSEWHERE = {"scan": "tests/edge/appliance/scan/test_scan_verb.py"}
+ELSEWHERE = {
+    "scan": "tests/edge/appliance/scan/test_scan_verb.py",
+    "capture": "tests/edge/appliance/capture/test_capture_verb.py",
+}
 
 
 def test_the_document_has_what_was_measured() -> None:

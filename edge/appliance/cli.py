@@ -77,6 +77,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "edge.appliance.calibrate.verb",
         "learn an instrument: its drive by moving and looking, or its optics from z-stacks",
     ),
+    "capture": (
+        "edge.appliance.capture.verb",
+        "labelled z-stacks of an instrument, for training and adaptation",
+    ),
     "camera": (
         "edge.appliance.camera.verb",
         "find cameras; check that the configured one delivers",

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -84,10 +84,12 @@ def _measurement(estimate, scores, k):
     )
 
 
-def bed(slide=None, nets=None, **more) -> SimulatedScanner:
-    """A scanner on a plain slide; a context manager."""
+def bed(slide=None, nets=None, focus_direction=1, **more) -> SimulatedScanner:
+    """A scanner on a plain slide; a context manager. `focus_direction`: what its config says."""
     slide = slide or PlainSlide()
     nets = nets or TableNets(slide)
-    scanner = SimulatedScanner(read_config(NOMINAL), slide, nets, **more)
+    config = read_config(NOMINAL)
+    config = replace(config, stage=replace(config.stage, focus_direction=focus_direction))
+    scanner = SimulatedScanner(config, slide, nets, **more)
     nets.exposures = scanner.camera.exposures
     return scanner

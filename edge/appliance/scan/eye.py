@@ -42,12 +42,14 @@ class EyeSettings:
     """`correct_um`: what a frame shows is corrected above it; `max_step_um`: Z goes no farther
     below the last measured focus than this; `near_um`: ways up to it are begun while a frame is
     measured; `upright`: a picture's rows and columns go along Y and X, so that its edges tell where
-    a specimen goes on; `wait_s`: for any move."""
+    a specimen goes on; `by_hand`: a person vouches for Z where no move has proven its sign;
+    `wait_s`: for any move."""
 
     correct_um: float
     max_step_um: float
     near_um: float
     upright: bool = False
+    by_hand: bool = False
     wait_s: float = 10.0
 
 
@@ -108,14 +110,9 @@ class InstrumentEye:
         self.kept = Kept(field, frame, z_um, offset_um)
         return z_um - offset_um
 
-    def planes(self, field: Field, heights_um: list[float]) -> list[Kept]:
-        """Frames of a field at these heights, from the lowest to the highest."""
-        kept = []
-        for z_um in sorted(heights_um):
-            self.take(field, z_um)
-            assert self.kept is not None
-            kept.append(self.kept)
-        return kept
+    def trust(self, focus_um: float) -> None:
+        """Focus was measured there, by other means than this eye's."""
+        self._focus_um = focus_um
 
     # ---- the way there ---------------------------------------------------------------------------
 
@@ -151,12 +148,13 @@ class InstrumentEye:
     @property
     def _proven(self) -> bool:
         """Whether a move did what was predicted since the rig was built."""
-        return bool(getattr(self._rig.controller, "sign_confirmed", False))
+        told = getattr(self._rig.controller, "sign_confirmed", False)
+        return bool(told) or self._settings.by_hand
 
     @property
     def _tolerance_um(self) -> float:
         """A correction by the controller may differ a little from what the pipeline makes of it."""
-        return max(2 * self._rig.stage.resolution_um, 0.1)
+        return max(2 * self._rig.stage.resolution_um, 0.1) * (not self._settings.by_hand)
 
     def _z_to(self, target_um: float) -> None:
         """By the guard; not far below what was measured, whatever a map says."""

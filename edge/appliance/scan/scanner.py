@@ -43,7 +43,10 @@ class Scanner:
         return plan_scan(regions or self.regions, self.grid, self.window, columns)
 
     def eye(
-        self, plan: Callable[[], ScanPlan], offset_um: Callable[[Field], float] = lambda field: 0.0
+        self,
+        plan: Callable[[], ScanPlan],
+        offset_um: Callable[[Field], float] = lambda field: 0.0,
+        by_hand: bool = False,
     ) -> InstrumentEye:
         """The eye for a plan as it stands: places beside its fields are no specimen."""
         stage = self.rig.config.stage
@@ -57,7 +60,8 @@ class Scanner:
             self.rig.guard.send_by_hand,
             lambda x, y: on_plan(plan(), x, y),
         )
-        settings = EyeSettings(RETAKE_UM, stage.max_step_um, self.near_um, self.upright)
+        settings = EyeSettings(RETAKE_UM, stage.max_step_um, self.near_um, self.upright,
+                               by_hand)  # fmt: skip
         return InstrumentEye(self.rig, self.xy, guard, settings, offset_um, self.sleep)
 
 

@@ -16,6 +16,7 @@ WORDS = {
     "focus": ["no.png"],
     "run": ["--config", "no.yaml"],
     "replay": ["no"],
+    "capture": ["--simulate", "--out", "no"],
     "scan": ["--simulate", "--out", "no"],
     "evaluate": ["no.csv"],
     "bench": [],
