@@ -27,7 +27,8 @@ from simulator.controllers.serving import Served
 from simulator.controllers.tmcl import SimulatedTmcl
 from simulator.controllers.zaber import SimulatedZaber
 
-WINDOW = {"z_min_um": 1000.0, "z_max_um": 9000.0, "poll_ms": 10_000.0}  # asks nothing by itself
+#: asks nothing by itself, and a move is one command
+WINDOW = {"z_min_um": 1000.0, "z_max_um": 9000.0, "poll_ms": 10_000.0, "legs": False}
 SLOW_NM_S, FAST_NM_S = 20_000, 100_000_000
 
 

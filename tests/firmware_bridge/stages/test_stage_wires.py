@@ -27,7 +27,7 @@ MOVES = {
 def test_what_a_move_looks_like(driver: str) -> None:
     bench = BENCHES[driver]()
     assert isinstance(bench, WireBench)
-    stage = bench.open()
+    stage = bench.open(legs=False)
     bench.served.heard.clear()
     stage.move_to(START_UM + 12.3 + bench.origin_um, START_UM + bench.origin_um)
     assert bench.served.heard.count(MOVES[driver]) == 1

@@ -105,7 +105,7 @@ def test_the_networks_are_not_blamed_for_the_stage(monkeypatch):
 
 def test_reports_that_tell_nothing_are_refused(monkeypatch):
     axis = CoarseDrive(4.0, known=True, gain=GAIN, play_um=1.0)
-    with pytest.raises(CalibrationRefused, match=rf"it says, {MOST_OFF_UM:g} is the most"):
+    with pytest.raises(CalibrationRefused, match=rf"it says; {MOST_OFF_UM:g} is the most"):
         calibrate(monkeypatch, axis, 0)
     assert axis.z_um == pytest.approx(200.0, abs=4.0)  # brought back, as far as it can tell
 
