@@ -18,19 +18,17 @@ def literal_defaults(tree: ast.Module) -> Iterator[str]:
     """Numbers written as the default of a field or an argument; 0 and 1 say "nothing" and "as it
     is"."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef):
-            pairs = [
-                (node.name, each.value) for each in node.body if isinstance(each, ast.AnnAssign)
-            ]
+        if isinstance(node, ast.ClassDef) and node.name not in OF_SPECIMENS:
+            defaults = [each.value for each in node.body if isinstance(each, ast.AnnAssign)]
         elif isinstance(node, ast.FunctionDef):
-            given = [*node.args.defaults, *node.args.kw_defaults]
-            pairs = [(node.name, default) for default in given]
+            defaults = [*node.args.defaults, *node.args.kw_defaults]
         else:
             continue
-        for name, default in pairs:
-            number = isinstance(default, ast.Constant) and type(default.value) in (int, float)
-            if number and default.value not in (0, 1) and name not in OF_SPECIMENS:
-                yield f"{name}: {default.value}, line {default.lineno}"
+        for default in defaults:
+            if not isinstance(default, ast.Constant) or default.value in (0, 1):
+                continue
+            if type(default.value) in (int, float):
+                yield f"{node.name}: {default.value!r}, line {default.lineno}"
 
 
 @pytest.mark.parametrize("path", DECIDING, ids=lambda path: path.name)
