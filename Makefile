@@ -94,7 +94,7 @@ records: test-env firmware
 # environment of its own: what it cannot run needs torch or onnx, and is left out.
 LOWEST_PYTHON ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/3.10.*/bin/python) python3.10)
 LOWEST        := numpy==1.24.0 scipy==1.10.0 opencv-python-headless==4.8.0.76 onnxruntime==1.17.0 \
-                 pyyaml==6.0 pyserial==3.5
+                 pyyaml==6.0 pyserial==3.5 mcap==1.6.0 zstandard==0.22.0
 LOWEST_TESTS  := tests/edge/images tests/edge/cameras/test_cameras.py \
                  tests/edge/cameras/test_exposure_time.py tests/edge/cameras/test_pitch.py \
                  tests/edge/measure/test_plain_look.py tests/edge/measure/test_raw_pixels.py \

@@ -47,6 +47,7 @@ from firmware_bridge.stop_signals import BY, StopSignals
 
 STOPPED, REFUSED, FAILED, UNCERTAIN = 0, 3, 4, 5
 TERMINAL_S, PIPE_S = 0.5, 10.0  # between two status lines
+JOURNAL_S = 1.0  # between two looks whether the decision is another one
 MOST_FRAMES = 10**12
 MOST_S = 10**9
 #: reached by name, as drivers are: nothing on the device needs the simulator
@@ -247,19 +248,22 @@ def _status(
         yield
         return
     over = threading.Event()
-    terminal = sys.stderr.isatty()
+    terminal, journal = sys.stderr.isatty(), in_journal()
 
     def show() -> None:
-        before = ""
-        wait_s = TERMINAL_S if terminal else PIPE_S
+        before, passed_s = "", 0.0
+        wait_s = TERMINAL_S if terminal else JOURNAL_S if journal else PIPE_S
         while not over.wait(wait_s):
+            passed_s += wait_s
             line = statistics.line()
-            start, end = ("\r\x1b[K", "") if terminal else ("", "\n")
-            tell(f"{start}{line}", end, wait_s=0.0, level=DEBUG)
             last = line.rpartition("; ")[2]
-            if in_journal() and last != before:
+            if journal and last != before:
                 tell(last, wait_s=0.0, level=INFO)
             before = last
+            if terminal or passed_s >= PIPE_S:
+                passed_s = 0.0
+                start, end = ("\r\x1b[K", "") if terminal else ("", "\n")
+                tell(f"{start}{line}", end, wait_s=0.0, level=DEBUG)
             if service is not None:
                 service.status(line)
 

@@ -6,15 +6,17 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from edge.appliance import telling
+from edge.appliance.run import verb
 from edge.appliance.run.loop_statistics import LoopStatistics
 from edge.appliance.run.service import Service
 from edge.appliance.run.verb import Asked, track
-from edge.appliance.telling import DEBUG, in_journal, log_format, tell
+from edge.appliance.telling import DEBUG, INFO, in_journal, log_format, tell
 from tests.support.counted_frames import after
 from tests.support.fake_microscope import microscope
 from tests.support.patience import PATIENCE_S
@@ -134,3 +136,36 @@ def test_only_the_journal_itself_gets_levels(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 2
     assert done.stderr == "<3>sparsefocus: /nonexistent: No such file or directory\n"
+
+
+def test_the_journal_hears_of_another_decision_and_not_of_the_same_again(
+    monkeypatch: pytest.MonkeyPatch, systemd
+) -> None:
+    peer = systemd()
+    heard: list[tuple[str, int | None]] = []
+    rig, eye = microscope(focus_um=0.0)
+    statistics = LoopStatistics()
+    monkeypatch.setattr(verb, "in_journal", lambda: True)
+    monkeypatch.setattr(verb, "JOURNAL_S", 0.001)
+    monkeypatch.setattr(
+        verb, "tell", lambda text, *_, level=None, **__: heard.append((text, level))
+    )
+    service = Service(peer.environment)
+
+    def until(words: str) -> None:
+        while not any(words in text for text, level in heard if level == INFO):
+            threading.Event().wait(0.001)
+
+    with verb._status(statistics, False, service):
+        track(rig, statistics, Asked(), after(3))
+        until("IN_FOCUS: in-deadband")
+        eye.range_um = -1.0
+        track(rig, statistics, Asked(), after(6))
+        until("HOLD: outside-range")
+        looks = 0
+        while looks < 5:  # several more looks, nothing new
+            looks += len(peer.heard())
+            threading.Event().wait(0.001)
+    service.close()
+    told = [text for text, level in heard if level == INFO]
+    assert len(told) == len(set(told)) <= 4
