@@ -115,6 +115,11 @@ class XYStage(ABC):
     def triggered(self) -> list[Triggered]:
         """The pulses of the last sweep so far, in their order."""
 
+    def pulses_given(self) -> int:
+        """How many the last sweep gave so far, also where the word of one was lost on its way: a
+        controller that counts them itself says so here."""
+        return len(self.triggered())
+
     @abstractmethod
     def wait(self, timeout_s: float) -> XYStatus:
         """Wait until the last move is done and settled; StageUncertain after `timeout_s`, and when

@@ -102,7 +102,8 @@ def match(line: Line) -> Matched:
 def _field(line: Line, kept: dict[int, Numbered], counter: int | None, n: int) -> Numbered | Loss:
     if counter is not None and counter in kept:
         return kept[counter]
-    if n >= line.given:
+    told = {pulse.count for pulse in line.pulses}
+    if n not in told and (n >= line.given or len(told) == line.given):
         return Loss.NO_PULSE
     return Loss.OVERFLOW if counter in set(line.overflowed) else Loss.NO_FRAME
 
@@ -123,7 +124,7 @@ def _by_time(line: Line, kept: dict[int, Numbered]) -> dict[int, int] | None:
         fits = [
             n
             for n, time_ns in times.items()
-            if n < line.given and abs(frame.exposure_start_ns - line.delay_ns - time_ns) < near
+            if n < line.planned and abs(frame.exposure_start_ns - line.delay_ns - time_ns) < near
         ]
         if len(fits) != 1 or fits[0] in pairs:
             return None  # of no pulse, or of one that has its frame
@@ -149,8 +150,11 @@ def _overflowed(line: Line, pairs: dict[int, int]) -> dict[int, int]:
 
 def _by_count(line: Line, kept: dict[int, Numbered]) -> dict[int, int] | None:
     """Field -> counter by counting alone: only where the camera counted exactly the pulses that
-    were given, from a counter that is known to be the one before the line."""
+    were given, from a counter that is known to be the one before the line, and where no pulse is
+    missing among those that were told: it never came, and what follows would be shifted."""
     counters = {*kept, *line.overflowed}
+    if any(pulse.count >= line.given for pulse in line.pulses):
+        return None
     if line.before is None or line.broken is not None or not counters:
         return None
     if max(counters) - line.before != line.given:

@@ -118,6 +118,10 @@ class BinaryXYStage(BinarySlide):
             for one, time_ns in zip(pulses, times, strict=True)
         ]
 
+    def pulses_given(self) -> int:
+        newest = self._newest()
+        return newest.pulses if newest.last_move_id == self._awaited_id else 0
+
     def wait(self, timeout_s: float) -> XYStatus:
         wanted = self._awaited_id
 

@@ -10,7 +10,8 @@ import pytest
 
 from edge.camera import Frame, Numbered, PixelFormat
 from edge.wsi.line_match import Line, Loss, match
-from firmware_bridge.xy_stage import Triggered
+from firmware_bridge.xy_stage import Trigger, Triggered
+from simulator.xy_stage import SimulatedXYStage
 
 PERIOD = 68_000_000  # ns between fields of 749 um at 11 mm/s
 PIXELS = np.zeros((1, 1), np.uint8)
@@ -168,3 +169,30 @@ def test_whatever_is_lost_no_field_gets_anothers_frame() -> None:
             assert one == n or isinstance(one, Loss), (n, one)
             lost += isinstance(one, Loss)
     assert lost > 500
+
+
+def test_a_line_of_the_twin_whose_pulses_do_not_all_come() -> None:
+    """The twin's sweep, a camera that exposes at each pulse that came, one frame lost."""
+    now_ns = [0]
+
+    def sleep(seconds: float) -> None:
+        now_ns[0] += round(seconds * 1e9)
+
+    stage = SimulatedXYStage((0, 0, 30_000, 30_000), (1_000, 5_000), clock=lambda: now_ns[0],
+                             sleep=sleep)  # fmt: skip
+    stage.lost_pulses = frozenset({2})
+    stage.sweep(12_000.0, 11_000.0, (1_000.0, 5_000.0), Trigger(2_000.0, 749.0, 10))
+    stage.wait(60.0)
+    told = stage.triggered()
+    frames = [frame(7 + n, one.time_ns + 2_000_000) for n, one in enumerate(told)]
+    del frames[5]  # of field 6
+    line = Line(10, stage.pulses_given(), told, frames, 6, PERIOD, delay_ns=2_000_000)
+    at = {pulse.count: pulse.time_ns for pulse in told}
+    fields = match(line).fields
+    assert [fields[2], fields[6]] == [Loss.NO_PULSE, Loss.NO_FRAME]
+    for n, one in enumerate(fields):
+        if n not in (2, 6):
+            assert isinstance(one, Numbered)
+            assert one.frame.exposure_start_ns - 2_000_000 == at[n]
+    coarse = [replace(one, frame=replace(one.frame, time_uncertainty_ns=COARSE)) for one in frames]
+    assert set(match(replace(line, frames=coarse)).fields) == {Loss.UNSURE, Loss.NO_PULSE}

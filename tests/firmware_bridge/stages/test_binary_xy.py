@@ -11,6 +11,8 @@ import pytest
 
 from firmware_bridge import messages as m
 from firmware_bridge.errors import LinkLost, StageRefused, StageUncertain
+from firmware_bridge.framing import decode_frame
+from firmware_bridge.messages_xy import Triggered as Told
 from firmware_bridge.stages.binary import BinaryStage
 from firmware_bridge.stages.binary_xy import BinaryXYStage
 from firmware_bridge.xy_stage import XY_STAGES, Trigger
@@ -110,11 +112,33 @@ def test_a_sweep_gives_pulses_and_tells_of_each() -> None:
         assert [one.x_um for one in pulses] == [12_000.0 + n * 749.0 for n in range(20)]
         ways = [b.time_ns - a.time_ns for a, b in pairwise(pulses)]
         assert all(abs(way / 1e6 - 749 / 11) < 0.1 for way in ways)  # the clocks' line is learnt
-        assert len(time.board.pulses()) == 20
+        assert len(time.board.pulses()) == xy.pulses_given() == 20
         xy.move_to(*HERE, (28_000.0, 10_000.0))
         xy.wait(10.0)
         assert xy.triggered() == []
+        assert xy.pulses_given() == 0
         assert time.board.pulses() == []
+
+
+def test_a_pulse_whose_word_was_lost_is_counted() -> None:
+    """By the board's own count: its field is there, and only its time is not known."""
+    lost: list[int] = []
+
+    def harm(wire: bytes, to_board: bool) -> list[tuple[int, bytes]]:
+        pieces = [piece + b"\0" for piece in wire.split(b"\0")[:-1]]
+        arrives = []
+        for piece in pieces:
+            told = not to_board and decode_frame(piece[:-1]).kind == m.CODES[Told]
+            lost.extend([1] if told else [])
+            if not (told and len(lost) == 2):
+                arrives.append((1_000, piece))
+        return arrives
+
+    with a_slide(harm) as (_, _, xy):
+        xy.sweep(15_000.0, 11_000.0, HERE, Trigger(11_000.0, 749.0, 4))
+        xy.wait(5.0)
+        assert [one.count for one in xy.triggered()] == [0, 2, 3]
+        assert xy.pulses_given() == 4
 
 
 def test_late_copies_of_everything_tell_of_no_pulse_twice() -> None:
