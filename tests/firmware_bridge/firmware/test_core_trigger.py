@@ -168,6 +168,7 @@ def test_what_is_not_wholly_on_the_way_moves_nothing() -> None:
         (AT, -FIELD, 1, AT - 2_000_000, False), (AT - 1, -FIELD, 1, AT - 2_000_000, True),
         (AT - 1_000_001, -FIELD, 1, AT - 1_000_000, False),
         (AT - 1_000_000, -FIELD, 1, AT - 1_000_000, True),
+        (AT - 1_000_000, -(2**31), 1, AT - 2_000_000, True),
         (AT - 1_000_000, FIELD, 1, AT - 2_000_000, False),
         (AT + 1_000_000, FIELD, 1, AT, False),
     ):  # fmt: skip
@@ -189,7 +190,7 @@ def test_pulses_come_no_closer_than_20_ms() -> None:
     for pitch, speed, right in (
         (400_000, 0, True), (399_999, 0, False), (220_000, 11_000_000, True),
         (219_999, 11_000_000, False), (-400_000, 0, True), (-399_999, 0, False),
-        (100, 5_000, True), (100, 5_001, False),
+        (3_000_000, 0, True), (100, 5_000, True), (100, 5_001, False),
     ):  # fmt: skip
         number += 1
         sign = 1 if pitch > 0 else -1
@@ -273,3 +274,15 @@ def test_a_step_of_another_size_and_an_axis_below_zero() -> None:
         for n, place in enumerate(places):
             assert place % 37 == 0
             assert 0 <= sign * (place - start - sign * n * 749_001) < 37
+
+
+def test_steps_and_pitches_of_one_nanometre() -> None:
+    limits = (0, 1_000, 1, 1_000_000, 200_000_000, 0, 1_000, 1, 1_000_000, 200_000_000)
+    for sign in (1, -1):
+        host = CoreXY(xy_hello=False, xy_limits=limits, xy_start_nm=(500, 500))
+        host.say(replace(XY_HELLO, x_min_nm=0, x_max_nm=1_000, y_min_nm=0, y_max_nm=1_000))
+        assert host.arm(1, 500 + sign, sign, 3) == m.Reason.OK
+        answers = host.go(1, 500 + 4 * sign, 500, speed_nm_s=50)
+        assert isinstance(answers[-1], xy.XyAccepted), answers
+        host.rest()
+        assert [place for place, *_ in host.board.pulses()] == [500 + n * sign for n in (1, 2, 3)]
