@@ -3,6 +3,7 @@ hand."""
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Callable
@@ -76,6 +77,16 @@ def flips(seed: int, one_in: int) -> Callable[[bytes], bytes]:
     return rule
 
 
+def is_back(stage: Any) -> bool:
+    """Reconnected, and at rest. On a whole line an answer is late only where a computer gives its
+    controller no turn: then it is asked again."""
+    try:
+        stage.reconnect()
+        return stage.status().settled_ns is not None
+    except LinkLost:
+        return False
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize("driver", ["binary", "binary-process", *WIRES])
 def test_on_a_noisy_line_no_move_is_believed_that_was_not_made(
@@ -88,7 +99,10 @@ def test_on_a_noisy_line_no_move_is_believed_that_was_not_made(
     start = at(bench, START_UM)
     bench.damage(flips(seed, 300), flips(seed + 100, 300))
     arrived = 0
-    for number in range(12):
+    for number in itertools.count():
+        if number >= 12 and arrived >= 2:  # who gets no turn is uncertain more often
+            break
+        assert number < 60
         target = start + 40.0 * (number % 2) + number
         made = bench.moves_made()
         try:
@@ -99,13 +113,11 @@ def test_on_a_noisy_line_no_move_is_believed_that_was_not_made(
             continue
         except StageUncertain:
             bench.damage(None, None)
-            stage.reconnect()  # type: ignore[attr-defined]
-            wait_for(lambda: stage.status().settled_ns is not None)
+            wait_for(lambda: is_back(stage))
             bench.damage(flips(seed + number, 300), flips(seed + 99, 300))
             continue
         assert bench.motor_um() == pytest.approx(target, abs=0.5 + stage.resolution_um)
         arrived += 1
-    assert arrived >= 2
     if isinstance(bench, WireBench):
         low, high = bench.axis.extremes_nm
         assert bench.axis.min_nm <= low <= high <= bench.axis.max_nm
