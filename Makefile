@@ -22,7 +22,7 @@ WITHOUT      := [test,train,cuda]
 TEST_EXTRA   := $(if $(JETSON),[test],$(if $(ARM),$(WITH_OPENCV),$(WITHOUT)))
 PIP          := $(BIN)/python -m pip install --disable-pip-version-check -q -c $(CONSTRAINTS)
 
-.PHONY: run bench paper family test test-fast quick test-lowest matrix lint types layers pytest env env-locked test-env firmware board-tools camera-tools tensorrt pycuda gpu-check soak soak-loop stops fuzz mutation clean
+.PHONY: run bench paper wsi family test test-fast quick test-lowest matrix lint types layers pytest env env-locked test-env firmware board-tools camera-tools tensorrt pycuda gpu-check soak soak-loop stops fuzz mutation clean
 
 run: env firmware
 	$(BIN)/sparsefocus simulate --report report
@@ -43,6 +43,10 @@ paper: test-env firmware
 # work. Frames are kept and it goes on where it was; the page is runs/family/family.md.
 family: test-env
 	OMP_NUM_THREADS=1 nice -n 15 $(BIN)/python -m training.family --out runs/family --slides 4 --planes 6
+
+# Whole slides focused in three ways, on virtual slides: some minutes.
+wsi: test-env
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.whole_slide --out report/wsi
 
 test: lint types layers pytest
 
