@@ -5,7 +5,8 @@ The slide's middle is (0, 0) um of the stage; x goes along a picture's columns a
 Pixels lie on one lattice of the slide, so fields agree wherever they overlap, but for noise: a
 frame stands at the nearest whole pixel to where it was asked for (`placed_um`). Its light is put
 together from the periodic tiles of a palette (world_tiles.py), each square of 22 um at its own
-height of a published topography (topography.py). What is true of a place: world_truth.py.
+height of a published topography (topography.py). What lies on the glass casts its shadow on it
+(world_glass.py). What is true of a place: world_truth.py.
 """
 
 from __future__ import annotations
@@ -25,12 +26,13 @@ from simulator.render import expose
 from simulator.slide import SlideVariation, draw_variation
 from simulator.smear import Shutter, box_kernel, reach_px, slant_reach_px, slanted, smeared
 from simulator.topography import Topography, TopographyParameters
+from simulator.world_glass import draw_glass
 from simulator.world_layout import (
     BLOCK_PX,
     Layout,
     Piece,
     Specimen,
-    oriented,
+    orient,
     shares,
     sources,
 )
@@ -50,7 +52,8 @@ TISSUE, PUBLISHED = Specimen(), TopographyParameters()
 @dataclass(frozen=True, slots=True)
 class WorldParameters:
     """`tile_px`: side of the palette's tiles, a multiple of 64; `slide_z_um`: the objective's
-    height over the middle of the slide; `dirt`: chance of each distractor within a tile."""
+    height over the middle of the slide; `dirt`: chance of each distractor within a tile;
+    `glass_dirt`: how much pen, bubbles and dust there is on the glass, 0 = clean."""
 
     specimen: Specimen = TISSUE
     topography: TopographyParameters = PUBLISHED
@@ -59,6 +62,7 @@ class WorldParameters:
     slide_z_um: float = 200.0
     thickness_um: float = 0.0
     dirt: tuple[tuple[str, float], ...] = (("debris", 0.3),)
+    glass_dirt: float = 1.0
 
 
 class World:
@@ -91,6 +95,7 @@ class World:
             parameters.specimen, tuple(classes), self._tile_blocks, self.um_per_px, seed
         )
         self.piece = lru_cache(maxsize=4096)(self.layout.piece)
+        self.glass = draw_glass(seed, parameters.glass_dirt)
         self._noise = np.random.default_rng([seed, 3])
 
     def corner_px(self, x_um: float, y_um: float) -> tuple[int, int]:
@@ -162,6 +167,10 @@ class World:
         )
         canvas = np.empty((rows * BLOCK_PX, columns * BLOCK_PX, 3), np.float32)
         self._paint(canvas, top, left, z_um, minutes)
+        y, x = ((first * BLOCK_PX + np.arange(size) + 0.5) * self.um_per_px
+                for first, size in zip((top, left), canvas.shape, strict=False))  # fmt: skip
+        above_um = z_um - self.parameters.slide_z_um
+        self.glass.shadow(canvas, x, y, above_um, self.instrument.na)
         down, right = corner_px[0] - top * BLOCK_PX, corner_px[1] - left * BLOCK_PX
         return canvas[down : down + shape[0], right : right + shape[1]]
 
@@ -209,21 +218,25 @@ class World:
     ) -> None:
         """Paint one square as the supercells that it shows have it."""
         if len(down) == 1 and len(along) == 1:
-            piece = self.piece(down[0][0], along[0][0])
-            place[:] = self._piece(piece, at, rung, share)
+            self._piece(self.piece(down[0][0], along[0][0]), at, rung, share, place)
             return
         place[:] = 0.0
+        light = np.empty_like(place)
         for cell_row, rise in down:
             for cell_column, rise_along in along:
-                light = self._piece(self.piece(cell_row, cell_column), at, rung, share)
+                self._piece(self.piece(cell_row, cell_column), at, rung, share, light)
                 weight = np.float32(1.0) if rise is None else rise[:, None, None]
                 if rise_along is not None:
                     weight = weight * rise_along[None, :, None]
-                place += light * weight
+                light *= weight
+                place += light
 
-    def _piece(self, piece: Piece, at: tuple[int, int], rung: int, share: float) -> F32:
+    def _piece(
+        self, piece: Piece, at: tuple[int, int], rung: int, share: float, place: F32
+    ) -> None:
         if piece.tile is None:
-            return _clear()
+            place[:] = 1.0
+            return
         tile = self.tiles[piece.tile]
         row, column = sources(piece, at[0], at[1], self._tile_blocks)
         cut = (slice(row * BLOCK_PX, (row + 1) * BLOCK_PX),
@@ -240,15 +253,10 @@ class World:
                 ),
                 np.float32,
             )
-        return np.asarray(oriented(light, piece), np.float32)
+        orient(light, piece, place)
 
 
 Shares = list[tuple[int, F32 | None]]
-
-
-@lru_cache(maxsize=1)
-def _clear() -> F32:
-    return np.ones((BLOCK_PX, BLOCK_PX, 3), np.float32)
 
 
 @lru_cache(maxsize=1)

