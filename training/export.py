@@ -37,6 +37,7 @@ OUTPUTS = {
         Output("spread_um", ("k",), "um"),
         Output("optics", ("k", 4), "W040 waves, sd, axial colour um, sd"),
         Output("novelty", ("k",), "1"),
+        Output("colour_order", ("k",), "log of the odds that red and blue are right"),
     ),
 }
 #: averaged weights of what ships, to go on training from

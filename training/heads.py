@@ -143,3 +143,63 @@ class Novelty(nn.Module):
     def forward(self, summary: Tensor) -> Tensor:
         """(k, width) -> (k,)."""
         return torch.matmul(summary - self.mean, self.whitening).square().mean(dim=1)
+
+
+class ColourOrder(nn.Module):
+    """Whether red and blue are the right way round, as a log of the odds for each patch.
+
+    A perceptron over the two of `DPN.summaries`, kept as constants: nothing else in the network
+    trains with it. Fitted after training (`training.colour_order`); says 0 until then.
+    """
+
+    mean: Tensor
+    scale: Tensor
+    hidden: Tensor
+    hidden_bias: Tensor
+    out: Tensor
+    out_bias: Tensor
+
+    LIMIT = 6.0  # standard deviations: a feature that is further off tells no more
+
+    def __init__(self, width: int, hidden: int = 128) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(width))
+        self.register_buffer("hidden", torch.zeros(hidden, width))
+        self.register_buffer("hidden_bias", torch.zeros(hidden))
+        self.register_buffer("out", torch.zeros(1, hidden))
+        self.register_buffer("out_bias", torch.zeros(1))
+
+    def forward(self, strongest: Tensor, texture: Tensor) -> Tensor:
+        """(k, a) and (k, b) -> (k,): positive = as in training, negative = exchanged."""
+        x = (torch.cat([strongest, texture], dim=1) - self.mean) * self.scale
+        x = torch.clamp(x, -self.LIMIT, self.LIMIT)
+        x = torch.relu(nn.functional.linear(x, self.hidden, self.hidden_bias))
+        return nn.functional.linear(x, self.out, self.out_bias)[:, 0]
+
+    def fit(self, right: Tensor, exchanged: Tensor, epochs: int = 20, seed: int = 0) -> None:
+        """From (n, a + b) features of the same n patches both ways; n >> a + b."""
+        both = torch.cat([right, exchanged])
+        self.mean.copy_(both.mean(0))
+        self.scale.copy_(1.0 / (both.std(0) + 1e-6))
+        x = torch.clamp((both - self.mean) * self.scale, -self.LIMIT, self.LIMIT)
+        truth = torch.cat([torch.ones(len(right)), torch.zeros(len(exchanged))])
+        generator = torch.Generator().manual_seed(seed)
+        with torch.random.fork_rng(), torch.enable_grad():
+            torch.manual_seed(seed)
+            first, last = nn.Linear(x.shape[1], len(self.hidden)), nn.Linear(len(self.hidden), 1)
+            net = nn.Sequential(first, nn.ReLU(), nn.Dropout(0.3), last)
+            optimiser = torch.optim.AdamW(net.parameters(), 1e-3, weight_decay=0.3)
+            for _ in range(epochs):
+                for rows in torch.randperm(len(x), generator=generator).split(256):
+                    loss = nn.functional.binary_cross_entropy_with_logits(
+                        net(x[rows])[:, 0], truth[rows]
+                    )
+                    optimiser.zero_grad()
+                    loss.backward()
+                    optimiser.step()
+        for own, fitted in (
+            (self.hidden, first.weight), (self.hidden_bias, first.bias),
+            (self.out, last.weight), (self.out_bias, last.bias),
+        ):  # fmt: skip
+            own.copy_(fitted.detach())

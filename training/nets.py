@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from training.depthwise import DepthwiseConv2d
-from training.heads import OPTICS, THICKNESS, Bins, Novelty, Regression, SlideHead
+from training.heads import OPTICS, THICKNESS, Bins, ColourOrder, Novelty, Regression, SlideHead
 
 GRID = 9
 #: optical density of light background and of a well stained spot, roughly; fixed, not fitted
@@ -58,7 +58,7 @@ class Block(nn.Module):
 
 class DPN(nn.Module):
     """Defocus of each patch: (k, 224, 224, 3) uint8 -> defocus_um, spread_um, both (k,), the
-    optics it saw (k, 4) and its novelty (k,).
+    optics it saw (k, 4), its novelty (k,) and the odds of its colours' order (k,).
 
     Positive = raise the objective. `variant` "bins" is what ships; "regression" is the paper's
     L2 head, kept as the reference. In a thick section no height is everywhere in focus: the spread
@@ -93,6 +93,7 @@ class DPN(nn.Module):
         self.optics, self.thickness = SlideHead(width, OPTICS), SlideHead(width, THICKNESS)
         self.register_buffer("depth_share", torch.zeros(()))
         self.novelty = Novelty(widths[-1])
+        self.colour_order = ColourOrder(width)
 
     def summaries(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """(k, h, w, 3) of any h, w divisible by 32 -> two (k, n): the strongest of each feature,
@@ -114,13 +115,14 @@ class DPN(nn.Module):
         """What the defocus loss sees: (k, h, w, 3) -> (k, bins)."""
         return self.head(self.summaries(image)[0])
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """See the class."""
         strongest, texture = self.summaries(image)
         defocus, spread = self.decode(self.head(strongest))
         thickness = torch.clamp(self.thickness(strongest, texture)[:, 0], min=0.0)
         spread = torch.sqrt(spread.square() + (self.depth_share * thickness).square())
-        return defocus, spread, self.optics(strongest, texture), self.novelty(strongest)
+        order = self.colour_order(strongest, texture)
+        return defocus, spread, self.optics(strongest, texture), self.novelty(strongest), order
 
 
 def averaging_matrix(size: int, out: int = GRID) -> Tensor:

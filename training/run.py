@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -29,8 +30,12 @@ LATER_HEADS = (
     "novelty.",
     "thickness.",
     "depth_share",
+    "colour_order.",
 )  # of a DPN; older weights lack them
 
+
+#: of these, what is fitted after training: a checkpoint without them is gone on with
+FITTED_HEADS = ("colour_order.",)
 
 CPU = torch.device("cpu")
 
@@ -141,13 +146,7 @@ class Run:
             for name, value in state["average"].items()
             if not (name.startswith(fresh) and own[name].shape != value.shape)
         }
-        try:
-            missing, unknown = self.net.load_state_dict(weights, strict=False)
-        except RuntimeError as error:  # shapes differ
-            raise SystemExit(f"{path}: weights of another network") from error
-        # only these may start fresh
-        if unknown or any(not name.startswith(fresh) for name in missing):
-            raise SystemExit(f"{path}: weights of another network ({(unknown or missing)[0]})")
+        _take(self.net, weights, fresh, path)
         self.average.load_state_dict(self.net.state_dict())
         self.samples = state["counters"][1]
         earlier = state["plan"]["earlier_minutes"] + state["counters"][2] / 60.0
@@ -182,11 +181,23 @@ class Run:
         state = torch.load(path, weights_only=True, map_location=device)
         run = cls(Schedule(**state["plan"]), group, device)
         run.step, run.samples, run.seconds = state["counters"]
-        run.net.load_state_dict(state["net"])
-        run.average.load_state_dict(state["average"])
+        for net, weights in ((run.net, state["net"]), (run.average, state["average"])):
+            _take(net, weights, FITTED_HEADS, path)
         for optimiser, saved in zip(run.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
         return run
+
+
+def _take(
+    net: torch.nn.Module, weights: Mapping[str, Tensor], fresh: tuple[str, ...], path: Path
+) -> None:
+    """Load `weights`; only what `fresh` names may be missing of them."""
+    try:
+        missing, unknown = net.load_state_dict(weights, strict=False)
+    except RuntimeError as error:  # shapes differ
+        raise SystemExit(f"{path}: weights of another network") from error
+    if unknown or any(not name.startswith(fresh) for name in missing):
+        raise SystemExit(f"{path}: weights of another network ({(unknown or missing)[0]})")
 
 
 def look_up(images: npt.NDArray[np.uint8], table: npt.NDArray[np.float32]) -> Tensor:

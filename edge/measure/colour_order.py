@@ -1,13 +1,17 @@
 """Are red and blue the right way round? A Bayer phase or a driver may have exchanged them.
 
-The colour of a specimen does not tell: many a stain looks like another one exchanged. Its optics
-do. The objective brings red and blue to focus at different heights, in an order that the DPN was
-trained on; with the channels exchanged its picture contradicts itself. So the DPN looks at the same
-patches again, with red and blue exchanged and with green alone, which no exchange changes, and
-three witnesses say which order it finds likelier: how sure it is, how familiar its features are,
-and which answer the green one is nearer to. One frame's evidence is weak (it settles four frames
-in ten); the order of a camera does not change from frame to frame, so evidence is summed until it
-is beyond doubt (Wald's sequential test), and then asked for again only now and then.
+The colour of a specimen alone does not tell: many a stain looks like another one exchanged. Its
+optics do, too. The objective brings red and blue to focus at different heights, in an order that
+the DPN was trained on. A head of the DPN has learnt to tell the two orders apart by its features:
+it is asked for the same patches as they are and with red and blue exchanged, and what counts is
+the difference, in which all that both share cancels.
+
+A DPN without that head (an older file) is asked for the patches exchanged and in green alone, which
+no exchange changes, and three weaker witnesses say which order it finds likelier: how sure it is,
+how familiar its features are, and which answer the green one is nearer to.
+
+The order of a camera does not change from frame to frame, so evidence is summed until it is beyond
+doubt (Wald's sequential test), and then asked for again only now and then.
 """
 
 from __future__ import annotations
@@ -28,9 +32,13 @@ F32 = npt.NDArray[np.float32]
 Network = Callable[[U8], Mapping[str, F32]]
 
 FEATURE = "colour order"
+#: the DPN's output that tells the order: log of the odds of each patch, positive = right
+LEARNT = "colour_order"
 PATCHES = 6
 #: log of the odds per unit of each witness; fitted on simulated slides of thirteen stains
 SPREAD, NOVELTY, GREEN = 3.1, 2.4, 1.5
+#: what the mean over patches of the learnt odds is worth, and the most that one patch may say
+HEAD, MOST_ODDS = 1.5, 6.0
 BEYOND_DOUBT = 4.0  # log of the odds
 LIMIT = 2.0  # from here on it rings
 ASK_AGAIN = 50  # frames between two looks once the order is known
@@ -86,8 +94,11 @@ class ColourOrder:
         if np.array_equal(patches[..., 0], patches[..., 2]):
             return 0.0
         exchanged = self._network(np.ascontiguousarray(patches[..., ::-1]))
-        green = self._network(np.ascontiguousarray(np.repeat(patches[..., 1:2], 3, axis=3)))
-        evidence = evidence_of(measured, len(patches), exchanged, green)
+        if LEARNT in exchanged:
+            evidence = learnt_evidence(self._network(patches)[LEARNT], exchanged[LEARNT])
+        else:
+            green = self._network(np.ascontiguousarray(np.repeat(patches[..., 1:2], 3, axis=3)))
+            evidence = evidence_of(measured, len(patches), exchanged, green)
         evidence *= len(patches) / PATCHES  # a lone patch says less
         if evidence <= -LIMIT:
             self._passed = ASK_AGAIN  # a contradiction: the next new picture is asked at once
@@ -109,6 +120,14 @@ def swapped(order: ColourOrder) -> DomainShift | None:
     if order.evidence <= -LIMIT:
         return DomainShift(-order.evidence / LIMIT, FEATURE, alarm=True, hold=False)
     return None
+
+
+def learnt_evidence(given: F32, exchanged: F32) -> float:
+    """Log of the odds that red and blue are right, from the head's answers (k,) on the same patches
+    as they are and exchanged; 0 when one is not finite."""
+    odds = np.clip((given - exchanged) / 2.0, -MOST_ODDS, MOST_ODDS)
+    evidence = HEAD * float(odds.mean())
+    return evidence if math.isfinite(evidence) else 0.0
 
 
 def evidence_of(
