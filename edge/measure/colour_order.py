@@ -38,7 +38,7 @@ PATCHES = 6
 #: log of the odds per unit of each witness; fitted on simulated slides of thirteen stains
 SPREAD, NOVELTY, GREEN = 3.1, 2.4, 1.5
 #: what the mean over patches of the learnt odds is worth, and the most that one patch may say
-HEAD, MOST_ODDS = 1.5, 6.0
+HEAD, MOST_ODDS = 2.5, 6.0
 BEYOND_DOUBT = 4.0  # log of the odds
 LIMIT = 2.0  # from here on it rings
 ASK_AGAIN = 50  # frames between two looks once the order is known

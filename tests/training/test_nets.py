@@ -70,10 +70,11 @@ def test_shapes_and_ranges() -> None:
     with torch.no_grad():
         importance = rin(torch.randint(0, 256, (2, 512, 512, 3), dtype=torch.uint8))
         patches = torch.randint(0, 256, (3, 224, 224, 3), dtype=torch.uint8)
-        defocus, spread, optics, novelty = dpn(patches)
+        defocus, spread, optics, novelty, order = dpn(patches)
     assert importance.shape == (2, 9, 9)
     assert 0.0 <= importance.min() <= importance.max() <= 1.0
-    assert defocus.shape == spread.shape == novelty.shape == (3,)
+    assert defocus.shape == spread.shape == novelty.shape == order.shape == (3,)
+    assert not order.any()  # nothing is known before it is fitted
     assert optics.shape == (3, 4)
     assert optics[:, 1::2].min() > 0.0  # standard deviations
     assert defocus.abs().max() <= 60.1
@@ -256,8 +257,8 @@ def test_an_export_opens_with_its_manifest(kind: str, tmp_path: Path) -> None:
     assert manifest.training["samples"] == 0
     engine = open_engine(tmp_path / f"{kind}.json", threads=1)
     if kind == "dpn":
-        defocus, spread, optics, novelty = engine.infer(np.zeros((3, 224, 224, 3), np.uint8))
-        assert defocus.shape == spread.shape == novelty.shape == (3,)
+        defocus, spread, optics, novelty, order = engine.infer(np.zeros((3, 224, 224, 3), np.uint8))
+        assert defocus.shape == spread.shape == novelty.shape == order.shape == (3,)
         assert optics.shape == (3, 4)
     else:
         (importance,) = engine.infer(np.zeros((1, 512, 512, 3), np.uint8))

@@ -95,7 +95,9 @@ def test_a_run_may_begin_with_anothers_average(pool: Pool, tmp_path: Path) -> No
 def test_weights_without_the_newer_heads_begin_a_run_and_others_do_not(tmp_path: Path) -> None:
     first = Run(Schedule("dpn", steps=3, batch=2))
     state = first.average.state_dict()
-    old = {k: v for k, v in state.items() if not k.startswith(("optics.", "novelty."))}
+    old = {
+        k: v for k, v in state.items() if not k.startswith(("optics.", "novelty.", "colour_order."))
+    }
     common = {"plan": {"earlier_minutes": 2.0}, "counters": [3, 6, 60.0]}
     torch.save({**common, "average": old}, tmp_path / "old.pt")
     second = Run(Schedule("dpn", seed=1, steps=2, batch=2))
@@ -107,6 +109,21 @@ def test_weights_without_the_newer_heads_begin_a_run_and_others_do_not(tmp_path:
     )
     with pytest.raises(SystemExit, match="another network"):
         second.begin_from(tmp_path / "x.pt")
+
+
+def test_a_checkpoint_from_before_the_order_of_colours_is_gone_on_with(tmp_path: Path) -> None:
+    first = Run(Schedule("dpn", steps=3, batch=2))
+    first.save(tmp_path / "old.pt")
+    state = torch.load(tmp_path / "old.pt", weights_only=True)
+    for net in ("net", "average"):
+        state[net] = {k: v for k, v in state[net].items() if not k.startswith("colour_order.")}
+    torch.save(state, tmp_path / "old.pt")
+    again = Run.load(tmp_path / "old.pt")
+    assert torch.equal(again.net.head.weight, first.net.head.weight)
+    del state["net"]["head.weight"]
+    torch.save(state, tmp_path / "old.pt")
+    with pytest.raises(SystemExit, match=r"old\.pt: weights of another network \(head"):
+        Run.load(tmp_path / "old.pt")
 
 
 def test_another_variant_keeps_all_but_the_head(tmp_path: Path) -> None:

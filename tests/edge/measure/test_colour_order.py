@@ -10,10 +10,14 @@ from edge.latency import Lap
 from edge.measure.colour_order import (
     ASK_AGAIN,
     BEYOND_DOUBT,
+    HEAD,
+    LEARNT,
     LIMIT,
+    MOST_ODDS,
     ColourOrder,
     Order,
     evidence_of,
+    learnt_evidence,
     swapped,
 )
 from edge.measure.defocus import PatchDefocus
@@ -78,6 +82,31 @@ def test_frames_settle_it_together(network, says):
     alarm = swapped(order)
     assert (alarm is not None and alarm.alarm and alarm.score >= 1) == (says is Order.SWAPPED)
     assert alarm is None or not alarm.hold  # four right frames were once taken for exchanged ones
+
+
+def test_a_network_that_has_learnt_the_order_is_asked_both_ways():
+    shown = []
+
+    def network(patches):
+        shown.append(patches.copy())
+        given = np.array_equal(patches, PATCHES[: len(patches)])
+        return {**answers(5.0, 0.5), LEARNT: np.full(6, 1.2 if given else -0.6, np.float32)}
+
+    order = ColourOrder(network)
+    assert order.look(PATCHES, measured()) == pytest.approx(HEAD * 0.9)
+    assert len(shown) == 2  # green alone is not asked for
+    order = ColourOrder(lambda patches: network(patches[..., ::-1]))
+    assert order.look(PATCHES, measured()) == pytest.approx(-HEAD * 0.9)
+    assert swapped(order) is not None
+    lone = measured()
+    assert order.look(PATCHES[:1], lone) == pytest.approx(-HEAD * 0.9 / 6)
+
+
+def test_one_patch_does_not_outvote_the_others():
+    given = np.array([90.0, -1, -1, -1, -1, -1], np.float32)
+    evidence = learnt_evidence(given, -given)
+    assert evidence == pytest.approx(HEAD * (MOST_ODDS - 5) / 6)
+    assert learnt_evidence(given * np.nan, given) == 0.0
 
 
 @pytest.mark.parametrize(("before", "rings"), [(0.0, True), (2 * BEYOND_DOUBT, False)])
