@@ -170,7 +170,9 @@ class World:
         y, x = ((first * BLOCK_PX + np.arange(size) + 0.5) * self.um_per_px
                 for first, size in zip((top, left), canvas.shape, strict=False))  # fmt: skip
         above_um = z_um - self.parameters.slide_z_um
-        self.glass.shadow(canvas, x, y, above_um, self.instrument.na)
+        self.glass.shadow(
+            canvas, x.astype(np.float64), y.astype(np.float64), above_um, self.instrument.na
+        )
         down, right = corner_px[0] - top * BLOCK_PX, corner_px[1] - left * BLOCK_PX
         return canvas[down : down + shape[0], right : right + shape[1]]
 
