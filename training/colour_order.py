@@ -34,7 +34,8 @@ def both_ways(
 ) -> tuple[Tensor, Tensor]:
     """(count, n) features of random patches, as they are and with red and blue exchanged."""
     rng, table = np.random.default_rng(seed), density_table()
-    right, exchanged = [], []
+    right: list[Tensor] = []
+    exchanged: list[Tensor] = []
     for _ in range(0, count, BATCH):
         images, _ = dpn_batch(pool, ready, rng, BATCH, PATCH_PX)
         for rows, shown in ((right, images), (exchanged, images[..., ::-1])):
