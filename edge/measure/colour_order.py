@@ -61,6 +61,8 @@ class ColourOrder:
         self._sum = 0.0
         self._last: tuple[object, float] | None = None
         self._passed = 0
+        #: whether the network itself tells the order
+        self.learnt = False
 
     @property
     def order(self) -> Order:
@@ -86,6 +88,14 @@ class ColourOrder:
         self._passed += 1
         return self.order is not Order.RIGHT or self._passed >= ASK_AGAIN
 
+    def suspects(self, measured: PatchDefocus) -> bool:
+        """Whether this frame must be looked at before anything moves by it: its own answers speak
+        against an order that is not known to be right. Costs nothing."""
+        odds = measured.colour_order
+        if odds is None or not len(odds) or self.order is Order.RIGHT:
+            return False
+        return float(np.clip(odds[:PATCHES], -MOST_ODDS, MOST_ODDS).mean()) < 0.0
+
     def look(self, patches: U8, measured: PatchDefocus) -> float:
         """The evidence of one frame: its best patches (n, 224, 224, 3) uint8 RGB, n <= PATCHES,
         and what was measured there. 0 where red and blue are alike."""
@@ -94,7 +104,8 @@ class ColourOrder:
         if np.array_equal(patches[..., 0], patches[..., 2]):
             return 0.0
         exchanged = self._network(np.ascontiguousarray(patches[..., ::-1]))
-        if LEARNT in exchanged:
+        self.learnt = LEARNT in exchanged
+        if self.learnt:
             evidence = learnt_evidence(self._network(patches)[LEARNT], exchanged[LEARNT])
         else:
             green = self._network(np.ascontiguousarray(np.repeat(patches[..., 1:2], 3, axis=3)))
@@ -112,11 +123,12 @@ def swapped(order: ColourOrder) -> DomainShift | None:
     is enough where nothing is known yet, and not where many spoke for the contrary: a camera's
     order does not change from frame to frame.
 
-    It does not hold: near focus a specimen's own phase colours its edges too, and a session of four
-    right frames was taken for exchanged ones.
+    Beyond doubt it holds where the DPN has learnt the order: every direction would be wrong. The
+    weaker witnesses only ring: they once took a session of four right frames for exchanged ones.
     """
     if order.order is Order.SWAPPED:
-        return DomainShift(-order.evidence / BEYOND_DOUBT, FEATURE, alarm=True, hold=False)
+        score = -order.evidence / BEYOND_DOUBT
+        return DomainShift(score, FEATURE, alarm=True, hold=order.learnt)
     if order.evidence <= -LIMIT:
         return DomainShift(-order.evidence / LIMIT, FEATURE, alarm=True, hold=False)
     return None

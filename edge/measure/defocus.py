@@ -18,7 +18,13 @@ F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]
 _NONE = np.empty(0, np.float32)
 #: what a DPN may answer, by name: values per patch; the first two it must
-SHAPES = {"defocus_um": ("k",), "spread_um": ("k",), "optics": ("k", 4), "novelty": ("k",)}
+SHAPES = {
+    "defocus_um": ("k",),
+    "spread_um": ("k",),
+    "optics": ("k", 4),
+    "novelty": ("k",),
+    "colour_order": ("k",),
+}
 NEEDED = ("defocus_um", "spread_um")
 
 
@@ -32,7 +38,8 @@ class PatchDefocus:
 
     optics: (k, 4), the slide's spherical aberration W040 in waves, its standard deviation, the
     axial colour in um, its standard deviation; novelty: about 1 on patches like those trained
-    on. None where the network does not tell, was not run, or was not finite.
+    on; colour_order: log of the odds that red and blue are the right way round. None where the
+    network does not tell, was not run, or was not finite.
 
     centroid: mean row and column of all patches with content, chosen or not; None without any;
     left_out: how many with content were not measured although 31 could be, by rule or for want of
@@ -49,6 +56,7 @@ class PatchDefocus:
     novelty: F32 | None = None
     centroid: tuple[float, float] | None = None
     left_out: int = 0
+    colour_order: F32 | None = None
 
 
 #: whether what was measured so far is good enough
@@ -127,6 +135,7 @@ class Defocus:
             answer.get("novelty"),
             ranked.centroid,
             ranked.left_out + ranked.k - k,
+            answer.get("colour_order"),
         )
 
 

@@ -77,7 +77,8 @@ class CpuMeasurer:
         defocus = lap("dpn", self.defocus(patches, ranked, enough))  # signed um, one per patch
         shift = self.training_range(photometry, defocus)  # how far outside the training
         plain = self.plain(frame, defocus.cells) if self.plain else None
-        shift = worse(shift, lap("plain_look", plain))  # smear, sharp dirt, noise
+        plain = worse(plain, self._exchanged(frame, defocus))
+        shift = worse(shift, lap("plain_look", plain))  # smear, sharp dirt, noise, colours
         estimate = lap(
             "aggregate", aggregate(defocus, frame, self.interval_model, shift, photometry)
         )
@@ -91,11 +92,22 @@ class CpuMeasurer:
         if self.order is None:
             return measured
         readings = patches_in_um(measured.patches, 1.0 / self.axial_unit)  # as the DPN says it
-        if self.order.due(readings):
+        self._ask_order(self.order, frame, readings)
+        return replace(measured, shift=worse(measured.shift, swapped(self.order)))
+
+    def _exchanged(self, frame: Frame, readings: PatchDefocus) -> DomainShift | None:
+        """Before the move: a frame that speaks against its colours is looked at now, not later."""
+        if self.order is None:
+            return None
+        if self.order.suspects(readings):
+            self._ask_order(self.order, frame, readings)
+        return swapped(self.order)
+
+    def _ask_order(self, order: ColourOrder, frame: Frame, readings: PatchDefocus) -> None:
+        if order.due(readings):
             made = self.preprocess
             best = cut(frame, readings.cells[:ORDER_PATCHES], made.grid, made.pixels)
-            self.order.look(best.reshape(-1, PATCH_PX, PATCH_PX, 3), readings)
-        return replace(measured, shift=worse(measured.shift, swapped(self.order)))
+            order.look(best.reshape(-1, PATCH_PX, PATCH_PX, 3), readings)
 
     def _enough(self, frame: Frame, photometry: Mapping[str, float]) -> Enough | None:
         if self.enough_um is None:

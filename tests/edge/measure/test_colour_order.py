@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -102,6 +104,40 @@ def test_a_network_that_has_learnt_the_order_is_asked_both_ways():
     assert order.look(PATCHES[:1], lone) == pytest.approx(-HEAD * 0.9 / 6)
 
 
+@pytest.mark.parametrize("learnt", [True, False])
+def test_beyond_doubt_it_holds_where_the_network_has_learnt_the_order(learnt):
+    says = {**answers(5.1, 0.3, 0.7), LEARNT: np.full(6, -6.0, np.float32)}
+
+    def network(patches):
+        given = np.array_equal(patches, PATCHES)
+        return {**says, LEARNT: np.full(6, -6.0 if given else 6.0, np.float32)}
+
+    order = ColourOrder(network if learnt else WRONG)
+    for cell in range(1 if learnt else 4):
+        order.look(PATCHES, measured(-5.0, cell=cell))
+    assert order.order is Order.SWAPPED
+    alarm = swapped(order)
+    assert alarm is not None
+    assert (alarm.alarm, alarm.hold) == (True, learnt)
+
+
+@pytest.mark.parametrize(
+    ("odds", "known", "suspected"),
+    [
+        (np.full(6, -0.1, np.float32), 0.0, True),
+        (np.full(6, 0.1, np.float32), 0.0, False),
+        (np.array([90, -2, -2, -2, -2, -2], np.float32), 0.0, True),  # one does not outvote five
+        (np.full(6, -5.0, np.float32), 2 * BEYOND_DOUBT, False),  # known to be right
+        (np.empty(0, np.float32), 0.0, False),
+        (None, 0.0, False),
+    ],
+)
+def test_what_is_looked_at_before_the_move(odds, known, suspected):
+    order = ColourOrder(RIGHT)
+    order._sum = known
+    assert order.suspects(replace(measured(), colour_order=odds)) is suspected
+
+
 def test_one_patch_does_not_outvote_the_others():
     given = np.array([90.0, -1, -1, -1, -1, -1], np.float32)
     evidence = learnt_evidence(given, -given)
@@ -186,9 +222,24 @@ def test_what_says_nothing():
     assert not order.due(blank)
 
 
+def test_an_exchanged_frame_moves_nothing(simulated_sensor):
+    """Held by the first look: what the second one says comes after the move."""
+    sensor, frames = simulated_sensor
+    for exchanged in (False, True):
+        sensor.order._sum, held, read = 0.0, 0, 0
+        for frame in frames(exchanged=exchanged):
+            sensor.order._sum = 0.0  # each the first of a session
+            measurement = sensor.measure(frame, Lap())
+            shift = measurement.shift
+            held += shift is not None and shift.feature == "colour order" and shift.hold
+            read += 1
+        assert held == (read if exchanged else 0)
+
+
 def test_frames_of_exchanged_colours_ring_the_alarm(simulated_sensor):
     """The shipped networks on a simulated slide: as it is it is silent, exchanged it rings."""
     sensor, frames = simulated_sensor
+    sensor.order._sum = 0.0
     for frame in frames(exchanged=False):
         measurement = measure_in_full(sensor, frame, Lap())
         assert measurement.shift is None or measurement.shift.feature != "colour order"
