@@ -45,6 +45,14 @@ def build_sensor(
     return _cpu_sensor(models, objective, classes, PatchBudget(budget_ms, clock), enough_um)
 
 
+def exchanged_colours_hold(sensor: Measurer, hold: bool) -> None:
+    """Whether pictures whose red and blue look exchanged are held or only told; a sensor that
+    cannot tell stays as it is. A slide of eosin alone looks exchanged."""
+    order = getattr(sensor, "order", None)
+    if isinstance(order, ColourOrder):
+        order.holds = hold
+
+
 def _cpu_sensor(
     models: ModelSettings,
     objective: Objective,

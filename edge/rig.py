@@ -20,7 +20,7 @@ from edge.measure.focus_offset import offset_in, with_offset
 from edge.measure.interval import interval_coefficients
 from edge.measure.sensor import Measurer
 from edge.measure.warm_up import warm_up
-from edge.open_sensor import build_sensor
+from edge.open_sensor import build_sensor, exchanged_colours_hold
 from edge.settings import Config
 from edge.state import RunState, halt
 from engines import engine as engines
@@ -178,6 +178,7 @@ def sensor_of(
     sensor, nets = build_sensor(
         config.models, config.objective, loop.classes, loop.budget_ms, loop.enough_um, clock
     )
+    exchanged_colours_hold(sensor, loop.hold_outside_training)
     lacking = uncalibrated(nets[1].manifest.calibration)
     if lacking:
         for net in nets:

@@ -63,6 +63,8 @@ class ColourOrder:
         self._passed = 0
         #: whether the network itself tells the order
         self.learnt = False
+        #: whether exchanged colours hold; a person who knows the camera may say no
+        self.holds = True
 
     @property
     def order(self) -> Order:
@@ -128,7 +130,7 @@ def swapped(order: ColourOrder) -> DomainShift | None:
     """
     if order.order is Order.SWAPPED:
         score = -order.evidence / BEYOND_DOUBT
-        return DomainShift(score, FEATURE, alarm=True, hold=order.learnt)
+        return DomainShift(score, FEATURE, alarm=True, hold=order.learnt and order.holds)
     if order.evidence <= -LIMIT:
         return DomainShift(-order.evidence / LIMIT, FEATURE, alarm=True, hold=False)
     return None

@@ -167,7 +167,8 @@ class LoopSettings:
     reading_scale_95: float | None = key("number", "its 95 % half-width. Default: not calibrated",
                                          0.001, 0.5, default=None)  # fmt: skip
     hold_outside_training: bool = key("truth", "a field whose first frame lies outside the "
-                                      "training is held, unless reading_scale is calibrated",
+                                      "training is held, unless reading_scale is calibrated; "
+                                      "frames whose red and blue look exchanged are, too",
                                       default=True)  # fmt: skip
     budget_ms: float | None = key("number", "ms from a frame's arrival to the command; fewer "
                                   "patches are measured where all take longer. Default: no budget",

@@ -25,7 +25,7 @@ from edge.images.image_file import as_frame, printable, read_picture
 from edge.latency import Lap
 from edge.measure.focus_offset import with_offset
 from edge.measure.sensor import Measurer, measure_in_full
-from edge.open_sensor import build_sensor
+from edge.open_sensor import build_sensor, exchanged_colours_hold
 from edge.settings import LoopSettings, ModelSettings
 
 
@@ -50,6 +50,7 @@ def run(options: argparse.Namespace) -> int:
     asked = objective_of(options, models.dpn, config)
     objective = asked.objective
     plain, nets = build_sensor(models, objective, loop.classes)
+    exchanged_colours_hold(plain, loop.hold_outside_training)
     sensor = with_offset(plain, loop.focus_offset_um)  # as the rig has it
     alone = SingleFrame(loop, objective)
     scale = alone.scale

@@ -30,6 +30,7 @@ WORDS = {
     "calibrate": ["--config", "no.yaml"],
     "camera find": [],
     "camera check": ["--config", "no.yaml"],
+    "control status": ["--config", "no.yaml"],
     "selftest": [],
     "doctor": [],
 }

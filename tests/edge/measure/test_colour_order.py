@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from edge.appliance.config.config_file import read_config
 from edge.camera import Frame, PixelFormat
 from edge.latency import Lap
 from edge.measure.colour_order import (
@@ -26,6 +27,8 @@ from edge.measure.defocus import PatchDefocus
 from edge.measure.importance import Sparsity
 from edge.measure.preprocess import CpuPreprocessor
 from edge.measure.sensor import CpuMeasurer, Measurement, measure_in_full
+from edge.rig import sensor_of
+from simulator.simulate_verb import NOMINAL
 
 PATCHES = np.random.default_rng(0).integers(0, 256, (6, 224, 224, 3)).astype(np.uint8)
 
@@ -119,6 +122,10 @@ def test_beyond_doubt_it_holds_where_the_network_has_learnt_the_order(learnt):
     alarm = swapped(order)
     assert alarm is not None
     assert (alarm.alarm, alarm.hold) == (True, learnt)
+    order.holds = False
+    alarm = swapped(order)
+    assert alarm is not None
+    assert (alarm.alarm, alarm.hold) == (True, False)
 
 
 @pytest.mark.parametrize(
@@ -234,6 +241,16 @@ def test_an_exchanged_frame_moves_nothing(simulated_sensor):
             held += shift is not None and shift.feature == "colour order" and shift.hold
             read += 1
         assert held == (read if exchanged else 0)
+
+
+@pytest.mark.parametrize("hold", [True, False])
+def test_a_person_who_knows_the_camera_may_say_that_it_does_not_hold(hold):
+    config = read_config(NOMINAL)
+    loop = replace(config.loop, hold_outside_training=hold)
+    sensor, nets = sensor_of(replace(config, loop=loop))
+    for net in nets:
+        net.close()
+    assert sensor.order.holds is hold
 
 
 def test_frames_of_exchanged_colours_ring_the_alarm(simulated_sensor):
