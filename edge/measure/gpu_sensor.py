@@ -16,6 +16,7 @@ from edge.camera import Frame
 from edge.errors import EngineRejected
 from edge.latency import Lap
 from edge.measure.aggregate import aggregate
+from edge.measure.colour_order import LEARNT
 from edge.measure.defocus import NEEDED, SHAPES, PatchDefocus, output_names
 from edge.measure.importance import ClassRule, Ranked
 from edge.measure.interval import IntervalModel
@@ -48,6 +49,7 @@ class GpuMeasurer:
         self.training_range = TrainingRange.of(manifest)
         self.plain, self.axial_unit, self.pixels = PlainLook(), 1.0, 1.0
         self._outputs = {output.name for output in manifest.outputs} & set(SHAPES)
+        self._outputs.discard(LEARNT)  # the kernels' result has no room for it
 
     def measure(self, frame: Frame, lap: Lap) -> Measurement:
         """Frame to estimate. The lap has "gpu" (all that runs there), "plain_look", "aggregate"."""
