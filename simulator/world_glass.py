@@ -97,12 +97,13 @@ class Glass:
         for bubble in self.bubbles:
             sd = spread * abs(z_um - bubble.height_um) + 1.0
             here = (bubble.x_um, bubble.y_um)
-            margin = bubble.radius_um + bubble.rim_um + 4 * sd
+            margin = bubble.radius_um + 5 * math.hypot(bubble.rim_um / 2, sd)
             yield (*here, *here), margin, _rim(bubble, sd)
         for speck in self.specks:
             sd = spread * abs(z_um - speck.height_um) + 0.3
             here = (speck.x_um, speck.y_um)
-            yield (*here, *here), speck.radius_um + 4 * sd, _disk(speck, sd)
+            broad, soft = _disk_um(speck, sd)
+            yield (*here, *here), broad + 5 * soft, _disk(speck, sd)
 
 
 def _around(corners: tuple[tuple[float, float], ...]) -> Box:
@@ -152,15 +153,19 @@ def _rim(bubble: Bubble, sd: float) -> Depth:
     return depth
 
 
+def _disk_um(speck: Speck, sd: float) -> tuple[float, float]:
+    """Radius of a speck's shadow, and the sd of its edge."""
+    return math.hypot(speck.radius_um, math.sqrt(2.0) * sd), 0.3 + 0.6 * sd
+
+
 def _disk(speck: Speck, sd: float) -> Depth:
     """A disk through a cone: as much shadow as it has area, spread over what the cone covers."""
-    broad2 = speck.radius_um**2 + 2.0 * sd**2
-    strength = speck.absorbance * speck.radius_um**2 / broad2
-    soft = 0.3 + 0.6 * sd
+    broad, soft = _disk_um(speck, sd)
+    strength = speck.absorbance * (speck.radius_um / broad) ** 2
 
     def depth(x: F64, y: F64) -> F64:
         away = np.hypot(x - speck.x_um, y - speck.y_um)
-        return np.asarray(strength * ndtr((math.sqrt(broad2) - away) / soft))[..., None]
+        return np.asarray(strength * ndtr((broad - away) / soft))[..., None]
 
     return depth
 
