@@ -41,6 +41,13 @@ class StatusHistory:
         """True between the oldest and the newest STATUS."""
         return bool(self._times) and self._times[0] <= firmware_us <= self._times[-1]
 
+    def no_earlier(self, firmware_us: float, time_width_us: float) -> float:
+        """`firmware_us`, or the time of the oldest STATUS where that may be the same moment: a time
+        that went to the host's clock and came back is off by as much as the clocks are."""
+        if self._times and 0 < self._times[0] - firmware_us <= time_width_us:
+            return self._times[0]
+        return firmware_us
+
     def at(self, firmware_us: float, time_width_us: float) -> tuple[float, float]:
         """(position, half-width) in nm, by a straight line between the neighbours.
 

@@ -166,6 +166,7 @@ class BinaryStage(Stage):
         newest = history.newest
         assert newest is not None
         firmware_us, width_us = self._client.clock.firmware_us(time_ns)
+        firmware_us = history.no_earlier(firmware_us, width_us)
         half_step_um = self.resolution_um / 2
         if history.covers(firmware_us):
             z_nm, half_width_nm = history.at(firmware_us, width_us)

@@ -36,6 +36,7 @@ class SlideHistory:
         rests = not newest.flags & Flag.MOVING and newest.last_move_id >= awaited_id
         if firmware_us > newest.time_us and rests:
             return (newest.x_nm, newest.y_nm), 0.0
+        firmware_us = self._x.no_earlier(firmware_us, width_us)
         if not self._x.covers(firmware_us):
             return None
         x_nm, x_half_nm = self._x.at(firmware_us, width_us)

@@ -35,6 +35,15 @@ def test_one_status_covers_its_own_moment() -> None:
     assert rests.at(1_000, 9.0) == (50, 0.0)
 
 
+def test_the_moment_of_the_first_status_is_known_though_clocks_are_off() -> None:
+    """The host's time of a STATUS, taken back to the firmware's, is off by the clocks' width."""
+    one = history(status_of(1_000, 50), status_of(2_000, 50))
+    assert one.no_earlier(995.0, 5.0) == 1_000
+    assert one.no_earlier(994.9, 5.0) == 994.9  # that is really before it
+    assert one.no_earlier(1_500.0, 5.0) == 1_500.0
+    assert StatusHistory().no_earlier(7.0, 5.0) == 7.0
+
+
 def test_measured_goes_before_commanded() -> None:
     assert position_nm(status_of(0, 50, 0)) == 50
     assert position_nm(status_of(0, 50, int(Flag.ENCODER))) == 57
